@@ -1,0 +1,43 @@
+import * as v from 'valibot'
+
+/**
+ * Name of a container: used in requests, as Docker's container name, and in the on-chain hash of a chain, where commas separate
+ * (reference node 2.7 and 3). Docker's own rule, so that every accepted name can be started.
+ */
+export const ContainerId = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/,
+    'must be 1-128 of A-Z a-z 0-9 _ . - and begin with a letter or digit',
+  ),
+)
+export type ContainerId = v.InferOutput<typeof ContainerId>
+
+/** Canonical name of a chain of containers: their ids in order, joined by commas, as the reference hashes them. */
+export function routeOf(containers: readonly string[]): string {
+  return containers.join(',')
+}
+
+export function containersOf(route: string): string[] {
+  return route.split(',')
+}
+
+/**
+ * What the edge must know of a container to admit a request for it: the reference's policy keys. Secrets and host matters
+ * (`bearer`, `url`, `env`, `volumes`, `command`) never leave the runner.
+ */
+export const ContainerPolicy = v.object({
+  id: ContainerId,
+  description: v.pipe(v.string(), v.maxLength(4096)),
+  image: v.pipe(v.string(), v.maxLength(1024)),
+  external: v.pipe(v.boolean(), v.description('May be the first container of a request.')),
+  generates_proofs: v.boolean(),
+  allowed_ips: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
+  allowed_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
+  allowed_delegate_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
+  accepted_payments: v.pipe(
+    v.record(v.string(), v.pipe(v.string(), v.regex(/^\d{1,78}$/))),
+    v.description('Token address to least amount in base units, as decimal text; empty accepts any payment.'),
+  ),
+})
+export type ContainerPolicy = v.InferOutput<typeof ContainerPolicy>

@@ -1,0 +1,63 @@
+import * as v from 'valibot'
+
+/**
+ * Every refusal that the edge can answer, and its HTTP status. The one table: routes name a code, `routes/error.ts` turns it
+ * into a response, clients branch on `code`.
+ */
+export const errorStatus = {
+  malformed_json: 400,
+  invalid_request: 400,
+  not_a_list: 400,
+  no_containers: 400,
+  chain_too_long: 400,
+  invalid_status: 400,
+  unauthorized: 401,
+  not_external: 403,
+  not_allowed: 403,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  body_too_large: 413,
+  batch_too_large: 413,
+  read_too_large: 413,
+  unsupported_container: 422,
+  unsupported_proof: 422,
+  queue_full_for_owner: 429,
+  internal: 500,
+  chain_not_enabled: 501,
+  streaming_not_available: 501,
+  queue_full: 503,
+  no_runner: 503,
+  schema_outdated: 503,
+  database_unavailable: 503,
+} as const satisfies Record<string, number>
+
+export type ErrorCode = keyof typeof errorStatus
+
+/** Codes after which the same request may succeed later; the answer carries `Retry-After`, in seconds. */
+export const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
+  queue_full_for_owner: 5,
+  queue_full: 5,
+  no_runner: 30,
+  schema_outdated: 30,
+  database_unavailable: 2,
+}
+
+/** Body of every refusal. `error` and `params` are the reference's (its node page, 4.6); `code` is ours. */
+export const ErrorBody = v.object({
+  error: v.pipe(v.string(), v.description('What is wrong, for people.')),
+  code: v.pipe(
+    v.picklist(Object.keys(errorStatus) as [ErrorCode]),
+    v.description('What is wrong, for programs.'),
+  ),
+  params: v.pipe(v.record(v.string(), v.unknown()), v.description('What the message refers to.')),
+})
+export type ErrorBody = v.InferOutput<typeof ErrorBody>
+
+/** A refusal as a value: expected, and answered rather than thrown. */
+export type Refusal = { code: ErrorCode; error: string; params?: Record<string, unknown> }
+
+export function refusalBody({ code, error, params = {} }: Refusal): ErrorBody {
+  return { code, error, params }
+}

@@ -1,0 +1,90 @@
+import * as v from 'valibot'
+
+export const JobId = v.pipe(v.string(), v.uuid(), v.description('UUIDv7.'))
+
+/** Where a job's input came from and where its answer goes, as containers are told (reference node 2.2). */
+export const source = { onchain: 0, offchain: 1 } as const
+export const destination = { onchain: 0, offchain: 1, stream: 2 } as const
+
+/**
+ * `POST /api/jobs` without `data`, which is carried as bytes and never parsed into this. Other keys are ignored, `id`, `ip` and
+ * `type` among them: identity comes from the platform.
+ */
+export const JobRequest = v.object({
+  containers: v.pipe(v.array(v.string()), v.description('Chain of container ids, called in order.')),
+  requires_proof: v.nullish(v.boolean(), false),
+})
+export type JobRequest = v.InferOutput<typeof JobRequest>
+
+/** The whole body, for the OpenAPI document and typed clients. */
+export const JobRequestBody = v.object({
+  ...JobRequest.entries,
+  data: v.pipe(
+    v.record(v.string(), v.unknown()),
+    v.description('Input of the first container; reaches it byte for byte.'),
+  ),
+})
+export type JobRequestBody = v.InferInput<typeof JobRequestBody>
+
+export const JobCreated = v.object({ id: JobId })
+export type JobCreated = v.InferOutput<typeof JobCreated>
+
+/** A job's life. `receiving` is not among them: a job without its whole input has no id that anyone was told. */
+export const jobStates = ['queued', 'running', 'success', 'failed', 'cancelled', 'expired'] as const
+export type JobState = (typeof jobStates)[number]
+
+/** The reference's three words (its node page, 5.1) for our six. */
+export const jobStatus = {
+  queued: 'running',
+  running: 'running',
+  success: 'success',
+  failed: 'failed',
+  cancelled: 'failed',
+  expired: 'failed',
+} as const satisfies Record<JobState, 'running' | 'success' | 'failed'>
+
+export const ContainerResult = v.union([
+  v.object({ container: v.string(), output: v.unknown() }),
+  v.object({ container: v.string(), error: v.string(), code: v.optional(v.string()) }),
+])
+export type ContainerResult = v.InferOutput<typeof ContainerResult>
+
+/** One element of `GET /api/jobs?id=`, in the reference's fields. */
+export const JobResult = v.object({
+  id: JobId,
+  status: v.picklist(['running', 'success', 'failed']),
+  result: v.nullable(ContainerResult),
+  intermediate_results: v.optional(v.array(ContainerResult)),
+})
+export type JobResult = v.InferOutput<typeof JobResult>
+
+const Time = v.pipe(v.string(), v.isoTimestamp())
+
+/** `GET /api/jobs/:id`: one job in full. Times are RFC 3339, UTC. */
+export const Job = v.object({
+  id: JobId,
+  state: v.picklist(jobStates),
+  status: v.picklist(['running', 'success', 'failed']),
+  containers: v.array(v.string()),
+  requires_proof: v.boolean(),
+  attempt: v.pipe(v.number(), v.description('Leases given so far.')),
+  tries: v.pipe(v.number(), v.description('Leases whose runner started the first container.')),
+  runner: v.nullable(v.string()),
+  created_at: Time,
+  expires_at: v.pipe(Time, v.description('When the job expires if it is still queued.')),
+  claimed_at: v.nullable(Time),
+  started_at: v.nullable(Time),
+  finished_at: v.nullable(Time),
+  error: v.nullable(v.object({ code: v.string(), message: v.string() })),
+  result: v.nullable(ContainerResult),
+  intermediate_results: v.array(ContainerResult),
+})
+export type Job = v.InferOutput<typeof Job>
+
+/** `PUT /api/status`. `data` and everything else are ignored. */
+export const StatusRequest = v.object({
+  id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/, 'must be 1-128 visible ASCII characters')),
+  status: v.string(),
+  containers: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/))), v.maxLength(100)),
+})
+export type StatusRequest = v.InferOutput<typeof StatusRequest>

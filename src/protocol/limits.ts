@@ -1,0 +1,35 @@
+/** Bounds that both ends of a wire rely on. Sizes are bytes, times are milliseconds. */
+export const limits = {
+  /** An HTTP request body, whole (the reference's cap). */
+  bodyBytes: 16 * 1024 * 1024,
+  /** Payloads up to this size live on the job's own row; larger ones live in parts. */
+  inlineBytes: 64 * 1024,
+  /** One stored part of a payload. Four of them in base64 are 2.7 MiB: a SQL response stays below 4 MiB. */
+  partBytes: 512 * 1024,
+  /** A container's whole reply, and so the largest result. */
+  resultBytes: 64 * 1024 * 1024,
+  /** Input bytes that one claim answer may carry inline, all jobs together. */
+  claimInlineBytes: 1024 * 1024,
+  /** All fields of a job request other than `data`, together. */
+  fieldBytes: 64 * 1024,
+  /** Nesting of a JSON body. Python's own parser, in most containers, gives up near 1,000. */
+  jsonDepth: 512,
+  batchItems: 100,
+  chainContainers: 10,
+  readIds: 100,
+  readBytes: 8 * 1024 * 1024,
+  listIds: 1000,
+  containersPerRunner: 256,
+  /** Policies of one runner's containers, as JSON, in UTF-16 units. */
+  policyBytes: 256 * 1024,
+  claimJobs: 64,
+  holding: 1024,
+  reportResults: 64,
+  /** A runner's JSON request other than a part. 64 results of 64 KiB, escaped, fit. */
+  runnerBodyBytes: 16 * 1024 * 1024,
+  /** Any other JSON request. */
+  smallBodyBytes: 64 * 1024,
+  claimWaitMs: 25_000,
+  /** Longest life of a runner's token. */
+  tokenMs: 60_000,
+} as const
