@@ -19,7 +19,7 @@ export function routeOf(containers: readonly string[]): string {
 }
 
 export function containersOf(route: string): string[] {
-  return route.split(',')
+  return route === '' ? [] : route.split(',')
 }
 
 /**

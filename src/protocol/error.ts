@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 
 /**
- * Every refusal that the edge can answer, and its HTTP status. The one table: routes name a code, `routes/error.ts` turns it
+ * Every refusal that the edge can answer, and its HTTP status. The one table: routes name a code, `routes/refuse.ts` turns it
  * into a response, clients branch on `code`.
  */
 export const errorStatus = {

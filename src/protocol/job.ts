@@ -49,9 +49,12 @@ export const ContainerResult = v.union([
 ])
 export type ContainerResult = v.InferOutput<typeof ContainerResult>
 
+/** The queue's jobs have UUIDs; statuses written through `PUT /api/status` have the ids that their writers chose. */
+const AnyJobId = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+
 /** One element of `GET /api/jobs?id=`, in the reference's fields. */
 export const JobResult = v.object({
-  id: JobId,
+  id: AnyJobId,
   status: v.picklist(['running', 'success', 'failed']),
   result: v.nullable(ContainerResult),
   intermediate_results: v.optional(v.array(ContainerResult)),
@@ -62,7 +65,7 @@ const Time = v.pipe(v.string(), v.isoTimestamp())
 
 /** `GET /api/jobs/:id`: one job in full. Times are RFC 3339, UTC. */
 export const Job = v.object({
-  id: JobId,
+  id: AnyJobId,
   state: v.picklist(jobStates),
   status: v.picklist(['running', 'success', 'failed']),
   containers: v.array(v.string()),

@@ -4,7 +4,7 @@ export const limits = {
   bodyBytes: 16 * 1024 * 1024,
   /** Payloads up to this size live on the job's own row; larger ones live in parts. */
   inlineBytes: 64 * 1024,
-  /** One stored part of a payload. Four of them in base64 are 2.7 MiB: a SQL response stays below 4 MiB. */
+  /** One stored part of a payload: 0.7 MiB of SQL response, in base64. */
   partBytes: 512 * 1024,
   /** A container's whole reply, and so the largest result. */
   resultBytes: 64 * 1024 * 1024,

@@ -1,0 +1,89 @@
+import { Hono } from 'hono'
+import { openAPIRouteHandler } from 'hono-openapi'
+import { createRinger } from './bell/ringer.ts'
+import type { Context as App } from './context.ts'
+import { sweep } from './jobs/sweep.ts'
+import { adminRoutes } from './routes/admin.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { nodeRoutes } from './routes/node.ts'
+import { onError, refuse, requireSchema } from './routes/refuse.ts'
+import { runnerRoutes } from './routes/runner.ts'
+import { createTokenVerifier } from './runners/token.ts'
+import { version } from './version.ts'
+
+/** The whole HTTP surface. It imports no platform module: Workers, Deno and Node run it alike. */
+export function createApp(app: App): Hono {
+  const { policy, config, now } = app
+  const verify = createTokenVerifier({
+    audience: config.ORIGIN,
+    now,
+    key: async runner =>
+      (await policy.read()).keys.get(runner) ?? (await policy.readCurrent()).keys.get(runner),
+  })
+  const hono = new Hono()
+  for (const path of ['/api/*', '/runner/*', '/admin/*', '/info', '/resources']) {
+    hono.use(path, requireSchema(policy))
+  }
+  hono.route('/', nodeRoutes(app, verify))
+  hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
+  hono.route('/', runnerRoutes(app, verify))
+  hono.route('/', adminRoutes(app))
+  hono.get(
+    '/openapi.json',
+    openAPIRouteHandler(hono, {
+      documentation: {
+        openapi: '3.1.0',
+        info: {
+          title: 'infernet-edge',
+          version,
+          description: 'A compute-oracle node for EVM chains, at the edge.',
+        },
+        components: {
+          securitySchemes: {
+            runner: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: "EdDSA, by an enrolled runner's key.",
+            },
+            admin: { type: 'http', scheme: 'bearer', description: 'The `ADMIN_TOKEN` secret.' },
+          },
+        },
+      },
+    }),
+  )
+  hono.notFound(c => notFound(hono, c))
+  hono.onError(onError(app))
+  return hono
+}
+
+/** A known path: its methods to `OPTIONS`, 405 to others. Else 404. Refusals are in JSON. */
+function notFound(hono: Hono, c: Parameters<Parameters<Hono['notFound']>[0]>[0]): Response {
+  const methods = new Set(
+    hono.routes
+      .filter(route => route.method !== 'ALL' && matches(route.path, c.req.path))
+      .map(route => route.method),
+  )
+  if (methods.size === 0 || methods.has(c.req.method))
+    return refuse(c, { code: 'not_found', error: 'Not found' })
+  if (methods.has('GET')) methods.add('HEAD')
+  c.header('allow', [...methods, 'OPTIONS'].join(', '))
+  if (c.req.method === 'OPTIONS') return c.body(null)
+  return refuse(c, { code: 'method_not_allowed', error: 'Method not allowed' })
+}
+
+function matches(pattern: string, path: string): boolean {
+  const expected = pattern.split('/')
+  const given = path.split('/')
+  return (
+    expected.length === given.length && expected.every((step, i) => step.startsWith(':') || step === given[i])
+  )
+}
+
+/** What the cron trigger does each minute: sweep, and wake runners for jobs that came back. */
+export async function onSchedule(app: App): Promise<void> {
+  const { db, bells, config, log } = app
+  const swept = await sweep(db, { maxTries: config.MAX_TRIES, retentionMs: config.RETENTION_SECONDS * 1000 })
+  if (Object.keys(swept.requeued).length > 0) await bells('claims').ring(swept.requeued)
+  if (swept.lapsed + swept.expired + swept.pruned > 0) log.info('Swept', swept)
+}

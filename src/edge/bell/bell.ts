@@ -1,0 +1,112 @@
+/**
+ * Wakes what waits. A waiter takes a ticket, runs its SQL, then waits on the ticket: it returns at once if anything rang in
+ * between. A bell keeps nothing worth keeping: one that vanished comes back with another epoch, and old tickets return at once.
+ * A lost ring costs latency, never a job.
+ */
+export type Ticket = { epoch: string; seq: number }
+
+/** What has come, and how many waiters it is worth waking: jobs by route; on the topic `control`, news by runner or `everyone`. */
+export type Ring = Record<string, number>
+
+/** Wakes every waiter that names `everyone`. */
+export const ringEveryone: Ring = { everyone: 10_000 }
+
+export type Wait = {
+  ticket: Ticket
+  /** Who waits: a new wait with the same key replaces the old one, whose caller has gone. */
+  key: string
+  /** Only rings for a name among these, or for a route made of them, wake this waiter; absent: any ring does. */
+  names?: readonly string[] | undefined
+  waitMs: number
+}
+
+export type Bell = {
+  ticket(): Promise<Ticket>
+  /** Until something rings, the time is over or the caller leaves. @returns the ticket for the next look and wait. */
+  wait(wait: Wait, signal?: AbortSignal): Promise<Ticket>
+  ring(ring: Ring): Promise<void>
+}
+
+/** A bell by topic: `claims`, `control`, `question:ID`. */
+export type Bells = (topic: string) => Bell
+
+type Waiter = { names: readonly string[] | undefined; wake(): void }
+
+/** Beyond these, waiters only sit out their time: nothing wakes them. */
+const maxWaiters = 10_000
+/** Rings remembered, so that one for others does not send a waiter to look again. */
+const maxRecent = 256
+
+/** A bell in this process's memory: the whole of it on Node and Deno, the inside of a Durable Object on Workers. */
+export function createBell(epoch: string = crypto.randomUUID()): Bell {
+  const waiters = new Map<string, Waiter>()
+  /** The last rings, of which the newest bears `seq`. */
+  const recent: Ring[] = []
+  let seq = 0
+
+  function rangSince(ticket: Ticket, names: Waiter['names']): boolean {
+    const missed = seq - ticket.seq
+    if (ticket.epoch !== epoch || missed > recent.length) return true
+    return recent
+      .slice(recent.length - missed)
+      .some(ring => Object.keys(ring).some(name => serves(names, name)))
+  }
+
+  function wakeFor(route: string, count: number): void {
+    let left = count
+    for (const waiter of waiters.values()) {
+      if (left === 0) return
+      if (!serves(waiter.names, route)) continue
+      waiter.wake()
+      left -= 1
+    }
+  }
+
+  return {
+    ticket: async () => ({ epoch, seq }),
+
+    async wait({ ticket, key, names, waitMs }, signal) {
+      waiters.get(key)?.wake()
+      if (!rangSince(ticket, names) && !signal?.aborted && waitMs > 0) {
+        await new Promise<void>(resolve => {
+          const wake = () => {
+            clearTimeout(timer)
+            signal?.removeEventListener('abort', wake)
+            // A later wait may have taken the key.
+            if (waiters.get(key)?.wake === wake) waiters.delete(key)
+            resolve()
+          }
+          const timer = setTimeout(wake, waitMs)
+          signal?.addEventListener('abort', wake)
+          if (waiters.size < maxWaiters) waiters.set(key, { names, wake })
+        })
+      }
+      return { epoch, seq }
+    },
+
+    async ring(ring) {
+      seq += 1
+      recent.push(ring)
+      if (recent.length > maxRecent) recent.shift()
+      for (const [route, count] of Object.entries(ring)) wakeFor(route, count)
+    },
+  }
+}
+
+function serves(names: readonly string[] | undefined, route: string): boolean {
+  return names === undefined || names.includes(route) || route.split(',').every(name => names.includes(name))
+}
+
+/** Bells for a host with one process; the topics longest unused are forgotten beyond 10,000. */
+export function createBells(): Bells {
+  const bells = new Map<string, Bell>()
+  return topic => {
+    const bell = bells.get(topic) ?? createBell()
+    // Re-inserting keeps the map in order of use, so that the first key is the one longest unused.
+    bells.delete(topic)
+    bells.set(topic, bell)
+    const oldest = bells.keys().next().value
+    if (bells.size > maxWaiters && oldest !== undefined) bells.delete(oldest)
+    return bell
+  }
+}

@@ -1,0 +1,21 @@
+import { waitUntil } from 'cloudflare:workers'
+import type { Bell, Bells, Ticket } from './bell.ts'
+
+/** Bells that live in Durable Objects, one for each topic. */
+export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
+  return topic => {
+    const post = (path: string, body: string | null = null) =>
+      namespace.get(namespace.idFromName(topic)).fetch(`http://bell${path}`, { method: 'POST', body })
+    return {
+      ticket: async () => await (await post('/ticket')).json<Ticket>(),
+      async wait(wait, signal) {
+        const id = crypto.randomUUID()
+        // An aborted signal is not passed on to a Durable Object (workerd 2026-10): its waiter would take a ring for nobody. And
+        // once the caller has gone, only a listener and what it hands to `waitUntil` still run.
+        signal?.addEventListener('abort', () => waitUntil(post('/leave', id).catch(() => undefined)))
+        return await (await post('/wait', JSON.stringify({ ...wait, id }))).json<Ticket>()
+      },
+      ring: async ring => void (await post('/ring', JSON.stringify(ring))),
+    } satisfies Bell
+  }
+}

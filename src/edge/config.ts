@@ -1,0 +1,74 @@
+import * as v from 'valibot'
+
+const seconds = (fallback: number) =>
+  v.optional(v.pipe(v.union([v.string(), v.number()]), v.toNumber(), v.minValue(1)), fallback)
+const amount = (fallback: number) =>
+  v.optional(
+    v.pipe(
+      v.union([v.string(), v.number()]),
+      v.toNumber(),
+      v.integer(),
+      v.minValue(1),
+      v.maxValue(10_000_000),
+    ),
+    fallback,
+  )
+const secret = v.pipe(v.string(), v.minLength(16, 'must be at least 16 characters'))
+
+/** The edge's vars and secrets, as `wrangler.toml` names them, with every default. */
+export const Config = v.object({
+  DATABASE_URL: v.pipe(
+    v.string(),
+    v.regex(/^(https?|libsql|file):/, 'must begin with https:, http:, libsql: or (outside Workers) file:'),
+  ),
+  DATABASE_TOKEN: v.optional(v.string()),
+  ADMIN_TOKEN: v.optional(secret),
+  ORIGIN: v.pipe(
+    v.string(),
+    v.url('must be the public URL of this edge, such as https://node.example.com'),
+    v.transform(url => new URL(url).origin),
+    v.description('Audience of runner tokens.'),
+  ),
+  CLIENT_IP_HEADER: v.optional(
+    v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/, 'must be a header name in lower case')),
+    'cf-connecting-ip',
+  ),
+  MAX_QUEUED_PER_OWNER: amount(10_000),
+  MAX_QUEUED: amount(100_000),
+  MAX_TRIES: amount(3),
+  LEASE_SECONDS: seconds(60),
+  HEARTBEAT_SECONDS: seconds(20),
+  QUEUE_EXPIRY_SECONDS: seconds(24 * 3600),
+  RETENTION_SECONDS: seconds(7 * 24 * 3600),
+})
+export type Config = v.InferOutput<typeof Config>
+
+const Checked = v.pipe(
+  Config,
+  v.forward(
+    v.check(
+      config => config.HEARTBEAT_SECONDS < config.LEASE_SECONDS,
+      'must be less than LEASE_SECONDS, or every lease is lost',
+    ),
+    ['HEARTBEAT_SECONDS'],
+  ),
+)
+
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/** @throws ConfigError naming every var that is missing or wrong, never its value. */
+export function parseConfig(env: unknown): Config {
+  const parsed = v.safeParse(Checked, env)
+  if (parsed.success) return parsed.output
+  const problems = parsed.issues.map(issue => `${v.getDotPath(issue) ?? 'configuration'}: ${problem(issue)}`)
+  throw new ConfigError(
+    `The edge's configuration is not usable.\n${problems.map(line => `- ${line}`).join('\n')}`,
+  )
+}
+
+function problem(issue: v.BaseIssue<unknown>): string {
+  if (issue.received === 'undefined') return 'is missing'
+  return issue.message.startsWith('Invalid') ? 'is not usable' : issue.message
+}

@@ -1,0 +1,155 @@
+import { sql } from 'drizzle-orm'
+import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/**
+ * The storage layout; `docs/storage.md` explains it. Times are unix milliseconds by the database's clock. Columns that change
+ * come first and payloads last, so that reading a job's state does not touch its overflow pages.
+ *
+ * Triggers (in the migrations) keep `queue_counts`, `queued_routes` and `policy.epoch`: counting by hand at every transition
+ * would leave one forgotten statement between us and a wrong bound.
+ */
+export const jobs = sqliteTable(
+  'jobs',
+  {
+    id: text().primaryKey(),
+    owner: text().notNull(),
+    /** `queue`: the queue owns it. `status`: written by hand through `PUT /api/status`; no statement of the queue matches it. */
+    origin: text({ enum: ['queue', 'status'] })
+      .notNull()
+      .default('queue'),
+    /** Containers in order, joined by commas. */
+    route: text().notNull(),
+    /** `receiving` (input not whole yet, nobody knows the id) or one of protocol's `jobStates`. */
+    state: text().notNull(),
+    priority: integer().notNull().default(0),
+    /** Leases given so far; fences every write of a runner. */
+    attempt: integer().notNull().default(0),
+    /** Leases whose runner said that it had started. */
+    tries: integer().notNull().default(0),
+    /** The attempt that was last counted in `tries`, so that a repeated message counts once. */
+    startedAttempt: integer('started_attempt').notNull().default(0),
+    runner: text(),
+    instance: text(),
+    leaseExpiresAt: integer('lease_expires_at'),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    claimedAt: integer('claimed_at'),
+    startedAt: integer('started_at'),
+    finishedAt: integer('finished_at'),
+    /** As containers are told: 0 on-chain, 1 off-chain. */
+    source: integer().notNull().default(1),
+    /** As containers are told: 0 on-chain, 1 off-chain, 2 stream. */
+    destination: integer().notNull().default(1),
+    requiresProof: integer('requires_proof').notNull().default(0),
+    errorCode: text('error_code'),
+    errorMessage: text('error_message'),
+    /** `*_parts` 0: the payload, if any, is inline in the column of that name. */
+    dataBytes: integer('data_bytes').notNull().default(0),
+    dataParts: integer('data_parts').notNull().default(0),
+    resultBytes: integer('result_bytes').notNull().default(0),
+    resultParts: integer('result_parts').notNull().default(0),
+    intermediateBytes: integer('intermediate_bytes').notNull().default(0),
+    intermediateParts: integer('intermediate_parts').notNull().default(0),
+    data: text(),
+    result: text(),
+    intermediate: text(),
+  },
+  t => [
+    index('jobs_claim').on(t.route, sql`${t.priority} desc`, t.id).where(sql`state = 'queued'`),
+    index('jobs_waiting').on(t.expiresAt).where(sql`state in ('receiving', 'queued')`),
+    index('jobs_lease').on(t.leaseExpiresAt).where(sql`state = 'running'`),
+    index('jobs_instance').on(t.instance).where(sql`state = 'running'`),
+    index('jobs_finished').on(t.finishedAt).where(sql`finished_at is not null`),
+    index('jobs_owner').on(t.owner, t.id),
+    index('jobs_owner_pending').on(t.owner, t.id).where(sql`state in ('queued', 'running')`),
+  ],
+)
+
+/**
+ * Payloads above the inline limit, in pieces. Input is written before any attempt, so under attempt 0. Statements name the index:
+ * after an ANALYZE of a nearly empty table SQLite would rather walk it.
+ */
+export const parts = sqliteTable(
+  'parts',
+  {
+    job: text().notNull(),
+    kind: text({ enum: ['data', 'result', 'intermediate'] }).notNull(),
+    attempt: integer().notNull(),
+    seq: integer().notNull(),
+    bytes: blob({ mode: 'buffer' }).notNull(),
+  },
+  t => [uniqueIndex('parts_place').on(t.job, t.kind, t.attempt, t.seq)],
+)
+
+/** Jobs waiting and running, by owner; owner `*` is everybody. Kept by triggers. */
+export const queueCounts = sqliteTable('queue_counts', {
+  owner: text().primaryKey(),
+  queued: integer().notNull(),
+  running: integer().notNull(),
+})
+
+/** Routes that have queued jobs, and how many; kept by triggers. What the claim looks through, instead of the jobs. */
+export const queuedRoutes = sqliteTable('queued_routes', {
+  route: text().primaryKey(),
+  queued: integer().notNull(),
+})
+
+/** One row. `epoch` rises, by triggers, with every change that can change an admission. */
+export const policy = sqliteTable('policy', {
+  id: integer().primaryKey(),
+  epoch: integer().notNull(),
+})
+
+/** Enrolled hosts. `id` is the RFC 7638 thumbprint of the public key. */
+export const runners = sqliteTable('runners', {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  publicKey: text('public_key').notNull(),
+  mode: text({ enum: ['run', 'pause', 'drain'] })
+    .notNull()
+    .default('run'),
+  enrolledAt: integer('enrolled_at').notNull(),
+  revokedAt: integer('revoked_at'),
+  /** JSON array of protocol's `ContainerPolicy`, as last registered. */
+  containers: text().notNull().default('[]'),
+})
+
+/** Processes of runners. */
+export const instances = sqliteTable(
+  'instances',
+  {
+    id: text().primaryKey(),
+    runner: text().notNull(),
+    version: text().notNull(),
+    registeredAt: integer('registered_at').notNull(),
+    lastSeenAt: integer('last_seen_at').notNull(),
+    /** Highest claim seen, so that a claim overtaken by a later one gets nothing. */
+    claimSeq: integer('claim_seq').notNull().default(0),
+    /** Of the request that holds `claimSeq`, so that the later statements of its batch know that it passed. */
+    claimToken: text('claim_token'),
+    /** JSON array of `{id, health, detail?}`. */
+    health: text().notNull().default('[]'),
+  },
+  t => [index('instances_runner').on(t.runner), index('instances_seen').on(t.lastSeenAt)],
+)
+
+/** Questions that clients put to all runners (`GET /resources`), shared by clients that ask the same within seconds. */
+export const questions = sqliteTable(
+  'questions',
+  {
+    id: text().primaryKey(),
+    modelId: text('model_id'),
+    askedAt: integer('asked_at').notNull(),
+  },
+  t => [index('questions_asked').on(t.askedAt)],
+)
+
+export const answers = sqliteTable(
+  'answers',
+  {
+    question: text().notNull(),
+    instance: text().notNull(),
+    answer: text().notNull(),
+  },
+  t => [primaryKey({ columns: [t.question, t.instance] })],
+)

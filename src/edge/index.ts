@@ -1,0 +1,52 @@
+import type { Hono } from 'hono'
+import { createApp, onSchedule } from './app.ts'
+import { Bell } from './bell/object.ts'
+import { createRemoteBells } from './bell/remote.ts'
+import { parseConfig } from './config.ts'
+import type { Context } from './context.ts'
+import { openDb } from './db/open.ts'
+import { consoleLog } from './log.ts'
+import { clientAddress } from './runners/address.ts'
+import { createPolicyCache } from './runners/policy.ts'
+
+export { Bell }
+
+type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
+
+let wired: { context: Context; app: Hono } | undefined
+
+/** Wires an isolate once: bindings do not change during its life. */
+function wire(env: Env): { context: Context; app: Hono } {
+  const config = parseConfig(env)
+  const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
+  const now = () => Date.now()
+  const context: Context = {
+    config,
+    db,
+    now,
+    bells: createRemoteBells(env.BELL),
+    policy: createPolicyCache({ db, now }),
+    log: consoleLog,
+    peer: c => ({ address: clientAddress(senderOf(c.req.raw, config.CLIENT_IP_HEADER)), loopback: false }),
+    background: (c, work) => c.executionCtx.waitUntil(work),
+  }
+  return { context, app: createApp(context) }
+}
+
+/** Where a request comes from: the platform's header, or on a bare workerd (`socket`) the connection itself. */
+function senderOf(request: Request, header: string): string | undefined {
+  if (header !== 'socket') return request.headers.get(header) ?? undefined
+  const { clientIp } = (request.cf ?? {}) as { clientIp?: string }
+  return clientIp?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+}
+
+export default {
+  async fetch(request, env, execution) {
+    wired ??= wire(env)
+    return await wired.app.fetch(request, env, execution)
+  },
+  async scheduled(_controller, env, execution) {
+    wired ??= wire(env)
+    execution.waitUntil(onSchedule(wired.context))
+  },
+} satisfies ExportedHandler<Env>

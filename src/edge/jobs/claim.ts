@@ -1,0 +1,129 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/open.ts'
+
+export type ClaimOptions = {
+  runner: string
+  instance: string
+  /** Rises with every claim of the instance. */
+  seq: number
+  /** Made afresh for each request: a claim may look several times while it waits, one with an old `seq` not at all. */
+  token: string
+  /** Free slots by container, or by declared chain. */
+  routes: readonly { route: string; slots: number }[]
+  /** Every lease that the instance knows of. */
+  holding: readonly { id: string; attempt: number }[]
+  max: number
+  /** Input bytes that the answer may carry, all jobs together. */
+  inlineBytes: number
+  leaseMs: number
+  maxTries: number
+}
+
+/** `passed` false: an unknown or revoked runner or instance, one told to pause, or a claim overtaken by a later one. */
+export type Claimed = { passed: boolean; jobs: ClaimedRow[] }
+
+export type ClaimedRow = {
+  id: string
+  attempt: number
+  route: string
+  source: number
+  destination: number
+  requires_proof: number
+  data_bytes: number
+  data: string | null
+}
+
+/** Leases given to a job in all, started or not: what ends a job that kills its host before it can say so. */
+export const maxAttempts = 10
+
+/** Lapsed leases put back by one claim. More wait for the next. */
+const lapsedPerClaim = 100
+
+/**
+ * Gives an instance the best jobs that it can serve, in one round trip of four statements: pass (and note the claim's number),
+ * put back lapsed leases, put back leases whose answer was lost, claim. Each carries the state that it expects, since a batch
+ * goes on when a statement matches nothing.
+ *
+ * The claim looks through the routes that have queued jobs, never through the jobs: for each servable route it seeks the first
+ * `max` in (route, state, priority, id). Measured by `bench/queue.ts`.
+ */
+export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Claimed> {
+  const { runner, instance, seq, token, max } = options
+  const passed = sql`exists (select 1 from instances where id = ${instance} and claim_token = ${token})`
+  const [passes, , , jobs] = await orm.batch([
+    orm.all<{ id: string }>(sql`
+      update instances set claim_seq = ${seq}, claim_token = ${token}, last_seen_at = ${now}
+      where id = ${instance} and runner = ${runner} and (claim_seq < ${seq} or claim_token = ${token})
+        and exists (select 1 from runners where id = ${runner} and revoked_at is null and mode = 'run')
+      returning id`),
+    orm.run(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim })),
+    orm.run(
+      putBack({
+        now,
+        maxTries: options.maxTries,
+        leases: sql`state = 'running' and instance = ${instance} and ${passed}
+          and id || ':' || attempt not in (
+            select (value ->> 'id') || ':' || (value ->> 'attempt') from json_each(${JSON.stringify(options.holding)}))`,
+      }),
+    ),
+    orm.all<ClaimedRow>(sql`
+      update jobs set state = 'running', attempt = attempt + 1, runner = ${runner}, instance = ${instance},
+        claimed_at = ${now}, lease_expires_at = ${now} + ${options.leaseMs}
+      where ${passed} and id in (${best(options, now)})
+      returning id, attempt, route, source, destination, requires_proof, data_bytes,
+        case when data_parts = 0 and data_bytes <= ${Math.floor(options.inlineBytes / max)} then data end as data`),
+  ])
+  return { passed: passes.length === 1, jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)) }
+}
+
+/**
+ * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
+ * are its own when it is listed, else the least among its containers, 0 if one is not listed.
+ */
+function best({ routes, max }: ClaimOptions, now: SQL): SQL {
+  const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
+  return sql`
+    with free (route, slots) as materialized (select key, value from json_each(${slots})),
+    servable (route, slots) as materialized (
+      select route, slots from (
+        select q.route, coalesce(
+          (select slots from free where free.route = q.route),
+          (select min(coalesce(free.slots, 0))
+            from json_each('["' || replace(q.route, ',', '","') || '"]') as c left join free on free.route = c.value)
+        ) as slots
+        from queued_routes as q)
+      where slots > 0 limit 256),
+    candidate (id, priority, place, slots) as materialized (
+      select job.id, job.priority,
+        row_number() over (partition by servable.route order by job.priority desc, job.id), servable.slots
+      from servable cross join jobs as job on job.id in (
+        select waiting.id from jobs as waiting
+        where waiting.route = servable.route and waiting.state = 'queued' and waiting.expires_at > ${now}
+        order by waiting.priority desc, waiting.id limit ${max}))
+    select id from candidate where place <= slots order by priority desc, id limit ${max}`
+}
+
+type Tries = { now: SQL; maxTries: number }
+
+/** Ends leases that were not renewed, the oldest first. Returns a row of `route` and `state` for each. */
+export function lapse({ limit, ...tries }: Tries & { limit: number }): SQL {
+  const leases = sql`id in (
+    select id from jobs where state = 'running' and lease_expires_at <= ${tries.now} order by lease_expires_at limit ${limit})`
+  return putBack({ ...tries, leases })
+}
+
+/**
+ * Ends leases: back into the queue, or failed when the job was started `maxTries` times. The attempt stays as it is, so that a
+ * result that comes late is still accepted if nobody has claimed the job since.
+ */
+function putBack({ now, maxTries, leases }: Tries & { leases: SQL }): SQL {
+  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts})`
+  return sql`
+    update jobs set lease_expires_at = null,
+      state = case when ${spent} then 'failed' else 'queued' end,
+      finished_at = case when ${spent} then ${now} end,
+      error_code = case when ${spent} then 'lease_lost' end,
+      error_message = case when ${spent} then 'The runner stopped answering, ' || attempt || ' times.' end
+    where ${leases}
+    returning route, state`
+}

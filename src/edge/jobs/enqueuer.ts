@@ -1,0 +1,97 @@
+import type { Db } from '../db/open.ts'
+import { type EnqueueOptions, enqueue, insertJobs } from './enqueue.ts'
+
+/** `enqueue`, for a whole isolate: requests that come while one is on its way are stored together after it. */
+export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
+
+/** Requests and input bytes that one flush takes. */
+const maxRequests = 128
+const maxBytes = 512 * 1024
+/** A leader whose request was killed takes nobody along: after this, each stores its own jobs. Storing an id twice is harmless. */
+const stuckMs = 3_000
+
+type Outcome =
+  | { kind: 'stored'; ids: ReadonlySet<string> }
+  | { kind: 'lead' }
+  | { kind: 'failed'; error: unknown }
+type Waiting = { options: EnqueueOptions; bytes: number; settle(outcome: Outcome): void }
+
+/**
+ * Group commit. Each write to the database is a round trip and a sync to disk, whether it carries one job or a hundred. The first
+ * request stores at once, so an idle node is not slower; those that come meanwhile wait, and then one of them, not the first, stores
+ * them all: on Workers a request may not do I/O for others for long after its own answer.
+ */
+export function createEnqueuer(db: Db): Enqueuer {
+  let waiting: Waiting[] = []
+  let leading = false
+
+  async function lead(first: Waiting): Promise<Outcome> {
+    const group = take(first)
+    let outcome: Outcome
+    try {
+      outcome = { kind: 'stored', ids: await insertJobs(db, merge(group)) }
+    } catch (error) {
+      outcome = { kind: 'failed', error }
+    }
+    for (const entry of group) entry.settle(outcome)
+    const next = waiting[0]
+    leading = next !== undefined
+    next?.settle({ kind: 'lead' })
+    return outcome
+  }
+
+  function take(first: Waiting): Waiting[] {
+    const rest = waiting.filter(entry => entry !== first)
+    let bytes = first.bytes
+    let count = 1
+    for (const entry of rest) {
+      bytes += entry.bytes
+      if (count === maxRequests || bytes > maxBytes) break
+      count += 1
+    }
+    waiting = rest.slice(count - 1)
+    return [first, ...rest.slice(0, count - 1)]
+  }
+
+  async function follow(entry: Waiting, told: Promise<Outcome>): Promise<Outcome> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const stuck = new Promise<null>(resolve => {
+      timer = setTimeout(() => resolve(null), stuckMs)
+    })
+    const outcome = await Promise.race([told, stuck])
+    clearTimeout(timer)
+    if (outcome !== null) return outcome.kind === 'lead' ? await lead(entry) : outcome
+    waiting = waiting.filter(other => other !== entry)
+    leading = false
+    return { kind: 'stored', ids: await enqueue(db, entry.options) }
+  }
+
+  return async function enqueueTogether(options) {
+    const bytes = options.jobs.reduce((sum, job) => sum + job.dataBytes, 0)
+    if (bytes > maxBytes) return await enqueue(db, options)
+    const { promise: told, resolve: settle } = Promise.withResolvers<Outcome>()
+    const entry: Waiting = { options, bytes, settle }
+    let outcome: Outcome
+    if (leading) {
+      waiting.push(entry)
+      outcome = await follow(entry, told)
+    } else {
+      leading = true
+      outcome = await lead(entry)
+    }
+    if (outcome.kind === 'failed') throw outcome.error
+    const ids = outcome.kind === 'stored' ? outcome.ids : new Set<string>()
+    return new Set(options.jobs.map(job => job.id).filter(id => ids.has(id)))
+  }
+}
+
+/** One statement for each owner and policy: those are what its conditions speak of. */
+function merge(group: readonly Waiting[]): EnqueueOptions[] {
+  const merged = new Map<string, EnqueueOptions>()
+  for (const { options } of group) {
+    const key = `${options.epoch} ${options.owner}`
+    const other = merged.get(key)
+    merged.set(key, other ? { ...options, jobs: [...other.jobs, ...options.jobs] } : options)
+  }
+  return [...merged.values()]
+}

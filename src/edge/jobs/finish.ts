@@ -1,0 +1,113 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/open.ts'
+import { chunks } from './chunks.ts'
+
+/** A payload: inline JSON text, or the count and bytes of parts stored before; neither: none. */
+export type StoredPayload = { text: string | null; bytes: number; parts: number }
+
+export type FinishedJob = {
+  id: string
+  attempt: number
+  state: 'success' | 'failed'
+  errorCode: string | null
+  errorMessage: string | null
+  result: StoredPayload
+  intermediate: StoredPayload
+}
+
+export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
+
+/**
+ * Stores results. A result is accepted from the runner that has the job's current attempt, however late; final states are
+ * final. Parts that a result names must all be there. Of two results for one lease the first counts.
+ * @returns an answer for each, in order; null when the runner is revoked.
+ */
+export async function finish(
+  db: Db,
+  { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
+): Promise<FinishAnswer[] | null> {
+  const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
+  const accepted = new Set<string>()
+  for (const chunk of chunks(firsts, textBytes)) {
+    for (const lease of await store(db, { runner, jobs: chunk })) accepted.add(leaseOf(lease))
+  }
+  const stored =
+    accepted.size === jobs.length
+      ? accepted
+      : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
+  return (
+    stored &&
+    jobs.map(job => {
+      // Only the first of a lease is the one that was accepted.
+      if (accepted.delete(leaseOf(job))) return 'accepted'
+      return stored.has(leaseOf(job)) ? 'duplicate' : 'stale'
+    })
+  )
+}
+
+function leaseOf({ id, attempt }: { id: string; attempt: number }): string {
+  return `${id}:${attempt}`
+}
+
+function textBytes({ result, intermediate }: FinishedJob): number {
+  return (result.text ? result.bytes : 0) + (intermediate.text ? intermediate.bytes : 0)
+}
+
+/** One statement for all. @returns the leases whose results it stored. */
+async function store(
+  { orm, now }: Db,
+  { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
+): Promise<{ id: string; attempt: number }[]> {
+  const items = JSON.stringify(
+    jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate }) => ({
+      id,
+      a: attempt,
+      s: state,
+      e: errorCode,
+      m: errorMessage,
+      r: result.text,
+      rb: result.bytes,
+      rp: result.parts,
+      i: intermediate.text,
+      ib: intermediate.bytes,
+      ip: intermediate.parts,
+    })),
+  )
+  return await orm.all<{ id: string; attempt: number }>(sql`
+    update jobs set state = item.state, finished_at = ${now}, lease_expires_at = null, error_code = item.error_code,
+      error_message = item.error_message,
+      tries = jobs.tries + (started_attempt < item.attempt), started_attempt = item.attempt,
+      started_at = coalesce(started_at, claimed_at),
+      result = item.result, result_bytes = item.result_bytes, result_parts = item.result_parts,
+      intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts
+    from (select value ->> 'id' as id, value ->> 'a' as attempt, value ->> 's' as state, value ->> 'e' as error_code,
+        value ->> 'm' as error_message,
+        value ->> 'r' as result, value ->> 'rb' as result_bytes, value ->> 'rp' as result_parts,
+        value ->> 'i' as intermediate, value ->> 'ib' as intermediate_bytes, value ->> 'ip' as intermediate_parts
+      from json_each(${items})) as item
+    where jobs.id = item.id and jobs.attempt = item.attempt and jobs.runner = ${runner} and jobs.state in ('running', 'queued')
+      and exists (select 1 from runners where id = ${runner} and revoked_at is null)
+      and (item.result_parts = 0 or ${whole('result')}) and (item.intermediate_parts = 0 or ${whole('intermediate')})
+    returning id, attempt`)
+}
+
+/** All parts of a payload are stored, numbered from 0 without a gap, and have the bytes announced. */
+function whole(kind: 'result' | 'intermediate'): SQL {
+  const column = sql.raw(`item.${kind}`)
+  return sql`(select count(*) = ${column}_parts and max(seq) = ${column}_parts - 1 and sum(length(bytes)) = ${column}_bytes
+    from parts indexed by parts_place where job = item.id and kind = ${kind} and attempt = item.attempt)`
+}
+
+/** The leases whose results are stored, among these jobs; null when the runner is revoked. */
+async function selectStored(
+  { orm }: Db,
+  { runner, ids }: { runner: string; ids: readonly string[] },
+): Promise<Set<string> | null> {
+  const [enrolled, rows] = await orm.batch([
+    orm.all(sql`select 1 from runners where id = ${runner} and revoked_at is null`),
+    orm.all<{ id: string; attempt: number }>(sql`
+      select id, attempt from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
+        and runner = ${runner} and origin = 'queue' and state in ('success', 'failed') and result_bytes > 0`),
+  ])
+  return enrolled.length === 0 ? null : new Set(rows.map(leaseOf))
+}

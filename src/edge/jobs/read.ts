@@ -1,0 +1,106 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { JobState } from '../../protocol/job.ts'
+import type { Db } from '../db/open.ts'
+
+/** A job as stored, without its input. Inline payloads only; `*_parts` says when to read parts. */
+export type JobRow = {
+  id: string
+  state: JobState
+  route: string
+  requires_proof: number
+  attempt: number
+  tries: number
+  runner: string | null
+  created_at: number
+  expires_at: number
+  claimed_at: number | null
+  started_at: number | null
+  finished_at: number | null
+  origin: 'queue' | 'status'
+  error_code: string | null
+  error_message: string | null
+  result_bytes: number
+  result_parts: number
+  intermediate_bytes: number
+  intermediate_parts: number
+  result: string | null
+  intermediate: string | null
+}
+
+const columns =
+  sql.raw(`id, state, route, requires_proof, attempt, tries, runner, created_at, expires_at, claimed_at,
+  started_at, finished_at, origin, error_code, error_message, result_bytes, result_parts, intermediate_bytes, intermediate_parts`)
+
+/** Inline results of 12 jobs are at most 1.5 MiB, escaped 3 MiB: a SQL response stays below 4 MiB. */
+const jobsPerRead = 12
+
+/** The jobs of an owner with these ids; ids that are unknown, or another's, are left out. Order is not kept. */
+export async function readJobs(
+  db: Db,
+  { owner, ids }: { owner: string; ids: readonly string[] },
+): Promise<JobRow[]> {
+  const chunks: JobRow[][] = []
+  for (let from = 0; from < ids.length; from += jobsPerRead) {
+    chunks.push(await readChunk(db, { owner, ids: ids.slice(from, from + jobsPerRead) }))
+  }
+  return chunks.flat()
+}
+
+async function readChunk(
+  { orm }: Db,
+  { owner, ids }: { owner: string; ids: readonly string[] },
+): Promise<JobRow[]> {
+  const wanted = sql`(select value from json_each(${JSON.stringify(ids)}))`
+  return await orm.all<JobRow>(sql`
+    select ${columns}, result, intermediate from jobs
+    where id in ${wanted} and owner = ${owner} and state <> 'receiving'`)
+}
+
+/**
+ * Bytes that the results of these jobs take, all together, as often as an id is named. One cheap statement before anything large
+ * is read.
+ */
+export async function selectResultBytes(
+  { orm }: Db,
+  { owner, ids, intermediate }: { owner: string; ids: readonly string[]; intermediate: boolean },
+): Promise<number> {
+  const [row] = await orm.all<{ bytes: number }>(sql`
+    select coalesce(sum(result_bytes + ${intermediate ? sql`intermediate_bytes` : sql`0`}), 0) as bytes
+    from json_each(${JSON.stringify(ids)}) as wanted cross join jobs on jobs.id = wanted.value and jobs.owner = ${owner}`)
+  return row?.bytes ?? 0
+}
+
+export type ListOptions = {
+  owner: string
+  /** true: those that wait or run; false: those that ended; null: both. */
+  pending: boolean | null
+  limit: number
+  /** Only ids below this one: the next page. */
+  before: string | null
+}
+
+export type Listed = { id: string; pending: number }
+
+/** Ids of an owner's jobs, newest first. By id alone: a job that ends between two pages is on one of them all the same. */
+export async function listJobs(
+  { orm }: Db,
+  { owner, pending, limit, before }: ListOptions,
+): Promise<Listed[]> {
+  const older = before === null ? sql`` : sql`and id < ${before}`
+  return await orm.all<Listed>(sql`
+    select id, state in ('queued', 'running') as pending from jobs
+    where owner = ${owner} and ${inState(pending)} ${older} order by id desc limit ${limit}`)
+}
+
+/** The literal list lets SQLite use the partial index of pending jobs; the others walk the owner's, past what they leave out. */
+function inState(pending: boolean | null): SQL {
+  if (pending === null) return sql`state <> 'receiving'`
+  return pending ? sql`state in ('queued', 'running')` : sql`state not in ('queued', 'running', 'receiving')`
+}
+
+/** Off-chain jobs that wait or run, all owners. */
+export function selectPending({ orm }: Db) {
+  return orm.all<{ pending: number }>(
+    sql`select queued + running as pending from queue_counts where owner = '*'`,
+  )
+}

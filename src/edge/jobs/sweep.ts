@@ -1,0 +1,60 @@
+import { sql } from 'drizzle-orm'
+import type { Db } from '../db/open.ts'
+import { lapse } from './claim.ts'
+
+export type SweepOptions = { maxTries: number; retentionMs: number }
+
+/** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
+const perStatement = 500
+/** Jobs with parts are pruned in smaller bites: up to 33 parts each. */
+const prunePerStatement = 100
+/** Rounds of one sweep: what is left waits for the next, a minute later. */
+const maxRounds = 20
+
+/** `requeued`: the jobs among the lapsed that wait again, by route. */
+export type Swept = { lapsed: number; expired: number; pruned: number; requeued: Record<string, number> }
+
+/**
+ * Puts back lapsed leases, expires jobs that waited too long, forgets unfinished uploads and what is older than the retention.
+ * Every statement seeks in a partial index: the cost is that of what has to change.
+ */
+export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
+  const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {} }
+  for (let round = 0; round < maxRounds; round += 1) {
+    const { leases, expired, pruned } = await sweepOnce(db, options)
+    const lapsed = leases.length
+    for (const { route } of leases.filter(({ state }) => state === 'queued')) {
+      swept.requeued[route] = (swept.requeued[route] ?? 0) + 1
+    }
+    swept.lapsed += lapsed
+    swept.expired += expired
+    swept.pruned += pruned
+    if (lapsed < perStatement && expired < perStatement && pruned < prunePerStatement) break
+  }
+  return swept
+}
+
+async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
+  const old = sql`(select id from jobs where finished_at is not null and finished_at <= ${now} - ${retentionMs}
+    order by finished_at limit ${prunePerStatement})`
+  const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
+    order by expires_at limit ${perStatement})`
+  const [leases, expired, , , , pruned] = await orm.batch([
+    orm.all<{ route: string; state: string }>(lapse({ now, maxTries, limit: perStatement })),
+    orm.run(sql`
+      update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
+        error_message = 'No runner took the job before it expired.'
+      where id in (select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
+        order by expires_at limit ${perStatement})`),
+    orm.run(sql`delete from parts indexed by parts_place where job in ${unfinished}`),
+    orm.run(sql`delete from jobs where id in ${unfinished}`),
+    orm.run(sql`delete from parts indexed by parts_place where job in ${old}`),
+    orm.run(sql`delete from jobs where id in ${old}`),
+    orm.run(
+      sql`delete from answers where question in (select id from questions where asked_at <= ${now} - 60000)`,
+    ),
+    orm.run(sql`delete from questions where asked_at <= ${now} - 60000`),
+    orm.run(sql`delete from instances where last_seen_at <= ${now} - ${retentionMs}`),
+  ])
+  return { leases, expired: expired.rowsAffected, pruned: pruned.rowsAffected }
+}

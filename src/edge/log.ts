@@ -1,0 +1,28 @@
+/** Structured lines. `fields` must not hold secrets or payloads. */
+export type Log = {
+  info(event: string, fields?: Record<string, unknown>): void
+  warn(event: string, fields?: Record<string, unknown>): void
+  error(event: string, fields?: Record<string, unknown>): void
+}
+
+const maxLineLength = 4096
+
+/** JSON lines on the console, which Workers keeps and indexes. */
+export const consoleLog: Log = {
+  info: (event, fields) => console.log(line('info', event, fields)),
+  warn: (event, fields) => console.warn(line('warn', event, fields)),
+  error: (event, fields) => console.error(line('error', event, fields)),
+}
+
+function line(level: string, event: string, fields: Record<string, unknown> = {}): string {
+  return JSON.stringify({ level, event, ...fields }).slice(0, maxLineLength)
+}
+
+/** An error as one field: its message and that of its causes, without stacks, which may quote arguments. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error'
+  const cause = error.cause instanceof Error ? ` <- ${describe(error.cause)}` : ''
+  // drizzle puts a statement's parameters into its message, and payloads are among them.
+  const [message] = error.message.split('\nparams:')
+  return `${error.name}: ${message}${cause}`.slice(0, 1024)
+}

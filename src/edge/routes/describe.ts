@@ -1,0 +1,78 @@
+import { describeRoute, resolver } from 'hono-openapi'
+import type { GenericSchema } from 'valibot'
+import { ErrorBody, type ErrorCode, errorStatus } from '../../protocol/error.ts'
+
+export type Description = {
+  summary: string
+  tag: 'Jobs' | 'Node' | 'Runner' | 'Admin'
+  description?: string
+  answer?: { description: string; schema?: GenericSchema; contentType?: string }
+  body?: GenericSchema
+  parameters?: readonly {
+    name: string
+    in: 'query' | 'path'
+    description: string
+    required?: boolean
+    repeated?: boolean
+  }[]
+  /** Refusals that this route can answer, beside `internal` and `database_unavailable`. */
+  refusals?: readonly ErrorCode[]
+  secured?: 'runner' | 'admin'
+}
+
+/** Describes a route for `/openapi.json`, from the schemas that validate it. */
+export function described({
+  summary,
+  tag,
+  description,
+  answer,
+  body,
+  parameters,
+  refusals,
+  secured,
+}: Description) {
+  return describeRoute({
+    summary,
+    tags: [tag],
+    ...(description ? { description } : {}),
+    ...(body
+      ? { requestBody: { required: true, content: { 'application/json': { schema: resolver(body) } } } }
+      : {}),
+    ...(parameters
+      ? {
+          parameters: parameters.map(({ repeated, required = false, ...parameter }) => ({
+            ...parameter,
+            required: required || parameter.in === 'path',
+            schema: repeated
+              ? { type: 'array' as const, items: { type: 'string' as const } }
+              : { type: 'string' as const },
+          })),
+        }
+      : {}),
+    ...(secured ? { security: [{ [secured]: [] }] } : {}),
+    responses: {
+      200: {
+        description: answer?.description ?? 'OK',
+        ...(answer?.schema
+          ? { content: { [answer.contentType ?? 'application/json']: { schema: resolver(answer.schema) } } }
+          : {}),
+      },
+      ...refusalResponses([...(refusals ?? []), 'internal', 'database_unavailable']),
+    },
+  })
+}
+
+function refusalResponses(codes: readonly ErrorCode[]) {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of codes)
+    byStatus.set(errorStatus[code], [...(byStatus.get(errorStatus[code]) ?? []), code])
+  return Object.fromEntries(
+    [...byStatus].map(([status, named]) => [
+      status,
+      {
+        description: named.map(code => `\`${code}\``).join(', '),
+        content: { 'application/json': { schema: resolver(ErrorBody) } },
+      },
+    ]),
+  )
+}

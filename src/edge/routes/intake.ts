@@ -1,0 +1,117 @@
+import { uuidv7 } from 'uuidv7'
+import { JsonLimitError, JsonShapeError, JsonSyntaxError } from '../../protocol/json-errors.ts'
+import { createScanner, type JsonType, type ScanEvent } from '../../protocol/json-scan.ts'
+import { limits } from '../../protocol/limits.ts'
+import { bodyTooLarge } from './body.ts'
+import { createInput, type Input, type InputStore } from './input.ts'
+import { RefusalError } from './refuse.ts'
+
+/** One request of a body: a job, or an element of a batch. */
+export type Item = {
+  id: string
+  /** JSON text of the item with `data` replaced by null; null when the item is not an object. */
+  fields: Uint8Array | null
+  /** JSON type of `data`; null when there is none. */
+  dataType: JsonType | null
+  input: Input
+}
+
+/** Bytes scanned between two chances to put parts away: what one body can hold in memory beyond a part. */
+const sliceBytes = 256 * 1024
+
+/**
+ * Reads a body of job requests without ever holding it whole: inputs above the inline limit go to `store` as they come.
+ * @throws RefusalError when the body is not JSON, too large, too deep, or (`batch`) not a list of at most 100. Then everything
+ * that was stored is forgotten.
+ */
+export async function readItems(
+  request: Request,
+  { batch, store }: { batch: boolean; store: InputStore },
+): Promise<Item[]> {
+  const items: Item[] = []
+  try {
+    await scan(request, { batch, items, store })
+    for (const item of items) await item.input.close()
+    return items
+  } catch (error) {
+    for (const { input } of items) await input.abandon()
+    throw toRefusalError(error)
+  }
+}
+
+async function scan(
+  request: Request,
+  { batch, items, store }: { batch: boolean; items: Item[]; store: InputStore },
+): Promise<void> {
+  const scanner = createScanner({
+    carry: 'data',
+    maxItems: batch ? limits.batchItems : null,
+    maxDepth: limits.jsonDepth,
+    maxFieldBytes: limits.fieldBytes,
+  })
+  const take = (event: ScanEvent) => takeEvent(items, event, store)
+  let received = 0
+  for await (const chunk of chunksOf(request)) {
+    received += chunk.byteLength
+    if (received > limits.bodyBytes) throw bodyTooLarge(limits.bodyBytes)
+    for (let from = 0; from < chunk.byteLength; from += sliceBytes) {
+      const before = Math.max(items.length - 1, 0)
+      scanner.push(chunk.subarray(from, from + sliceBytes), take)
+      // Only these can have grown.
+      for (const item of items.slice(before)) await item.input.settle()
+    }
+  }
+  scanner.end(take)
+}
+
+/**
+ * The body, piece by piece; each is valid until the next is asked for. A small one comes whole: going through a stream takes workerd
+ * several times as long as all that we do with it. A large one goes through a single buffer: workerd's own chunks are 4 KiB each.
+ */
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (length <= sliceBytes) yield new Uint8Array(await request.arrayBuffer())
+  else if (request.body) yield* read(request.body)
+}
+
+async function* read(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader({ mode: 'byob' })
+  try {
+    let buffer = new ArrayBuffer(sliceBytes)
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(buffer))
+      if (done || !value) return
+      yield value
+      buffer = value.buffer as ArrayBuffer
+    }
+  } finally {
+    reader.releaseLock()
+  }
+}
+
+function takeEvent(items: Item[], event: ScanEvent, store: InputStore): void {
+  if (event.kind === 'item') {
+    const id = uuidv7()
+    items.push({ id, fields: null, dataType: null, input: createInput({ id, store }) })
+    return
+  }
+  const item = items.at(-1)
+  if (!item) return
+  if (event.kind === 'data') {
+    item.input.add(event.bytes)
+    return
+  }
+  item.fields = event.fields
+  item.dataType = event.carried
+}
+
+function toRefusalError(error: unknown): unknown {
+  if (error instanceof JsonSyntaxError)
+    return new RefusalError('malformed_json', `Malformed JSON: ${error.message}`)
+  if (error instanceof JsonShapeError) return new RefusalError('not_a_list', 'Expected a list')
+  if (!(error instanceof JsonLimitError)) return error
+  if (error.limit === 'items') {
+    return new RefusalError('batch_too_large', 'Too many jobs in one batch', { limit: limits.batchItems })
+  }
+  return new RefusalError('invalid_request', error.message)
+}

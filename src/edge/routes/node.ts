@@ -1,0 +1,200 @@
+import { Hono, type Context as HonoContext } from 'hono'
+import * as v from 'valibot'
+import { StatusRequest } from '../../protocol/job.ts'
+import { limits } from '../../protocol/limits.ts'
+import { Health, Info, Ready, Resources } from '../../protocol/node.ts'
+import { ringEveryone } from '../bell/bell.ts'
+import type { Context as App } from '../context.ts'
+import { isUnavailable, isUnmigrated } from '../db/errors.ts'
+import { selectPending } from '../jobs/read.ts'
+import { writeStatus } from '../jobs/status.ts'
+import { ownerOf } from '../runners/address.ts'
+import { ask, readAnswers, selectAnswered } from '../runners/questions.ts'
+import type { TokenVerifier } from '../runners/token.ts'
+import { version } from '../version.ts'
+import { bearer, isAdmin } from './auth.ts'
+import { boundedBody } from './body.ts'
+import { described } from './describe.ts'
+import { refuse } from './refuse.ts'
+import { valid } from './validate.ts'
+
+/** How long `/resources` waits for runners. Those that are slower are left out, as the reference leaves out silent containers. */
+const resourcesMs = 4_000
+/** How long the rest may take after the first answer. Short enough for clients that give the whole request a second. */
+const stragglerMs = 300
+
+const ModelQuery = v.object({
+  model_id: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(512),
+      v.check(text => !text.includes('\0'), 'must be text'),
+    ),
+  ),
+})
+
+export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
+  const { db, bells, policy, config } = app
+  const routes = new Hono()
+
+  routes.get(
+    '/health',
+    described({
+      summary: 'Liveness',
+      tag: 'Node',
+      answer: { description: 'The edge runs.', schema: Health },
+    }),
+    c => c.json({ status: 'healthy' } satisfies Health),
+  )
+
+  routes.get(
+    '/info',
+    described({
+      summary: 'Version, running containers, pending jobs',
+      tag: 'Node',
+      answer: { description: 'What this node offers.', schema: Info },
+    }),
+    async c => {
+      const [{ containers, live }, pending] = await Promise.all([policy.read(1_000), selectPending(db)])
+      const ready = new Set(live.flatMap(instance => [...instance.ready]))
+      const info: Info = {
+        version,
+        containers: [...containers.values()]
+          .filter(({ id }) => ready.has(id))
+          .map(({ id, description, external, image }) => ({ id, description, external, image })),
+        pending: { offchain: pending[0]?.pending ?? 0, onchain: 0 },
+        chain: { enabled: false, address: '' },
+      }
+      return c.json(info)
+    },
+  )
+
+  routes.get(
+    '/ready',
+    described({
+      summary: 'Readiness, with reasons',
+      tag: 'Node',
+      description: '503 with the same body when a check fails.',
+      answer: { description: 'Ready to compute.', schema: Ready },
+    }),
+    async c => {
+      const ready = await checkReady(app)
+      return c.json(ready, ready.ready ? 200 : 503)
+    },
+  )
+
+  routes.get(
+    '/resources',
+    described({
+      summary: "What the containers' /service-resources say",
+      tag: 'Node',
+      parameters: [
+        { name: 'model_id', in: 'query', description: 'Ask whether this model is supported instead.' },
+      ],
+      answer: { description: 'By container id; silent containers are left out.', schema: Resources },
+      refusals: ['invalid_request', 'queue_full'],
+    }),
+    valid('query', ModelQuery),
+    async c => {
+      const { live } = await policy.read()
+      if (live.length === 0) return c.json({})
+      const asking = ask(db, c.req.valid('query').model_id || null).then(async question => {
+        if (question?.asked) await bells('control').ring(ringEveryone)
+        return question
+      })
+      // Other clients may share the question, and its ring, when this one leaves.
+      app.background(
+        c,
+        asking.catch(() => undefined),
+      )
+      const question = await asking
+      if (!question) return refuse(c, { code: 'queue_full', error: 'Too many questions are open' })
+      const bell = bells(`question:${question.id}`)
+      let deadline = app.now() + resourcesMs
+      let ticket = await bell.ticket()
+      for (;;) {
+        const answered = await selectAnswered(db, question.id)
+        // Once somebody has answered, the others have had their time too: one of them may be dead, and not yet known to be.
+        if (answered.size > 0) deadline = Math.min(deadline, app.now() + stragglerMs)
+        const waitMs = deadline - app.now()
+        if (live.every(instance => answered.has(instance.id)) || waitMs <= 0) {
+          return c.json(Object.assign({}, ...(await readAnswers(db, question.id))))
+        }
+        ticket = await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, c.req.raw.signal)
+      }
+    },
+  )
+
+  routes.put(
+    '/api/status',
+    described({
+      summary: 'Write a status by hand',
+      tag: 'Node',
+      description:
+        'For containers that do work of their own accord. Never touches a job that the queue owns.',
+      body: StatusRequest,
+      answer: { description: '`null`', schema: v.null_() },
+      refusals: ['invalid_request', 'invalid_status', 'forbidden', 'conflict'],
+      secured: 'runner',
+    }),
+    async (c, next) => {
+      const allowed = app.peer(c).loopback || (await isAdmin(c, config.ADMIN_TOKEN)) || (await isRunner(c))
+      return allowed ? await next() : refuse(c, { code: 'forbidden', error: 'Unauthorized' })
+    },
+    boundedBody(limits.smallBodyBytes),
+    async c => {
+      // Whatever its content type says, as the reference does.
+      const body: unknown = await c.req.json().catch(() => undefined)
+      const request = v.safeParse(StatusRequest, body)
+      if (!request.success) return refuse(c, { code: 'invalid_request', error: 'Could not store job status' })
+      const { id, status, containers } = request.output
+      if (status !== 'success' && status !== 'failed' && status !== 'running') {
+        return refuse(c, { code: 'invalid_status', error: 'Status is invalid' })
+      }
+      const owner = ownerOf(app.peer(c).address)
+      if (!(await writeStatus(db, { owner, id, state: status, containers }))) {
+        return refuse(c, { code: 'conflict', error: "This job is the queue's", params: { id } })
+      }
+      return c.json(null)
+    },
+  )
+
+  /** A token outlives its runner's revocation, so that is asked for apart. */
+  async function isRunner(c: HonoContext): Promise<boolean> {
+    const token = bearer(c)
+    const runner = token === null ? null : await verify(token)
+    return runner !== null && (await policy.readCurrent()).keys.has(runner)
+  }
+
+  return routes
+}
+
+async function checkReady({ policy }: App): Promise<Ready> {
+  try {
+    const { schema, live } = await policy.read(1_000)
+    const checks = {
+      database: { ok: true },
+      schema:
+        schema === 'current'
+          ? { ok: true }
+          : { ok: false, reason: 'The database is older than this code: run db:migrate.' },
+      runners:
+        live.length > 0 ? { ok: true } : { ok: false, reason: 'No runner was heard of in the last minute.' },
+    }
+    return { ready: checks.schema.ok && checks.runners.ok, checks }
+  } catch (error) {
+    const unmigrated = isUnmigrated(error)
+    if (!unmigrated && !isUnavailable(error)) throw error
+    const unknown = { ok: false, reason: 'Not known without the database.' }
+    return {
+      ready: false,
+      checks: {
+        database: unmigrated ? { ok: true } : { ok: false, reason: 'The database does not answer.' },
+        schema: unmigrated
+          ? { ok: false, reason: 'The database was never migrated: run db:migrate.' }
+          : unknown,
+        runners: unknown,
+      },
+    }
+  }
+}

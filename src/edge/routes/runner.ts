@@ -1,0 +1,146 @@
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { limits } from '../../protocol/limits.ts'
+import {
+  ControlAnswer,
+  ControlRequest,
+  HeartbeatAnswer,
+  HeartbeatRequest,
+  QuestionAnswer,
+  RegisterAnswer,
+  RegisterRequest,
+} from '../../protocol/runner.ts'
+import type { Context as App } from '../context.ts'
+import { extend } from '../jobs/extend.ts'
+import { readOrders } from '../runners/control.ts'
+import { answer } from '../runners/questions.ts'
+import { register } from '../runners/register.ts'
+import type { TokenVerifier } from '../runners/token.ts'
+import { type RunnerEnv, refuseRunner, runnerAuth, unauthorized } from './auth.ts'
+import { boundedBody } from './body.ts'
+import { described } from './describe.ts'
+import { isJson } from './json.ts'
+import { unknownInstance } from './lease.ts'
+import { refuse } from './refuse.ts'
+import { claimRoutes } from './runner-claim.ts'
+import { reportRoutes } from './runner-report.ts'
+import { valid } from './validate.ts'
+
+/** What runners call. All requests are authenticated; `src/protocol/runner.ts` says what each means. */
+export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
+  const { db, bells, config, policy } = app
+  const leaseMs = config.LEASE_SECONDS * 1000
+  const routes = new Hono<RunnerEnv>()
+  routes.use('/runner/*', runnerAuth(verify))
+  routes.use('/runner/*', boundedBody(limits.runnerBodyBytes))
+
+  routes.post(
+    '/runner/register',
+    described({
+      summary: 'Announce an instance and its containers',
+      tag: 'Runner',
+      answer: { description: 'The pace.', schema: RegisterAnswer },
+      refusals: ['unauthorized', 'invalid_request'],
+      secured: 'runner',
+    }),
+    valid('json', RegisterRequest),
+    async c => {
+      const request = c.req.valid('json')
+      // Every isolate reads all policies at once, in one response.
+      if (JSON.stringify(request.containers).length > limits.policyBytes) {
+        return refuse(c, {
+          code: 'invalid_request',
+          error: 'Invalid json: containers: too long',
+          params: { limit: limits.policyBytes },
+        })
+      }
+      if (!(await register(db, { ...request, runner: c.var.runner }))) return unauthorized(c)
+      return c.json({
+        lease_ms: leaseMs,
+        heartbeat_ms: config.HEARTBEAT_SECONDS * 1000,
+        wait_ms: limits.claimWaitMs,
+      } satisfies RegisterAnswer)
+    },
+  )
+
+  routes.post(
+    '/runner/heartbeat',
+    described({
+      summary: 'Renew leases',
+      tag: 'Runner',
+      answer: { description: 'Leases that are gone.', schema: HeartbeatAnswer },
+      refusals: ['unauthorized', 'invalid_request', 'conflict'],
+      secured: 'runner',
+    }),
+    valid('json', HeartbeatRequest),
+    async c => {
+      const { instance, leases, containers } = c.req.valid('json')
+      const health = JSON.stringify(containers)
+      const { known, kept } = await extend(db, { runner: c.var.runner, instance, leases, health, leaseMs })
+      if (!known) return await refuseRunner(c, policy, unknownInstance)
+      const lost = leases.filter(({ id }) => !kept.has(id)).map(({ id, attempt }) => ({ id, attempt }))
+      return c.json({ lost } satisfies HeartbeatAnswer)
+    },
+  )
+
+  routes.post(
+    '/runner/control',
+    described({
+      summary: 'Wait for orders',
+      tag: 'Runner',
+      answer: { description: 'Orders.', schema: ControlAnswer },
+      refusals: ['unauthorized', 'invalid_request', 'conflict'],
+      secured: 'runner',
+    }),
+    valid('json', ControlRequest),
+    async c => {
+      const { instance, holding, mode, wait_ms } = c.req.valid('json')
+      const { runner } = c.var
+      const deadline = app.now() + wait_ms
+      const bell = bells('control')
+      let ticket = await bell.ticket()
+      for (;;) {
+        const { known, ...orders } = await readOrders(db, { runner, instance, holding })
+        if (!known) return await refuseRunner(c, policy, unknownInstance)
+        const news = orders.cancel.length > 0 || orders.questions.length > 0 || orders.mode !== mode
+        const waitMs = deadline - app.now()
+        if (news || waitMs <= 0 || c.req.raw.signal.aborted) return c.json(orders satisfies ControlAnswer)
+        ticket = await bell.wait(
+          { ticket, key: instance, names: [instance, runner, 'everyone'], waitMs },
+          c.req.raw.signal,
+        )
+      }
+    },
+  )
+
+  routes.post(
+    '/runner/answer',
+    described({
+      summary: 'Answer a question',
+      tag: 'Runner',
+      answer: { description: 'Taken.', schema: v.object({}) },
+      refusals: ['unauthorized', 'invalid_request'],
+      secured: 'runner',
+    }),
+    valid('json', QuestionAnswer),
+    async c => {
+      const { instance, question, answer: text } = c.req.valid('json')
+      if (
+        !text.isWellFormed() ||
+        !isJson(text, value => typeof value === 'object' && value !== null && !Array.isArray(value))
+      ) {
+        return refuse(c, {
+          code: 'invalid_request',
+          error: 'Invalid json: answer: must be the text of a JSON object',
+        })
+      }
+      await answer(db, { runner: c.var.runner, instance, question, text })
+      await bells(`question:${question}`).ring({ answer: 10_000 })
+      return c.json({})
+    },
+  )
+
+  routes.route('/', claimRoutes(app))
+  routes.route('/', reportRoutes(app))
+  return routes
+}

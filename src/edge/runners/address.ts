@@ -1,0 +1,37 @@
+import ipaddr from 'ipaddr.js'
+
+/** The sender, of a header that a trusted proxy sets. Of a list, the last: what comes before, the sender may have written. */
+export function clientAddress(header: string | undefined): string | null {
+  return header?.split(',').at(-1)?.trim() || null
+}
+
+/** Whether an address is on a list of IPs and CIDRs. An empty list admits everyone; an unknown address only passes that one. */
+export function addressAllowed(list: readonly string[], address: string | null): boolean {
+  if (list.length === 0) return true
+  if (address === null || !ipaddr.isValid(address)) return false
+  const parsed = ipaddr.process(address)
+  return list.some(entry => matches(parsed, entry))
+}
+
+function matches(address: ipaddr.IPv4 | ipaddr.IPv6, entry: string): boolean {
+  if (!entry.includes('/')) {
+    return (
+      ipaddr.isValid(entry) && ipaddr.process(entry).toNormalizedString() === address.toNormalizedString()
+    )
+  }
+  if (!ipaddr.isValidCIDR(entry)) return false
+  const [network, bits] = ipaddr.parseCIDR(entry)
+  return network.kind() === address.kind() && address.match(network, bits)
+}
+
+/**
+ * Who owns a job of this sender: its IPv4 address, or the /64 of its IPv6 address, since hosts move within theirs at will.
+ * Senders without an address share one owner.
+ */
+export function ownerOf(address: string | null): string {
+  if (address === null || !ipaddr.isValid(address)) return 'ip:unknown'
+  const parsed = ipaddr.process(address)
+  if (parsed.kind() === 'ipv4') return `ip:${parsed.toString()}`
+  const network = ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toNormalizedString()}/64`)
+  return `ip:${network.toString()}/64`
+}

@@ -1,0 +1,51 @@
+import type { Refusal } from '../../protocol/error.ts'
+import { limits } from '../../protocol/limits.ts'
+import { addressAllowed } from './address.ts'
+import type { MergedPolicy, PolicySnapshot } from './policy.ts'
+
+export type OffchainRequest = {
+  containers: readonly string[]
+  requiresProof: boolean
+  address: string | null
+}
+
+/** The reference's checks of an off-chain job, in its order and with its messages (its node page, 4.6). */
+export function admit({ containers: known, keys }: PolicySnapshot, request: OffchainRequest): Refusal | null {
+  const { containers, requiresProof, address } = request
+  const [first] = containers
+  if (first === undefined) return { code: 'no_containers', error: 'No containers specified' }
+  if (containers.length > limits.chainContainers) {
+    return { code: 'chain_too_long', error: 'Too many containers', params: { limit: limits.chainContainers } }
+  }
+  if (keys.size === 0) return { code: 'no_runner', error: 'No runner is enrolled with this node' }
+  const policies: MergedPolicy[] = []
+  for (const container of containers) {
+    const policy = known.get(container)
+    if (!policy)
+      return { code: 'unsupported_container', error: 'Container not supported', params: { container } }
+    policies.push(policy)
+  }
+  if (!policies[0]?.external) {
+    return {
+      code: 'not_external',
+      error: 'First container must be external',
+      params: { first_container: first },
+    }
+  }
+  const last = policies.at(-1)
+  if (requiresProof && !last?.generatesProofs) {
+    const params = { container: last?.id }
+    return { code: 'unsupported_proof', error: 'Container does not generate proof', params }
+  }
+  const barred = policies.find(policy => !policy.allowedIps.every(list => addressAllowed(list, address)))
+  if (barred) {
+    const params = { container: barred.id, address: address ?? '' }
+    return { code: 'not_allowed', error: 'Container not allowed for address', params }
+  }
+  return null
+}
+
+/** Whether some process that could serve the chain was heard of lately. */
+export function isOnline({ live }: PolicySnapshot, containers: readonly string[]): boolean {
+  return live.some(({ ready }) => containers.every(container => ready.has(container)))
+}

@@ -1,0 +1,113 @@
+import { sql } from 'drizzle-orm'
+import * as v from 'valibot'
+import { ContainerPolicy } from '../../protocol/container.ts'
+import type { Db } from '../db/open.ts'
+import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
+
+/** A runner's process that was heard of lately. */
+export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string> }
+
+/** What admission goes by: the strictest of what all enrolled runners say, per container. */
+export type MergedPolicy = {
+  id: string
+  description: string
+  image: string
+  external: boolean
+  generatesProofs: boolean
+  /** A list for each runner: an address must be on all of them; an empty list admits everyone. */
+  allowedIps: readonly (readonly string[])[]
+}
+
+export type PolicySnapshot = {
+  epoch: number
+  schema: 'current' | 'outdated'
+  /** Public keys, base64url, of enrolled and not revoked runners, by id. */
+  keys: ReadonlyMap<string, string>
+  containers: ReadonlyMap<string, MergedPolicy>
+  live: readonly LiveInstance[]
+  loadedAt: number
+}
+
+export type PolicyCache = {
+  /** A snapshot at most `maxAgeMs` old (default 5 s): enough to admit by, since what is stored names its epoch. */
+  read(maxAgeMs?: number): Promise<PolicySnapshot>
+  /** The policy of this moment, for one small statement when it has not changed: what refusals go by. */
+  readCurrent(): Promise<PolicySnapshot>
+}
+
+/** How long a silent instance counts as online: two heartbeats and a half, or two long polls. */
+const liveMs = 60_000
+const defaultMaxAgeMs = 5_000
+
+/**
+ * The policy, kept for seconds in this isolate. What is stored under it names its epoch, so an old snapshot can delay an
+ * admission by a round trip but never decide it.
+ */
+export function createPolicyCache({ db, now }: { db: Db; now(): number }): PolicyCache {
+  let snapshot: PolicySnapshot | undefined
+  const load = async () => {
+    snapshot = await loadPolicy(db, now())
+    return snapshot
+  }
+  return {
+    async read(maxAgeMs = defaultMaxAgeMs) {
+      return snapshot === undefined || now() - snapshot.loadedAt > maxAgeMs ? await load() : snapshot
+    },
+    async readCurrent() {
+      if (snapshot === undefined) return await load()
+      const [row] = await db.orm.all<{ epoch: number }>(selectEpoch)
+      return row?.epoch === snapshot.epoch ? snapshot : await load()
+    },
+  }
+}
+
+const selectEpoch = sql`select epoch from policy`
+
+type RunnerRow = { id: string; public_key: string; containers: string }
+type InstanceRow = { id: string; runner: string; health: string }
+
+async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
+  const { orm, now } = db
+  const [versions, epochs, runners, instances] = await orm.batch([
+    selectSchemaVersion(db),
+    orm.all<{ epoch: number }>(selectEpoch),
+    orm.all<RunnerRow>(
+      sql`select id, public_key, containers from runners where revoked_at is null limit 1000`,
+    ),
+    orm.all<InstanceRow>(sql`
+      select id, runner, health from instances where last_seen_at > ${now} - ${liveMs} order by last_seen_at desc limit 1000`),
+  ])
+  return {
+    epoch: epochs[0]?.epoch ?? 0,
+    schema: (versions[0]?.version ?? 0) < schemaVersion ? 'outdated' : 'current',
+    keys: new Map(runners.map(runner => [runner.id, runner.public_key])),
+    containers: mergePolicies(runners.map(runner => v.parse(Containers, JSON.parse(runner.containers)))),
+    live: instances.filter(({ runner }) => runners.some(({ id }) => id === runner)).map(liveInstance),
+    loadedAt,
+  }
+}
+
+const Containers = v.array(ContainerPolicy)
+const Health = v.array(v.object({ id: v.string(), health: v.string() }))
+
+function liveInstance({ id, runner, health }: InstanceRow): LiveInstance {
+  const ready = v.parse(Health, JSON.parse(health)).filter(container => container.health === 'ready')
+  return { id, runner, ready: new Set(ready.map(container => container.id)) }
+}
+
+/** The strictest wins: AND of flags, every runner's allow-list. */
+export function mergePolicies(byRunner: readonly (readonly ContainerPolicy[])[]): Map<string, MergedPolicy> {
+  const merged = new Map<string, MergedPolicy>()
+  for (const container of byRunner.flat()) {
+    const other = merged.get(container.id)
+    merged.set(container.id, {
+      id: container.id,
+      description: other?.description || container.description,
+      image: other?.image || container.image,
+      external: container.external && (other?.external ?? true),
+      generatesProofs: container.generates_proofs && (other?.generatesProofs ?? true),
+      allowedIps: [...(other?.allowedIps ?? []), container.allowed_ips],
+    })
+  }
+  return merged
+}

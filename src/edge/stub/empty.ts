@@ -1,0 +1,2 @@
+/** Stands in for optional packages that nothing here uses; see wrangler.toml. */
+export {}

@@ -1,0 +1,194 @@
+import { describe, expect, test, vi } from 'vitest'
+import { createBell, createBells, ringEveryone, type Ticket, type Wait } from '../../src/edge/bell/bell.ts'
+import { createRinger } from '../../src/edge/bell/ringer.ts'
+
+const longMs = 60_000
+
+/** A bell, and which of its waiters have been woken. */
+async function setup() {
+  const bell = createBell()
+  const woken: string[] = []
+  const ticket = await bell.ticket()
+  async function wait(key: string, options: Partial<Wait> = {}, signal?: AbortSignal): Promise<Ticket> {
+    const next = await bell.wait({ ticket, key, waitMs: longMs, ...options }, signal)
+    woken.push(key)
+    return next
+  }
+  return { bell, ticket, woken, wait }
+}
+
+describe('ticket', () => {
+  test('behavior: a ring between the ticket and the wait ends the wait at once', async () => {
+    const { bell, ticket, wait } = await setup()
+    await bell.ring({ a: 1 })
+    const next = await wait('one', { names: ['a'] })
+    expect(next.seq).toBe(ticket.seq + 1)
+  })
+
+  test('behavior: the ticket that a wait returns does not see the same ring twice', async () => {
+    const { bell, wait, woken } = await setup()
+    await bell.ring({ a: 1 })
+    const next = await wait('one', { names: ['a'] })
+    const again = wait('one', { ticket: next, names: ['a'] })
+    await bell.ring({ b: 1 })
+    expect(woken).toEqual(['one'])
+    await bell.ring({ a: 1 })
+    await again
+    expect(woken).toEqual(['one', 'one'])
+  })
+
+  test('behavior: rings for others before the wait do not end it', async () => {
+    const { bell, wait, woken } = await setup()
+    for (let i = 0; i < 100; i += 1) await bell.ring({ b: 1, 'a,b': 1 })
+    const waiting = wait('one', { names: ['a'] })
+    await bell.ring({ b: 1 })
+    expect(woken).toEqual([])
+    await bell.ring({ a: 1 })
+    await waiting
+  })
+
+  test('behavior: a ticket too old to be judged returns at once', async () => {
+    const { bell, wait } = await setup()
+    for (let i = 0; i < 1_000; i += 1) await bell.ring({ b: 1 })
+    await wait('one', { names: ['a'] })
+  })
+
+  test('behavior: a ticket of a bell that vanished returns at once', async () => {
+    const { ticket } = await setup()
+    const successor = createBell()
+    const next = await successor.wait({ ticket, key: 'one', waitMs: longMs })
+    expect(next.epoch).not.toBe(ticket.epoch)
+  })
+})
+
+describe('ring', () => {
+  test('default: wakes as many waiters as there are jobs, those first who waited longest', async () => {
+    const { bell, woken, wait } = await setup()
+    for (const key of ['one', 'two', 'three', 'four']) void wait(key, { names: ['a'] })
+    await bell.ring({ a: 2 })
+    await vi.waitFor(() => expect(woken).toEqual(['one', 'two']))
+    await bell.ring({ a: 5 })
+    await vi.waitFor(() => expect(woken).toEqual(['one', 'two', 'three', 'four']))
+  })
+
+  test('behavior: passes by waiters that do not serve the route', async () => {
+    const { bell, woken, wait } = await setup()
+    void wait('b', { names: ['b'] })
+    void wait('a', { names: ['a'] })
+    await bell.ring({ a: 1 })
+    await vi.waitFor(() => expect(woken).toEqual(['a']))
+  })
+
+  test('behavior: a chain wakes who lists it, or all of its containers', async () => {
+    const { bell, woken, wait } = await setup()
+    void wait('a alone', { names: ['a'] })
+    void wait('both', { names: ['b', 'c', 'a'] })
+    void wait('declared', { names: ['a,b'] })
+    await bell.ring({ 'a,b': 3 })
+    await vi.waitFor(() => expect(woken.toSorted()).toEqual(['both', 'declared']))
+  })
+
+  test('behavior: without names any ring wakes', async () => {
+    const { bell, woken, wait } = await setup()
+    const waiting = wait('any')
+    await bell.ring({ whatever: 1 })
+    await waiting
+    expect(woken).toEqual(['any'])
+  })
+
+  test('behavior: everyone is woken by the ring for everyone', async () => {
+    const { bell, woken, wait } = await setup()
+    const waiting = [wait('one', { names: ['x', 'everyone'] }), wait('two', { names: ['y', 'everyone'] })]
+    await bell.ring(ringEveryone)
+    await Promise.all(waiting)
+    expect(woken).toHaveLength(2)
+  })
+})
+
+describe('wait', () => {
+  test('behavior: a new wait with the same key replaces the old one', async () => {
+    const { bell, woken, wait } = await setup()
+    const old = wait('one', { names: ['a'] })
+    const replacement = wait('one', { names: ['a'] })
+    await old
+    expect(woken).toEqual(['one'])
+    await bell.ring({ a: 1 })
+    await replacement
+  })
+
+  test('behavior: one that was replaced takes no ring from others', async () => {
+    const { bell, woken, wait } = await setup()
+    void wait('one', { names: ['a'] })
+    void wait('two', { names: ['a'] })
+    void wait('one', { names: ['b'] })
+    await bell.ring({ a: 1 })
+    await vi.waitFor(() => expect(woken).toEqual(['one', 'two']))
+  })
+
+  test('behavior: ends when the caller leaves, and takes no ring from others', async () => {
+    const { bell, woken, wait } = await setup()
+    const leaving = new AbortController()
+    const left = wait('left', { names: ['a'] }, leaving.signal)
+    const stays = wait('stays', { names: ['a'] })
+    leaving.abort()
+    await left
+    await bell.ring({ a: 1 })
+    await stays
+    expect(woken).toEqual(['left', 'stays'])
+  })
+
+  test('behavior: does not begin for a caller that has left', async () => {
+    const { wait } = await setup()
+    await wait('left', {}, AbortSignal.abort())
+  })
+
+  test('behavior: ends when the time is over', async () => {
+    const { wait, ticket } = await setup()
+    expect(await wait('one', { waitMs: 5 })).toEqual(ticket)
+    expect(await wait('one', { waitMs: 0 })).toEqual(ticket)
+  })
+})
+
+test('bells: a topic is one bell, and topics do not hear each other', async () => {
+  const bells = createBells()
+  const ticket = await bells('claims').ticket()
+  const waiting = bells('claims').wait({ ticket, key: 'one', waitMs: longMs })
+  await bells('control').ring(ringEveryone)
+  expect((await bells('claims').ticket()).seq).toBe(ticket.seq)
+  await bells('claims').ring({ a: 1 })
+  expect((await waiting).seq).toBe(ticket.seq + 1)
+})
+
+describe('ringer', () => {
+  /** A ringer over a bell whose rings last until `finish`. */
+  function setupRinger() {
+    const clock = { ms: 0 }
+    const rings: { ring: object; finish(): void }[] = []
+    const bells = () => ({
+      ...createBell(),
+      ring: (ring: object) => new Promise<void>(resolve => rings.push({ ring, finish: resolve })),
+    })
+    return { clock, rings, ring: createRinger({ bells, now: () => clock.ms }) }
+  }
+
+  test('default: rings that come during a ring are added up and follow it', async () => {
+    const { rings, ring } = setupRinger()
+    const first = ring({ a: 1 })
+    await ring({ a: 2, b: 1 })
+    await ring({ a: 1 })
+    expect(rings.map(({ ring }) => ring)).toEqual([{ a: 1 }])
+    rings[0]!.finish()
+    await vi.waitFor(() => expect(rings).toHaveLength(2))
+    expect(rings[1]!.ring).toEqual({ a: 3, b: 1 })
+    rings[1]!.finish()
+    await first
+  })
+
+  test('behavior: a ring whose request died holds up the next for a second at most', async () => {
+    const { clock, rings, ring } = setupRinger()
+    void ring({ a: 1 })
+    clock.ms = 1_000
+    void ring({ b: 1 })
+    expect(rings.map(({ ring }) => ring)).toEqual([{ a: 1 }, { b: 1 }])
+  })
+})

@@ -1,0 +1,251 @@
+import { request as httpRequest } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { LibsqlServer } from '../../src/local/libsql/server.ts'
+import type { ClaimAnswer, ClaimRequest } from '../../src/protocol/runner.ts'
+import { adminToken, startDatabase, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
+import { type SqlProxy, startSqlProxy } from '../support/sql-proxy.ts'
+
+/** What a claim that waits may take to hear of a job, on a loaded machine; without the bell it is `waitMs`. */
+const soonMs = 1_000
+const waitMs = 20_000
+
+let database: LibsqlServer
+let proxy: SqlProxy
+let edge: TestEdge
+let a: TestRunner
+let alsoA: TestRunner
+let b: TestRunner
+
+beforeAll(async () => {
+  database = await startDatabase()
+  proxy = await startSqlProxy(database.url)
+  edge = await startTestEdge({ databaseUrl: proxy.url })
+  a = await startTestRunner(edge, [policyOf('a')])
+  alsoA = await startTestRunner(edge, [policyOf('a')])
+  b = await startTestRunner(edge, [policyOf('b')])
+})
+afterAll(async () => {
+  await edge[Symbol.asyncDispose]()
+  await proxy.close()
+  await database.close()
+})
+beforeEach(async () => await edge.db.orm.run('delete from jobs'))
+
+const jobOf = (...containers: string[]) => ({ containers, data: {} })
+const create = (...containers: string[]) => edge.createJob(jobOf(...containers))
+
+type Waiting = { ids: Promise<string[]> }
+
+/** A claim that has looked and now waits. */
+async function wait(runner: TestRunner, request: Partial<ClaimRequest> = {}): Promise<Waiting> {
+  proxy.takeStatements()
+  const response = runner.postClaim({ wait_ms: waitMs, ...request })
+  const ids = response.then(async answer => ((await answer.json()) as ClaimAnswer).jobs.map(job => job.id))
+  await looked(runner, 2)
+  return { ids }
+}
+
+/**
+ * Sends a request whose client leaves by a reset. workerd takes a mere end of the connection for a client that has no more to
+ * say, which only the platform's own front door knows better.
+ */
+function sendToLeave(path: string, body: unknown, authorization = ''): { leave(): Promise<void> } {
+  const headers = { 'content-type': 'application/json', authorization }
+  const sent = httpRequest(new URL(path, edge.url), { method: 'POST', headers, agent: false })
+  const closed = new Promise<void>(resolve => sent.on('close', resolve))
+  sent.on('error', () => undefined)
+  sent.end(JSON.stringify(body))
+  return {
+    async leave() {
+      sent.socket?.resetAndDestroy()
+      await closed
+    },
+  }
+}
+
+/** Until an instance has looked for jobs so often, since the statements were last taken. */
+async function looked(runner: TestRunner, times: number): Promise<void> {
+  let looks = 0
+  await expect
+    .poll(
+      () => {
+        const taken = proxy.takeStatements().filter(({ sql }) => sql.includes('claim_seq'))
+        looks += taken.filter(({ args }) => args.some(({ value }) => value === runner.instance)).length
+        return looks
+      },
+      { interval: 5, timeout: 5_000 },
+    )
+    .toBeGreaterThanOrEqual(times)
+}
+
+async function took<Result>(work: Promise<Result>): Promise<{ result: Result; ms: number }> {
+  const startedAt = performance.now()
+  const result = await work
+  return { result, ms: performance.now() - startedAt }
+}
+
+describe('a claim that waits', () => {
+  test('default: is answered when a job comes, within a fraction of a second', async () => {
+    const times: number[] = []
+    for (let i = 0; i < 5; i += 1) {
+      const waiting = await wait(a)
+      const id = await create('a')
+      const { result, ms } = await took(waiting.ids)
+      expect(result).toEqual([id])
+      times.push(ms)
+      await edge.db.orm.run('delete from jobs')
+    }
+    expect(Math.min(...times)).toBeLessThan(100)
+    expect(Math.max(...times)).toBeLessThan(soonMs)
+  })
+
+  test('behavior: is answered empty when its time is over', async () => {
+    const { result, ms } = await took((await wait(a, { wait_ms: 300 })).ids)
+    expect(result).toEqual([])
+    expect(ms).toBeLessThan(300 + soonMs)
+  })
+
+  test('behavior: hears of jobs for its containers only', async () => {
+    const [forA, forB] = [await wait(a), await wait(b)]
+    const id = await create('b')
+    expect((await took(forB.ids)).ms).toBeLessThan(soonMs)
+    expect(await forB.ids).toEqual([id])
+    const other = await create('a')
+    expect((await took(forA.ids)).ms).toBeLessThan(soonMs)
+    expect(await forA.ids).toEqual([other])
+  })
+
+  test('behavior: one job wakes one of two, and the other takes the next', async () => {
+    const [first, second] = [await wait(a), await wait(alsoA)]
+    const id = await create('a')
+    expect(await first.ids).toEqual([id])
+    const next = await create('a')
+    const { result, ms } = await took(second.ids)
+    expect(result).toEqual([next])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: a batch wakes as many as it has jobs', async () => {
+    const both = [await wait(a, { max: 1 }), await wait(alsoA, { max: 1 })]
+    await edge.create([jobOf('a'), jobOf('a')], { path: '/api/jobs/batch' })
+    const { result, ms } = await took(Promise.all(both.map(waiting => waiting.ids)))
+    expect(result.map(ids => ids.length)).toEqual([1, 1])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: hears of a large job when its input is whole', async () => {
+    const waiting = await wait(a)
+    const id = await edge.createJob({ containers: ['a'], data: { x: 'x'.repeat(700_000) } })
+    const { result, ms } = await took(waiting.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: one whose client has left does not swallow the ring', async () => {
+    proxy.takeStatements()
+    const routes = [{ route: 'a', slots: 8 }]
+    const claim = { instance: a.instance, seq: 1_000, routes, holding: [], max: 8, wait_ms: waitMs }
+    const leaving = sendToLeave('/runner/claim', claim, `Bearer ${await a.token()}`)
+    await looked(a, 2)
+    const staying = await wait(alsoA)
+    await leaving.leave()
+    // When the bell has learnt of it cannot be seen from outside.
+    await sleep(100)
+    const id = await create('a')
+    const { result, ms } = await took(staying.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+    await edge.db.orm.run('update instances set claim_seq = 0')
+  })
+
+  test('behavior: a later claim of the instance ends the one before, which gets nothing', async () => {
+    const old = await wait(a)
+    const waiting = await wait(a)
+    expect(await old.ids).toEqual([])
+    const id = await create('a')
+    expect(await waiting.ids).toEqual([id])
+  })
+
+  test('behavior: a lease that lapsed is rung for by the sweep', async () => {
+    const id = await create('a')
+    await alsoA.claim()
+    const waiting = await wait(a)
+    await edge.db.orm.run(`update jobs set lease_expires_at = 0 where id = '${id}'`)
+    await edge.runSchedule()
+    const { result, ms } = await took(waiting.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: jobs for others do not make it look again', async () => {
+    const waiting = await wait(b, { wait_ms: 1_000 })
+    proxy.takeStatements()
+    for (let i = 0; i < 20; i += 1) await create('a')
+    expect(await waiting.ids).toEqual([])
+    const looks = proxy.takeStatements().filter(({ sql }) => sql.includes('claim_seq'))
+    expect(looks).toHaveLength(1)
+  })
+})
+
+describe('a client that leaves', () => {
+  test('behavior: before it was told of its job, a claim that waits hears of it all the same', async () => {
+    const waiting = await wait(a)
+    const hold = proxy.holdAnswer(/insert into jobs/)
+    const client = sendToLeave('/api/jobs', jobOf('a'))
+    await hold.reached
+    await client.leave()
+    // When the edge has learnt of it cannot be seen from outside.
+    await sleep(100)
+    hold.release()
+    const { result, ms } = await took(waiting.ids)
+    expect(result).toHaveLength(1)
+    expect(ms).toBeLessThan(soonMs)
+  })
+})
+
+describe('control', () => {
+  const control = async (runner: TestRunner, body: object = {}) => {
+    const request = { instance: runner.instance, holding: [], mode: 'run', wait_ms: waitMs, ...body }
+    return (await (await runner.post('/runner/control', request)).json()) as object
+  }
+  const setMode = async (runner: TestRunner, mode: string) =>
+    await edge.request(`/admin/runners/${runner.id}`, {
+      method: 'PATCH',
+      body: JSON.stringify({ mode }),
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+    })
+  const quiet = { cancel: [], mode: 'run', questions: [] }
+
+  test('default: says nothing new when its time is over', async () => {
+    expect(await control(a, { wait_ms: 50 })).toEqual(quiet)
+  })
+
+  test('behavior: hears of another mode at once, and then gets no jobs', async () => {
+    await create('a')
+    proxy.takeStatements()
+    const waiting = control(a)
+    await expect.poll(() => proxy.takeStatements().length).toBeGreaterThan(0)
+    await setMode(a, 'pause')
+    const { result, ms } = await took(waiting)
+    expect(result).toEqual({ ...quiet, mode: 'pause' })
+    expect(ms).toBeLessThan(soonMs)
+    expect(await a.claim()).toEqual([])
+    expect(await control(a, { mode: 'pause', wait_ms: 0 })).toEqual({ ...quiet, mode: 'pause' })
+    await setMode(a, 'run')
+    expect(await a.claim()).toHaveLength(1)
+  })
+
+  test('behavior: hears at once of leases that ended without it', async () => {
+    const id = await create('a')
+    const [lease] = await a.claim()
+    const holding = [
+      { id, attempt: lease!.attempt },
+      { id: '01900000-0000-7000-8000-000000000000', attempt: 1 },
+    ]
+    expect(await control(a, { holding })).toEqual({ ...quiet, cancel: [holding[1]] })
+    await edge.db.orm.run(`update jobs set state = 'failed', finished_at = 1 where id = '${id}'`)
+    expect(await control(a, { holding })).toEqual({ ...quiet, cancel: holding })
+  })
+})

@@ -1,0 +1,104 @@
+import type { Hono } from 'hono'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createApp, onSchedule } from '../../src/edge/app.ts'
+import { createBells } from '../../src/edge/bell/bell.ts'
+import { parseConfig } from '../../src/edge/config.ts'
+import type { Context } from '../../src/edge/context.ts'
+import { openDb } from '../../src/edge/db/open.ts'
+import { createPolicyCache } from '../../src/edge/runners/policy.ts'
+import type { LibsqlServer } from '../../src/local/libsql/server.ts'
+import { adminToken, startDatabase } from '../support/edge.ts'
+import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
+
+/** The app without Workers: in this process, with bells in its memory, as Node and Deno run it. */
+
+let database: LibsqlServer
+let context: Context
+let app: Hono
+let runner: TestRunner
+const peer = { address: '127.0.0.1' as string | null, loopback: true }
+const background: Promise<unknown>[] = []
+
+beforeAll(async () => {
+  database = await startDatabase()
+  const config = parseConfig({
+    DATABASE_URL: database.url,
+    ADMIN_TOKEN: adminToken,
+    ORIGIN: 'http://edge.test',
+  })
+  const db = openDb({ url: database.url })
+  const now = () => Date.now()
+  const silent = { info() {}, warn() {}, error() {} }
+  context = {
+    config,
+    db,
+    now,
+    bells: createBells(),
+    policy: createPolicyCache({ db, now }),
+    log: silent,
+    peer: () => peer,
+    background: (_c, work) => void background.push(work),
+  }
+  app = createApp(context)
+  const request = async (url: URL | string, init?: RequestInit) => await app.request(new Request(url, init))
+  runner = await startTestRunner({ url: 'http://edge.test' }, [policyOf('echo')], request)
+})
+afterAll(async () => await database.close())
+
+const request = async (path: string, init?: RequestInit) =>
+  await app.request(new Request(`http://edge.test${path}`, init))
+const body = JSON.stringify({ containers: ['echo'], data: {} })
+
+test('default: a job goes through, woken by the bell', async () => {
+  const waiting = runner.claim({ wait_ms: 20_000 })
+  const created = await request('/api/jobs', { method: 'POST', body })
+  const { id } = (await created.json()) as { id: string }
+  const [job] = await waiting
+  expect(job).toMatchObject({ id })
+  await runner.report([success(job!, '"done"')])
+  expect(await (await request(`/api/jobs?id=${id}`)).json()).toMatchObject([{ status: 'success' }])
+})
+
+test('behavior: what must go on without the client was handed over, and has ended', async () => {
+  background.splice(0)
+  await request('/api/jobs', { method: 'POST', body })
+  await request('/api/jobs', { method: 'POST', body: '{' })
+  expect(background).toHaveLength(2)
+  await Promise.all(background)
+})
+
+test('behavior: a neighbour on this machine may write a status without a token, others not', async () => {
+  const put = async () =>
+    await request('/api/status', { method: 'PUT', body: '{"id":"x","status":"success","containers":[]}' })
+  expect((await put()).status).toBe(200)
+  peer.loopback = false
+  expect((await put()).status).toBe(403)
+  peer.loopback = true
+})
+
+test('behavior: clients without an address share one owner', async () => {
+  peer.address = null
+  const created = await request('/api/jobs', { method: 'POST', body })
+  const { id } = (await created.json()) as { id: string }
+  expect((await request(`/api/jobs/${id}`)).status).toBe(200)
+  peer.address = '127.0.0.1'
+  expect((await request(`/api/jobs/${id}`)).status).toBe(404)
+})
+
+test('behavior: a failure that nobody expected tells nothing of our insides', async () => {
+  const broken: Context = {
+    ...context,
+    peer: () => {
+      throw new Error('secret inside')
+    },
+  }
+  const response = await createApp(broken).request('http://edge.test/api/jobs')
+  expect(response.status).toBe(500)
+  expect(await response.json()).toEqual({ code: 'internal', error: 'Internal server error', params: {} })
+})
+
+test('behavior: the schedule sweeps', async () => {
+  await context.db.orm.run(`update jobs set expires_at = 0 where state = 'queued'`)
+  await onSchedule(context)
+  expect(await context.db.orm.all(`select id from jobs where state = 'queued'`)).toEqual([])
+})

@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readAdmission } from '../../src/edge/jobs/enqueue.ts'
+import { selectHeld } from '../../src/edge/jobs/extend.ts'
+import { readParts, selectInput, storePart } from '../../src/edge/jobs/parts.ts'
+import { listJobs, readJobs, selectPending, selectResultBytes } from '../../src/edge/jobs/read.ts'
+import { abandonReceive, beginReceive, completeReceive, receivePart } from '../../src/edge/jobs/receive.ts'
+import { writeStatus } from '../../src/edge/jobs/status.ts'
+import { sweep } from '../../src/edge/jobs/sweep.ts'
+import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
+import type { EngineValue } from '../../src/local/libsql/value.ts'
+import { newJob, type Queue, result, startQueue } from '../support/queue.ts'
+import type { Argument, Statement } from '../support/sql-proxy.ts'
+
+/**
+ * What the database says it will do for the statements that really go over the wire: each operation is called, its statements are
+ * caught on their way, and the plans of exactly these are looked at. The sizes say nothing about time; bench/ does.
+ */
+
+const owner = 'ip:192.0.2.1'
+const retentionMs = 7 * 24 * 3_600_000
+
+/** What may be walked: arguments, and the claim's own small tables. `queued_routes` has a row for each route, not for each job. */
+const walkable =
+  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |free|servable|candidate|\(subquery|e |policy)/
+
+type Node = { id: number; parent: number; detail: string }
+
+let folder: string
+let queue: Queue
+let engine: Engine
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'plans-'))
+  const path = join(folder, 'queue.db')
+  queue = await startQueue({ path })
+  engine = openEngine(path)
+})
+afterAll(async () => {
+  engine.close()
+  await queue.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A connection of its own each time: one that is open keeps to the statistics that it began with. */
+function explain({ sql, args }: Statement): Node[] {
+  const connection = openEngine(join(folder, 'queue.db'))
+  try {
+    const statement = connection.prepare(`explain query plan ${sql}`)
+    statement.raw(true)
+    return [...statement.iterate(args.map(toValue))].map(([id, parent, , detail]) => ({
+      id: Number(id),
+      parent: Number(parent),
+      detail: String(detail),
+    }))
+  } finally {
+    connection.close()
+  }
+}
+
+function toValue({ type, value, base64 }: Argument): EngineValue {
+  if (type === 'blob') return Buffer.from(base64 ?? '', 'base64') as unknown as EngineValue
+  if (type === 'integer') return BigInt(value as string)
+  return (type === 'null' ? null : value) as EngineValue
+}
+
+/** What is wrong with a plan: a walk through a table that grows, or a sort of more than what was looked up by id. */
+function problems(statement: Statement): string[] {
+  const plan = explain(statement)
+  const scans = plan.filter(({ detail }) => detail.startsWith('SCAN ') && !walkable.test(detail))
+  const sorts = plan.filter(
+    ({ detail, parent }) =>
+      detail.startsWith('USE TEMP B-TREE') &&
+      plan.some(
+        node =>
+          node.parent === parent &&
+          /^SEARCH (jobs|job|waiting|parts)\b(?!.*\((owner=\? AND )?id=\?\))/.test(node.detail),
+      ),
+  )
+  return [...scans, ...sorts].map(({ detail }) => `${detail}   in   ${statement.sql.replace(/\s+/g, ' ')}`)
+}
+
+/** Every operation of the queue, on a job or two. @returns the statements that it took. */
+async function useAll(): Promise<Statement[]> {
+  const { db } = queue
+  const host = await queue.host()
+  queue.proxy.takeStatements()
+  const [first, second] = [await queue.add(), await queue.add()]
+  const routes = [
+    { route: 'a', slots: 8 },
+    { route: 'b', slots: 1 },
+  ]
+  const leases = await queue.claim(host, { routes })
+  const lease = leases.find(({ id }) => id === first)!
+  await queue.beat(host, leases, { started: true })
+  await selectHeld(db, leases)
+  await selectInput(db, { runner: host.runner, ...lease })
+  const part = { kind: 'result' as const, seq: 0, bytes: Uint8Array.of(1) }
+  await storePart(db, { runner: host.runner, ...lease, ...part })
+  for await (const _ of readParts(db, { ...lease, kind: 'result', parts: 1 }));
+  await queue.finish(host, result(lease), result({ id: second!, attempt: 99 }))
+  const ids = [first!, second!]
+  await readJobs(db, { owner, ids })
+  for (const intermediate of [true, false]) await selectResultBytes(db, { owner, ids, intermediate })
+  for (const pending of [true, false, null]) {
+    for (const before of [null, second!]) await listJobs(db, { owner, pending, limit: 1001, before })
+  }
+  const { epoch } = await readAdmission(db, owner)
+  const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9 }
+  for (const { id } of [newJob(), newJob()]) {
+    await beginReceive(db, { id, owner, bounds })
+    await receivePart(db, { id, seq: 0, bytes: Uint8Array.of(1) })
+    const input = { route: 'a', requiresProof: false, dataBytes: 1, dataParts: 1 }
+    await completeReceive(db, { id, ...input, epoch: id < second! ? epoch : 0, expiryMs: 1 })
+    await abandonReceive(db, id)
+  }
+  await writeStatus(db, { owner, id: 'status', state: 'success', containers: [] })
+  await sweep(db, { maxTries: 3, retentionMs })
+  await selectPending(db)
+  return queue.proxy.takeStatements()
+}
+
+/** Half of them ended, half of them waiting for another route, of 100 owners. */
+function fill(count: number): void {
+  engine.exec(`
+    insert into jobs (id, owner, route, state, created_at, expires_at, finished_at, result, result_bytes)
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})
+    select printf('0%019d', i), 'ip:192.0.2.' || (i / 2 % 100), 'other', iif(i % 2, 'success', 'queued'), i, 9e15,
+      iif(i % 2, ${queue.clock.ms} - i, null), iif(i % 2, '{}', null), 2 from n`)
+}
+
+describe('plans', () => {
+  const states: [string, () => void][] = [
+    ['an empty database', () => {}],
+    ['an empty database, analysed', () => engine.exec('analyze')],
+    ['20,000 ended and 20,000 waiting jobs, analysed while empty', () => fill(40_000)],
+    ['20,000 ended and 20,000 waiting jobs, analysed', () => engine.exec('analyze')],
+    ['20,000 ended and 20,000 waiting jobs, never analysed', () => engine.exec('delete from sqlite_stat1')],
+  ]
+
+  test.for(states)('behavior: no walk and no sort over jobs or parts with %s', async ([, prepare]) => {
+    prepare()
+    const statements = await useAll()
+    expect(new Set(statements.map(({ sql }) => sql)).size).toBeGreaterThan(30)
+    expect(statements.flatMap(problems)).toEqual([])
+  })
+
+  test('behavior: a walk and a sort would be seen', () => {
+    const seen = (sql: string) => problems({ sql, args: [] })
+    expect(seen(`select id from jobs where state = 'running'`)).not.toEqual([])
+    expect(seen('select sum(length(bytes)) from parts')).not.toEqual([])
+    expect(seen(`select id from jobs where owner = 'x' order by created_at`)).not.toEqual([])
+    expect(seen(`select id from jobs as job where job.owner = 'x' order by result`)).not.toEqual([])
+  })
+
+  test('behavior: the claim seeks in the index made for it', async () => {
+    const host = await queue.host()
+    queue.proxy.takeStatements()
+    await queue.claim(host)
+    const plan = queue.proxy.takeStatements().flatMap(explain)
+    expect(plan.map(({ detail }) => detail)).toEqual(
+      expect.arrayContaining([
+        'SEARCH waiting USING INDEX jobs_claim (route=?)',
+        'SEARCH jobs USING INDEX jobs_instance (instance=?)',
+        'SEARCH jobs USING INDEX jobs_lease (lease_expires_at<?)',
+      ]),
+    )
+  })
+})

@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import { uuidv7 } from 'uuidv7'
+import { migrate } from '../../src/edge/db/migrate.ts'
+import { type Db, openDb } from '../../src/edge/db/open.ts'
+import { type Claimed, type ClaimedRow, type ClaimOptions, claim } from '../../src/edge/jobs/claim.ts'
+import { type EnqueueOptions, enqueue, type NewJob } from '../../src/edge/jobs/enqueue.ts'
+import { extend } from '../../src/edge/jobs/extend.ts'
+import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs/finish.ts'
+import { register } from '../../src/edge/runners/register.ts'
+import { startLibsqlServer } from '../../src/local/libsql/server.ts'
+import { type SqlProxy, startSqlProxy } from './sql-proxy.ts'
+
+export const leaseMs = 60_000
+export const maxTries = 3
+const expiryMs = 24 * 3_600_000
+
+/** A process of a runner, as the queue knows it. */
+export type Host = { runner: string; instance: string }
+
+export type JobFields = {
+  state: string
+  attempt: number
+  tries: number
+  runner: string | null
+  error_code: string | null
+  error_message: string | null
+  lease_expires_at: number | null
+  finished_at: number | null
+  started_at: number | null
+  result: string | null
+}
+
+/** The queue's operations over a real database, with a clock that the test sets. */
+export type Queue = {
+  db: Db
+  url: string
+  proxy: SqlProxy
+  clock: { ms: number }
+  /** An enrolled runner with one process; `runner`: another process of that runner. */
+  host(runner?: string): Promise<Host>
+  /** Queues a job; @returns its id. */
+  add(options?: {
+    route?: string
+    owner?: string
+    priority?: number
+    expiryMs?: number
+    data?: string
+  }): Promise<string>
+  enqueue(options?: Partial<EnqueueOptions>): Promise<Set<string>>
+  tryClaim(host: Host, options?: Partial<ClaimOptions>): Promise<Claimed>
+  claim(host: Host, options?: Partial<ClaimOptions>): Promise<ClaimedRow[]>
+  /** @returns the ids kept. */
+  beat(host: Host, leases: readonly Lease[], options?: { started?: boolean }): Promise<string[]>
+  finish(host: Host, ...jobs: FinishedJob[]): Promise<FinishAnswer[] | null>
+  read(id: string): Promise<JobFields | undefined>
+  ids(): Promise<string[]>
+  /** Empties the queue; runners stay. */
+  clear(): Promise<void>
+  close(): Promise<void>
+}
+
+export type Lease = { id: string; attempt: number }
+
+/** `path`: a file for the database, so that others can look into it; absent: one in memory. */
+export async function startQueue({ path = ':memory:' }: { path?: string } = {}): Promise<Queue> {
+  const database = await startLibsqlServer({ path })
+  await migrate({ url: database.url })
+  const proxy = await startSqlProxy(database.url)
+  const clock = { ms: 1_800_000_000_000 }
+  const { orm } = openDb({ url: proxy.url })
+  const db: Db = {
+    orm,
+    get now() {
+      return sql<number>`${clock.ms}`
+    },
+  }
+  let seq = 0
+
+  const enqueueJobs: Queue['enqueue'] = async (options = {}) => {
+    const [policy] = await orm.all<{ epoch: number }>(sql`select epoch from policy`)
+    return await enqueue(db, {
+      owner: 'ip:192.0.2.1',
+      jobs: [newJob()],
+      epoch: policy!.epoch,
+      expiryMs,
+      bounds: { maxQueuedPerOwner: 1_000_000, maxQueued: 1_000_000 },
+      ...options,
+    })
+  }
+
+  const tryClaim: Queue['tryClaim'] = async (host, options = {}) => {
+    seq += 1
+    return await claim(db, {
+      ...host,
+      seq,
+      token: randomUUID(),
+      routes: [{ route: 'a', slots: 100 }],
+      holding: [],
+      max: 8,
+      inlineBytes: 1024 * 1024,
+      leaseMs,
+      maxTries,
+      ...options,
+    })
+  }
+
+  return {
+    db,
+    url: database.url,
+    proxy,
+    clock,
+    async host(runner = `runner-${randomUUID()}`) {
+      await orm.run(sql`
+        insert into runners (id, name, public_key, enrolled_at) values (${runner}, 'test', 'x', 0) on conflict do nothing`)
+      const instance = randomUUID()
+      await register(db, { runner, instance, version: 'test', containers: [] })
+      return { runner, instance }
+    },
+    async add({ route = 'a', owner = 'ip:192.0.2.1', priority = 0, data = '{}', ...rest } = {}) {
+      const job = newJob({ route, data })
+      await enqueueJobs({ owner, jobs: [job], ...rest })
+      if (priority !== 0) await orm.run(sql`update jobs set priority = ${priority} where id = ${job.id}`)
+      return job.id
+    },
+    enqueue: enqueueJobs,
+    tryClaim,
+    claim: async (host, options) => (await tryClaim(host, options)).jobs,
+    async beat(host, leases, { started = false } = {}) {
+      const named = leases.map(({ id, attempt }) => ({ id, attempt, started }))
+      const { kept } = await extend(db, { ...host, leases: named, health: '[]', leaseMs })
+      return [...kept]
+    },
+    finish: async ({ runner }, ...jobs) => await finish(db, { runner, jobs }),
+    async read(id) {
+      const [row] = await orm.all<JobFields>(sql`select * from jobs where id = ${id}`)
+      return row
+    },
+    async ids() {
+      const rows = await orm.all<{ id: string }>(sql`select id from jobs order by id`)
+      return rows.map(row => row.id)
+    },
+    async clear() {
+      await orm.batch([orm.run(sql`delete from jobs`), orm.run(sql`delete from parts`)])
+    },
+    async close() {
+      await proxy.close()
+      await database.close()
+    },
+  }
+}
+
+export function newJob({ route = 'a', data = '{}' }: { route?: string; data?: string } = {}): NewJob {
+  return { id: uuidv7(), route, requiresProof: false, data, dataBytes: Buffer.byteLength(data) }
+}
+
+/** A successful result of a lease. */
+export function result({ id, attempt }: Lease, text = '{"container":"a","output":1}'): FinishedJob {
+  return {
+    id,
+    attempt,
+    state: 'success',
+    errorCode: null,
+    errorMessage: null,
+    result: { text, bytes: Buffer.byteLength(text), parts: 0 },
+    intermediate: { text: null, bytes: 0, parts: 0 },
+  }
+}
+
+/** How far the counters are from what the jobs say: empty when they are right. */
+export async function miscounts({ orm }: Db): Promise<unknown[]> {
+  return await orm.all(sql`
+    with owners as (
+      select owner, sum(state in ('receiving', 'queued')) as queued, sum(state = 'running') as running
+      from jobs where origin = 'queue' and state in ('receiving', 'queued', 'running') group by owner),
+    counted as (
+      select * from owners union all select '*', coalesce(sum(queued), 0), coalesce(sum(running), 0) from owners),
+    kept as (select owner, queued, running from queue_counts union all
+      select '*', 0, 0 where not exists (select 1 from queue_counts where owner = '*')),
+    routes as (select route, count(*) as queued from jobs where origin = 'queue' and state = 'queued' group by route)
+    select * from (select 'owner' as what, * from counted except select 'owner', * from kept)
+    union all select * from (select 'kept owner', * from kept except select 'kept owner', * from counted)
+    union all select * from (select 'route', route, queued, 0 from routes except select 'route', route, queued, 0 from queued_routes)
+    union all select * from (select 'kept route', route, queued, 0 from queued_routes
+      except select 'kept route', route, queued, 0 from routes)`)
+}
