@@ -1,0 +1,137 @@
+import { limits } from '../protocol/limits.ts'
+import type { ClaimAnswer, ClaimRequest } from '../protocol/runner.ts'
+import { createBackoff } from './backoff.ts'
+import { cameEarly, pollPauseMs } from './early.ts'
+import { claim } from './edge/claim.ts'
+import type { Edge } from './edge/connect.ts'
+import { paceOf } from './edge/retry.ts'
+import type { Leases } from './leases.ts'
+import type { Log } from './log.ts'
+import type { Notice } from './notice.ts'
+import { sleep } from './sleep.ts'
+import type { Slots } from './slots.ts'
+import { createTrouble, messageOf } from './trouble.ts'
+
+export type ClaimLoopOptions = {
+  edge: Edge
+  instance: string
+  leases: Leases
+  slots: Slots
+  waitMs: () => number
+  /** False: no new work for the moment (paused, or the spool is full). */
+  open: () => boolean
+  /** Posted when `open` or the free slots may have changed. */
+  changed: Notice
+  /** Registers, reports what is in the spool, and beats: due before a claim after any gap. */
+  recover: (signal: AbortSignal) => Promise<void>
+  work: (jobs: ClaimAnswer['jobs']) => void
+  log: Log
+  signal: AbortSignal
+}
+
+/**
+ * A claim that overlooks a free container lives for at least three round trips, so that an answer under way is not cut off: each
+ * lost answer costs its jobs an attempt, and each abort a connection.
+ */
+const settleMs = { least: 25, roundTrips: 3, most: 1_000 } as const
+/** The last claim of a drain is a courtesy. */
+const lastClaimMs = 3_000
+
+/**
+ * Asks for jobs, one request at a time. An aborted claim loses nothing: the next one names what this process holds, and the edge
+ * gives out again what was lost on the way.
+ */
+export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
+  const { edge, instance, leases, slots, changed, log, signal } = options
+  const trouble = createTrouble({ log, what: 'Claiming jobs' })
+  const backoff = createBackoff()
+  let gap = true
+  let seq = 0
+  let interrupted = false
+  /** Called when a container that offered nothing has a free slot again. */
+  let overlooked: (container: string) => void = () => {}
+
+  slots.onFreed(container => {
+    changed.post()
+    overlooked(container)
+  })
+
+  /** Free slots, unless there is a reason to claim nothing. */
+  function offers(): ClaimRequest['routes'] {
+    const room = limits.holding - leases.count()
+    return options.open() && room >= limits.claimJobs ? slots.offers() : []
+  }
+
+  function ask(routes: ClaimRequest['routes'], { waitMs, until }: { waitMs: number; until: AbortSignal }) {
+    const free = routes.reduce((sum, route) => sum + route.slots, 0)
+    const max = Math.max(1, Math.min(limits.claimJobs, free))
+    return claim(
+      edge,
+      { instance, seq: ++seq, routes, holding: leases.holding(), max, wait_ms: waitMs },
+      until,
+    )
+  }
+
+  /** Waits for jobs, or until a container frees a slot that this claim did not list; null in that case. */
+  async function askUntilOverlooked(routes: ClaimRequest['routes']): Promise<ClaimAnswer['jobs'] | null> {
+    const controller = new AbortController()
+    const abort = () => controller.abort(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const listed = new Set(routes.map(({ route }) => route))
+    const askedAt = performance.now()
+    let timer: NodeJS.Timeout | undefined
+    overlooked = container => {
+      if (listed.has(container) || timer !== undefined) return
+      const settled = Math.min(
+        settleMs.most,
+        Math.max(settleMs.least, settleMs.roundTrips * edge.roundTripMs()),
+      )
+      const leftMs = Math.max(0, askedAt + settled - performance.now())
+      timer = setTimeout(() => controller.abort('overlooked'), leftMs)
+    }
+    try {
+      return (await ask(routes, { waitMs: options.waitMs(), until: controller.signal })).jobs
+    } catch (error) {
+      if (error === 'overlooked') return null
+      interrupted = signal.aborted
+      throw error
+    } finally {
+      clearTimeout(timer)
+      overlooked = () => {}
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async function turn(): Promise<void> {
+    if (gap) await options.recover(signal)
+    gap = false
+    // It may have been long: a claim begun after the end was called would not hear of it.
+    if (signal.aborted) return
+    const routes = offers()
+    if (routes.length === 0) return await changed.wait(signal, 1_000)
+    const askedAt = performance.now()
+    const jobs = await askUntilOverlooked(routes)
+    trouble.over()
+    backoff.reset()
+    if (jobs === null) return
+    options.work(jobs)
+    const early = cameEarly({ elapsedMs: performance.now() - askedAt, waitMs: options.waitMs() })
+    if (jobs.length === 0 && early) await changed.wait(signal, pollPauseMs())
+  }
+
+  while (!signal.aborted) {
+    try {
+      await turn()
+    } catch (error) {
+      if (signal.aborted) break
+      gap = true
+      trouble.failed(error)
+      await sleep(paceOf(error, backoff.next()), signal)
+    }
+  }
+  // What the edge put into the answer that we cut off goes back into the queue with this, and not only when its leases lapse.
+  if (interrupted && signal.reason === 'drain')
+    await ask([], { waitMs: 0, until: AbortSignal.timeout(lastClaimMs) }).catch((error: unknown) =>
+      log.debug('The last claim failed', { error: messageOf(error) }),
+    )
+}

@@ -1,0 +1,44 @@
+import { type Problem, pathOf } from './problem.ts'
+
+/** Rules between fields. They read the file as it stands, so that they speak even when something else in it is wrong. */
+export function crossFieldProblems(file: unknown): Problem[] {
+  const root = asObject(file)
+  const containers = Array.isArray(root.containers) ? root.containers.map(asObject) : []
+  const managed = !['false', '0', 'no', 'off'].includes(String(root.manage_containers).toLowerCase())
+  return [...(managed ? imageProblems(containers) : []), ...duplicateProblems(containers)]
+}
+
+type Loose = Record<string, unknown>
+
+/** The reference asks this of every container; one with a `url` is never started here, so it needs no image. */
+function imageProblems(containers: readonly Loose[]): Problem[] {
+  return containers.flatMap(({ image, url }, index) =>
+    image || url
+      ? []
+      : [
+          {
+            path: pathOf(['containers', index, 'image']),
+            what: 'image must be defined when manage_containers is set to true',
+            fix: 'name a Docker image, or give the container a `url`, or set manage_containers to false',
+          },
+        ],
+  )
+}
+
+function duplicateProblems(containers: readonly Loose[]): Problem[] {
+  const first = new Map<unknown, number>()
+  return containers.flatMap(({ id }, index) => {
+    if (typeof id !== 'string') return []
+    const earlier = first.get(id)
+    if (earlier === undefined) {
+      first.set(id, index)
+      return []
+    }
+    const what = `has the same id as ${pathOf(['containers', earlier])}`
+    return [{ path: pathOf(['containers', index, 'id']), what, fix: 'give every container an id of its own' }]
+  })
+}
+
+function asObject(value: unknown): Loose {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}

@@ -1,0 +1,87 @@
+import * as v from 'valibot'
+import { ContainerId } from '../../protocol/container.ts'
+import { limits } from '../../protocol/limits.ts'
+import { amount, flag, httpUrl, integer, seconds, text, texts } from './fields.ts'
+
+const object = 'must be an object in braces'
+const HttpErrors = v.picklist(['failure', 'success'], 'must be "failure" or "success"')
+const Pull = v.picklist(['missing', 'always'], 'must be "missing" or "always"')
+const Slots = integer(1, 1024)
+const Timeout = seconds(24 * 3600)
+
+/** One element of `containers`: the reference's keys with its defaults (node page, section 3), then ours. */
+export const ContainerEntry = v.object(
+  {
+    id: ContainerId,
+    image: v.optional(text, ''),
+    url: v.optional(
+      v.union([v.literal(''), httpUrl], 'must be an http:// or https:// URL without user name and password'),
+      '',
+    ),
+    bearer: v.optional(text, ''),
+    port: v.optional(integer(1, 65535), 3000),
+    external: v.optional(flag, true),
+    gpu: v.optional(flag, false),
+    accepted_payments: v.optional(v.record(v.string(), amount, object), {}),
+    allowed_ips: v.optional(texts, []),
+    allowed_addresses: v.optional(texts, []),
+    allowed_delegate_addresses: v.optional(texts, []),
+    description: v.optional(text, ''),
+    command: v.optional(text, ''),
+    env: v.optional(
+      v.record(
+        v.string(),
+        v.pipe(
+          v.union([v.string(), v.number(), v.boolean()], 'must be text or a number'),
+          v.transform(String),
+        ),
+        object,
+      ),
+      {},
+    ),
+    generates_proofs: v.optional(flag, false),
+    volumes: v.optional(texts, []),
+
+    slots: v.optional(Slots),
+    http_errors: v.optional(HttpErrors),
+    timeout: v.optional(Timeout),
+    start_timeout: v.optional(Timeout),
+    pull: v.optional(Pull),
+  },
+  object,
+)
+export type ContainerEntry = v.InferOutput<typeof ContainerEntry>
+
+/** `config.json`. Cross-field rules are in `rules.ts`, keys that we do not read in `unread.ts`. */
+export const ConfigFile = v.object(
+  {
+    edge: v.object(
+      {
+        url: httpUrl,
+        key_file: v.pipe(text, v.minLength(1, 'must name the file of the private key')),
+        audience: v.optional(httpUrl),
+      },
+      object,
+    ),
+    manage_containers: v.optional(flag, true),
+    docker: v.optional(v.object({ username: text, password: text }, object)),
+    containers: v.optional(
+      v.pipe(
+        v.array(ContainerEntry, 'must be a list of containers in brackets'),
+        v.maxLength(limits.containersPerRunner, `must have at most ${limits.containersPerRunner} containers`),
+      ),
+      [],
+    ),
+
+    slots: v.optional(Slots, 1),
+    http_errors: v.optional(HttpErrors, 'failure'),
+    timeout: v.optional(Timeout, 180),
+    start_timeout: v.optional(Timeout, 60),
+    pull: v.optional(Pull, 'missing'),
+    drain_timeout: v.optional(Timeout, 60),
+    spool: v.optional(v.pipe(text, v.minLength(1, 'must name a directory')), '.infernet-runner'),
+    spool_max_bytes: v.optional(integer(1024 * 1024, 2 ** 50), 1024 ** 3),
+  },
+  object,
+)
+export type ConfigFile = v.InferOutput<typeof ConfigFile>

@@ -1,0 +1,35 @@
+import type { Agent } from 'undici'
+import { sleep } from '../sleep.ts'
+
+const probeMs = 100
+const probeTimeoutMs = 2_000
+
+/** Whether a container answers HTTP, with whatever status, within the time. Asks `/health`, which not every container has. */
+export async function answersHttp(
+  baseUrl: string,
+  { agent, withinMs, signal }: { agent: Agent; withinMs: number; signal: AbortSignal },
+): Promise<boolean> {
+  const until = performance.now() + withinMs
+  while (!signal.aborted && performance.now() < until) {
+    if (await answersOnce(baseUrl, agent)) return true
+    await sleep(probeMs, signal)
+  }
+  return false
+}
+
+async function answersOnce(baseUrl: string, agent: Agent): Promise<boolean> {
+  try {
+    const path = '/health'
+    const { body } = await agent.request({
+      origin: baseUrl,
+      path,
+      method: 'GET',
+      signal: AbortSignal.timeout(probeTimeoutMs),
+    })
+    await body.dump()
+    return true
+  } catch {
+    // Nobody there yet, or not speaking HTTP yet: that is the answer.
+    return false
+  }
+}

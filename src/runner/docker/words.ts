@@ -1,0 +1,15 @@
+/** Splits a command line as a POSIX shell does, without expanding anything: quotes, double quotes, backslashes. */
+export function splitWords(command: string): string[] {
+  const words: string[] = []
+  let word: string | null = null
+  const piece = /\s+|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)|(['"\\])/gs
+  for (const [whole, single, double, escaped, plain, stray] of command.matchAll(piece)) {
+    const value = single ?? double?.replace(/\\([$`"\\])/g, '$1') ?? escaped ?? plain ?? stray
+    if (value !== undefined) word = (word ?? '') + value
+    else if (whole && word !== null) {
+      words.push(word)
+      word = null
+    }
+  }
+  return word === null ? words : [...words, word]
+}

@@ -1,0 +1,113 @@
+import { Agent, type Dispatcher } from 'undici'
+import * as v from 'valibot'
+import { ErrorBody } from '../../protocol/error.ts'
+import type { Signer } from '../key/signer.ts'
+import { version } from '../version.ts'
+import { explainRefusal } from './clock.ts'
+import { EdgeError } from './error.ts'
+import { retryOf } from './retry.ts'
+
+export type EdgeRequest = {
+  method: 'GET' | 'POST' | 'PUT'
+  /** From the edge's address on, with its query. */
+  path: string
+  body?: string | Uint8Array
+  signal?: AbortSignal | undefined
+  /** How long the edge may hold the request before it answers. */
+  waitMs?: number
+}
+
+export type Edge = {
+  /**
+   * Resolves on 2xx only; the caller consumes the body.
+   * @throws EdgeError on any other answer, or none; the signal's reason when that aborted.
+   */
+  send(request: EdgeRequest): Promise<Dispatcher.ResponseData>
+  /** How long the edge takes to answer what it does not hold, lately. */
+  roundTripMs(): number
+  close(): Promise<void>
+}
+
+export type EdgeOptions = { url: string; id: string; signer: Signer; now?: () => number }
+
+const answerMs = 20_000
+const errorChars = 4096
+
+/** The edge over one pool of kept connections. */
+export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Edge {
+  const base = new URL(url)
+  const prefix = base.pathname.replace(/\/+$/, '')
+  const agent = new Agent({ allowH2: false, connectTimeout: 10_000 })
+
+  let roundTripMs = 0
+
+  async function dispatch({
+    method,
+    path,
+    body,
+    signal,
+    waitMs = 0,
+  }: EdgeRequest): Promise<Dispatcher.ResponseData> {
+    const authorization = `Bearer ${await signer.token()}`
+    try {
+      return await agent.request({
+        origin: base.origin,
+        path: prefix + path,
+        method,
+        headers: {
+          authorization,
+          'user-agent': `infernet-runner/${version}`,
+          ...(body !== undefined && {
+            'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
+          }),
+        },
+        body: body ?? null,
+        signal: signal ?? null,
+        headersTimeout: waitMs + answerMs,
+        bodyTimeout: answerMs,
+      })
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason
+      throw new EdgeError(`No answer from ${base.origin} to ${method} ${plain(path)}`, {
+        status: null,
+        retry: 'soon',
+        cause,
+      })
+    }
+  }
+
+  async function refuse(request: EdgeRequest, response: Dispatcher.ResponseData): Promise<never> {
+    const { statusCode: status, headers } = response
+    const said = await reasonOf(response)
+    if (status === 401) signer.renew()
+    const date = Array.isArray(headers.date) ? headers.date[0] : headers.date
+    const why = status === 401 ? explainRefusal({ date, now: now(), id }) : said
+    throw new EdgeError(`The edge answered ${status} to ${request.method} ${plain(request.path)}: ${why}`, {
+      status,
+      retry: retryOf(status),
+    })
+  }
+
+  return {
+    async send(request) {
+      const askedAt = performance.now()
+      const response = await dispatch(request)
+      if (!request.waitMs) roundTripMs += 0.2 * (performance.now() - askedAt - roundTripMs)
+      const ok = response.statusCode >= 200 && response.statusCode < 300
+      return ok ? response : await refuse(request, response)
+    },
+    roundTripMs: () => roundTripMs,
+    close: () => agent.destroy(),
+  }
+}
+
+/** A path without ids, so that repeated failures read the same. */
+function plain(path: string): string {
+  return path.replace(/\/jobs\/[^?]*/, '/jobs/...').replace(/\?.*/, '')
+}
+
+async function reasonOf({ body }: Dispatcher.ResponseData): Promise<string> {
+  const text = await body.text().catch(() => '')
+  const parsed = v.safeParse(v.pipe(v.string(), v.maxLength(errorChars), v.parseJson(), ErrorBody), text)
+  return parsed.success ? `${parsed.output.code}: ${parsed.output.error.slice(0, 500)}` : 'no reason given'
+}

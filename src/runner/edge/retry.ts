@@ -1,0 +1,34 @@
+import { EdgeError } from './error.ts'
+
+/** `soon`: back-off. `slowly`: an operator has to act first. `never`: the same bytes would get the same answer. */
+export type Retry = 'soon' | 'slowly' | 'never'
+
+/** What is not retried soon, and why. Everything else is: no answer, 408, 429, 5xx. */
+const notSoon: Record<number, Retry> = {
+  400: 'never', // we wrote something that the edge cannot read
+  401: 'slowly', // the key is not enrolled or was revoked, or a clock is off
+  403: 'slowly', // the same, seen later in the edge's handling
+  404: 'never', // no such job, question or route
+  405: 'never', // not an edge, or of another version
+  409: 'never', // the lease is not ours any more
+  413: 'never', // too large stays too large
+  422: 'never', // read, and refused
+}
+
+export function retryOf(status: number): Retry {
+  return notSoon[status] ?? 'soon'
+}
+
+const slowPaceMs = 15_000
+
+/**
+ * How long a loop waits. It has nothing else to do, so even after a final refusal it asks again: an edge that has forgotten this
+ * process (409) knows it again once it has registered.
+ */
+export function paceOf(error: unknown, backoffMs: number): number {
+  return error instanceof EdgeError && error.retry === 'slowly' ? slowPaceMs : backoffMs
+}
+
+export function isFinal(error: unknown): boolean {
+  return error instanceof EdgeError && error.retry === 'never'
+}

@@ -1,0 +1,88 @@
+import type { Agent, Dispatcher } from 'undici'
+import { createBackoff } from '../backoff.ts'
+import type { Target } from '../containers.ts'
+import { isFinal } from '../edge/retry.ts'
+import type { Rope } from '../rope.ts'
+import { sleep } from '../sleep.ts'
+import { connectionFailure } from './connection.ts'
+import type { Failure } from './failure.ts'
+import { InputError } from './input.ts'
+import { type Reply, readExcerpt, readJson, type Scratch } from './reply.ts'
+import { type Sent, send } from './send.ts'
+
+export type CallOptions = {
+  agent: Agent
+  target: Target
+  body: Rope
+  scratch: Scratch
+  /** The job's own: a timeout aborts it, as a cancellation does. */
+  controller: AbortController
+}
+
+const inputTries = 4
+const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
+
+/** Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value. */
+export async function call({ agent, target, body, scratch, controller }: CallOptions): Promise<Reply> {
+  const { signal } = controller
+  const { timeoutMs, bearer } = target.config
+  const url = new URL(`${target.baseUrl}/service_output`)
+  const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
+  const backoff = createBackoff()
+  try {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
+      } catch (error) {
+        if (signal.aborted) return failed(stopped(String(signal.reason), target))
+        if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
+        if (tries === inputTries || isFinal(error.cause)) return failed(noInput(error))
+        await sleep(backoff.next(), signal)
+      }
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function judge({ url, response }: Sent, target: Target, scratch: Scratch): Promise<Reply> {
+  const { statusCode, headers, body } = response
+  if (statusCode >= 400 && target.config.httpErrors === 'failure')
+    return failed(await httpError(url, response))
+  const type = headerOf(headers, 'content-type')
+  if (!jsonType.test(type.split(';')[0]?.trim() ?? '')) {
+    await body.dump()
+    const message = `Attempt to decode JSON with unexpected mimetype: ${type}`
+    const error = `0, message='${message}', url=URL('${url.href}')`
+    return failed({ code: 'invalid_output', error, detail: 'the reply is not declared as JSON' })
+  }
+  return await readJson(body, Number(headerOf(headers, 'content-length') || Number.NaN), scratch)
+}
+
+async function httpError(
+  url: URL,
+  { statusCode, statusText, body }: Dispatcher.ResponseData,
+): Promise<Failure> {
+  const said = await readExcerpt(body)
+  const error = `${statusCode}, message='${statusText}', url=URL('${url.href}')${said && `\n${said}`}`
+  return { code: 'http_error', error, detail: `status ${statusCode}` }
+}
+
+function headerOf(headers: Dispatcher.ResponseData['headers'], name: string): string {
+  const value = headers[name]
+  return (Array.isArray(value) ? value[0] : value) ?? ''
+}
+
+function failed(failure: Failure): Reply {
+  return { ok: false, failure }
+}
+
+export function stopped(reason: string, { config }: Target): Failure {
+  if (reason !== 'timeout') return { code: 'cancelled', error: 'The job was cancelled', detail: reason }
+  const error = `Container ${config.id} did not answer within ${config.timeoutMs / 1000} s`
+  return { code: 'timeout', error, detail: error }
+}
+
+function noInput(error: InputError): Failure {
+  return { code: 'input_unavailable', error: error.message, detail: error.message }
+}

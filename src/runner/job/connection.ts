@@ -1,0 +1,45 @@
+import type { Failure } from './failure.ts'
+
+const notReached = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'EACCES',
+])
+
+/** A socket error in the reference's words (aiohttp's), and whether the container was reached at all. */
+export function connectionFailure(url: URL, error: unknown): Failure {
+  const cause = firstCause(error)
+  const host = url.hostname
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80')
+  const told = `Cannot connect to host ${host}:${port} ssl:default`
+  if (cause.code === 'ECONNREFUSED')
+    return {
+      code: 'connection_refused',
+      error: `${told} [Connect call failed ('${cause.address ?? host}', ${port})]`,
+      detail: 'connection refused',
+    }
+  if (notReached.has(cause.code))
+    return { code: 'connection_failed', error: `${told} [${cause.message}]`, detail: cause.code }
+  return {
+    code: 'connection_lost',
+    error: `Server disconnected: ${host}:${port} closed the connection before its reply was complete`,
+    detail: cause.code,
+  }
+}
+
+type Cause = { code: string; message: string; address: string | undefined }
+
+/** Node tries every address of a name and then throws all the errors at once. */
+function firstCause(error: unknown): Cause {
+  const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+  const { code, message, address } = Object(one) as Record<string, unknown>
+  return {
+    code: String(code ?? 'unknown'),
+    message: String(message ?? ''),
+    address: typeof address === 'string' ? address : undefined,
+  }
+}

@@ -1,0 +1,33 @@
+import { destination, source } from '../../protocol/job.ts'
+import type { ClaimedJob } from '../../protocol/runner.ts'
+import type { Rope } from '../rope.ts'
+
+export type Position = { index: number; count: number }
+
+/**
+ * The body of `POST /service_output` (reference node 2.2 and 2.3), in the reference's key order and spacing. `data` goes in as
+ * the text it is: parsing it would change large integers, floats, and duplicate keys.
+ */
+export function requestBody(job: ClaimedJob, { index, count }: Position, data: Rope): Rope {
+  const from = index === 0 ? job.source : source.offchain
+  const to = index === count - 1 ? job.destination : destination.offchain
+  const proof = job.destination === destination.stream ? '' : `, "requires_proof": ${job.requires_proof}`
+  const [before, after] = [`{"source": ${from}, "destination": ${to}, "data": `, `${proof}}`]
+  return [before, ...data, after]
+}
+
+/** One container's result, its output spliced in. */
+export function outputResult(container: string, output: Rope): Rope {
+  return [`{"container":${JSON.stringify(container)},"output":`, ...output, '}']
+}
+
+export function errorResult(container: string, { error, code }: { error: string; code: string }): Rope {
+  return [`{"container":${JSON.stringify(container)},"error":${JSON.stringify(error)},"code":"${code}"}`]
+}
+
+/** The results before the last, as one JSON array; null when there are none. */
+export function intermediateResults(results: readonly Rope[]): Rope | null {
+  if (results.length === 0) return null
+  const listed = results.flatMap((result, index) => (index === 0 ? result : [',', ...result]))
+  return ['[', ...listed, ']']
+}

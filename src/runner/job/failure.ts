@@ -1,0 +1,25 @@
+/** Why a job failed here; `error_code` of its report and `code` of its result. */
+export type FailureCode =
+  | 'container_unavailable'
+  | 'connection_refused'
+  | 'connection_failed'
+  | 'connection_lost'
+  | 'timeout'
+  | 'http_error'
+  | 'invalid_output'
+  | 'output_too_large'
+  | 'input_unavailable'
+  | 'cancelled'
+  | 'internal'
+
+/** `error` is the text that the requester sees; `detail` what the log may say of it, without a payload. */
+export type Failure = { code: FailureCode; error: string; detail: string }
+
+const quotedBytes = 2048
+
+/** The first 2 KiB of a body, as text. A character cut in half at the end shows as U+FFFD. */
+export function excerpt(body: Uint8Array): string {
+  return Buffer.from(body.subarray(0, quotedBytes)).toString('utf8')
+}
+
+export { quotedBytes }

@@ -1,0 +1,99 @@
+import type { Agent } from 'undici'
+import type { ClaimedJob } from '../../protocol/runner.ts'
+import type { Containers, Target } from '../containers.ts'
+import type { Edge } from '../edge/connect.ts'
+import { bytesOf, type Rope } from '../rope.ts'
+import type { Slots } from '../slots.ts'
+import { call, stopped } from './call.ts'
+import { errorResult, intermediateResults, outputResult, requestBody } from './envelope.ts'
+import type { Failure } from './failure.ts'
+import { remoteInput } from './input.ts'
+import type { Reply, Scratch } from './reply.ts'
+
+export type RunOptions = {
+  job: ClaimedJob
+  containers: Containers
+  slots: Slots
+  agent: Agent
+  edge: Edge
+  scratch: Scratch
+  controller: AbortController
+  /** The first container is about to be called. */
+  onStart: () => void
+}
+
+/** What a job came to. `result` is the last container's, `intermediate` those before it (reference node 2.3). */
+export type Outcome = {
+  failure: (Failure & { container: string }) | null
+  result: Rope
+  intermediate: Rope | null
+}
+
+/** Calls a job's containers one after another, each with the reply of the one before, until one fails. */
+export async function runJob(options: RunOptions): Promise<Outcome> {
+  const { job, containers, scratch } = options
+  const count = job.containers.length
+  const results: Rope[] = []
+  let data = inputOf(options)
+  let intermediateBytes = 0
+
+  for (const [index, container] of job.containers.entries()) {
+    const target = containers.get(container)
+    const reply =
+      target?.health === 'ready'
+        ? await step(options, target, requestBody(job, { index, count }, data))
+        : absent(container, target)
+    if (!reply.ok) return failedAt(container, reply.failure, results)
+    data = reply.text
+    results.push(outputResult(container, data))
+    if (index === count - 1) break
+    intermediateBytes += bytesOf(data)
+    if (intermediateBytes > scratch.maxBytes)
+      return failedAt(container, intermediateTooLarge(scratch), results.slice(0, -1))
+  }
+  const last = results.pop() ?? []
+  return { failure: null, result: last, intermediate: intermediateResults(results) }
+}
+
+async function step(
+  { slots, agent, scratch, controller, onStart }: RunOptions,
+  target: Target,
+  body: Rope,
+): Promise<Reply> {
+  const { id } = target.config
+  const { signal } = controller
+  const turn = slots.enter(id, signal)
+  // Awaited only when it is a promise, so that a job starts within the call that claimed it.
+  const entered = turn === true || (await turn)
+  if (!entered) return { ok: false, failure: stopped(String(signal.reason), target) }
+  try {
+    onStart()
+    return await call({ agent, target, body, scratch, controller })
+  } finally {
+    slots.leave(id)
+  }
+}
+
+/** Inline, or read from the edge while the container is called. */
+function inputOf({ job, edge }: RunOptions): Rope {
+  return [job.data ?? remoteInput(edge, job)]
+}
+
+function absent(container: string, target: Target | undefined): Reply {
+  const what = target === undefined ? 'is not configured' : `is not ready (${target.health})`
+  const error = `Container ${container} ${what} on this runner`
+  return { ok: false, failure: { code: 'container_unavailable', error, detail: error } }
+}
+
+function intermediateTooLarge({ maxBytes }: Scratch): Failure {
+  const error = `The intermediate results are larger than ${maxBytes} bytes together`
+  return { code: 'output_too_large', error, detail: error }
+}
+
+function failedAt(container: string, failure: Failure, before: readonly Rope[]): Outcome {
+  return {
+    failure: { ...failure, container },
+    result: errorResult(container, failure),
+    intermediate: intermediateResults(before),
+  }
+}

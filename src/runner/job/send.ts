@@ -1,0 +1,68 @@
+import { Readable } from 'node:stream'
+import type { Agent, Dispatcher } from 'undici'
+import { bytesOf, type Rope, readRope, textOf } from '../rope.ts'
+import { version } from '../version.ts'
+import { discard } from './reply.ts'
+
+export type Sent = { url: URL; response: Dispatcher.ResponseData }
+
+export type SendOptions = { agent: Agent; url: URL; bearer: string; body: Rope; signal: AbortSignal }
+
+const maxRedirects = 10
+const redirects = new Set([301, 302, 303, 307, 308])
+
+/**
+ * Posts a job to a container and follows redirects as the reference's HTTP client does: 301, 302 and 303 become a GET without a
+ * body, 307 and 308 repeat the request, and the bearer does not follow to another origin.
+ */
+export async function send({ agent, url, bearer, body, signal }: SendOptions): Promise<Sent> {
+  let hop: Hop = { url, method: 'POST', bearer, body }
+  for (let followed = 0; ; followed++) {
+    const response = await request(agent, hop, signal)
+    const next = followed < maxRedirects ? redirectOf(hop, response) : null
+    if (next === null) return { url: hop.url, response }
+    discard(response.body)
+    hop = next
+  }
+}
+
+type Hop = { url: URL; method: 'POST' | 'GET'; bearer: string; body: Rope | null }
+
+function request(
+  agent: Agent,
+  { url, method, bearer, body }: Hop,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const text = body === null ? null : textOf(body)
+  return agent.request({
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method,
+    headers: {
+      accept: '*/*',
+      'user-agent': `infernet-runner/${version}`,
+      ...(body !== null && { 'content-type': 'application/json' }),
+      ...(bearer !== '' && { authorization: `Bearer ${bearer}` }),
+      ...(body !== null && text === null && { 'content-length': String(bytesOf(body)) }),
+    },
+    body:
+      body === null || text !== null ? text : Readable.from(readRope(body, signal), { objectMode: false }),
+    signal,
+  })
+}
+
+function redirectOf(
+  { url, method, bearer, body }: Hop,
+  { statusCode, headers }: Dispatcher.ResponseData,
+): Hop | null {
+  const location = Array.isArray(headers.location) ? headers.location[0] : headers.location
+  const target = redirects.has(statusCode) && location ? URL.parse(location, url) : null
+  if (target === null || !/^https?:$/.test(target.protocol)) return null
+  const repeats = statusCode === 307 || statusCode === 308
+  return {
+    url: target,
+    method: repeats ? method : 'GET',
+    bearer: target.origin === url.origin ? bearer : '',
+    body: repeats ? body : null,
+  }
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+import { defineCommand, runCommand, runMain } from 'citty'
+import { enrol } from './commands/enrol.ts'
+import { keygen } from './commands/keygen.ts'
+import { revoke } from './commands/revoke.ts'
+import { configArg, run } from './commands/run.ts'
+import { ConfigError } from './config/problem.ts'
+import { exitCode } from './exit.ts'
+import { LockedError } from './spool/lock.ts'
+import { version } from './version.ts'
+
+const main = defineCommand({
+  meta: { name: 'infernet-runner', version, description: 'Runs containers for an infernet edge' },
+  // Named here too, so that its value is not taken for a command.
+  args: { config: configArg },
+  default: 'run',
+  subCommands: { run, keygen, enrol, revoke },
+})
+
+const rawArgs = process.argv.slice(2)
+try {
+  if (rawArgs.some(arg => ['--help', '-h', '--version', '-v'].includes(arg))) await runMain(main, { rawArgs })
+  else await runCommand(main, { rawArgs })
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  if (error instanceof ConfigError) process.exit(exitCode.config)
+  if (error instanceof LockedError) process.exit(exitCode.busy)
+  process.exit(error instanceof Error && error.name === 'CLIError' ? exitCode.usage : exitCode.failure)
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import type { Config } from './config/config.ts'
+import { stopContainers } from './docker/keep.ts'
+import type { RunnerKey } from './key/key.ts'
+import type { Log } from './log.ts'
+import { type Parts, startParts } from './parts.ts'
+import { openSpool, type Spool } from './spool/spool.ts'
+
+export type Runner = {
+  /** Of this process; leases belong to it. */
+  readonly instance: string
+  /** Begins, once; resolves when the loops run, the edge reached or not. Throws `LockedError` when the spool is another's. */
+  start(): Promise<void>
+  /** Resolves once the edge has registered the runner and every container is ready. */
+  readonly ready: Promise<void>
+  /** Claims nothing more, finishes the jobs in hand within `drain_timeout`, reports them, and ends. */
+  drain(): Promise<void>
+  /** Ends at once. Finished results stay in the spool; the edge gives out the jobs in hand again when their leases lapse. */
+  stop(): Promise<void>
+  /** Resolves when the runner has ended, by `drain`, `stop`, or an order of the edge. */
+  readonly ended: Promise<void>
+}
+
+export type RunnerOptions = {
+  config: Config
+  key: RunnerKey
+  log: Log
+  /** Where Docker's engine is, as `DOCKER_HOST` says it. */
+  dockerHost?: string | undefined
+}
+
+/** For the last report, beyond the drain itself. */
+const flushMs = 10_000
+/** For jobs to notice that they are cut off. */
+const cutOffMs = 1_000
+/** Given to containers to end by themselves: after a drain nothing runs in them; at once means at once. */
+const stopGraceSeconds = { drain: 10, stop: 1 } as const
+
+export function createRunner({ config, key, log, dockerHost }: RunnerOptions): Runner {
+  const instance = randomUUID()
+  const claiming = new AbortController()
+  const running = new AbortController()
+  const ready = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
+  let begun: { parts: Parts; spool: Spool } | null = null
+  let ending: Promise<void> | null = null
+
+  async function start(): Promise<void> {
+    const spool = await openSpool(config.spool.directory, { instance, log })
+    if (spool.left.length > 0)
+      log.info('Results of an earlier process are in the spool', { results: spool.left.length })
+    let registered = false
+    const parts = startParts({
+      config,
+      key,
+      log,
+      dockerHost,
+      instance,
+      spool,
+      claiming: claiming.signal,
+      running: running.signal,
+      onRegistered() {
+        registered = true
+        check()
+      },
+      onDrain: () => void drain(),
+    })
+    const check = () => {
+      if (registered && parts.containers.all().every(({ health }) => health === 'ready')) ready.resolve()
+    }
+    parts.containers.watch(check)
+    begun = { parts, spool }
+  }
+
+  function drain(): Promise<void> {
+    claiming.abort('drain')
+    ending ??= end()
+    return ending
+  }
+
+  function stop(): Promise<void> {
+    claiming.abort('stop')
+    running.abort('stop')
+    ending ??= end()
+    return ending
+  }
+
+  /** The same steps for both: an aborted `running` makes every wait return at once. */
+  async function end(): Promise<void> {
+    if (begun !== null) {
+      await finish(begun.parts)
+      await close(begun.parts, begun.spool)
+    }
+    ended.resolve()
+  }
+
+  async function finish({ claimed, leases, progress, reporter }: Parts): Promise<void> {
+    await Promise.race([claimed, aborted(running.signal)])
+    const patience = AbortSignal.any([running.signal, AbortSignal.timeout(config.drainTimeoutMs)])
+    while (leases.unfinished() > 0 && !patience.aborted) await progress.wait(patience)
+    if (leases.unfinished() > 0) {
+      log.warn('Jobs were cut off; the edge gives them out again', { jobs: leases.unfinished() })
+      leases.stopAll('stopped')
+      const moment = AbortSignal.timeout(cutOffMs)
+      while (leases.unfinished() > 0 && !moment.aborted) await progress.wait(moment)
+    }
+    await reporter.flushed(AbortSignal.any([running.signal, AbortSignal.timeout(flushMs)]))
+  }
+
+  async function close({ edge, agent, docker, heartbeat, reporter }: Parts, spool: Spool): Promise<void> {
+    const graceSeconds = stopGraceSeconds[running.signal.aborted ? 'stop' : 'drain']
+    running.abort('stop')
+    await reporter.save()
+    await heartbeat.stop()
+    await stopContainers(docker, graceSeconds)
+    await Promise.all([edge.close(), agent.destroy(), docker.engine.close()])
+    spool.close()
+  }
+
+  return { instance, start, ready: ready.promise, drain, stop, ended: ended.promise }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,51 @@
+import * as v from 'valibot'
+import { limits } from '../../protocol/limits.ts'
+import { type Lease, type Payload, ReportedResult } from '../../protocol/runner.ts'
+
+export type PayloadKind = 'result' | 'intermediate'
+
+/** A payload file to be uploaded in parts before the result is reported. */
+export type Upload = { kind: PayloadKind; path: string; bytes: number }
+
+/** The file that holds an entry, with others. It goes when none of them is left. */
+export type Batch = { path: string; bytes: number; left: number }
+
+/** A finished job on its way to the edge. `line` is its `ReportedResult` as JSON: the same text in the spool and on the wire. */
+export type Entry = { lease: Lease; line: string; uploads: Upload[]; batch: Batch | null }
+
+export function partsOf(bytes: number): number {
+  return Math.ceil(bytes / limits.partBytes)
+}
+
+/** Reads a line of a batch file back; null when it is not one. */
+export function parseEntry(
+  line: string,
+  payloadPath: (lease: Lease, kind: PayloadKind) => string,
+): Entry | null {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ReportedResult), line)
+  if (!parsed.success) return null
+  const { id, attempt, result, intermediate } = parsed.output
+  const lease = { id, attempt }
+  const upload = (kind: PayloadKind, payload: Payload | null): Upload[] =>
+    payload !== null && 'parts' in payload
+      ? [{ kind, path: payloadPath(lease, kind), bytes: payload.bytes }]
+      : []
+  return {
+    lease,
+    line,
+    uploads: [...upload('result', result), ...upload('intermediate', intermediate)],
+    batch: null,
+  }
+}
+
+/** The next entries that fit into one request: at most `limits.reportResults`, and half of what its body may be. */
+export function takeBatch(entries: Entry[]): Entry[] {
+  let bytes = 0
+  let count = 0
+  for (const { line } of entries) {
+    bytes += line.length
+    if (count > 0 && (count === limits.reportResults || bytes > limits.runnerBodyBytes / 2)) break
+    count++
+  }
+  return entries.splice(0, count)
+}

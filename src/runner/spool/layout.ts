@@ -1,0 +1,26 @@
+import { join } from 'node:path'
+import type { Lease } from '../../protocol/runner.ts'
+import type { PayloadKind } from './entry.ts'
+
+/**
+ * The spool on disk. `batches`: one file for each batch of results, a JSON line each. `payloads`: results too large for a line,
+ * as they are uploaded. `scratch`: replies being read; emptied at start. `corrupt`: what could not be read; never looked at again.
+ */
+export type Layout = {
+  batches: string
+  payloads: string
+  scratch: string
+  corrupt: string
+  payload(lease: Lease, kind: PayloadKind): string
+}
+
+export function layoutOf(directory: string): Layout {
+  const payloads = join(directory, 'payloads')
+  return {
+    batches: join(directory, 'batches'),
+    payloads,
+    scratch: join(directory, 'scratch'),
+    corrupt: join(directory, 'corrupt'),
+    payload: ({ id, attempt }, kind) => join(payloads, `${id}.${attempt}.${kind}`),
+  }
+}

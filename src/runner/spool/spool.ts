@@ -1,0 +1,93 @@
+import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { limits } from '../../protocol/limits.ts'
+import type { Lease, Payload } from '../../protocol/runner.ts'
+import type { Log } from '../log.ts'
+import { bytesOf, type Rope, textOf, writeRope } from '../rope.ts'
+import { messageOf } from '../trouble.ts'
+import type { Batch, Entry, PayloadKind, Upload } from './entry.ts'
+import { partsOf } from './entry.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { lockDirectory } from './lock.ts'
+import { recover } from './recover.ts'
+
+export type Stored = { payload: Payload; upload: Upload | null }
+
+export type Spool = {
+  readonly layout: Layout
+  /** What an earlier process left to report. */
+  readonly left: readonly Entry[]
+  bytes(): number
+  /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. */
+  store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
+  /** Makes entries durable: one file, one sync. */
+  write(entries: readonly Entry[]): Promise<void>
+  /** Forgets an entry that the edge has answered. */
+  release(entry: Entry): void
+  /** Keeps an entry that the edge refuses for ever, out of the way. */
+  setAside(entry: Entry): Promise<void>
+  close(): void
+}
+
+/** Opens the directory for this process alone. Throws `LockedError` when another has it. */
+export async function openSpool(
+  directory: string,
+  { instance, log }: { instance: string; log: Log },
+): Promise<Spool> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const unlock = await lockDirectory(directory)
+  const layout = layoutOf(directory)
+  const { entries: left, bytes: leftBytes } = await recover(layout, log)
+  const never = new AbortController().signal
+  let bytes = leftBytes
+  let files = 0
+
+  function remove(path: string, size: number): void {
+    bytes -= size
+    unlink(path).catch((error: unknown) =>
+      log.warn('A spool file could not be removed', { file: path, error: messageOf(error) }),
+    )
+  }
+
+  return {
+    layout,
+    left,
+    bytes: () => bytes,
+    async store(lease, kind, rope) {
+      const size = bytesOf(rope)
+      const text = size <= limits.inlineBytes ? textOf(rope) : null
+      if (text !== null) return { payload: { text }, upload: null }
+      const path = layout.payload(lease, kind)
+      await writeRope(path, rope, never)
+      bytes += size
+      return { payload: { parts: partsOf(size), bytes: size }, upload: { kind, path, bytes: size } }
+    },
+    async write(entries) {
+      const text = entries.map(({ line }) => `${line}\n`).join('')
+      const path = join(layout.batches, `${instance}-${String(++files).padStart(9, '0')}`)
+      const batch: Batch = { path, bytes: Buffer.byteLength(text), left: entries.length }
+      const file = await open(path, 'wx', 0o600)
+      try {
+        await file.writeFile(text)
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      bytes += batch.bytes
+      for (const entry of entries) entry.batch = batch
+    },
+    release({ uploads, batch }) {
+      for (const upload of uploads) remove(upload.path, upload.bytes)
+      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+    },
+    async setAside({ lease, uploads, batch }) {
+      for (const { path, bytes: size } of uploads) {
+        await rename(path, join(layout.corrupt, basename(path)))
+        bytes -= size
+      }
+      log.error('The edge refuses a result; it was set aside', { job: lease.id, directory: layout.corrupt })
+      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+    },
+    close: unlock,
+  }
+}

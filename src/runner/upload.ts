@@ -1,0 +1,78 @@
+import { open } from 'node:fs/promises'
+import { limits } from '../protocol/limits.ts'
+import type { Lease } from '../protocol/runner.ts'
+import { createBackoff } from './backoff.ts'
+import type { Edge } from './edge/connect.ts'
+import { type Part, putPart } from './edge/put-part.ts'
+import { isFinal, paceOf } from './edge/retry.ts'
+import { sleep } from './sleep.ts'
+import { partsOf, type Upload } from './spool/entry.ts'
+import type { Trouble } from './trouble.ts'
+
+export type Uploader = {
+  /** Uploads a payload file part by part. @throws EdgeError only when the edge refuses it for good. */
+  upload(lease: Lease, upload: Upload): Promise<void>
+}
+
+/** Parts in flight, all payloads together: bounds memory to 2 MiB. */
+const lanes = 4
+
+export function createUploader({
+  edge,
+  trouble,
+  signal,
+}: {
+  edge: Edge
+  trouble: Trouble
+  signal: AbortSignal
+}): Uploader {
+  let free = lanes
+  const queue: (() => void)[] = []
+
+  async function inLane(work: () => Promise<void>): Promise<void> {
+    if (free > 0) free--
+    else await new Promise<void>(resolve => queue.push(resolve))
+    try {
+      await work()
+    } finally {
+      const next = queue.shift()
+      if (next) next()
+      else free++
+    }
+  }
+
+  async function putUntilStored(part: Part): Promise<void> {
+    const backoff = createBackoff()
+    for (;;) {
+      try {
+        await putPart(edge, part, signal)
+        return trouble.over()
+      } catch (error) {
+        if (signal.aborted || isFinal(error)) throw error
+        trouble.failed(error)
+        await sleep(paceOf(error, backoff.next()), signal)
+      }
+    }
+  }
+
+  return {
+    async upload(lease, { kind, path, bytes }) {
+      const file = await open(path, 'r')
+      try {
+        const puts = Array.from({ length: partsOf(bytes) }, (_, seq) =>
+          inLane(async () => {
+            const part = Buffer.allocUnsafe(Math.min(limits.partBytes, bytes - seq * limits.partBytes))
+            await file.read(part, 0, part.length, seq * limits.partBytes)
+            await putUntilStored({ lease, kind, seq, bytes: part })
+          }),
+        )
+        // All of them end before the file is closed, also when one has failed.
+        const ended = await Promise.allSettled(puts)
+        const failed = ended.find(put => put.status === 'rejected')
+        if (failed) throw failed.reason
+      } finally {
+        await file.close()
+      }
+    },
+  }
+}

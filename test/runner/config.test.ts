@@ -1,0 +1,232 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { loadConfig, parseConfig } from '../../src/runner/config/load.ts'
+import { ConfigError } from '../../src/runner/config/problem.ts'
+
+const edge = { url: 'https://edge.example.com/base/', key_file: 'runner.key' }
+const place = { path: '/etc/infernet/config.json', env: {} }
+
+function parse(file: object, env = {}) {
+  return parseConfig(JSON.stringify({ edge, ...file }), { ...place, env })
+}
+
+function problemsOf(source: string) {
+  try {
+    parseConfig(source, place)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+  }
+  throw new Error('accepted')
+}
+
+describe('parseConfig', () => {
+  test("default: the reference's defaults, and ours", () => {
+    const { config, warnings } = parse({ containers: [{ id: 'one', image: 'org/one' }] })
+    expect(warnings).toEqual([])
+    expect(config).toMatchInlineSnapshot(`
+      {
+        "containers": [
+          {
+            "accepted_payments": {},
+            "allowed_addresses": [],
+            "allowed_delegate_addresses": [],
+            "allowed_ips": [],
+            "baseUrl": "http://localhost:3000",
+            "bearer": "",
+            "command": "",
+            "description": "",
+            "env": {},
+            "external": true,
+            "generates_proofs": false,
+            "gpu": false,
+            "httpErrors": "failure",
+            "id": "one",
+            "image": "org/one",
+            "managed": true,
+            "port": 3000,
+            "pull": "missing",
+            "slots": 1,
+            "startTimeoutMs": 60000,
+            "timeoutMs": 180000,
+            "url": "",
+            "volumes": [],
+          },
+        ],
+        "docker": null,
+        "drainTimeoutMs": 60000,
+        "edge": {
+          "audience": "https://edge.example.com",
+          "keyFile": "/etc/infernet/runner.key",
+          "url": "https://edge.example.com/base",
+        },
+        "inDocker": false,
+        "spool": {
+          "directory": "/etc/infernet/.infernet-runner",
+          "maxBytes": 1073741824,
+        },
+      }
+    `)
+  })
+
+  test('behavior: numbers and booleans may be text', () => {
+    const { config } = parse({
+      manage_containers: 'false',
+      slots: '4',
+      timeout: '1.5',
+      containers: [
+        { id: 'a', port: '3005', external: 'no', slots: ' 2 ' },
+        { id: 'b', gpu: 1 },
+      ],
+    })
+    expect(config.containers).toMatchObject([
+      {
+        port: 3005,
+        external: false,
+        slots: 2,
+        timeoutMs: 1500,
+        managed: false,
+        baseUrl: 'http://localhost:3005',
+      },
+      { port: 3000, gpu: true, slots: 4, timeoutMs: 1500 },
+    ])
+  })
+
+  test('behavior: amounts beyond 2^53 keep every digit', () => {
+    const source = `{"edge":${JSON.stringify(edge)},"containers":[{"id":"a","image":"a","accepted_payments":{"0xA":123456789012345678901,"0xB":"7","0xC":1e18}}]}`
+    expect(parseConfig(source, place).config.containers[0]?.accepted_payments).toEqual({
+      '0xA': '123456789012345678901',
+      '0xB': '7',
+      '0xC': '1000000000000000000',
+    })
+  })
+
+  test('behavior: a port that an earlier container has is replaced from 3999 downwards', () => {
+    const ports = (...wanted: object[]) =>
+      parse({
+        containers: wanted.map((entry, index) => ({ id: `c${index}`, image: 'x', ...entry })),
+      }).config.containers.map(({ port }) => port)
+    expect(ports({}, {}, {})).toEqual([3000, 3999, 3998])
+    expect(ports({ port: 3999 }, {}, {}, {})).toEqual([3999, 3000, 3998, 3997])
+    expect(ports({ url: 'http://far' }, {}, {})).toEqual([3000, 3000, 3999])
+  })
+
+  test('behavior: a container with a url is called there and not started', () => {
+    const { config } = parse({ containers: [{ id: 'a', url: 'http://gpu:8000/base', bearer: 's' }] })
+    expect(config.containers[0]).toMatchObject({
+      managed: false,
+      baseUrl: 'http://gpu:8000/base',
+      bearer: 's',
+    })
+  })
+
+  test('behavior: inside Docker the host has another name', () => {
+    const { config } = parse({ containers: [{ id: 'a', image: 'x' }] }, { RUNTIME: 'docker' })
+    expect(config).toMatchObject({
+      inDocker: true,
+      containers: [{ baseUrl: 'http://host.docker.internal:3000' }],
+    })
+  })
+
+  test('behavior: the environment names the edge and the key', () => {
+    const env = { INFERNET_EDGE_URL: 'http://127.0.0.1:9', INFERNET_KEY_FILE: '/run/secrets/key' }
+    const { config } = parseConfig('{}', { ...place, env })
+    expect(config.edge).toEqual({
+      url: 'http://127.0.0.1:9',
+      audience: 'http://127.0.0.1:9',
+      keyFile: '/run/secrets/key',
+    })
+  })
+
+  test('behavior: every problem at once, each with its path and what to do', () => {
+    const problems = problemsOf(
+      JSON.stringify({
+        edge: { url: 'ftp://x' },
+        slots: 0,
+        http_errors: 'maybe',
+        docker: { username: 'u' },
+        containers: [
+          { id: 'a', port: 'x-secret' },
+          { id: 'a', image: 'x', port: 70000 },
+          { id: 'a,b', image: 'x' },
+          { image: 'x', env: { A: {} } },
+          { id: 'ok', image: 'x', accepted_payments: { '0x1': -1 }, allowed_ips: 'all' },
+        ],
+      }),
+    )
+    expect(problems.map(({ path, what }) => `${path}: ${what}`)).toMatchInlineSnapshot(`
+      [
+        "edge.url: must be a URL that begins with http:// or https://",
+        "edge.key_file: is missing",
+        "docker.password: is missing",
+        "containers[0].port: must be a number, such as 3000 or "3000"",
+        "containers[1].port: must be at most 65535",
+        "containers[2].id: must be 1-128 of A-Z a-z 0-9 _ . - and begin with a letter or digit",
+        "containers[3].id: is missing",
+        "containers[3].env.A: must be text or a number",
+        "containers[4].accepted_payments.0x1: must be a whole number of base units, 0 or more",
+        "containers[4].allowed_ips: must be a list of texts, such as ["one", "two"]",
+        "slots: must be at least 1",
+        "http_errors: must be "failure" or "success"",
+        "containers[0].image: image must be defined when manage_containers is set to true",
+        "containers[1].id: has the same id as containers[0]",
+      ]
+    `)
+    expect(problems.every(({ fix }) => fix.length > 5)).toBe(true)
+    expect(JSON.stringify(problems)).not.toContain('x-secret')
+  })
+
+  test('behavior: bad JSON is told by its place, without what stands there', () => {
+    expect(problemsOf('{\n "bearer": hush }')[0]?.what).toBe(
+      '/etc/infernet/config.json is not JSON: see line 2 column 12',
+    )
+    expect(problemsOf('{"a"')[0]?.what).toContain('is not JSON')
+    expect(problemsOf('7')[0]?.what).toBe('must be an object in braces')
+  })
+
+  test("behavior: keys that are not read are named, the edge's as such, values never", () => {
+    const { warnings } = parse({
+      chain: { enabled: true, rpc_url: 'http://key@rpc', wallet: { private_key: '0xdead' } },
+      server: { port: 4000 },
+      log: { path: 'x' },
+      forward_stats: true,
+      startup_wait: 5,
+      colour: 'vermilion',
+      containers: [{ id: 'a', image: 'x', rate_limit: 3 }],
+    })
+    expect(warnings.map(warning => warning.split(':')[0])).toEqual([
+      'chain.enabled is set on the edge',
+      'chain.rpc_url is set on the edge',
+      'chain.wallet.private_key is set on the edge',
+      'server.port is set on the edge',
+      'log.path is set on the edge',
+      'forward_stats is set on the edge',
+      'startup_wait is not needed',
+      'colour is not a known key and is ignored',
+      'containers[0].rate_limit is not a known key and is ignored',
+    ])
+    expect(warnings.join()).not.toMatch(/0xdead|key@rpc|vermilion/)
+  })
+})
+
+describe('loadConfig', () => {
+  test('default: from the path chosen, else from the environment', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-config-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    await writeFile(join(directory, 'one.json'), JSON.stringify({ edge, spool: 'here' }))
+    const { config } = await loadConfig(
+      { INFERNET_CONFIG_PATH: join(directory, 'none.json') },
+      join(directory, 'one.json'),
+    )
+    expect(config.spool.directory).toBe(join(directory, 'here'))
+    const other = await loadConfig({ INFERNET_CONFIG_PATH: join(directory, 'one.json') })
+    expect(other.config).toEqual(config)
+  })
+
+  test('behavior: a missing file is a problem of the configuration', async () => {
+    await expect(loadConfig({ INFERNET_CONFIG_PATH: '/none/config.json' })).rejects.toThrow(
+      '/none/config.json does not exist. Fix: name the file with --config or INFERNET_CONFIG_PATH',
+    )
+  })
+})

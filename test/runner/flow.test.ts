@@ -1,0 +1,424 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { HeartbeatRequest, RegisterRequest } from '../../src/protocol/runner.ts'
+import type { FakeEdge } from './fake-edge.ts'
+import { echo, json } from './serve.ts'
+import { eventually, setup } from './setup.ts'
+
+const bodies = <T>(edge: FakeEdge, path: string): T[] =>
+  edge.seen.filter(one => one.path === `/runner/${path}`).map(({ body }) => body as T)
+
+describe('register', () => {
+  test('default: tells the policy of each container and none of its secrets', async () => {
+    const { edge, embed } = await setup()
+    const policy = {
+      allowed_ips: ['10.0.0.0/8'],
+      accepted_payments: { '0xA': 5 },
+      generates_proofs: true,
+      external: false,
+    }
+    const secrets = {
+      bearer: 'secret-bearer',
+      env: { TOKEN: 'secret-env' },
+      command: 'secret-command',
+      volumes: ['/secret:/x'],
+    }
+    const runner = await embed({
+      containers: [{ id: 'one', url: 'http://10.1.1.1:1', ...policy, ...secrets }],
+    })
+    await runner.ready
+    const [request] = bodies<RegisterRequest>(edge, 'register')
+    expect(request?.containers).toEqual([
+      {
+        id: 'one',
+        description: '',
+        image: '',
+        external: false,
+        generates_proofs: true,
+        allowed_ips: ['10.0.0.0/8'],
+        allowed_addresses: [],
+        allowed_delegate_addresses: [],
+        accepted_payments: { '0xA': '5' },
+      },
+    ])
+    expect(JSON.stringify(request)).not.toMatch(/secret|10\.1\.1\.1/)
+  })
+
+  test('behavior: an edge that is away is tried again until it is there', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    let faults = 2
+    edge.state.fault = () => (faults-- > 0 ? { status: 503 } : undefined)
+    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    expect(logged.map(({ event }) => event)).toContain('Claiming jobs failed, trying again')
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    expect((await edge.reported(id)).status).toBe('success')
+  })
+
+  test('behavior: 401 says whether the key or the clock is wrong', async () => {
+    const { edge, embed, logged, key } = await setup()
+    edge.revoke(key.id)
+    await embed({})
+    await eventually(() =>
+      logged.some(({ fields }) => String(fields.error).includes(`runner ${key.id} is not enrolled`)),
+    )
+    const other = await setup()
+    const date = new Date(Date.now() - 95_000).toUTCString()
+    other.edge.state.fault = () => ({ status: 401, headers: { date } })
+    await other.embed({})
+    await eventually(() =>
+      other.logged.some(({ fields }) => /clock is 9\d s ahead of the edge/.test(String(fields.error))),
+    )
+  })
+})
+
+describe('claim', () => {
+  test('default: no more jobs than slots at once, and all of them get done', async () => {
+    const { edge, embed, container } = await setup()
+    let [now, most] = [0, 0]
+    const served = await container((_, response) => {
+      most = Math.max(most, ++now)
+      setTimeout(() => {
+        now--
+        json(response, '1')
+      }, 10)
+    })
+    await embed({ slots: 3, containers: [{ id: 'a', url: served.url }] })
+    const jobs = Array.from({ length: 30 }, () => edge.enqueue({ containers: ['a'], data: '1' }))
+    for (const { id } of jobs) expect((await edge.reported(id)).answer).toBe('accepted')
+    expect(most).toBe(3)
+    expect(served.calls.length).toBe(30)
+  })
+
+  test('behavior: no claim while nothing is free; a slot that frees up is offered at once', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 5_000, wait_ms: 20_000 },
+    })
+    const waiting: (() => void)[] = []
+    const slow = await container((_, response) => void waiting.push(() => json(response, '1')))
+    const idle = await container(echo)
+    await embed({
+      containers: [
+        { id: 'slow', url: slow.url },
+        { id: 'idle', url: idle.url },
+      ],
+    })
+    const first = edge.enqueue({ containers: ['slow'], data: '1' })
+    await eventually(() => waiting.length === 1)
+    const second = edge.enqueue({ containers: ['slow'], data: '2' })
+    // The claim under way lists the idle container alone; it is given up when the slow one is free.
+    await eventually(() => bodies(edge, 'claim').length === 2)
+    waiting.shift()?.()
+    expect((await edge.reported(first.id)).status).toBe('success')
+    await eventually(() => waiting.length === 1)
+    waiting.shift()?.()
+    expect((await edge.reported(second.id)).status).toBe('success')
+    const offered = bodies<{ routes: { route: string }[]; seq: number }>(edge, 'claim')
+    expect(offered.every(({ routes }) => routes.length > 0)).toBe(true)
+    expect(offered.map(({ seq }) => seq)).toEqual(offered.map((_, index) => index + 1))
+    expect(offered[1]?.routes).toEqual([{ route: 'idle', slots: 1 }])
+  })
+
+  test('behavior: jobs of a lost claim answer come again and are done once', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    let drops = 1
+    edge.state.fault = path =>
+      path === '/runner/claim' && edge.queue.length > 0 && drops-- > 0 ? 'drop' : undefined
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    const report = await edge.reported(id)
+    expect(report).toMatchObject({ status: 'success', attempt: 2, answer: 'accepted' })
+    expect(served.calls.length).toBe(1)
+  })
+
+  test('behavior: after a gap it registers, reports and beats before it claims', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    await eventually(() => bodies(edge, 'claim').length > 0)
+    let broken = true
+    edge.state.fault = () => (broken ? { status: 502 } : undefined)
+    edge.enqueue({ containers: ['one'], data: '1' })
+    for (const what of ['Claiming jobs', 'Reporting results'])
+      await eventually(() => logged.some(({ event }) => event === `${what} failed, trying again`))
+    const from = edge.seen.length
+    broken = false
+    await eventually(() => edge.seen.slice(from).some(({ path }) => path === '/runner/claim'))
+    const order = edge.seen.slice(from).map(({ path }) => path.replace('/runner/', ''))
+    for (const step of ['register', 'report', 'heartbeat'])
+      expect(order.slice(0, order.indexOf('claim'))).toContain(step)
+  })
+
+  test('behavior: pause claims nothing until told to run', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 5_000, wait_ms: 200 },
+    })
+    const served = await container(echo)
+    edge.state.mode = 'pause'
+    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    await eventually(() => bodies<{ mode: string }>(edge, 'control').some(({ mode }) => mode === 'pause'))
+    const job = edge.enqueue({ containers: ['one'], data: '1' })
+    const claims = bodies(edge, 'claim').length
+    await eventually(() => bodies(edge, 'control').length > 4)
+    expect(bodies(edge, 'claim').length).toBeLessThanOrEqual(claims + 1)
+    edge.state.mode = 'run'
+    edge.changed()
+    expect((await edge.reported(job.id)).status).toBe('success')
+  })
+})
+
+describe('control', () => {
+  test('behavior: cancel aborts the container call and is reported', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 30_000, wait_ms: 20_000 },
+    })
+    const served = await container(() => {})
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => served.calls.length === 1)
+    edge.cancel(id)
+    await served.calls[0]?.aborted
+    expect(await edge.reported(id)).toMatchObject({
+      status: 'failed',
+      error_code: 'cancelled',
+      answer: 'stale',
+    })
+  })
+
+  test('behavior: a lost lease aborts the container call', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 100, wait_ms: 2_000 },
+    })
+    const served = await container(() => {})
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => served.calls.length === 1)
+    edge.state.lost.push({ id, attempt: 1 })
+    await served.calls[0]?.aborted
+  })
+
+  test('behavior: drain finishes what is held and ends', async () => {
+    const { edge, embed, container } = await setup()
+    const waiting: (() => void)[] = []
+    const served = await container((_, response) => void waiting.push(() => json(response, '1')))
+    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => waiting.length === 1)
+    edge.state.mode = 'drain'
+    edge.changed()
+    await eventually(() => bodies<{ mode: string }>(edge, 'control').some(({ mode }) => mode === 'drain'))
+    waiting[0]?.()
+    await runner.ended
+    expect((await edge.reported(id)).status).toBe('success')
+  })
+
+  test('behavior: questions are put to every container, silent ones left out', async () => {
+    const { edge, embed, container } = await setup()
+    const good = await container(({ url }, response) =>
+      json(response, url.includes('model_id') ? '{"supported": true}' : '{"gpu": 1.0}'),
+    )
+    const bad = await container((_, response) => json(response, '{}', 404))
+    const html = await container((_, response) => response.end('<p>'))
+    await embed({
+      containers: [
+        { id: 'good', url: good.url, bearer: 'b' },
+        { id: 'bad', url: bad.url },
+        { id: 'html', url: html.url },
+        { id: 'gone', url: 'http://127.0.0.1:1' },
+      ],
+    })
+    expect(await edge.ask(null)).toBe('{"good":{"gpu": 1.0}}')
+    expect(await edge.ask('org/model a&b')).toBe('{"good":{"supported": true}}')
+    expect(good.calls.map(({ url }) => url)).toEqual([
+      '/service-resources',
+      '/service-resources?model_id=org%2Fmodel+a%26b',
+    ])
+    expect(good.calls[0]?.headers.authorization).toBe('Bearer b')
+  })
+})
+
+describe('heartbeat', () => {
+  test('behavior: a job that runs on is told as started within about a second; a short one never', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 30_000, wait_ms: 2_000 },
+    })
+    const served = await container(({ body }, response) => {
+      if (!body.includes('"data": "long"')) json(response, '1')
+    })
+    await embed({ slots: 2, containers: [{ id: 'one', url: served.url }] })
+    const short = edge.enqueue({ containers: ['one'], data: '"short"' })
+    await edge.reported(short.id)
+    const long = edge.enqueue({ containers: ['one'], data: '"long"' })
+    await eventually(() => long.started)
+    expect(Date.now() - long.claimedAt).toBeLessThan(2_000)
+    expect(short.started).toBe(false)
+    const health = bodies<HeartbeatRequest>(edge, 'heartbeat').at(-1)?.containers
+    expect(health).toEqual([{ id: 'one', health: 'ready' }])
+  })
+
+  test('behavior: leases are renewed while the main thread stands still', { timeout: 15_000 }, async () => {
+    const { edge, spawn, container } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 200, wait_ms: 2_000 },
+    })
+    const served = await container(() => {})
+    const stall = new URL('./stall.ts', import.meta.url).pathname
+    const runner = await spawn(
+      { containers: [{ id: 'one', url: served.url }] },
+      { env: { NODE_OPTIONS: `--import ${stall}` } },
+    )
+    const job = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => served.calls.length === 1 && job.started)
+    const stalled = new Promise<[number, number]>(resolve =>
+      runner.child.once('message', message => resolve(message as [number, number])),
+    )
+    runner.child.send('stall')
+    const [from, to] = await stalled
+    const beats = edge.seen.filter(({ path, at }) => path === '/runner/heartbeat' && at > from && at < to)
+    expect(to - from).toBeGreaterThanOrEqual(3_000)
+    expect(beats.length).toBeGreaterThanOrEqual(8)
+    expect(beats.every(({ body }) => (body as HeartbeatRequest).leases.some(({ id }) => id === job.id))).toBe(
+      true,
+    )
+  })
+})
+
+describe('report', () => {
+  test.each(['duplicate', 'stale'] as const)('behavior: %s lets the result go', async answer => {
+    const { edge, embed, container, directory } = await setup()
+    const served = await container(echo)
+    edge.state.answer = answer
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    expect((await edge.reported(id)).answer).toBe(answer)
+    const batches = join(directory, '.infernet-runner', 'batches')
+    for (let files = await readdir(batches); files.length > 0; ) files = await readdir(batches)
+    expect(edge.reports.length).toBe(1)
+  })
+
+  test('behavior: a result that the edge refuses for good holds up no other', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    let refusing = true
+    edge.state.fault = path => (path === '/runner/report' && refusing ? { status: 400 } : undefined)
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => logged.some(({ event }) => event === 'A result cannot be reported'))
+    refusing = false
+    const { id } = edge.enqueue({ containers: ['one'], data: '2' })
+    expect((await edge.reported(id)).answer).toBe('accepted')
+  })
+
+  test('behavior: results wait in the spool while the edge fails, in few files, and a full spool stops claims', async () => {
+    const { edge, embed, container, directory, logged } = await setup()
+    const served = await container((_, response) => json(response, JSON.stringify('x'.repeat(60_000))))
+    let broken = true
+    edge.state.fault = path => (path === '/runner/report' && broken ? { status: 503 } : undefined)
+    await embed({ slots: 16, spool_max_bytes: 1024 * 1024, containers: [{ id: 'one', url: served.url }] })
+    const jobs = Array.from({ length: 80 }, () => edge.enqueue({ containers: ['one'], data: '1' }))
+    await eventually(() => logged.some(({ event }) => event.startsWith('The spool is full')))
+    expect((await readdir(join(directory, '.infernet-runner', 'batches'))).length).toBeLessThan(12)
+    expect(served.calls.length).toBeLessThan(80)
+    broken = false
+    for (const { id } of jobs) expect((await edge.reported(id)).answer).toBe('accepted')
+  })
+})
+
+describe('process', () => {
+  test('behavior: a result survives kill -9 between finishing and reporting', {
+    timeout: 20_000,
+  }, async () => {
+    const { edge, spawn, container, directory } = await setup()
+    const large = JSON.stringify('y'.repeat(2 * 1024 * 1024))
+    const served = await container(({ body }, response) =>
+      json(response, body.includes('"data": 1,') ? '{"n": 1.0}' : large),
+    )
+    let broken = true
+    edge.state.fault = (path, { method }) =>
+      broken && (path === '/runner/report' || method === 'PUT') ? 'hang' : undefined
+    const config = { slots: 2, containers: [{ id: 'one', url: served.url }] }
+    const first = await spawn(config)
+    const jobs = [
+      edge.enqueue({ containers: ['one'], data: '1' }),
+      edge.enqueue({ containers: ['one'], data: '2' }),
+    ]
+    const batches = join(directory, '.infernet-runner', 'batches')
+    const spooled = async () => {
+      const names = await readdir(batches).catch(() => [])
+      return (await Promise.all(names.map(name => readFile(join(batches, name), 'utf8')))).join('')
+    }
+    for (let text = ''; !jobs.every(({ id }) => text.includes(id)); ) text = await spooled()
+    first.child.kill('SIGKILL')
+    await first.exited
+    broken = false
+    await writeFile(join(batches, 'damaged'), '{"id":"torn')
+    const from = edge.seen.length
+    const second = await spawn(config)
+    const [small, big] = await Promise.all(jobs.map(({ id }) => edge.reported(id)))
+    expect(small).toMatchObject({
+      answer: 'accepted',
+      attempt: 1,
+      resultText: '{"container":"one","output":{"n": 1.0}}',
+    })
+    expect(big).toMatchObject({ answer: 'accepted', attempt: 1 })
+    expect(big?.resultText === `{"container":"one","output":${large}}`).toBe(true)
+    expect(served.calls.length).toBe(2)
+    await eventually(() => edge.seen.slice(from).some(({ path }) => path === '/runner/claim'))
+    const order = edge.seen.slice(from).map(({ path }) => path)
+    expect(order.lastIndexOf('/runner/report')).toBeLessThan(order.indexOf('/runner/claim'))
+    expect(second.output()).toContain('A spool file is damaged and was set aside')
+    expect(await readdir(join(directory, '.infernet-runner', 'corrupt'))).toEqual(['damaged'])
+    second.child.kill('SIGTERM')
+    expect(await second.exited).toEqual({ code: 0, signal: null })
+    expect(await readdir(batches)).toEqual([])
+    expect(await readdir(join(directory, '.infernet-runner', 'payloads'))).toEqual([])
+  })
+
+  test('behavior: SIGTERM finishes the jobs in hand, reports them, claims no more, and exits 0', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container } = await setup()
+    const waiting: (() => void)[] = []
+    const served = await container((_, response) => void waiting.push(() => json(response, '1')))
+    const runner = await spawn({ containers: [{ id: 'one', url: served.url, bearer: 'hush-hush' }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '"payload-text"' })
+    await eventually(() => waiting.length === 1)
+    runner.child.kill('SIGTERM')
+    await runner.said('Draining')
+    const late = edge.enqueue({ containers: ['one'], data: '2' })
+    waiting[0]?.()
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
+    expect((await edge.reported(id)).status).toBe('success')
+    expect(late.state).toBe('queued')
+    expect(runner.output()).not.toMatch(/hush-hush|payload-text|PRIVATE|eyJ/)
+    for (const line of runner.output().trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
+  })
+
+  test('behavior: a second signal ends at once and leaves the job to others', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container } = await setup()
+    const served = await container(() => {})
+    const runner = await spawn({ containers: [{ id: 'one', url: served.url }] })
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => served.calls.length === 1)
+    runner.child.kill('SIGTERM')
+    await runner.said('Draining')
+    runner.child.kill('SIGTERM')
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
+    expect(edge.reports.some(report => report.id === id)).toBe(false)
+  })
+
+  test('behavior: a spool is for one process', { timeout: 15_000 }, async () => {
+    const { spawn } = await setup()
+    const first = await spawn({})
+    await first.said('Runner is ready')
+    const second = await spawn({})
+    expect((await second.exited).code).toBe(75)
+    expect(second.output()).toContain('Another runner uses the spool')
+  })
+})

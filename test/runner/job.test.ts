@@ -1,0 +1,417 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { Agent } from 'undici'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { createContainers } from '../../src/runner/containers.ts'
+import { runJob } from '../../src/runner/job/run.ts'
+import { textOf } from '../../src/runner/rope.ts'
+import { createSlots } from '../../src/runner/slots.ts'
+import { dataOf, echo, type Handler, json, serve } from './serve.ts'
+import { setup } from './setup.ts'
+
+/** Calls a container as a job does, without an edge. */
+async function runDirect(
+  handler: Handler,
+  { data = '{}', container = {}, job = {} }: { data?: string; container?: object; job?: object } = {},
+) {
+  const served = await serve(handler)
+  const agent = new Agent()
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-job-'))
+  onTestFinished(async () => {
+    served.close()
+    await agent.destroy()
+    await rm(directory, { recursive: true })
+  })
+  const entry = { id: 'one', url: served.url, ...container }
+  const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers: [entry] })
+  const { config } = parseConfig(source, { path: 'config.json', env: {} })
+  const containers = createContainers(config.containers)
+  const outcome = await runJob({
+    job: {
+      id: '01900000-0000-7000-8000-000000000000',
+      attempt: 1,
+      containers: ['one'],
+      source: 1,
+      destination: 1,
+      requires_proof: false,
+      data,
+      data_bytes: Buffer.byteLength(data),
+      ...job,
+    },
+    containers,
+    slots: createSlots(containers),
+    agent,
+    edge: {
+      send: () => Promise.reject(new Error('not needed')),
+      roundTripMs: () => 0,
+      close: async () => {},
+    },
+    scratch: { directory, memoryBytes: 1024 * 1024, maxBytes: limits.resultBytes },
+    controller: new AbortController(),
+    onStart: () => {},
+  })
+  return { served, code: outcome.failure?.code ?? null, result: textOf(outcome.result) ?? '' }
+}
+
+describe('request', () => {
+  test('default: keys in the order, types and spacing of the reference', async () => {
+    const { served, code, result } = await runDirect(echo, {
+      data: '{"a": 1.0}',
+      job: { requires_proof: true },
+    })
+    const [call] = served.calls
+    expect(`${call?.method} ${call?.url}`).toBe('POST /service_output')
+    expect(call?.headers['content-type']).toBe('application/json')
+    expect(call?.headers.authorization).toBeUndefined()
+    expect(call?.body.toString()).toBe(
+      '{"source": 1, "destination": 1, "data": {"a": 1.0}, "requires_proof": true}',
+    )
+    expect(code).toBeNull()
+    expect(result).toBe('{"container":"one","output":{"a": 1.0}}')
+  })
+
+  test('behavior: on-chain data is a string of hex, and the bearer is sent', async () => {
+    const { served } = await runDirect(echo, {
+      data: '"00ff"',
+      container: { bearer: 'secret' },
+      job: { source: 0, destination: 0 },
+    })
+    expect(served.calls[0]?.headers.authorization).toBe('Bearer secret')
+    expect(served.calls[0]?.body.toString()).toBe(
+      '{"source": 0, "destination": 0, "data": "00ff", "requires_proof": false}',
+    )
+  })
+
+  test('behavior: a stream job has no requires_proof', async () => {
+    const { served } = await runDirect((_, response) => json(response, '1'), { job: { destination: 2 } })
+    expect(served.calls[0]?.body.toString()).toBe('{"source": 1, "destination": 2, "data": {}}')
+  })
+
+  test('behavior: any JSON text goes in and comes out byte for byte', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    await embed({ containers: [{ id: 'one', url: served.url, slots: 8 }] })
+    const number = fc.oneof(
+      fc.bigInt().map(String),
+      fc.constantFrom('1.0', '-0', '1e400', '0.1000000000000000055511151231257827'),
+    )
+    const whitespace = fc.constantFrom('', ' ', '\n\t')
+    const text = fc.letrec(tie => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        number,
+        fc.string({ unit: 'grapheme' }).map(s => JSON.stringify(s)),
+        tie('list'),
+        tie('object'),
+      ),
+      list: fc
+        .tuple(whitespace, fc.array(tie('value'), { maxLength: 4 }))
+        .map(([gap, items]) => `[${items.join(`${gap},`)}]`),
+      object: fc
+        .array(fc.tuple(fc.constantFrom('"a"', '"a"', '"10"', '"2"', '"\\u0061"'), tie('value')), {
+          maxLength: 4,
+        })
+        .map(pairs => `{${pairs.map(([key, value]) => `${key}: ${value}`).join(', ')}}`),
+    })).value as fc.Arbitrary<string>
+    await fc.assert(
+      fc.asyncProperty(text, async data => {
+        const { id } = edge.enqueue({ containers: ['one'], data })
+        expect((await edge.reported(id)).resultText).toBe(`{"container":"one","output":${data}}`)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('behavior: 302 becomes a GET without a body, 307 repeats the request, the bearer stays at its origin', async () => {
+    const { edge, embed, container } = await setup()
+    const elsewhere = await container((_, response) => json(response, '"there"'))
+    const served = await container(({ url }, response) => {
+      const target = url.startsWith('/a') ? `${elsewhere.url}/x` : `${served.url}/b`
+      response
+        .writeHead(url.startsWith('/a') ? 302 : 307, {
+          location: url.startsWith('/c') ? target : `${elsewhere.url}/x`,
+        })
+        .end()
+    })
+    await embed({
+      containers: [
+        { id: 'a', url: `${served.url}/a`, bearer: 'secret' },
+        { id: 'c', url: `${served.url}/c`, bearer: 'secret' },
+      ],
+    })
+    for (const containers of [['a'], ['c']]) {
+      const { id } = edge.enqueue({ containers, data: '7' })
+      expect((await edge.reported(id)).status).toBe('success')
+    }
+    expect(elsewhere.calls.map(({ method }) => method)).toEqual(['GET', 'POST'])
+    expect(elsewhere.calls.map(({ body }) => body.length > 0)).toEqual([false, true])
+    expect(elsewhere.calls.every(({ headers }) => headers.authorization === undefined)).toBe(true)
+    expect(served.calls.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill('Bearer secret'))
+  })
+})
+
+describe('chain', () => {
+  test('default: each container gets the reply of the one before, verbatim', async () => {
+    const { edge, embed, container } = await setup()
+    const replies = ['{"n": 12345678901234567890, "n": 1.0}', '[ 1e400 ]', '"last"']
+    const served = await Promise.all(replies.map(reply => container((_, response) => json(response, reply))))
+    const ids = ['a', 'b', 'c']
+    await embed({ containers: ids.map((id, index) => ({ id, url: served[index]?.url })) })
+    const { id } = edge.enqueue({
+      containers: ids,
+      data: '"00"',
+      source: 0,
+      destination: 0,
+      requires_proof: true,
+    })
+    const report = await edge.reported(id)
+    expect(served.map(({ calls }) => calls[0]?.body.toString())).toEqual([
+      '{"source": 0, "destination": 1, "data": "00", "requires_proof": true}',
+      '{"source": 1, "destination": 1, "data": {"n": 12345678901234567890, "n": 1.0}, "requires_proof": true}',
+      '{"source": 1, "destination": 0, "data": [ 1e400 ], "requires_proof": true}',
+    ])
+    expect(report.resultText).toBe('{"container":"c","output":"last"}')
+    expect(report.intermediateText).toBe(
+      '[{"container":"a","output":{"n": 12345678901234567890, "n": 1.0}},{"container":"b","output":[ 1e400 ]}]',
+    )
+  })
+
+  test('behavior: stops at the first failure, which is the last element', async () => {
+    const { edge, embed, container } = await setup()
+    const good = await container(echo)
+    const bad = await container((_, response) => json(response, '{"why":1}', 503))
+    await embed({
+      containers: [
+        { id: 'a', url: good.url },
+        { id: 'b', url: bad.url },
+        { id: 'c', url: good.url },
+      ],
+    })
+    const { id } = edge.enqueue({ containers: ['a', 'b', 'c'], data: '{}' })
+    const report = await edge.reported(id)
+    expect(report).toMatchObject({ status: 'failed', error_code: 'http_error' })
+    expect(JSON.parse(report.resultText)).toMatchObject({ container: 'b', code: 'http_error' })
+    expect(report.intermediateText).toBe('[{"container":"a","output":{}}]')
+    expect(good.calls.length).toBe(1)
+  })
+})
+
+describe('outcome', () => {
+  const cases: [
+    string,
+    { handler: Handler; container?: object; code: string | null; error?: string | RegExp; output?: string },
+  ][] = [
+    ['an empty JSON reply is null', { handler: (_, r) => json(r, ''), code: null, output: 'null' }],
+    [
+      'any +json type will do',
+      {
+        handler: (_, r) => r.writeHead(200, { 'content-type': 'text/x+JSON; charset=utf-8' }).end('[]'),
+        code: null,
+        output: '[]',
+      },
+    ],
+    [
+      'invalid JSON is told as it came',
+      { handler: (_, r) => json(r, '{"a":'), code: 'invalid_output', error: '{"a":' },
+    ],
+    [
+      'invalid UTF-8 is no JSON',
+      { handler: (_, r) => json(r, Buffer.from([0x22, 0xff, 0x22])), code: 'invalid_output' },
+    ],
+    [
+      'an invalid reply is cut at 2 KiB',
+      { handler: (_, r) => json(r, 'x'.repeat(5000)), code: 'invalid_output', error: 'x'.repeat(2048) },
+    ],
+    [
+      'another type is refused in the words of the reference',
+      {
+        handler: (_, r) => r.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('{}'),
+        code: 'invalid_output',
+        error:
+          /^0, message='Attempt to decode JSON with unexpected mimetype: text\/html; charset=utf-8', url=URL\('http:.*\/service_output'\)$/,
+      },
+    ],
+    [
+      'no type is refused',
+      {
+        handler: (_, r) => r.writeHead(200).end('{}'),
+        code: 'invalid_output',
+        error: /unexpected mimetype: ',/,
+      },
+    ],
+    [
+      'a status of 400 and up fails',
+      {
+        handler: (_, r) => json(r, `{"description":"${'y'.repeat(5000)}"}`, 422),
+        code: 'http_error',
+        error: /^422, message='Unprocessable Entity', url=URL\('.*'\)\n\{"description":"y{2032}$/s,
+      },
+    ],
+    [
+      'a status of 400 and up with http_errors "success" is a success',
+      {
+        handler: (_, r) => json(r, '{"code":"400"}', 400),
+        container: { http_errors: 'success' },
+        code: null,
+        output: '{"code":"400"}',
+      },
+    ],
+    [
+      'a container that is silent times out',
+      {
+        handler: () => {},
+        container: { timeout: 0.2 },
+        code: 'timeout',
+        error: 'Container one did not answer within 0.2 s',
+      },
+    ],
+    [
+      'a reply that stalls in the middle times out',
+      {
+        handler: (_, r) => void r.writeHead(200, { 'content-type': 'application/json' }).write('[1,'),
+        container: { timeout: 0.2 },
+        code: 'timeout',
+      },
+    ],
+    [
+      'a connection that breaks is told',
+      { handler: (_, r) => void r.socket?.destroy(), code: 'connection_lost', error: /Server disconnected/ },
+    ],
+    [
+      'a reply that breaks off is told',
+      {
+        handler: (_, r) => {
+          r.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
+          r.write('[1,', () => r.socket?.destroy())
+        },
+        code: 'connection_lost',
+      },
+    ],
+    [
+      'an announced reply beyond the bound is not read',
+      {
+        handler: (_, r) =>
+          void r.writeHead(200, { 'content-type': 'application/json', 'content-length': 2 ** 30 }).write('['),
+        code: 'output_too_large',
+      },
+    ],
+    [
+      'a nowhere-ending redirect is its own reply',
+      {
+        handler: ({ url }, r) => r.writeHead(302, { location: url }).end(),
+        code: 'invalid_output',
+      },
+    ],
+  ]
+
+  test.each(cases)('behavior: %s', async (_, { handler, container = {}, code, error, output }) => {
+    const { code: told, result } = await runDirect(handler, { container })
+    expect(told).toBe(code)
+    if (output !== undefined) expect(result).toBe(`{"container":"one","output":${output}}`)
+    else expect(JSON.parse(result)).toMatchObject({ container: 'one', code })
+    if (typeof error === 'string') expect(JSON.parse(result).error).toBe(error)
+    if (error instanceof RegExp) expect(JSON.parse(result).error).toMatch(error)
+  })
+
+  test('behavior: a refused connection is told in the words of the reference', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    served.close()
+    await embed({
+      containers: [
+        { id: 'one', url: served.url },
+        { id: 'two', url: 'http://no-such-host.invalid:1' },
+      ],
+    })
+    const refused = await edge.reported(edge.enqueue({ containers: ['one'], data: '{}' }).id)
+    const port = new URL(served.url).port
+    expect(JSON.parse(refused.resultText).error).toBe(
+      `Cannot connect to host 127.0.0.1:${port} ssl:default [Connect call failed ('127.0.0.1', ${port})]`,
+    )
+    expect(refused.error_code).toBe('connection_refused')
+    const unknown = await edge.reported(edge.enqueue({ containers: ['two'], data: '{}' }).id)
+    expect(unknown.error_code).toBe('connection_failed')
+  })
+
+  test('behavior: a container that is not ours fails the job', async () => {
+    const { code, result } = await runDirect(echo, { job: { containers: ['missing'] } })
+    expect(code).toBe('container_unavailable')
+    expect(JSON.parse(result).error).toBe('Container missing is not configured on this runner')
+  })
+})
+
+describe('size', () => {
+  const mib = 1024 * 1024
+
+  test('behavior: a large input streams through, and a large output goes back in parts', {
+    timeout: 20_000,
+  }, async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    await embed({
+      containers: [
+        { id: 'a', url: served.url },
+        { id: 'b', url: served.url },
+      ],
+    })
+    const data = JSON.stringify({
+      text: 'é"\\'.repeat(mib),
+      list: Array.from({ length: 50_000 }, (_, i) => i),
+    })
+    const single = edge.enqueue({ containers: ['a'], data })
+    expect((await edge.reported(single.id)).resultText === `{"container":"a","output":${data}}`).toBe(true)
+    const chained = edge.enqueue({ containers: ['a', 'b'], data })
+    const report = await edge.reported(chained.id)
+    expect(report.resultText === `{"container":"b","output":${data}}`).toBe(true)
+    expect(report.intermediateText === `[{"container":"a","output":${data}}]`).toBe(true)
+    expect(report.result).toEqual({
+      parts: Math.ceil(Buffer.byteLength(report.resultText) / (mib / 2)),
+      bytes: Buffer.byteLength(report.resultText),
+    })
+    expect(dataOf(served.calls[0]?.body ?? Buffer.alloc(0)).toString() === data).toBe(true)
+  })
+
+  test('behavior: a large reply that is not one JSON value fails', async () => {
+    for (const reply of [
+      `[${'1,'.repeat(mib)}`,
+      `"${'x'.repeat(2 * mib)}", "y": 1`,
+      `${'1'.repeat(2 * mib)}x`,
+    ]) {
+      const { code } = await runDirect((_, response) =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end(reply),
+      )
+      expect(code).toBe('invalid_output')
+    }
+  })
+
+  test('behavior: a reply beyond the bound fails without being kept', { timeout: 20_000 }, async () => {
+    const chunk = Buffer.alloc(mib, '1')
+    const { code } = await runDirect((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = () => {
+        while (!response.destroyed && response.write(chunk));
+        response.once('drain', more)
+      }
+      more()
+    })
+    expect(code).toBe('output_too_large')
+  })
+
+  test('behavior: an input that breaks off is asked for again; one that is gone fails', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    await embed({ containers: [{ id: 'one', url: served.url }] })
+    const data = JSON.stringify('x'.repeat(200_000))
+    let faults = 1
+    edge.state.fault = path => (path.endsWith('/input') && faults-- > 0 ? 'drop' : undefined)
+    const first = edge.enqueue({ containers: ['one'], data })
+    expect((await edge.reported(first.id)).status).toBe('success')
+    edge.state.fault = path => (path.endsWith('/input') ? { status: 409 } : undefined)
+    const second = edge.enqueue({ containers: ['one'], data })
+    expect((await edge.reported(second.id)).error_code).toBe('input_unavailable')
+  })
+})

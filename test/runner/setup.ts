@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { generateKey } from '../../src/runner/key/generate.ts'
+import type { Log } from '../../src/runner/log.ts'
+import { createRunner, type Runner } from '../../src/runner/runner.ts'
+import { type FakeEdgeOptions, startFakeEdge } from './fake-edge.ts'
+import { type Handler, type Served, serve } from './serve.ts'
+
+export type Logged = { level: string; event: string; fields: Record<string, unknown> }
+
+/** A directory, a key, an edge that knows it, and ways to start runners; everything ends with the test. */
+export async function setup(options: FakeEdgeOptions = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-runner-'))
+  const edge = await startFakeEdge(options)
+  const key = await generateKey(join(directory, 'runner.key'))
+  edge.enrol(key)
+  const logged: Logged[] = []
+  const log = recorder(logged)
+  const closers: (() => unknown)[] = []
+  onTestFinished(async () => {
+    for (const close of closers.reverse()) await close()
+    edge.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  function source(config: object): string {
+    return JSON.stringify({
+      edge: { url: edge.url, key_file: 'runner.key' },
+      manage_containers: false,
+      ...config,
+    })
+  }
+
+  return {
+    directory,
+    edge,
+    key,
+    logged,
+    async container(handler: Handler): Promise<Served> {
+      const served = await serve(handler)
+      closers.push(() => served.close())
+      return served
+    },
+    /** A runner inside this process. */
+    async embed(config: object): Promise<Runner> {
+      const path = join(directory, 'config.json')
+      const parsed = parseConfig(source(config), { path, env: {} })
+      const runner = createRunner({ config: parsed.config, key, log })
+      closers.push(() => runner.stop())
+      await runner.start()
+      return runner
+    },
+    /** The real process. */
+    async spawn(
+      config: object,
+      { args = ['run'], env = {} }: { args?: string[]; env?: Record<string, string> } = {},
+    ) {
+      const path = join(directory, 'config.json')
+      await writeFile(path, source(config))
+      const spawned = spawnMain([...args, '--config', path], env)
+      closers.push(() => spawned.child.kill('SIGKILL'))
+      return spawned
+    },
+  }
+}
+
+const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
+
+export type Spawned = {
+  child: ChildProcess
+  output: () => string
+  exited: Promise<{ code: number | null; signal: string | null }>
+  /** Resolves when the output contains the text. */
+  said(text: string): Promise<void>
+}
+
+export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH, HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  let output = ''
+  const heard = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', chunk => {
+      output += chunk
+      for (const wake of heard) wake()
+    })
+  const exited = new Promise<{ code: number | null; signal: string | null }>(resolve =>
+    child.on('close', (code, signal) => resolve({ code, signal })),
+  )
+  return {
+    child,
+    output: () => output,
+    exited,
+    said: text =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (!output.includes(text)) return
+          heard.delete(look)
+          resolve()
+        }
+        heard.add(look)
+        look()
+        void exited.then(() => reject(new Error(`The process ended without saying "${text}":\n${output}`)))
+      }),
+  }
+}
+
+function recorder(logged: Logged[]): Log {
+  const at =
+    (level: string) =>
+    (event: string, fields = {}) =>
+      void logged.push({ level, event, fields })
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Resolves once the condition holds; looked at often, so that a test takes no longer than it must. */
+export async function eventually(condition: () => unknown): Promise<void> {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
+}

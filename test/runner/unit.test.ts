@@ -1,0 +1,227 @@
+import { describe, expect, test } from 'vitest'
+import { createBackoff } from '../../src/runner/backoff.ts'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { createContainers } from '../../src/runner/containers.ts'
+import { splitReference } from '../../src/runner/docker/image.ts'
+import { splitWords } from '../../src/runner/docker/words.ts'
+import { explainRefusal } from '../../src/runner/edge/clock.ts'
+import { createPulse } from '../../src/runner/heartbeat/pulse.ts'
+import { createValidator } from '../../src/runner/job/valid.ts'
+import { createLog } from '../../src/runner/log.ts'
+import { createSlots } from '../../src/runner/slots.ts'
+import { createTrouble } from '../../src/runner/trouble.ts'
+
+describe('slots', () => {
+  function start(slots: number) {
+    const entries = ['a', 'b'].map(id => ({ id, url: 'http://x', slots }))
+    const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers: entries })
+    const containers = createContainers(
+      parseConfig(source, { path: 'config.json', env: {} }).config.containers,
+    )
+    const made = createSlots(containers)
+    const freed: string[] = []
+    made.onFreed(id => void freed.push(id))
+    return { slots: made, containers, freed }
+  }
+  const never = new AbortController().signal
+
+  test('default: offers what is ready and free; tells when something is free again', () => {
+    const { slots, containers, freed } = start(2)
+    slots.reserve(['a'])
+    slots.reserve(['a', 'b'])
+    expect(slots.offers()).toEqual([{ route: 'b', slots: 1 }])
+    slots.release(['a', 'b'])
+    expect(freed).toEqual(['a'])
+    containers.change('b', { health: 'unhealthy' })
+    expect(slots.offers()).toEqual([{ route: 'a', slots: 1 }])
+    containers.change('b', { health: 'ready' })
+    expect(freed).toEqual(['a', 'b'])
+  })
+
+  test('behavior: more jobs than slots take turns; one that is stopped leaves the line without taking a turn', async () => {
+    const { slots } = start(1)
+    const stopped = new AbortController()
+    expect(slots.enter('a', never)).toBe(true)
+    const second = slots.enter('a', stopped.signal)
+    const third = slots.enter('a', never)
+    stopped.abort()
+    expect(await second).toBe(false)
+    slots.leave('a')
+    expect(await third).toBe(true)
+    slots.leave('a')
+    expect(slots.enter('a', never)).toBe(true)
+  })
+})
+
+describe('backoff', () => {
+  test('default: doubles up to its cap, between a tenth and the whole', () => {
+    const longest = createBackoff({ baseMs: 100, capMs: 1000, random: () => 1 })
+    expect(Array.from({ length: 6 }, () => longest.next())).toEqual([100, 200, 400, 800, 1000, 1000])
+    longest.reset()
+    expect(longest.next()).toBe(100)
+    expect(createBackoff({ baseMs: 100, random: () => 0 }).next()).toBe(10)
+  })
+})
+
+describe('explainRefusal', () => {
+  const now = Date.parse('2026-01-01T00:02:00Z')
+  const at = (date: string | undefined) => explainRefusal({ date, now, id: 'abc' })
+
+  test('default: the key is not known there', () => {
+    expect(at('Thu, 01 Jan 2026 00:01:40 GMT')).toMatch(
+      /^the key of runner abc is not enrolled there, or was revoked; enrol it/,
+    )
+    expect(at(undefined)).toMatch(/not enrolled/)
+  })
+
+  test('behavior: a clock more than 30 s off is said to be', () => {
+    expect(at('Thu, 01 Jan 2026 00:00:00 GMT')).toBe(
+      "this host's clock is 120 s ahead of the edge's; set it right",
+    )
+    expect(at('Thu, 01 Jan 2026 00:03:00 GMT')).toBe(
+      "this host's clock is 60 s behind the edge's; set it right",
+    )
+  })
+})
+
+describe('pulse', () => {
+  const lease = { id: 'a', attempt: 1 }
+
+  function start() {
+    let now = 0
+    const pulse = createPulse({ state: { leases: [], health: [] }, heartbeatMs: 10_000, now: () => now })
+    const beat = (lost: { id: string; attempt: number }[] = []) => pulse.beaten(pulse.leases(), { lost })
+    const at = (ms: number) => {
+      now = ms
+    }
+    return { pulse, beat, at }
+  }
+
+  test('default: beats at the pace', () => {
+    const { pulse, beat, at } = start()
+    expect(pulse.due()).toBe(true)
+    beat()
+    at(9_999)
+    expect(pulse.due()).toBe(false)
+    at(10_000)
+    expect(pulse.due()).toBe(true)
+  })
+
+  test('behavior: a started job is told within a second, once; one that ends before costs nothing', () => {
+    const { pulse, beat, at } = start()
+    beat()
+    at(2_000)
+    pulse.held([{ ...lease, started: true }])
+    expect(pulse.due()).toBe(false)
+    at(2_700)
+    expect(pulse.due()).toBe(true)
+    beat()
+    at(5_000)
+    expect(pulse.due()).toBe(false)
+    pulse.held([{ id: 'b', attempt: 1, started: true }])
+    pulse.dropped([{ id: 'b', attempt: 1 }])
+    at(6_000)
+    expect(pulse.due()).toBe(false)
+  })
+
+  test('behavior: one that waits for its turn is told when it has started', () => {
+    const { pulse, beat, at } = start()
+    pulse.held([{ ...lease, started: false }])
+    beat()
+    at(3_000)
+    expect(pulse.due()).toBe(false)
+    pulse.started(lease)
+    expect(pulse.due()).toBe(true)
+    expect(pulse.leases()).toEqual([{ ...lease, started: true }])
+  })
+
+  test('behavior: lost leases are handed on and beaten no more', () => {
+    const { pulse, beat } = start()
+    pulse.held([{ ...lease, started: true }])
+    expect(beat([lease, { id: 'other', attempt: 3 }])).toEqual([lease])
+    expect(pulse.leases()).toEqual([])
+  })
+})
+
+describe('validator', () => {
+  test.each([
+    ['{"a":[1,2]}', true],
+    [' [1] \n', true],
+    ['"x"', true],
+    ['', false],
+    ['1, "b": 2', false],
+    ['1}, {"c":2', false],
+    ['1}', false],
+    ['{"a":1', false],
+    ['nul', false],
+  ])('behavior: %s is one value: %s', (text, whole) => {
+    const validator = createValidator()
+    const pushed = [...Buffer.from(text)].every(byte => validator.push(Buffer.from([byte])))
+    expect(pushed && validator.end()).toBe(whole)
+  })
+})
+
+describe('splitWords', () => {
+  test.each([
+    ['serve --port 3000', ['serve', '--port', '3000']],
+    [`sh -c 'echo "a b"' "c \\"d\\" $e" f\\ g ''`, ['sh', '-c', 'echo "a b"', 'c "d" $e', 'f g', '']],
+    ['  ', []],
+    ['a"b"c', ['abc']],
+  ])('behavior: %s', (command, words) => {
+    expect(splitWords(command)).toEqual(words)
+  })
+})
+
+describe('splitReference', () => {
+  test.each([
+    ['org/one', 'org/one', 'latest'],
+    ['org/one:2.0', 'org/one', '2.0'],
+    ['localhost:5000/one', 'localhost:5000/one', 'latest'],
+    ['localhost:5000/one:x', 'localhost:5000/one', 'x'],
+    ['one@sha256:ab', 'one', 'sha256:ab'],
+  ])('behavior: %s', (image, name, tag) => {
+    expect(splitReference(image)).toEqual({ name, tag })
+  })
+})
+
+describe('log', () => {
+  const now = () => new Date('2026-01-01T10:00:00.500Z')
+
+  test('default: JSON lines for machines, padded text for people, bounded', () => {
+    const lines: string[] = []
+    const write = (line: string) => void lines.push(line)
+    createLog({ write, now, format: 'json' }).warn('Container error', { job: 'j', long: 'x'.repeat(5000) })
+    createLog({ write, now, format: 'human' }).info('Sent', { a: 'b c', n: 1, none: undefined })
+    createLog({ write, now, format: 'human' }).debug('not shown')
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      timestamp: '2026-01-01T10:00:00.500Z',
+      level: 'warn',
+      event: 'Container error',
+      job: 'j',
+      long: `${'x'.repeat(1024)}...`,
+    })
+    expect(lines[1]).toBe(`2026-01-01 10:00:00 [info ] ${'Sent'.padEnd(50)} a="b c" n=1`)
+    expect(lines.length).toBe(2)
+  })
+})
+
+describe('trouble', () => {
+  test('default: told once, when it changes, once a minute, and when it is over', () => {
+    let now = 0
+    const events: string[] = []
+    const say = (event: string) => void events.push(event)
+    const trouble = createTrouble({
+      log: { debug: say, info: say, warn: say, error: say },
+      what: 'X',
+      now: () => now,
+    })
+    trouble.failed('a')
+    trouble.failed('a')
+    trouble.failed('b')
+    now = 60_000
+    trouble.failed('b')
+    trouble.over()
+    trouble.over()
+    expect(events).toEqual([...Array(3).fill('X failed, trying again'), 'X works again'])
+  })
+})
