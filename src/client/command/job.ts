@@ -1,0 +1,58 @@
+import type { Client } from '../client.ts'
+import { InfernetError } from '../error.ts'
+import { command } from './command.ts'
+import { NegativeAnswer, PendingJob, UsageError } from './exit.ts'
+import { readInput, writeOutput } from './files.ts'
+import { toLine } from './indent.ts'
+import { input, openClient, output, url } from './options.ts'
+
+export const job = command({
+  name: 'job',
+  description: 'Request a job; prints its id, or with --sync its output',
+  args: {
+    containers: {
+      type: 'string',
+      alias: 'c',
+      required: true,
+      description: 'Ids of the chain of containers, separated by commas.',
+      valueHint: 'ids',
+    },
+    'requires-proof': { type: 'boolean', default: false, description: 'Ask for a proof.' },
+    sync: { type: 'boolean', default: false, description: 'Wait for the job, and print its output.' },
+    retries: {
+      type: 'string',
+      default: '5',
+      description: 'With --sync: how many seconds to wait.',
+      valueHint: 'n',
+    },
+    input,
+    output,
+    url,
+  },
+  async run({ args }) {
+    const client = openClient(args.url)
+    if (!/^\d{1,6}$/.test(args.retries)) throw new UsageError('--retries must be a number of seconds')
+    const { id, offline } = await client.createJob({
+      containers: args.containers.split(','),
+      requires_proof: args['requires-proof'],
+      dataJson: await readInput(args.input),
+    })
+    if (offline) console.error('No runner that could serve this job was heard of lately: it waits for one.')
+    if (!args.sync) return await writeOutput(args.output, id)
+    await finish(client, { id, seconds: Number(args.retries), output: args.output })
+  },
+})
+
+type Sync = { id: string; seconds: number; output: string }
+
+/** The output of a job that succeeds, the error of one that fails, as the reference's client prints them. */
+async function finish(client: Client, { id, seconds, output }: Sync): Promise<void> {
+  const ended = await client.waitForJob(id, { timeoutMs: seconds * 1000 }).catch((error: unknown) => {
+    throw error instanceof InfernetError && error.code === 'timeout' ? new PendingJob(id, seconds) : error
+  })
+  const text = ended.state === 'success' ? await client.getOutputText(id) : null
+  if (text !== null) return await writeOutput(output, toLine(text))
+  const said = ended.result && 'error' in ended.result ? ended.result.error : ended.error?.message
+  await writeOutput(output, said ?? ended.state)
+  throw new NegativeAnswer()
+}

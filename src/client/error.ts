@@ -1,0 +1,40 @@
+import type { ErrorCode } from '../protocol/error.ts'
+
+/**
+ * What can go wrong on this side of the wire. `unreachable`: no answer, or one that broke off; `timeout`: not in time;
+ * `redirected`: the node lives at another URL; `bad_answer`: an answer that the protocol does not know; `unknown`: a refusal
+ * without a code, as the reference node and proxies give.
+ */
+export type ClientErrorCode = 'unreachable' | 'timeout' | 'redirected' | 'bad_answer' | 'unknown'
+
+export type InfernetErrorOptions = {
+  status: number | null
+  code: InfernetError['code']
+  params?: Record<string, unknown>
+  retryAfterMs?: number | null
+  cause?: unknown
+}
+
+/** Every failure of a call, other than that its caller aborted it. `message` is the node's own, where it gave one. */
+export class InfernetError extends Error {
+  override readonly name = 'InfernetError'
+  /** HTTP status of the answer; null: there was none, or the request was not sent. */
+  readonly status: number | null
+  /** Branch on this. Nodes newer than this client may answer codes that it does not list. */
+  readonly code: ErrorCode | ClientErrorCode | (string & {})
+  /** What the message refers to. */
+  readonly params: Record<string, unknown>
+  /** How long the node asks to be left alone; null when it does not say. */
+  readonly retryAfterMs: number | null
+
+  constructor(
+    message: string,
+    { status, code, params = {}, retryAfterMs = null, cause }: InfernetErrorOptions,
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.status = status
+    this.code = code
+    this.params = params
+    this.retryAfterMs = retryAfterMs
+  }
+}

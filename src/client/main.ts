@@ -1,0 +1,31 @@
+import { stripVTControlCharacters } from 'node:util'
+import { type CommandDef, defineCommand, runCommand, runMain } from 'citty'
+import { toExit } from './command/exit.ts'
+import { job } from './command/job.ts'
+import { ids, results } from './command/jobs.ts'
+import { checkModel, health, info, resources } from './command/node.ts'
+import { joinFlagValue } from './command/options.ts'
+import { runners } from './command/runners.ts'
+
+const infernet = defineCommand({
+  meta: { name: 'infernet', description: 'A client of a compute-oracle node' },
+  subCommands: { health, info, resources, 'check-model': checkModel, job, results, ids, runners },
+}) as CommandDef
+
+async function main(args: string[]): Promise<void> {
+  if (args.length === 0 || args.includes('--help') || args.includes('-h')) {
+    await runMain(infernet, { rawArgs: args.length === 0 ? ['--help'] : args })
+    return
+  }
+  try {
+    await runCommand(infernet, { rawArgs: joinFlagValue(args, '--requires-proof') })
+  } catch (error) {
+    const { code, message } = toExit(error)
+    if (message !== null) console.error(stripVTControlCharacters(message))
+    process.exitCode = code
+  }
+}
+
+// `writeOutput` learns of a reader that has gone from its own write.
+process.stdout.on('error', () => {})
+await main(process.argv.slice(2))
