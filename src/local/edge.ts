@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { freePort } from './port.ts'
+import { bundle } from './workerd/bundle.ts'
+import { workerdConfig } from './workerd/config.ts'
+import { readSettings } from './workerd/settings.ts'
+
+// The package is CommonJS without types; what it exports by default is the path of its binary.
+const { default: workerd } = createRequire(import.meta.url)('workerd') as { default: string }
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+export type EdgeOptions = {
+  host?: string
+  /** 0: any free port. */
+  port?: number
+  /** Vars and secrets; those of `wrangler.toml` otherwise. `ORIGIN` is the edge's own URL unless given. */
+  vars: Record<string, string>
+  /** What the edge logs, line by line. */
+  log?: (line: string) => void
+}
+
+export type Edge = {
+  url: string
+  pid: number
+  /** What the cron trigger does each minute in production. */
+  runSchedule(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * The edge on workerd, the runtime of Cloudflare Workers, bundled and configured from `wrangler.toml` as a deployment is. A client
+ * is known by its socket, since no platform stands in front that would set a header.
+ */
+export async function startEdge({
+  host = '127.0.0.1',
+  port = 0,
+  vars,
+  log = console.log,
+}: EdgeOptions): Promise<Edge> {
+  const settings = readSettings(`${root}wrangler.toml`)
+  const listen = port === 0 ? await freePort(host) : port
+  const schedulePort = await freePort()
+  const url = `http://${host}:${listen}`
+  const folder = mkdtempSync(join(tmpdir(), 'infernet-edge-'))
+  await bundle({ root, main: settings.main, alias: settings.alias, outfile: join(folder, 'edge.js') })
+  const config = workerdConfig({
+    host,
+    port: listen,
+    schedulePort,
+    module: 'edge.js',
+    compatibilityDate: settings.compatibility_date,
+    compatibilityFlags: settings.compatibility_flags,
+    vars: { ...settings.vars, ORIGIN: url, CLIENT_IP_HEADER: 'socket', ...vars },
+    durableObjects: settings.durable_objects.bindings.map(({ name, class_name }) => ({
+      binding: name,
+      className: class_name,
+    })),
+  })
+  // The configuration holds secrets.
+  writeFileSync(join(folder, 'edge.capnp'), config, { mode: 0o600 })
+
+  // Extra handlers let one worker run another's cron trigger; workerd counts them as experimental.
+  const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', join(folder, 'edge.capnp')], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  })
+  for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on('line', log)
+  const ended = once(child, 'exit').finally(() => rmSync(folder, { recursive: true, force: true }))
+  await Promise.race([
+    untilListening(child.stdio[3], 2),
+    ended.then(([code]) => Promise.reject(new Error(`workerd ended with code ${code}`))),
+  ])
+
+  return {
+    url,
+    pid: child.pid ?? 0,
+    async runSchedule() {
+      const response = await fetch(`http://127.0.0.1:${schedulePort}`)
+      if (!response.ok) throw new Error(`The cron trigger failed: ${await response.text()}`)
+    },
+    async close() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** Until workerd has said of so many sockets that it listens on them. */
+async function untilListening(control: unknown, sockets: number): Promise<void> {
+  let listening = 0
+  for await (const line of createInterface(control as NodeJS.ReadableStream)) {
+    if (line.includes('"listen"')) listening += 1
+    if (listening === sockets) return
+  }
+}

@@ -1,0 +1,91 @@
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { runDemo } from './demo.ts'
+import { openHome } from './home.ts'
+import { startStack } from './stack.ts'
+import { createSteps } from './steps.ts'
+
+const usage = `npm start -- [options]
+  --once          exit after the demo: 0 when it worked
+  --port N        port of the edge (default 4000, or a free one when it is taken)
+  --docker off    run the example containers as plain processes
+  --home FOLDER   where database, keys and spool are kept (default .local)
+  --verbose       print what the runner logs`
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      once: { type: 'boolean', default: false },
+      port: { type: 'string' },
+      docker: { type: 'string', default: 'auto' },
+      home: { type: 'string', default: join(root, '.local') },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return console.log(usage)
+  const port = Number(values.port ?? 4000)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Error('--port takes a number from 1 to 65535')
+  if (values.docker !== 'auto' && values.docker !== 'off') throw new Error('--docker takes auto or off')
+
+  const steps = createSteps(line => console.log(line))
+  const tail: string[] = []
+  const log = (line: string) => {
+    tail.push(line)
+    if (tail.length > 20) tail.shift()
+    if (values.verbose) steps.note(line)
+  }
+  const stack = await startStack({
+    home: openHome(values.home),
+    steps,
+    port,
+    portRequired: values.port !== undefined,
+    docker: values.docker,
+    log,
+  }).catch(error => {
+    if (!values.verbose) for (const line of tail) steps.note(line)
+    throw error
+  })
+  try {
+    await runDemo({ url: stack.edge.url, steps })
+    if (values.once) return
+    console.log(next(stack.edge.url, relative(process.cwd(), values.home)))
+    await Promise.race([
+      untilSignal(),
+      stack.runner.ended.then(code => Promise.reject(new Error(`The runner ended with code ${code}.`))),
+    ])
+    console.log('\nStopping…')
+  } finally {
+    await stack.close()
+  }
+}
+
+function next(url: string, home: string): string {
+  return `
+Everything runs. Try:
+
+  curl -s ${url}/api/jobs -d '{"containers":["hello-world"],"data":{"name":"you"}}'
+  curl -s ${url}/api/jobs?id=ID
+
+  ${url}/info           what this node offers
+  ${url}/openapi.json   the whole HTTP API
+  ${home}/config.json             the runner's configuration
+
+Ctrl-C stops it.`
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise(resolve => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+}
+
+await main().catch(error => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})

@@ -1,0 +1,126 @@
+import { migrate } from '../edge/db/migrate.ts'
+import { type PreparedContainers, prepareContainers } from './containers/prepare.ts'
+import { type Edge, startEdge } from './edge.ts'
+import type { Home } from './home.ts'
+import { type LibsqlServer, startLibsqlServer } from './libsql/server.ts'
+import { freePort, isPortFree } from './port.ts'
+import { type LocalRunner, runnerPublicKey, startRunner } from './runner.ts'
+import type { Steps } from './steps.ts'
+
+export type StackOptions = {
+  home: Home
+  steps: Steps
+  /** The edge's port; another free one is taken when it is not, unless `portRequired`. */
+  port: number
+  portRequired: boolean
+  docker: 'auto' | 'off'
+  log(line: string): void
+}
+
+export type Stack = {
+  edge: Edge
+  database: LibsqlServer
+  containers: PreparedContainers
+  runner: LocalRunner
+  close(): Promise<void>
+}
+
+/** How often the cron trigger fires in production. */
+const scheduleMs = 60_000
+/** A model may take its time to load on a small machine. */
+const readyMs = 120_000
+
+/** The whole system on this machine: libSQL server, edge on workerd, containers, runner. What has started is closed if a later step fails. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { home, steps, docker, log } = options
+  const closers: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const containers = await steps.run(
+      'containers',
+      () => prepareContainers({ docker, log: steps.note }),
+      ({ containers }) => containers.map(({ id, kind }) => `${id} (${kind})`).join(', '),
+    )
+    closers.push(containers.close)
+    if (containers.containers.length === 0)
+      throw new Error('No example container could be started; the reasons are above.')
+
+    const database = await steps.run(
+      'libSQL server',
+      () => startLibsqlServer({ path: home.database }),
+      ({ url }) => url,
+    )
+    closers.push(database.close)
+    await steps.run(
+      'schema',
+      () => migrate({ url: database.url }),
+      () => 'up to date',
+    )
+
+    const port = await choosePort(options)
+    const edge = await steps.run(
+      'edge on workerd',
+      () => startEdge({ port, vars: { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken } }),
+      ({ url }) => url,
+    )
+    closers.push(edge.close)
+    const schedule = setInterval(() => void edge.runSchedule().catch(error => log(String(error))), scheduleMs)
+    closers.push(async () => clearInterval(schedule))
+
+    await steps.run(
+      'runner enrolled',
+      () => enrol(edge.url, home),
+      id => id,
+    )
+    const runner = startRunner({ home, edgeUrl: edge.url, containers: containers.containers, log })
+    closers.push(runner.close)
+    await steps.run('containers ready', () =>
+      untilReady(edge.url, { runner, ids: containers.containers.map(({ id }) => id) }),
+    )
+    return { edge, database, containers, runner, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function choosePort({ port, portRequired, steps }: StackOptions): Promise<number> {
+  if (await isPortFree(port)) return port
+  if (portRequired) throw new Error(`Port ${port} is taken; give another with --port.`)
+  const other = await freePort()
+  steps.note(`port ${port} is taken; using ${other}`)
+  return other
+}
+
+async function enrol(url: string, home: Home): Promise<string> {
+  const response = await fetch(`${url}/admin/runners`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${home.adminToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'this machine', public_key: await runnerPublicKey(home) }),
+  })
+  if (!response.ok)
+    throw new Error(`The edge did not enrol the runner: ${response.status} ${await response.text()}`)
+  return ((await response.json()) as { id: string }).id
+}
+
+/** Until `/info` names every container: the runner has registered, and its containers answer. */
+async function untilReady(
+  url: string,
+  { runner, ids }: { runner: LocalRunner; ids: readonly string[] },
+): Promise<void> {
+  const deadline = performance.now() + readyMs
+  const died = runner.ended.then(code => {
+    throw new Error(`The runner ended with code ${code}.`)
+  })
+  for (;;) {
+    const response = await Promise.race([fetch(`${url}/info`), died])
+    const { containers } = (await response.json()) as { containers: { id: string }[] }
+    const missing = ids.filter(id => !containers.some(container => container.id === id))
+    if (missing.length === 0) return
+    if (performance.now() > deadline)
+      throw new Error(`Not ready after ${readyMs / 1000} s: ${missing.join(', ')}`)
+    await Promise.race([new Promise(resolve => setTimeout(resolve, 100)), died])
+  }
+}
