@@ -1,0 +1,23 @@
+import { parseArgs } from 'node:util'
+import { benchJobs } from './jobs.ts'
+import { benchLarge } from './large.ts'
+import { createReport, type Report } from './report.ts'
+
+const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
+  jobs: benchJobs,
+  large: benchLarge,
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '8' } },
+})
+const names = positionals.length > 0 ? positionals : Object.keys(benches)
+for (const name of names) {
+  const bench = benches[name]
+  if (!bench) {
+    console.error(`No such bench: ${name}. There are: ${Object.keys(benches).join(', ')}`)
+    process.exit(64)
+  }
+  await bench(createReport({ bench: name, json: values.json }), { seconds: Number(values.seconds) })
+}
