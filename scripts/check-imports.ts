@@ -20,7 +20,12 @@ const parts: Record<string, readonly string[]> = {
 const edgeLayers = ['routes', 'chain', 'stream', 'runners', 'jobs', 'bell', 'db'] as const
 
 /** Edge files that may import `cloudflare:*` or `node:*`: where a host is wired, and what never runs in a Worker. */
-const platformFiles = ['src/edge/index.ts', 'src/edge/bell/object.ts', 'src/edge/db/migrate.ts']
+const platformFiles = [
+  'src/edge/index.ts',
+  'src/edge/bell/object.ts',
+  'src/edge/bell/remote.ts',
+  'src/edge/db/migrate.ts',
+]
 
 type Import = { from: string; to: string; typeOnly: boolean }
 
