@@ -11,14 +11,26 @@ import { runnerRoutes } from './routes/runner.ts'
 import { createTokenVerifier } from './runners/token.ts'
 import { version } from './version.ts'
 
+/** Between two looks for unknown keys: made-up tokens must not cost the database a statement each. */
+const unknownKeyMs = 250
+
+function createKeyReader({ policy, now }: App): (runner: string) => Promise<string | undefined> {
+  let lookedAt = Number.NEGATIVE_INFINITY
+  return async function readKey(runner) {
+    const known = (await policy.read()).keys.get(runner)
+    if (known !== undefined || now() - lookedAt < unknownKeyMs) return known
+    lookedAt = now()
+    return (await policy.readCurrent()).keys.get(runner)
+  }
+}
+
 /** The whole HTTP surface. It imports no platform module: Workers, Deno and Node run it alike. */
 export function createApp(app: App): Hono {
   const { policy, config, now } = app
   const verify = createTokenVerifier({
     audience: config.ORIGIN,
     now,
-    key: async runner =>
-      (await policy.read()).keys.get(runner) ?? (await policy.readCurrent()).keys.get(runner),
+    key: createKeyReader(app),
   })
   const hono = new Hono()
   for (const path of ['/api/*', '/runner/*', '/admin/*', '/info', '/resources']) {

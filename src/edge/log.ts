@@ -15,7 +15,11 @@ export const consoleLog: Log = {
 }
 
 function line(level: string, event: string, fields: Record<string, unknown> = {}): string {
-  return JSON.stringify({ level, event, ...fields }).slice(0, maxLineLength)
+  const text = JSON.stringify({ level, event, ...fields })
+  // Half a line is no JSON any more: what is too long goes into a field of its own.
+  return text.length <= maxLineLength
+    ? text
+    : JSON.stringify({ level, event, cut: text.slice(0, maxLineLength / 2) })
 }
 
 /** An error as one field: its message and that of its causes, without stacks, which may quote arguments. */

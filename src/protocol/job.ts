@@ -88,6 +88,6 @@ export type Job = v.InferOutput<typeof Job>
 export const StatusRequest = v.object({
   id: v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/, 'must be 1-128 visible ASCII characters')),
   status: v.string(),
-  containers: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/))), v.maxLength(100)),
+  containers: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\x21-\x2b\x2d-\x7e]{1,128}$/))), v.maxLength(100)),
 })
 export type StatusRequest = v.InferOutput<typeof StatusRequest>

@@ -1,12 +1,13 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import type { ClaimedJob, ReportedResult } from '../../src/protocol/runner.ts'
 import { startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
 /** What clients and containers say arrives byte for byte, whatever JSON it is and however large. */
 
-const partBytes = 512 * 1024
+const { partBytes } = limits
 
 let edge: TestEdge
 let runner: TestRunner

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import { sqlResponseBytes, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
 const mebibyte = 1024 * 1024
-const partBytes = 512 * 1024
+const { partBytes } = limits
 
 let edge: TestEdge
 let runner: TestRunner

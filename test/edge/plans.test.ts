@@ -95,7 +95,7 @@ async function useAll(): Promise<Statement[]> {
   const leases = await queue.claim(host, { routes })
   const lease = leases.find(({ id }) => id === first)!
   await queue.beat(host, leases, { started: true })
-  await selectHeld(db, leases)
+  await selectHeld(db, { runner: host.runner, leases })
   await selectInput(db, { runner: host.runner, ...lease })
   const part = { kind: 'result' as const, seq: 0, bytes: Uint8Array.of(1) }
   await storePart(db, { runner: host.runner, ...lease, ...part })

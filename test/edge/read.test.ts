@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import type { ClaimedJob } from '../../src/protocol/runner.ts'
 import { refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
@@ -41,7 +42,7 @@ async function createLarge(megabytes: number): Promise<string> {
   const job = await createLease()
   const text = `{"container":"echo","output":"${'x'.repeat(megabytes * mebibyte)}"}`
   const bytes = new TextEncoder().encode(text)
-  const size = 512 * 1024
+  const size = limits.partBytes
   const parts = Math.ceil(bytes.byteLength / size)
   for (let seq = 0; seq < parts; seq += 1) {
     const path = `/runner/jobs/${job.id}/result/${seq}?attempt=${job.attempt}&kind=result`

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import { refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
@@ -240,26 +241,27 @@ describe('parts', () => {
   const put = async (path: string, body: string | Uint8Array<ArrayBuffer> = 'x') =>
     await runner.send(`/runner/jobs/${path}`, { method: 'PUT', body })
 
-  test('default: 512 KiB are taken, none or more are not', async () => {
+  test('default: 256 KiB are taken, none or more are not', async () => {
     const id = await create()
     await runner.claim()
     const path = `${id}/result/0?attempt=1&kind=result`
-    expect(await (await put(path, new Uint8Array(512 * 1024))).json()).toEqual({})
-    for (const size of [0, 512 * 1024 + 1]) {
+    expect(await (await put(path, new Uint8Array(limits.partBytes))).json()).toEqual({})
+    for (const size of [0, limits.partBytes + 1]) {
       expect(await refusalOf(await put(path, new Uint8Array(size)))).toEqual({
         status: 413,
         code: 'body_too_large',
-        error: 'A part has 1 byte to 512 KiB',
-        params: { limit: 512 * 1024 },
+        error: 'A part has 1 byte to 256 KiB',
+        params: { limit: limits.partBytes },
       })
     }
   })
 
   test('behavior: a part beyond the largest result is refused', async () => {
+    const lastPart = limits.resultBytes / limits.partBytes - 1
     const id = await create()
     await runner.claim()
-    expect((await put(`${id}/result/127?attempt=1&kind=intermediate`)).status).toBe(200)
-    expect(await refusalOf(await put(`${id}/result/128?attempt=1&kind=result`))).toMatchObject({
+    expect((await put(`${id}/result/${lastPart}?attempt=1&kind=intermediate`)).status).toBe(200)
+    expect(await refusalOf(await put(`${id}/result/${lastPart + 1}?attempt=1&kind=result`))).toMatchObject({
       status: 413,
       code: 'body_too_large',
       params: { limit: 64 * 1024 * 1024 },

@@ -11,6 +11,9 @@ export type Db = { orm: LibSQLDatabase; now: SQL<number> }
 
 const databaseNow = sql<number>`cast(unixepoch('subsec') * 1000 as integer)`
 
+/** How long the database may take to answer. */
+export const databaseTimeoutMs = 15_000
+
 export type OpenDbOptions = {
   url: string
   token?: string | undefined
@@ -23,7 +26,7 @@ export type OpenDbOptions = {
  * Opens a libSQL database over HTTP (`http:`, `https:`, `libsql:`), with `fetch` alone. Opening sends nothing. The client keeps
  * no connection and no stream between calls, so one may serve a whole isolate.
  */
-export function openDb({ url, token, now = databaseNow, timeoutMs = 15_000 }: OpenDbOptions): Db {
+export function openDb({ url, token, now = databaseNow, timeoutMs = databaseTimeoutMs }: OpenDbOptions): Db {
   // Without a concurrency limit of its own: the client's would make one request wait inside another's, which Workers forbids.
   const client = createClient({
     url,

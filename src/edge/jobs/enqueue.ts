@@ -67,6 +67,16 @@ export function room(owner: string, { maxQueuedPerOwner, maxQueued }: QueueBound
     ${maxQueued} - coalesce((select queued from queue_counts where owner = '*'), 0)))`
 }
 
+/** Which of these ids an owner has jobs with. */
+export async function selectExisting(
+  { orm }: Db,
+  { owner, ids }: { owner: string; ids: readonly string[] },
+): Promise<string[]> {
+  const rows = await orm.all<{ id: string }>(sql`
+    select id from jobs where id in (select value from json_each(${JSON.stringify(ids)})) and owner = ${owner}`)
+  return rows.map(row => row.id)
+}
+
 export type Admission = { epoch: number; owned: number; queued: number }
 
 /** What stood in the way of an `enqueue` that stored less than it was asked to. */

@@ -1,5 +1,5 @@
-import type { Db } from '../db/open.ts'
-import { type EnqueueOptions, enqueue, insertJobs } from './enqueue.ts'
+import { type Db, databaseTimeoutMs } from '../db/open.ts'
+import { type EnqueueOptions, enqueue, insertJobs, selectExisting } from './enqueue.ts'
 
 /** `enqueue`, for a whole isolate: requests that come while one is on its way are stored together after it. */
 export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
@@ -7,8 +7,11 @@ export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
 /** Requests and input bytes that one flush takes. */
 const maxRequests = 128
 const maxBytes = 512 * 1024
-/** A leader whose request was killed takes nobody along: after this, each stores its own jobs. Storing an id twice is harmless. */
-const stuckMs = 3_000
+/**
+ * A leader whose request was killed takes nobody along: after this, each stores its own jobs. Storing an id twice is harmless.
+ * Longer than a statement may take, so that a slow database is not asked twice.
+ */
+const stuckMs = databaseTimeoutMs + 1_000
 
 type Outcome =
   | { kind: 'stored'; ids: ReadonlySet<string> }
@@ -63,7 +66,12 @@ export function createEnqueuer(db: Db): Enqueuer {
     if (outcome !== null) return outcome.kind === 'lead' ? await lead(entry) : outcome
     waiting = waiting.filter(other => other !== entry)
     leading = false
-    return { kind: 'stored', ids: await enqueue(db, entry.options) }
+    const ids = await enqueue(db, entry.options)
+    // The leader may have stored them before it died, and the queue be full since.
+    const { owner, jobs } = entry.options
+    const there =
+      ids.size < jobs.length ? await selectExisting(db, { owner, ids: jobs.map(job => job.id) }) : []
+    return { kind: 'stored', ids: new Set([...ids, ...there]) }
   }
 
   return async function enqueueTogether(options) {

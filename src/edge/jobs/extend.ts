@@ -38,15 +38,15 @@ export async function extend({ orm, now }: Db, options: ExtendOptions): Promise<
   return { known: seen.length === 1, kept: new Set(kept.map(row => row.id)) }
 }
 
-/** Which of these leases are still the instance's: running, and of that attempt. */
+/** Which of these leases are still the runner's: not ended, and of that attempt. */
 export async function selectHeld(
   { orm }: Db,
-  leases: readonly { id: string; attempt: number }[],
+  { runner, leases }: { runner: string; leases: readonly { id: string; attempt: number }[] },
 ): Promise<Set<string>> {
   if (leases.length === 0) return new Set()
   const rows = await orm.all<{ id: string }>(sql`
     select jobs.id from json_each(${JSON.stringify(leases)}) as lease
     join jobs on jobs.id = lease.value ->> 'id' and jobs.attempt = lease.value ->> 'attempt'
-    where jobs.state in ('running', 'queued')`)
+    where jobs.runner = ${runner} and jobs.state in ('running', 'queued')`)
   return new Set(rows.map(row => row.id))
 }

@@ -6,10 +6,10 @@ export type SweepOptions = { maxTries: number; retentionMs: number }
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
 const perStatement = 500
-/** Jobs with parts are pruned in smaller bites: up to 33 parts each. */
-const prunePerStatement = 100
-/** Rounds of one sweep: what is left waits for the next, a minute later. */
-const maxRounds = 20
+/** Rows, of jobs and their parts, that one statement prunes: 1,000 small jobs, or two of the very largest. */
+const prunePerStatement = 1_000
+/** Rounds of one sweep: what is left waits for the next, a minute later. 100,000 small jobs are more than a node completes in it. */
+const maxRounds = 100
 
 /** `requeued`: the jobs among the lapsed that wait again, by route. */
 export type Swept = { lapsed: number; expired: number; pruned: number; requeued: Record<string, number> }
@@ -29,14 +29,20 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
     swept.lapsed += lapsed
     swept.expired += expired
     swept.pruned += pruned
-    if (lapsed < perStatement && expired < perStatement && pruned < prunePerStatement) break
+    if (lapsed + expired + pruned === 0) break
   }
   return swept
 }
 
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
-  const old = sql`(select id from jobs where finished_at is not null and finished_at <= ${now} - ${retentionMs}
-    order by finished_at limit ${prunePerStatement})`
+  const old = sql`(select id from (
+      select id, row_number() over oldest as place,
+        sum(1 + data_parts + result_parts + intermediate_parts) over oldest as weight
+      from (select id, finished_at, data_parts, result_parts, intermediate_parts from jobs
+        where finished_at is not null and finished_at <= ${now} - ${retentionMs}
+        order by finished_at limit ${prunePerStatement})
+      window oldest as (order by finished_at, id))
+    where weight <= ${prunePerStatement} or place = 1)`
   const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
     order by expires_at limit ${perStatement})`
   const [leases, expired, , , , pruned] = await orm.batch([

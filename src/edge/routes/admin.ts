@@ -36,6 +36,8 @@ export function adminRoutes(app: App): Hono {
     valid('json', EnrolRequest),
     async c => {
       const id = await enrol(db, c.req.valid('json'))
+      // It may knock at once, and this isolate should know it.
+      await app.policy.readCurrent()
       app.log.info('Runner enrolled', { runner: id })
       return c.json({ id })
     },

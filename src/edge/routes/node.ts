@@ -20,8 +20,8 @@ import { valid } from './validate.ts'
 
 /** How long `/resources` waits for runners. Those that are slower are left out, as the reference leaves out silent containers. */
 const resourcesMs = 4_000
-/** How long the rest may take after the first answer. Short enough for clients that give the whole request a second. */
-const stragglerMs = 300
+/** How long the rest may take after the first answer: one of them may be dead, and not yet known to be. */
+const stragglerMs = 1_500
 
 const ModelQuery = v.object({
   model_id: v.optional(
@@ -114,7 +114,6 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
       let ticket = await bell.ticket()
       for (;;) {
         const answered = await selectAnswered(db, question.id)
-        // Once somebody has answered, the others have had their time too: one of them may be dead, and not yet known to be.
         if (answered.size > 0) deadline = Math.min(deadline, app.now() + stragglerMs)
         const waitMs = deadline - app.now()
         if (live.every(instance => answered.has(instance.id)) || waitMs <= 0) {

@@ -44,7 +44,9 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
       if (place.seq * limits.partBytes >= limits.resultBytes) throw bodyTooLarge(limits.resultBytes)
       const bytes = new Uint8Array(await c.req.arrayBuffer())
       if (bytes.byteLength > limits.partBytes || bytes.byteLength === 0) {
-        throw new RefusalError('body_too_large', 'A part has 1 byte to 512 KiB', { limit: limits.partBytes })
+        throw new RefusalError('body_too_large', `A part has 1 byte to ${limits.partBytes / 1024} KiB`, {
+          limit: limits.partBytes,
+        })
       }
       const stored = await storePart(db, { runner: c.var.runner, ...place, ...c.req.valid('query'), bytes })
       return stored ? c.json({}) : await refuseRunner(c, policy, staleLease)

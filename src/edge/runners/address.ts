@@ -8,17 +8,21 @@ export function clientAddress(header: string | undefined): string | null {
 /** Whether an address is on a list of IPs and CIDRs. An empty list admits everyone; an unknown address only passes that one. */
 export function addressAllowed(list: readonly string[], address: string | null): boolean {
   if (list.length === 0) return true
-  if (address === null || !ipaddr.isValid(address)) return false
-  const parsed = ipaddr.process(address)
-  return list.some(entry => matches(parsed, entry))
+  const parsed = parse(address)
+  return parsed !== null && list.some(entry => matches(parsed, entry))
+}
+
+/** IPv4 addresses that are mapped into IPv6 come out as what they are. */
+function parse(address: string | null): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  try {
+    return address === null ? null : ipaddr.process(address)
+  } catch {
+    return null
+  }
 }
 
 function matches(address: ipaddr.IPv4 | ipaddr.IPv6, entry: string): boolean {
-  if (!entry.includes('/')) {
-    return (
-      ipaddr.isValid(entry) && ipaddr.process(entry).toNormalizedString() === address.toNormalizedString()
-    )
-  }
+  if (!entry.includes('/')) return parse(entry)?.toNormalizedString() === address.toNormalizedString()
   if (!ipaddr.isValidCIDR(entry)) return false
   const [network, bits] = ipaddr.parseCIDR(entry)
   return network.kind() === address.kind() && address.match(network, bits)
@@ -29,8 +33,8 @@ function matches(address: ipaddr.IPv4 | ipaddr.IPv6, entry: string): boolean {
  * Senders without an address share one owner.
  */
 export function ownerOf(address: string | null): string {
-  if (address === null || !ipaddr.isValid(address)) return 'ip:unknown'
-  const parsed = ipaddr.process(address)
+  const parsed = parse(address)
+  if (parsed === null) return 'ip:unknown'
   if (parsed.kind() === 'ipv4') return `ip:${parsed.toString()}`
   const network = ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toNormalizedString()}/64`)
   return `ip:${network.toString()}/64`

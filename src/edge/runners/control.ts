@@ -27,7 +27,7 @@ export async function readOrders(
         and not exists (select 1 from answers where question = questions.id and instance = ${instance})
       order by asked_at limit 16`),
   ])
-  const held = await selectHeld(db, holding)
+  const held = await selectHeld(db, { runner, leases: holding })
   const asked: Question[] = questions.map(({ id, model_id }) => ({ id, kind: 'resources', model_id }))
   return {
     known: runners.length === 1,

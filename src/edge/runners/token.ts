@@ -2,7 +2,7 @@ import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { limits } from '../../protocol/limits.ts'
 
 /** Clock differences that are forgiven. A runner further off says so in its own log. */
-const clockToleranceSeconds = 10
+const clockToleranceSeconds = limits.clockToleranceMs / 1000
 /** Verified tokens kept, so that a busy runner costs one verification a minute. */
 const maxCached = 1_000
 

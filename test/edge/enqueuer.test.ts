@@ -1,0 +1,105 @@
+import { uuidv7 } from 'uuidv7'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { EnqueueOptions, QueueBounds } from '../../src/edge/jobs/enqueue.ts'
+import { readAdmission } from '../../src/edge/jobs/enqueue.ts'
+import { createEnqueuer } from '../../src/edge/jobs/enqueuer.ts'
+import { type Queue, startQueue } from '../support/queue.ts'
+
+let queue: Queue
+let epoch: number
+
+beforeAll(async () => {
+  queue = await startQueue()
+  epoch = (await readAdmission(queue.db, 'ip:192.0.2.1')).epoch
+})
+beforeEach(async () => {
+  await queue.clear()
+  queue.proxy.takeStatements()
+})
+afterAll(async () => await queue.close())
+
+const bounds: QueueBounds = { maxQueuedPerOwner: 1_000, maxQueued: 10_000 }
+
+function request(options: Partial<EnqueueOptions> & { data?: string } = {}): EnqueueOptions {
+  const { data = '{}', ...rest } = options
+  const job = { id: uuidv7(), route: 'a', requiresProof: false, data, dataBytes: data.length }
+  return { owner: 'ip:192.0.2.1', jobs: [job], epoch, expiryMs: 60_000, bounds, ...rest }
+}
+
+const idsOf = (requests: readonly EnqueueOptions[]) =>
+  requests.flatMap(({ jobs }) => jobs.map(({ id }) => id))
+const inserts = () => queue.proxy.takeStatements().filter(({ sql }) => /insert into jobs/.test(sql)).length
+
+test('default: requests that come while one is on its way are stored together after it', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const requests = Array.from({ length: 60 }, () => request())
+  const stored = await Promise.all(requests.map(enqueue))
+  expect(stored.map(ids => [...ids])).toEqual(requests.map(each => idsOf([each])))
+  expect((await queue.ids()).sort()).toEqual(idsOf(requests).sort())
+  expect(inserts()).toBe(2)
+})
+
+test('behavior: one request alone waits for nobody', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  for (let i = 0; i < 3; i += 1) expect((await enqueue(request())).size).toBe(1)
+  expect(inserts()).toBe(3)
+})
+
+test('behavior: owners are kept apart, each with its own bound', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const tight = { ...bounds, maxQueuedPerOwner: 2 }
+  const of = (owner: string) => Array.from({ length: 5 }, () => request({ owner, bounds: tight }))
+  const [here, there] = [of('ip:192.0.2.1'), of('ip:192.0.2.2')]
+  const sizes = async (requests: EnqueueOptions[]) =>
+    (await Promise.all(requests.map(enqueue))).reduce((sum, ids) => sum + ids.size, 0)
+  expect(await Promise.all([sizes(here), sizes(there)])).toEqual([2, 2])
+})
+
+test('behavior: an old policy stores nothing, and holds nobody else up', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const [first, old, good] = [request(), request({ epoch: epoch - 1 }), request()]
+  const stored = await Promise.all([first, old, good].map(enqueue))
+  expect(stored.map(ids => ids.size)).toEqual([1, 0, 1])
+})
+
+test('behavior: more than one flush takes goes on in the next', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const requests = Array.from({ length: 300 }, () => request())
+  await Promise.all(requests.map(enqueue))
+  expect((await queue.ids()).length).toBe(300)
+  expect(inserts()).toBe(4)
+})
+
+test('behavior: inputs that are large together are divided', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const data = `{"x":"${'x'.repeat(60_000)}"}`
+  const requests = Array.from({ length: 20 }, () => request({ data }))
+  await Promise.all(requests.map(enqueue))
+  expect((await queue.ids()).length).toBe(20)
+  expect(inserts()).toBe(4)
+})
+
+test('behavior: when the database fails, all that waited together hear of it, and the next is stored', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  queue.proxy.down()
+  const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => enqueue(request())))
+  expect(outcomes.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 'rejected'))
+  queue.proxy.up()
+  expect((await enqueue(request())).size).toBe(1)
+})
+
+test('behavior: a job stored twice is one job, and counts as stored both times', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const twice = request()
+  expect((await enqueue(twice)).size).toBe(1)
+  expect((await enqueue(twice)).size).toBe(1)
+  expect(await queue.ids()).toEqual(idsOf([twice]))
+  expect((await readAdmission(queue.db, twice.owner)).owned).toBe(1)
+})
+
+test('behavior: another owner cannot take a job over by its id', async () => {
+  const enqueue = createEnqueuer(queue.db)
+  const mine = request()
+  await enqueue(mine)
+  expect((await enqueue({ ...mine, owner: 'ip:192.0.2.9' })).size).toBe(0)
+})
