@@ -13,6 +13,7 @@ CREATE TABLE `instances` (
 	`last_seen_at` integer NOT NULL,
 	`claim_seq` integer DEFAULT 0 NOT NULL,
 	`claim_token` text,
+	`ready` text DEFAULT '[]' NOT NULL,
 	`health` text DEFAULT '[]' NOT NULL
 );
 --> statement-breakpoint
@@ -52,7 +53,7 @@ CREATE TABLE `jobs` (
 	`intermediate` text
 );
 --> statement-breakpoint
-CREATE INDEX `jobs_claim` ON `jobs` (`route`,"priority" desc,`id`) WHERE state = 'queued';--> statement-breakpoint
+CREATE INDEX `jobs_claim` ON `jobs` (`route`,"priority" desc,`id`,`expires_at`) WHERE state = 'queued';--> statement-breakpoint
 CREATE INDEX `jobs_waiting` ON `jobs` (`expires_at`) WHERE state in ('receiving', 'queued');--> statement-breakpoint
 CREATE INDEX `jobs_lease` ON `jobs` (`lease_expires_at`) WHERE state = 'running';--> statement-breakpoint
 CREATE INDEX `jobs_instance` ON `jobs` (`instance`) WHERE state = 'running';--> statement-breakpoint
@@ -83,7 +84,8 @@ CREATE INDEX `questions_asked` ON `questions` (`asked_at`);--> statement-breakpo
 CREATE TABLE `queue_counts` (
 	`owner` text PRIMARY KEY NOT NULL,
 	`queued` integer NOT NULL,
-	`running` integer NOT NULL
+	`running` integer NOT NULL,
+	`bytes` integer NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE `queued_routes` (

@@ -1,8 +1,8 @@
 -- Counters that the hot statements need, kept by triggers; `src/edge/db/schema.ts` says why.
 CREATE TRIGGER `jobs_counted_insert` AFTER INSERT ON `jobs` WHEN NEW.origin = 'queue' AND NEW.state IN ('receiving', 'queued')
 BEGIN
-	INSERT INTO queue_counts (owner, queued, running) VALUES (NEW.owner, 1, 0), ('*', 1, 0)
-		ON CONFLICT (owner) DO UPDATE SET queued = queued + 1;
+	INSERT INTO queue_counts (owner, queued, running, bytes) VALUES (NEW.owner, 1, 0, NEW.data_bytes), ('*', 1, 0, NEW.data_bytes)
+		ON CONFLICT (owner) DO UPDATE SET queued = queued + 1, bytes = bytes + excluded.bytes;
 	INSERT INTO queued_routes (route, queued) SELECT NEW.route, 1 WHERE NEW.state = 'queued'
 		ON CONFLICT (route) DO UPDATE SET queued = queued + 1;
 END;
@@ -11,7 +11,8 @@ CREATE TRIGGER `jobs_counted_update` AFTER UPDATE OF `state` ON `jobs` WHEN NEW.
 BEGIN
 	UPDATE queue_counts SET
 		queued = queued + (NEW.state IN ('receiving', 'queued')) - (OLD.state IN ('receiving', 'queued')),
-		running = running + (NEW.state = 'running') - (OLD.state = 'running')
+		running = running + (NEW.state = 'running') - (OLD.state = 'running'),
+		bytes = bytes + NEW.data_bytes * (NEW.state IN ('receiving', 'queued')) - OLD.data_bytes * (OLD.state IN ('receiving', 'queued'))
 		WHERE owner IN (NEW.owner, '*');
 	DELETE FROM queue_counts WHERE owner = NEW.owner AND queued <= 0 AND running <= 0;
 	INSERT INTO queued_routes (route, queued) SELECT NEW.route, 1 WHERE NEW.state = 'queued'
@@ -24,7 +25,8 @@ CREATE TRIGGER `jobs_counted_delete` AFTER DELETE ON `jobs` WHEN OLD.origin = 'q
 BEGIN
 	UPDATE queue_counts SET
 		queued = queued - (OLD.state IN ('receiving', 'queued')),
-		running = running - (OLD.state = 'running')
+		running = running - (OLD.state = 'running'),
+		bytes = bytes - OLD.data_bytes * (OLD.state IN ('receiving', 'queued'))
 		WHERE owner IN (OLD.owner, '*');
 	DELETE FROM queue_counts WHERE owner = OLD.owner AND queued <= 0 AND running <= 0;
 	UPDATE queued_routes SET queued = queued - 1 WHERE OLD.state = 'queued' AND route = OLD.route;

@@ -33,7 +33,8 @@ export function createApp(app: App): Hono {
     key: createKeyReader(app),
   })
   const hono = new Hono()
-  for (const path of ['/api/*', '/runner/*', '/admin/*', '/info', '/resources']) {
+  // Not /admin: whatever spoils the policy, the operator must be able to revoke its cause.
+  for (const path of ['/api/*', '/runner/*', '/info', '/resources']) {
     hono.use(path, requireSchema(policy))
   }
   hono.route('/', nodeRoutes(app, verify))

@@ -35,9 +35,12 @@ export const Config = v.object({
   ),
   MAX_QUEUED_PER_OWNER: amount(10_000),
   MAX_QUEUED: amount(100_000),
+  MAX_QUEUED_MIB_PER_OWNER: amount(1_024),
+  MAX_QUEUED_MIB: amount(16_384),
   MAX_TRIES: amount(3),
   LEASE_SECONDS: seconds(60),
   HEARTBEAT_SECONDS: seconds(20),
+  MAX_RUN_SECONDS: seconds(24 * 3600),
   QUEUE_EXPIRY_SECONDS: seconds(24 * 3600),
   RETENTION_SECONDS: seconds(7 * 24 * 3600),
 })

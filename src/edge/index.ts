@@ -33,9 +33,13 @@ function wire(env: Env): { context: Context; app: Hono } {
   return { context, app: createApp(context) }
 }
 
-/** Where a request comes from: the platform's header, or on a bare workerd (`socket`) the connection itself. */
+/**
+ * Where a request comes from: the header that the platform sets. On a bare workerd (`socket`, or nobody in front who would set the
+ * header) the connection itself.
+ */
 function senderOf(request: Request, header: string): string | undefined {
-  if (header !== 'socket') return request.headers.get(header) ?? undefined
+  const told = header === 'socket' ? null : request.headers.get(header)
+  if (told !== null) return told
   const { clientIp } = (request.cf ?? {}) as { clientIp?: string }
   return clientIp?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 }

@@ -103,9 +103,12 @@ describe('config', () => {
       CLIENT_IP_HEADER: 'cf-connecting-ip',
       MAX_QUEUED_PER_OWNER: 10_000,
       MAX_QUEUED: 100_000,
+      MAX_QUEUED_MIB_PER_OWNER: 1_024,
+      MAX_QUEUED_MIB: 16_384,
       MAX_TRIES: 3,
       LEASE_SECONDS: 60,
       HEARTBEAT_SECONDS: 20,
+      MAX_RUN_SECONDS: 86_400,
       QUEUE_EXPIRY_SECONDS: 86_400,
       RETENTION_SECONDS: 604_800,
     })

@@ -129,3 +129,17 @@ describe('paging', () => {
     ])
   })
 })
+
+test('behavior: whoever cannot be told apart lists nothing, and reads by id', async () => {
+  // What every Worker of other zones comes from.
+  const anyWorker = '2a06:98c0:3600::103'
+  const id = await edge.createJob({ containers: ['echo'], data: {} }, { ip: anyWorker })
+  const response = await edge.request('/api/jobs', { ip: anyWorker })
+  expect(await refusalOf(response)).toEqual({
+    status: 403,
+    code: 'forbidden',
+    error: 'The node cannot tell which jobs are yours: ask for them by id',
+    params: {},
+  })
+  expect(await (await edge.request(`/api/jobs?id=${id}`, { ip: anyWorker })).json()).toMatchObject([{ id }])
+})

@@ -4,11 +4,10 @@ import { isUnavailable } from '../../src/edge/db/errors.ts'
 import { migrate } from '../../src/edge/db/migrate.ts'
 import { openDb } from '../../src/edge/db/open.ts'
 import { type LibsqlServer, startLibsqlServer } from '../../src/local/libsql/server.ts'
-import { adminToken, refusalOf, startDatabase, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { refusalOf, startDatabase, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 import { type SqlProxy, startSqlProxy } from '../support/sql-proxy.ts'
 
-const headers = { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' }
 const schemaOutdated = {
   status: 503,
   code: 'schema_outdated',
@@ -67,7 +66,6 @@ describe('the database goes down', () => {
       edge.request(`/api/jobs?id=${id}&id=x`),
       edge.request(`/api/jobs/${id}`),
       edge.request('/info'),
-      edge.request('/admin/runners', { headers }),
       runner.postClaim(),
       runner.post('/runner/heartbeat', { instance: runner.instance, leases: [], containers: [] }),
       runner.post('/runner/control', { instance: runner.instance, holding: [], mode: 'run', wait_ms: 0 }),
@@ -143,7 +141,6 @@ describe('the schema is not that of this version', () => {
       edge.request('/api/jobs'),
       edge.request('/info'),
       edge.request('/resources'),
-      edge.request('/admin/runners', { headers }),
     ])
     for (const response of responses) {
       expect(response.headers.get('retry-after')).toBe('30')

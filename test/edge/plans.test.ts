@@ -24,7 +24,7 @@ const retentionMs = 7 * 24 * 3_600_000
 
 /** What may be walked: arguments, and the claim's own small tables. `queued_routes` has a row for each route, not for each job. */
 const walkable =
-  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |free|servable|candidate|\(subquery|e |policy)/
+  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |free|registered|runners|queued_routes|servable|candidate|\(subquery|e |policy)/
 
 type Node = { id: number; parent: number; detail: string }
 
@@ -108,7 +108,7 @@ async function useAll(): Promise<Statement[]> {
     for (const before of [null, second!]) await listJobs(db, { owner, pending, limit: 1001, before })
   }
   const { epoch } = await readAdmission(db, owner)
-  const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9 }
+  const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
   for (const { id } of [newJob(), newJob()]) {
     await beginReceive(db, { id, owner, bounds })
     await receivePart(db, { id, seq: 0, bytes: Uint8Array.of(1) })
@@ -162,7 +162,7 @@ describe('plans', () => {
     const plan = queue.proxy.takeStatements().flatMap(explain)
     expect(plan.map(({ detail }) => detail)).toEqual(
       expect.arrayContaining([
-        'SEARCH waiting USING INDEX jobs_claim (route=?)',
+        'SEARCH waiting USING COVERING INDEX jobs_claim (route=?)',
         'SEARCH jobs USING INDEX jobs_instance (instance=?)',
         'SEARCH jobs USING INDEX jobs_lease (lease_expires_at<?)',
       ]),

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { readAdmission } from '../../src/edge/jobs/enqueue.ts'
-import { beginReceive } from '../../src/edge/jobs/receive.ts'
+import { beginReceive, completeReceive } from '../../src/edge/jobs/receive.ts'
 import { enrol } from '../../src/edge/runners/enrol.ts'
-import { miscounts, newJob, type Queue, result, startQueue } from '../support/queue.ts'
+import { limits } from '../../src/protocol/limits.ts'
+import { maxRunMs, miscounts, newJob, type Queue, result, startQueue } from '../support/queue.ts'
 
 const [me, other] = ['ip:192.0.2.1', 'ip:192.0.2.2']
-const bounds = { maxQueuedPerOwner: 10, maxQueued: 15 }
+const bounds = { maxQueuedPerOwner: 10, maxQueued: 15, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
 
 let queue: Queue
 
@@ -20,7 +21,7 @@ const many = (length: number) => Array.from({ length }, () => newJob())
 test('default: 50 at once store as many as the owner may have', async () => {
   const stored = await Promise.all(Array.from({ length: 50 }, () => queue.enqueue({ bounds })))
   expect(stored.filter(ids => ids.size === 1)).toHaveLength(10)
-  expect(await readAdmission(queue.db, me)).toMatchObject({ owned: 10, queued: 10 })
+  expect(await readAdmission(queue.db, me)).toMatchObject({ owned: 10 })
 })
 
 test('behavior: many owners at once store as many as the queue may hold', async () => {
@@ -68,7 +69,7 @@ test('behavior: what runs or has ended leaves room; what is put back may exceed 
 
 test('behavior: a bound that was lowered below what waits admits nothing', async () => {
   await queue.enqueue({ jobs: many(10), bounds })
-  const lower = { maxQueuedPerOwner: 3, maxQueued: 3 }
+  const lower = { maxQueuedPerOwner: 3, maxQueued: 3, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
   expect(await queue.enqueue({ jobs: many(2), bounds: lower })).toEqual(new Set())
   expect(await queue.enqueue({ owner: other, jobs: many(2), bounds: lower })).toEqual(new Set())
 })
@@ -79,4 +80,90 @@ test('behavior: under a policy that has moved on nothing is stored', async () =>
   expect(await queue.enqueue({ epoch })).toEqual(new Set())
   expect((await readAdmission(queue.db, me)).epoch).toBe(epoch + 1)
   expect(await queue.enqueue({ epoch: epoch + 1 })).toHaveProperty('size', 1)
+})
+
+test('behavior: bytes that wait are bounded too, for one owner and in all', async () => {
+  const tight = { maxQueuedPerOwner: 100, maxQueued: 100, maxBytesPerOwner: 2_500, maxBytes: 4_500 }
+  const of = (owner: string) =>
+    queue.enqueue({ owner, jobs: [newJob({ data: `"${'x'.repeat(998)}"` })], bounds: tight })
+  const sizes: number[] = []
+  for (let i = 0; i < 3; i += 1) sizes.push((await of(me)).size)
+  for (let i = 0; i < 2; i += 1) sizes.push((await of(other)).size)
+  sizes.push((await of('ip:192.0.2.3')).size)
+  expect(sizes).toEqual([1, 1, 0, 1, 1, 0])
+  expect(await readAdmission(queue.db, me)).toMatchObject({ ownedBytes: 2_000 })
+  const host = await queue.host()
+  await queue.claim(host, { max: 1 })
+  expect(await readAdmission(queue.db, me)).toMatchObject({ ownedBytes: 1_000 })
+  expect((await of(me)).size).toBe(1)
+  expect(await miscounts(queue.db)).toEqual([])
+})
+
+test('behavior: a large input counts as the largest until its size is known', async () => {
+  const { id } = newJob()
+  const tight = { ...bounds, maxBytesPerOwner: limits.bodyBytes + 100 }
+  expect(await beginReceive(queue.db, { id, owner: me, bounds: tight })).toBe(true)
+  expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight })).toBe(false)
+  const { epoch } = await readAdmission(queue.db, me)
+  const whole = {
+    id,
+    route: 'a',
+    requiresProof: false,
+    dataBytes: 70_000,
+    dataParts: 1,
+    epoch,
+    expiryMs: 1_000,
+  }
+  expect(await completeReceive(queue.db, whole)).toBe(true)
+  expect(await readAdmission(queue.db, me)).toMatchObject({ ownedBytes: 70_000 })
+  expect(await miscounts(queue.db)).toEqual([])
+})
+
+test('behavior: different chains that wait at once are bounded; single containers and chains that wait already are not', async () => {
+  const digits = ['a', 'b', 'c', 'other']
+  const chain = (index: number) =>
+    [4096, 1024, 256, 64, 16, 4, 1].map(place => digits[Math.floor(index / place) % 4]).join(',')
+  const jobs = Array.from({ length: 600 }, (_, index) => newJob({ route: chain(index) }))
+  let stored = 0
+  for (const job of jobs) stored += (await queue.enqueue({ jobs: [job] })).size
+  expect(stored).toBe(512)
+  expect(await queue.enqueue({ jobs: [newJob({ route: chain(0) }), newJob({ route: 'c' })] })).toHaveProperty(
+    'size',
+    2,
+  )
+  const host = await queue.host()
+  const routes = digits.map(route => ({ route, slots: 64 }))
+  const [oldest] = await queue.claim(host, { routes, max: 1 })
+  expect(oldest?.id).toBe(jobs[0]?.id)
+})
+
+test('behavior: whatever a runner lists, it is given only what it has registered', async () => {
+  await queue.add({ route: 'never-registered' })
+  const mine = await queue.add({ route: 'a' })
+  const host = await queue.host()
+  const routes = ['never-registered', 'a'].map(route => ({ route, slots: 8 }))
+  expect((await queue.claim(host, { routes })).map(job => job.id)).toEqual([mine])
+})
+
+test('behavior: a lease cannot be renewed for ever', async () => {
+  await queue.add()
+  const host = await queue.host()
+  const leases = await queue.claim(host)
+  queue.clock.ms += maxRunMs - 1
+  expect(await queue.beat(host, leases, { started: true })).toHaveLength(1)
+  queue.clock.ms += 1
+  expect(await queue.beat(host, leases, { started: true })).toEqual([])
+})
+
+test('behavior: the triggers that count are there, whatever migrations have done to their tables', async () => {
+  const rows = await queue.db.orm.all<{ name: string }>(
+    "select name from sqlite_master where type = 'trigger' order by name",
+  )
+  expect(rows.map(row => row.name)).toEqual([
+    'jobs_counted_delete',
+    'jobs_counted_insert',
+    'jobs_counted_update',
+    'policy_runner_insert',
+    'policy_runner_update',
+  ])
 })

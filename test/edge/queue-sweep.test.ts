@@ -8,7 +8,12 @@ import { leaseMs, maxTries, miscounts, newJob, type Queue, result, startQueue } 
 
 const retentionMs = 7 * 24 * 3_600_000
 const owner = 'ip:192.0.2.1'
-const bounds = { maxQueuedPerOwner: 1_000_000, maxQueued: 1_000_000 }
+const bounds = {
+  maxQueuedPerOwner: 1_000_000,
+  maxQueued: 1_000_000,
+  maxBytesPerOwner: 2 ** 40,
+  maxBytes: 2 ** 40,
+}
 
 let queue: Queue
 

@@ -9,10 +9,12 @@ import { extend } from '../../src/edge/jobs/extend.ts'
 import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs/finish.ts'
 import { register } from '../../src/edge/runners/register.ts'
 import { startLibsqlServer } from '../../src/local/libsql/server.ts'
+import { policyOf } from './runner.ts'
 import { type SqlProxy, startSqlProxy } from './sql-proxy.ts'
 
 export const leaseMs = 60_000
 export const maxTries = 3
+export const maxRunMs = 24 * 3_600_000
 const expiryMs = 24 * 3_600_000
 
 /** A process of a runner, as the queue knows it. */
@@ -84,7 +86,12 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       jobs: [newJob()],
       epoch: policy!.epoch,
       expiryMs,
-      bounds: { maxQueuedPerOwner: 1_000_000, maxQueued: 1_000_000 },
+      bounds: {
+        maxQueuedPerOwner: 1_000_000,
+        maxQueued: 1_000_000,
+        maxBytesPerOwner: 2 ** 40,
+        maxBytes: 2 ** 40,
+      },
       ...options,
     })
   }
@@ -114,7 +121,8 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       await orm.run(sql`
         insert into runners (id, name, public_key, enrolled_at) values (${runner}, 'test', 'x', 0) on conflict do nothing`)
       const instance = randomUUID()
-      await register(db, { runner, instance, version: 'test', containers: [] })
+      const containers = ['a', 'b', 'c', 'other'].map(id => policyOf(id))
+      await register(db, { runner, instance, version: 'test', containers })
       return { runner, instance }
     },
     async add({ route = 'a', owner = 'ip:192.0.2.1', priority = 0, data = '{}', ...rest } = {}) {
@@ -128,7 +136,7 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
     claim: async (host, options) => (await tryClaim(host, options)).jobs,
     async beat(host, leases, { started = false } = {}) {
       const named = leases.map(({ id, attempt }) => ({ id, attempt, started }))
-      const { kept } = await extend(db, { ...host, leases: named, health: '[]', leaseMs })
+      const { kept } = await extend(db, { ...host, leases: named, containers: [], leaseMs, maxRunMs })
       return [...kept]
     },
     finish: async ({ runner }, ...jobs) => await finish(db, { runner, jobs }),
@@ -171,16 +179,17 @@ export function result({ id, attempt }: Lease, text = '{"container":"a","output"
 export async function miscounts({ orm }: Db): Promise<unknown[]> {
   return await orm.all(sql`
     with owners as (
-      select owner, sum(state in ('receiving', 'queued')) as queued, sum(state = 'running') as running
+      select owner, sum(state in ('receiving', 'queued')) as queued, sum(state = 'running') as running,
+        sum(data_bytes * (state in ('receiving', 'queued'))) as bytes
       from jobs where origin = 'queue' and state in ('receiving', 'queued', 'running') group by owner),
     counted as (
-      select * from owners union all select '*', coalesce(sum(queued), 0), coalesce(sum(running), 0) from owners),
-    kept as (select owner, queued, running from queue_counts union all
-      select '*', 0, 0 where not exists (select 1 from queue_counts where owner = '*')),
+      select * from owners union all select '*', coalesce(sum(queued), 0), coalesce(sum(running), 0), coalesce(sum(bytes), 0) from owners),
+    kept as (select owner, queued, running, bytes from queue_counts union all
+      select '*', 0, 0, 0 where not exists (select 1 from queue_counts where owner = '*')),
     routes as (select route, count(*) as queued from jobs where origin = 'queue' and state = 'queued' group by route)
     select * from (select 'owner' as what, * from counted except select 'owner', * from kept)
     union all select * from (select 'kept owner', * from kept except select 'kept owner', * from counted)
-    union all select * from (select 'route', route, queued, 0 from routes except select 'route', route, queued, 0 from queued_routes)
-    union all select * from (select 'kept route', route, queued, 0 from queued_routes
-      except select 'kept route', route, queued, 0 from routes)`)
+    union all select * from (select 'route', route, queued, 0, 0 from routes except select 'route', route, queued, 0, 0 from queued_routes)
+    union all select * from (select 'kept route', route, queued, 0, 0 from queued_routes
+      except select 'kept route', route, queued, 0, 0 from routes)`)
 }

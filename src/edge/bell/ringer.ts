@@ -11,15 +11,27 @@ export function createRinger({ bells, now }: { bells: Bells; now(): number }): (
   let pending: Ring = {}
   let ringingSince: number | null = null
 
-  return async function ringClaims(ring) {
+  function add(ring: Ring): void {
     for (const [route, count] of Object.entries(ring)) pending[route] = (pending[route] ?? 0) + count
+  }
+
+  return async function ringClaims(ring) {
+    add(ring)
     if (ringingSince !== null && now() - ringingSince < stuckMs) return
     ringingSince = now()
     try {
       while (Object.keys(pending).length > 0) {
         const batch = pending
         pending = {}
-        await bells('claims').ring(batch)
+        await bells('claims')
+          .ring(batch)
+          .catch(async () => {
+            // Once more, with what has come meanwhile; after that it is lost, which costs latency and no job.
+            add(batch)
+            const again = pending
+            pending = {}
+            await bells('claims').ring(again)
+          })
       }
     } finally {
       ringingSince = null

@@ -55,7 +55,8 @@ export const jobs = sqliteTable(
     intermediate: text(),
   },
   t => [
-    index('jobs_claim').on(t.route, sql`${t.priority} desc`, t.id).where(sql`state = 'queued'`),
+    // With the expiry in it, a claim steps over jobs that are past theirs without looking them up.
+    index('jobs_claim').on(t.route, sql`${t.priority} desc`, t.id, t.expiresAt).where(sql`state = 'queued'`),
     index('jobs_waiting').on(t.expiresAt).where(sql`state in ('receiving', 'queued')`),
     index('jobs_lease').on(t.leaseExpiresAt).where(sql`state = 'running'`),
     index('jobs_instance').on(t.instance).where(sql`state = 'running'`),
@@ -81,11 +82,12 @@ export const parts = sqliteTable(
   t => [uniqueIndex('parts_place').on(t.job, t.kind, t.attempt, t.seq)],
 )
 
-/** Jobs waiting and running, by owner; owner `*` is everybody. Kept by triggers. */
+/** Jobs waiting and running, and the input bytes of those waiting, by owner; owner `*` is everybody. Kept by triggers. */
 export const queueCounts = sqliteTable('queue_counts', {
   owner: text().primaryKey(),
   queued: integer().notNull(),
   running: integer().notNull(),
+  bytes: integer().notNull(),
 })
 
 /** Routes that have queued jobs, and how many; kept by triggers. What the claim looks through, instead of the jobs. */
@@ -127,7 +129,9 @@ export const instances = sqliteTable(
     claimSeq: integer('claim_seq').notNull().default(0),
     /** Of the request that holds `claimSeq`, so that the later statements of its batch know that it passed. */
     claimToken: text('claim_token'),
-    /** JSON array of `{id, health, detail?}`. */
+    /** JSON array of the ids of containers that are ready: what every isolate reads, again and again. */
+    ready: text().notNull().default('[]'),
+    /** JSON array of `{id, health, detail?}`, for the operator. */
     health: text().notNull().default('[]'),
   },
   t => [index('instances_runner').on(t.runner), index('instances_seen').on(t.lastSeenAt)],

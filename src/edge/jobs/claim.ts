@@ -78,21 +78,26 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
 
 /**
  * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
- * are its own when it is listed, else the least among its containers, 0 if one is not listed.
+ * are its own when it is listed, else the least among its containers, 0 if one is not listed. Whatever a runner lists, it is given
+ * only what it has registered, since that is what the policy was made of.
  */
-function best({ routes, max }: ClaimOptions, now: SQL): SQL {
+function best({ runner, routes, max }: ClaimOptions, now: SQL): SQL {
   const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
   return sql`
     with free (route, slots) as materialized (select key, value from json_each(${slots})),
+    registered (container) as materialized (
+      select c.value ->> 'id' from runners join json_each(runners.containers) as c where runners.id = ${runner}),
     servable (route, slots) as materialized (
       select route, slots from (
         select q.route, coalesce(
           (select slots from free where free.route = q.route),
           (select min(coalesce(free.slots, 0))
-            from json_each('["' || replace(q.route, ',', '","') || '"]') as c left join free on free.route = c.value)
+            from ${containersOf(sql`q.route`)} as c left join free on free.route = c.value)
         ) as slots
-        from queued_routes as q)
-      where slots > 0 limit 256),
+        from queued_routes as q
+        where not exists (
+          select 1 from ${containersOf(sql`q.route`)} as c where c.value not in (select container from registered)))
+      where slots > 0),
     candidate (id, priority, place, slots) as materialized (
       select job.id, job.priority,
         row_number() over (partition by servable.route order by job.priority desc, job.id), servable.slots
@@ -101,6 +106,11 @@ function best({ routes, max }: ClaimOptions, now: SQL): SQL {
         where waiting.route = servable.route and waiting.state = 'queued' and waiting.expires_at > ${now}
         order by waiting.priority desc, waiting.id limit ${max}))
     select id from candidate where place <= slots order by priority desc, id limit ${max}`
+}
+
+/** The containers of a route, as rows. Their names need no escapes. */
+function containersOf(route: SQL): SQL {
+  return sql`json_each('["' || replace(${route}, ',', '","') || '"]')`
 }
 
 type Tries = { now: SQL; maxTries: number }

@@ -2,8 +2,16 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
 import { chunks } from './chunks.ts'
 
-/** Bounds of the queue: jobs waiting, for one owner and in all. */
-export type QueueBounds = { maxQueuedPerOwner: number; maxQueued: number }
+/** Bounds of the queue: jobs waiting and their input's bytes, for one owner and in all. */
+export type QueueBounds = {
+  maxQueuedPerOwner: number
+  maxQueued: number
+  maxBytesPerOwner: number
+  maxBytes: number
+}
+
+/** Different chains that may wait at once: claims look at each of them. Single containers are as many as runners offer. */
+const maxWaitingRoutes = 512
 
 /** A job whose input fits on its row. `data`: the JSON text. */
 export type NewJob = { id: string; route: string; requiresProof: boolean; data: string; dataBytes: number }
@@ -54,10 +62,26 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, expiryMs, bounds }: Enqu
     insert into jobs (id, owner, route, state, created_at, expires_at, requires_proof, data_bytes, data)
     select value ->> 'i', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + ${expiryMs}, value ->> 'p', value ->> 'b', value ->> 'd'
     from json_each(${items})
-    where (select epoch from policy) = ${epoch}
+    where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sumOf(jobs), bounds })} and ${mayWait(sql`value ->> 'r'`)}
     limit ${room(owner, bounds)}
     on conflict (id) do update set owner = excluded.owner where jobs.owner = excluded.owner
     returning id`)
+}
+
+function sumOf(jobs: readonly NewJob[]): number {
+  return jobs.reduce((sum, job) => sum + job.dataBytes, 0)
+}
+
+/** Whether so many bytes of input may still wait. */
+export function fits(owner: string, { bytes, bounds }: { bytes: number; bounds: QueueBounds }): SQL {
+  return sql`coalesce((select bytes from queue_counts where owner = ${owner}), 0) + ${bytes} <= ${bounds.maxBytesPerOwner}
+    and coalesce((select bytes from queue_counts where owner = '*'), 0) + ${bytes} <= ${bounds.maxBytes}`
+}
+
+/** Whether a route may wait: a single container, a chain that waits already, or one of not too many others. */
+export function mayWait(route: SQL): SQL {
+  return sql`(instr(${route}, ',') = 0 or exists (select 1 from queued_routes where route = ${route})
+    or (select count(*) from queued_routes) < ${maxWaitingRoutes})`
 }
 
 /** How many jobs may still be queued for an owner; never negative, which SQLite would take for "no limit". */
@@ -77,13 +101,13 @@ export async function selectExisting(
   return rows.map(row => row.id)
 }
 
-export type Admission = { epoch: number; owned: number; queued: number }
+export type Admission = { epoch: number; owned: number; ownedBytes: number }
 
 /** What stood in the way of an `enqueue` that stored less than it was asked to. */
 export async function readAdmission({ orm }: Db, owner: string): Promise<Admission> {
   const [row] = await orm.all<Admission>(sql`
     select (select epoch from policy) as epoch,
       coalesce((select queued from queue_counts where owner = ${owner}), 0) as owned,
-      coalesce((select queued from queue_counts where owner = '*'), 0) as queued`)
-  return row ?? { epoch: 0, owned: 0, queued: 0 }
+      coalesce((select bytes from queue_counts where owner = ${owner}), 0) as "ownedBytes"`)
+  return row ?? { epoch: 0, owned: 0, ownedBytes: 0 }
 }

@@ -7,9 +7,11 @@ export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
 /** Requests and input bytes that one flush takes. */
 const maxRequests = 128
 const maxBytes = 512 * 1024
+/** A leader that has not come back by then may have been killed with its request: the next request leads those that wait. */
+const leadMs = 3_000
 /**
- * A leader whose request was killed takes nobody along: after this, each stores its own jobs. Storing an id twice is harmless.
- * Longer than a statement may take, so that a slow database is not asked twice.
+ * Those that a killed leader had taken along store their own jobs after this, longer than a statement may take. Storing an id twice
+ * is harmless.
  */
 const stuckMs = databaseTimeoutMs + 1_000
 
@@ -24,9 +26,9 @@ type Waiting = { options: EnqueueOptions; bytes: number; settle(outcome: Outcome
  * request stores at once, so an idle node is not slower; those that come meanwhile wait, and then one of them, not the first, stores
  * them all: on Workers a request may not do I/O for others for long after its own answer.
  */
-export function createEnqueuer(db: Db): Enqueuer {
+export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer {
   let waiting: Waiting[] = []
-  let leading = false
+  let leadingSince: number | null = null
 
   async function lead(first: Waiting): Promise<Outcome> {
     const group = take(first)
@@ -38,7 +40,7 @@ export function createEnqueuer(db: Db): Enqueuer {
     }
     for (const entry of group) entry.settle(outcome)
     const next = waiting[0]
-    leading = next !== undefined
+    leadingSince = next === undefined ? null : now()
     next?.settle({ kind: 'lead' })
     return outcome
   }
@@ -65,7 +67,6 @@ export function createEnqueuer(db: Db): Enqueuer {
     clearTimeout(timer)
     if (outcome !== null) return outcome.kind === 'lead' ? await lead(entry) : outcome
     waiting = waiting.filter(other => other !== entry)
-    leading = false
     const ids = await enqueue(db, entry.options)
     // The leader may have stored them before it died, and the queue be full since.
     const { owner, jobs } = entry.options
@@ -80,11 +81,11 @@ export function createEnqueuer(db: Db): Enqueuer {
     const { promise: told, resolve: settle } = Promise.withResolvers<Outcome>()
     const entry: Waiting = { options, bytes, settle }
     let outcome: Outcome
-    if (leading) {
+    if (leadingSince !== null && now() - leadingSince < leadMs) {
       waiting.push(entry)
       outcome = await follow(entry, told)
     } else {
-      leading = true
+      leadingSince = now()
       outcome = await lead(entry)
     }
     if (outcome.kind === 'failed') throw outcome.error

@@ -5,9 +5,10 @@ export type ExtendOptions = {
   runner: string
   instance: string
   leases: readonly { id: string; attempt: number; started: boolean }[]
-  /** JSON array of the containers' health. */
-  health: string
+  containers: readonly { id: string; health: string; detail?: string | undefined }[]
   leaseMs: number
+  /** Longest time that a lease may be renewed: beyond, whoever beats does not work. */
+  maxRunMs: number
 }
 
 /** `known` false: the runner is revoked, or the instance unknown. `kept`: ids of the leases renewed. */
@@ -18,11 +19,12 @@ export type Extended = { known: boolean; kept: Set<string> }
  * computation. `started` counts a try, once for each attempt.
  */
 export async function extend({ orm, now }: Db, options: ExtendOptions): Promise<Extended> {
-  const { runner, instance, leases, health, leaseMs } = options
+  const { runner, instance, leases, containers, leaseMs, maxRunMs } = options
+  const ready = containers.filter(({ health }) => health === 'ready').map(({ id }) => id)
   const known = sql`exists (select 1 from runners where id = ${runner} and revoked_at is null)`
   const [seen, kept] = await orm.batch([
     orm.all<{ id: string }>(sql`
-      update instances set last_seen_at = ${now}, health = ${health}
+      update instances set last_seen_at = ${now}, ready = ${JSON.stringify(ready)}, health = ${JSON.stringify(containers)}
       where id = ${instance} and runner = ${runner} and ${known} returning id`),
     orm.all<{ id: string }>(sql`
       update jobs set state = 'running', instance = ${instance}, lease_expires_at = ${now} + ${leaseMs},
@@ -32,7 +34,7 @@ export async function extend({ orm, now }: Db, options: ExtendOptions): Promise<
       from (select value ->> 'id' as id, value ->> 'attempt' as attempt, value ->> 'started' as started
         from json_each(${JSON.stringify(leases)})) as lease
       where jobs.id = lease.id and jobs.attempt = lease.attempt and jobs.runner = ${runner}
-        and jobs.state in ('running', 'queued') and ${known}
+        and jobs.state in ('running', 'queued') and jobs.claimed_at > ${now} - ${maxRunMs} and ${known}
       returning id`),
   ])
   return { known: seen.length === 1, kept: new Set(kept.map(row => row.id)) }

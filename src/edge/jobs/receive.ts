@@ -1,12 +1,14 @@
 import { sql } from 'drizzle-orm'
+import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
-import { type QueueBounds, room } from './enqueue.ts'
+import { fits, mayWait, type QueueBounds, room } from './enqueue.ts'
 
 /** How long a body may take to arrive before the sweep takes its job away. */
 const receiveMs = 10 * 60_000
 
 /**
- * Begins a job whose input is too large for its row: nobody knows its id until `completeReceive`. It counts against the bounds.
+ * Begins a job whose input is too large for its row: nobody knows its id until `completeReceive`. It counts against the
+ * bounds, as large as a body can be until its size is known.
  * @returns false when a bound was met.
  */
 export async function beginReceive(
@@ -14,8 +16,9 @@ export async function beginReceive(
   { id, owner, bounds }: { id: string; owner: string; bounds: QueueBounds },
 ): Promise<boolean> {
   const rows = await orm.all(sql`
-    insert into jobs (id, owner, route, state, created_at, expires_at)
-    select ${id}, ${owner}, '', 'receiving', ${now}, ${now} + ${receiveMs} where ${room(owner, bounds)} > 0
+    insert into jobs (id, owner, route, state, created_at, expires_at, data_bytes)
+    select ${id}, ${owner}, '', 'receiving', ${now}, ${now} + ${receiveMs}, ${limits.bodyBytes}
+    where ${room(owner, bounds)} > 0 and ${fits(owner, { bytes: limits.bodyBytes, bounds })}
     returning id`)
   return rows.length === 1
 }
@@ -46,7 +49,7 @@ export async function completeReceive({ orm, now }: Db, job: Received): Promise<
   const rows = await orm.all(sql`
     update jobs set state = 'queued', route = ${job.route}, requires_proof = ${job.requiresProof ? 1 : 0},
       data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts}, expires_at = ${now} + ${job.expiryMs}
-    where id = ${job.id} and state = 'receiving' and (select epoch from policy) = ${job.epoch}
+    where id = ${job.id} and state = 'receiving' and (select epoch from policy) = ${job.epoch} and ${mayWait(sql`${job.route}`)}
     returning id`)
   return rows.length === 1
 }

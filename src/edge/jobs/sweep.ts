@@ -6,7 +6,7 @@ export type SweepOptions = { maxTries: number; retentionMs: number }
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
 const perStatement = 500
-/** Rows, of jobs and their parts, that one statement prunes: 1,000 small jobs, or two of the very largest. */
+/** What one statement prunes: 1,000 jobs without parts, or about 60 parts: 15 MiB. */
 const prunePerStatement = 1_000
 /** Rounds of one sweep: what is left waits for the next, a minute later. 100,000 small jobs are more than a node completes in it. */
 const maxRounds = 100
@@ -19,9 +19,12 @@ export type Swept = { lapsed: number; expired: number; pruned: number; requeued:
  * Every statement seeks in a partial index: the cost is that of what has to change.
  */
 export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
+  // One moment for the whole sweep: a job that came of age between two statements would lose its row and keep its parts.
+  const [clock] = await db.orm.all<{ now: number }>(sql`select ${db.now} as now`)
+  const now = clock?.now ?? 0
   const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {} }
   for (let round = 0; round < maxRounds; round += 1) {
-    const { leases, expired, pruned } = await sweepOnce(db, options)
+    const { leases, expired, pruned } = await sweepOnce({ ...db, now: sql`${now}` }, options)
     const lapsed = leases.length
     for (const { route } of leases.filter(({ state }) => state === 'queued')) {
       swept.requeued[route] = (swept.requeued[route] ?? 0) + 1
@@ -37,7 +40,7 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
   const old = sql`(select id from (
       select id, row_number() over oldest as place,
-        sum(1 + data_parts + result_parts + intermediate_parts) over oldest as weight
+        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over oldest as weight
       from (select id, finished_at, data_parts, result_parts, intermediate_parts from jobs
         where finished_at is not null and finished_at <= ${now} - ${retentionMs}
         order by finished_at limit ${prunePerStatement})

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { routeOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
+import { limits } from '../../protocol/limits.ts'
 import type { Context as App } from '../context.ts'
 import { type Admission, type NewJob, type QueueBounds, readAdmission } from '../jobs/enqueue.ts'
 import type { Enqueuer } from '../jobs/enqueuer.ts'
@@ -116,6 +117,7 @@ async function store(
   return ids.union(queued)
 }
 
+const mebibyte = 1024 * 1024
 const decoder = new TextDecoder()
 
 function parseRequest({ fields, dataType }: Item): JobRequest | Refusal {
@@ -145,8 +147,11 @@ export function isDelegated(body: unknown): boolean {
   )
 }
 
-function queueFull({ config }: App, { owned }: Admission): Refusal {
-  return owned >= config.MAX_QUEUED_PER_OWNER
+function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
+  // Nearly full counts: what was refused would not have fitted any more.
+  const maxBytes = config.MAX_QUEUED_MIB_PER_OWNER * mebibyte
+  const much = ownedBytes > maxBytes - limits.bodyBytes && maxBytes < config.MAX_QUEUED_MIB * mebibyte
+  return owned >= config.MAX_QUEUED_PER_OWNER || much
     ? {
         code: 'queue_full_for_owner',
         error: 'Too many of your jobs are waiting',
@@ -167,5 +172,10 @@ async function abandonRefused(
 }
 
 function boundsOf(config: App['config']): QueueBounds {
-  return { maxQueuedPerOwner: config.MAX_QUEUED_PER_OWNER, maxQueued: config.MAX_QUEUED }
+  return {
+    maxQueuedPerOwner: config.MAX_QUEUED_PER_OWNER,
+    maxQueued: config.MAX_QUEUED,
+    maxBytesPerOwner: config.MAX_QUEUED_MIB_PER_OWNER * mebibyte,
+    maxBytes: config.MAX_QUEUED_MIB * mebibyte,
+  }
 }

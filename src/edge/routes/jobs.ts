@@ -9,7 +9,7 @@ import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { listJobs, readJobs, selectResultBytes } from '../jobs/read.ts'
 import { describe } from '../log.ts'
-import { ownerOf } from '../runners/address.ts'
+import { ownerOf, unknownOwner } from '../runners/address.ts'
 import { bodyTooLarge } from './body.ts'
 import { createJobs, inputStore, type Outcome, type Sender } from './create.ts'
 import { described } from './describe.ts'
@@ -50,7 +50,7 @@ const Listing = v.object({
 
 export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
   const routes = new Hono()
-  const enqueue = createEnqueuer(app.db)
+  const enqueue = createEnqueuer(app)
 
   const senderOf = (c: Context): Sender => {
     const { address } = app.peer(c)
@@ -149,7 +149,7 @@ export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): 
         { name: 'cursor', in: 'query', description: 'From the `link` header.' },
       ],
       answer: { description: 'Results, or ids.', schema: v.union([v.array(JobResult), v.array(v.string())]) },
-      refusals: ['invalid_request', 'read_too_large'],
+      refusals: ['invalid_request', 'forbidden', 'read_too_large'],
     }),
     valid('query', Listing),
     async c => {
@@ -158,6 +158,12 @@ export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): 
       const ids = c.req.queries('id') ?? []
       if (ids.length > 0)
         return await readResults(c, { owner, ids, intermediate: query.intermediate === 'true' })
+      if (owner === unknownOwner) {
+        return refuse(c, {
+          code: 'forbidden',
+          error: 'The node cannot tell which jobs are yours: ask for them by id',
+        })
+      }
       return await listing(c, { owner, query })
     },
   )

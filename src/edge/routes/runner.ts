@@ -30,6 +30,9 @@ import { valid } from './validate.ts'
 export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
   const { db, bells, config, policy } = app
   const leaseMs = config.LEASE_SECONDS * 1000
+  const heartbeatMs = config.HEARTBEAT_SECONDS * 1000
+  // The last claim of a process that died may be heard to the end of its wait: it must not be there to take its own lapsed jobs.
+  const waitMs = Math.min(limits.claimWaitMs, leaseMs - heartbeatMs)
   const routes = new Hono<RunnerEnv>()
   routes.use('/runner/*', runnerAuth(verify))
   routes.use('/runner/*', boundedBody(limits.runnerBodyBytes))
@@ -57,8 +60,8 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
       if (!(await register(db, { ...request, runner: c.var.runner }))) return unauthorized(c)
       return c.json({
         lease_ms: leaseMs,
-        heartbeat_ms: config.HEARTBEAT_SECONDS * 1000,
-        wait_ms: limits.claimWaitMs,
+        heartbeat_ms: heartbeatMs,
+        wait_ms: waitMs,
       } satisfies RegisterAnswer)
     },
   )
@@ -75,8 +78,15 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
     valid('json', HeartbeatRequest),
     async c => {
       const { instance, leases, containers } = c.req.valid('json')
-      const health = JSON.stringify(containers)
-      const { known, kept } = await extend(db, { runner: c.var.runner, instance, leases, health, leaseMs })
+      const maxRunMs = config.MAX_RUN_SECONDS * 1000
+      const { known, kept } = await extend(db, {
+        runner: c.var.runner,
+        instance,
+        leases,
+        containers,
+        leaseMs,
+        maxRunMs,
+      })
       if (!known) return await refuseRunner(c, policy, unknownInstance)
       const lost = leases.filter(({ id }) => !kept.has(id)).map(({ id, attempt }) => ({ id, attempt }))
       return c.json({ lost } satisfies HeartbeatAnswer)

@@ -2,8 +2,12 @@ import ipaddr from 'ipaddr.js'
 
 /** The sender, of a header that a trusted proxy sets. Of a list, the last: what comes before, the sender may have written. */
 export function clientAddress(header: string | undefined): string | null {
-  return header?.split(',').at(-1)?.trim() || null
+  const address = header?.split(',').at(-1)?.trim() || null
+  return address === anyWorker ? null : address
 }
+
+/** What Workers of every zone but this one come from, says Cloudflare: an address of nobody in particular. */
+const anyWorker = '2a06:98c0:3600::103'
 
 /** Whether an address is on a list of IPs and CIDRs. An empty list admits everyone; an unknown address only passes that one. */
 export function addressAllowed(list: readonly string[], address: string | null): boolean {
@@ -32,9 +36,11 @@ function matches(address: ipaddr.IPv4 | ipaddr.IPv6, entry: string): boolean {
  * Who owns a job of this sender: its IPv4 address, or the /64 of its IPv6 address, since hosts move within theirs at will.
  * Senders without an address share one owner.
  */
+export const unknownOwner = 'ip:unknown'
+
 export function ownerOf(address: string | null): string {
   const parsed = parse(address)
-  if (parsed === null) return 'ip:unknown'
+  if (parsed === null) return unknownOwner
   if (parsed.kind() === 'ipv4') return `ip:${parsed.toString()}`
   const network = ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toNormalizedString()}/64`)
   return `ip:${network.toString()}/64`

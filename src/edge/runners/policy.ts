@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { ContainerPolicy } from '../../protocol/container.ts'
 import type { Db } from '../db/open.ts'
 import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
+import { chunks } from '../jobs/chunks.ts'
 
 /** A runner's process that was heard of lately. */
 export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string> }
@@ -63,8 +64,8 @@ export function createPolicyCache({ db, now }: { db: Db; now(): number }): Polic
 
 const selectEpoch = sql`select epoch from policy`
 
-type RunnerRow = { id: string; public_key: string; containers: string }
-type InstanceRow = { id: string; runner: string; health: string }
+type RunnerRow = { id: string; public_key: string; bytes: number }
+type InstanceRow = { id: string; runner: string; ready: string }
 
 async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
   const { orm, now } = db
@@ -72,27 +73,41 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
     selectSchemaVersion(db),
     orm.all<{ epoch: number }>(selectEpoch),
     orm.all<RunnerRow>(
-      sql`select id, public_key, containers from runners where revoked_at is null limit 1000`,
+      sql`select id, public_key, length(containers) as bytes from runners where revoked_at is null limit 1000`,
     ),
     orm.all<InstanceRow>(sql`
-      select id, runner, health from instances where last_seen_at > ${now} - ${liveMs} order by last_seen_at desc limit 1000`),
+      select id, runner, ready from instances where last_seen_at > ${now} - ${liveMs} order by last_seen_at desc limit 1000`),
   ])
+  // Read after the epoch: a policy that changes in between belongs to a later one, which the next insert will find.
+  const policies: ContainerPolicy[][] = []
+  for (const group of chunks(runners, runner => runner.bytes))
+    policies.push(...(await readPolicies(db, group)))
   return {
     epoch: epochs[0]?.epoch ?? 0,
     schema: (versions[0]?.version ?? 0) < schemaVersion ? 'outdated' : 'current',
     keys: new Map(runners.map(runner => [runner.id, runner.public_key])),
-    containers: mergePolicies(runners.map(runner => v.parse(Containers, JSON.parse(runner.containers)))),
+    containers: mergePolicies(policies),
     live: instances.filter(({ runner }) => runners.some(({ id }) => id === runner)).map(liveInstance),
     loadedAt,
   }
 }
 
 const Containers = v.array(ContainerPolicy)
-const Health = v.array(v.object({ id: v.string(), health: v.string() }))
 
-function liveInstance({ id, runner, health }: InstanceRow): LiveInstance {
-  const ready = v.parse(Health, JSON.parse(health)).filter(container => container.health === 'ready')
-  return { id, runner, ready: new Set(ready.map(container => container.id)) }
+/** What these runners have registered. One that an older version stored, and this one cannot read, counts as offering nothing. */
+async function readPolicies({ orm }: Db, runners: readonly RunnerRow[]): Promise<ContainerPolicy[][]> {
+  const ids = JSON.stringify(runners.map(({ id }) => id))
+  const rows = await orm.all<{ containers: string }>(
+    sql`select containers from runners where id in (select value from json_each(${ids}))`,
+  )
+  return rows.map(row => {
+    const parsed = v.safeParse(Containers, JSON.parse(row.containers))
+    return parsed.success ? parsed.output : []
+  })
+}
+
+function liveInstance({ id, runner, ready }: InstanceRow): LiveInstance {
+  return { id, runner, ready: new Set(JSON.parse(ready) as string[]) }
 }
 
 /** The strictest wins: AND of flags, every runner's allow-list. */

@@ -2,7 +2,12 @@ import { sql } from 'drizzle-orm'
 import type { RegisterRequest } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
 
-/** Notes an instance and its containers' policies. @returns false when the runner is revoked. */
+/** Processes of one runner that may be alive at once. */
+const maxInstances = 16
+/** A process that was silent for so long is dead, or registers again. */
+const deadMs = 120_000
+
+/** Notes an instance and its containers' policies. @returns false when the runner is revoked, or has too many processes. */
 export async function register(
   { orm, now }: Db,
   { runner, instance, version, containers }: RegisterRequest & { runner: string },
@@ -12,6 +17,7 @@ export async function register(
     orm.all(sql`
       insert into instances (id, runner, version, registered_at, last_seen_at)
       select ${instance}, ${runner}, ${version}, ${now}, ${now} where ${enrolled}
+        and (select count(*) from instances where runner = ${runner} and id <> ${instance} and last_seen_at > ${now} - ${deadMs}) < ${maxInstances}
       on conflict (id) do update set version = excluded.version, last_seen_at = excluded.last_seen_at
         where instances.runner = excluded.runner
       returning id`),
