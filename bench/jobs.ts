@@ -29,7 +29,7 @@ type Options = { report: Report; seconds: number }
 
 const body =
   '{"containers":["noop"],"data":{"prompt":"a question of ordinary length, for want of a better one"}}'
-const connections = 32
+const connections = 64
 /** More waiting jobs than this would measure the queue's growth, not the runner. */
 const maxAhead = 1_000
 
@@ -49,27 +49,28 @@ async function completedPerSecond(
   { edge, databaseUrl, startRunner }: BenchStack,
   { report, seconds }: Options,
 ): Promise<void> {
-  const completed = counter(databaseUrl)
+  const { waiting, succeeded } = createLook(databaseUrl)
   const runner = await startRunner()
   // The jobs of the step before come first, and warm everything up.
-  await until(async () => (await completed()).waiting < maxAhead)
+  await until(async () => (await waiting()) < maxAhead)
   const over = new AbortController()
   let allowed = true
   const gate = setInterval(async () => {
-    allowed = (await completed()).waiting < maxAhead
+    allowed = (await waiting()) < maxAhead
   }, 100)
   const mayGoOn = async () => {
     while (!allowed && !over.signal.aborted) await new Promise(resolve => setTimeout(resolve, 5))
   }
   const load = createUntil({ url: edge.url, connections, body, signal: over.signal, mayGoOn })
-  const from = { at: performance.now(), ...(await completed()) }
+  const from = { done: await succeeded(), at: performance.now() }
   await new Promise(resolve => setTimeout(resolve, seconds * 1000))
-  const to = { at: performance.now(), ...(await completed()) }
+  const to = { done: await succeeded(), at: performance.now() }
   over.abort()
   clearInterval(gate)
   await load
   report('completed_per_s', (to.done - from.done) / ((to.at - from.at) / 1000), '1/s')
-  await until(async () => (await completed()).waiting === 0)
+  await until(async () => (await waiting()) === 0)
+  await succeeded()
   await runner.close()
 }
 
@@ -87,6 +88,7 @@ async function endToEnd({ edge, startRunner }: BenchStack, { report, seconds }: 
       const answer = await pool.request({ path: `/api/jobs?id=${id}`, method: 'GET' })
       const [job] = (await answer.body.json()) as { status: string }[]
       if (job?.status === 'success') break
+      if (job?.status !== 'running') throw new Error(`Job ${id} ended as ${job?.status}`)
     }
     times.push(performance.now() - started)
   }
@@ -102,30 +104,42 @@ async function countsPerJob(
   { report }: { report: Report },
 ): Promise<void> {
   if (!counters) return
-  const completed = counter(databaseUrl)
+  const { waiting, succeeded } = createLook(databaseUrl)
   const runner = await startRunner()
   const before = {
     sql: counters.sql.statements(),
     runner: counters.runner.requests(),
-    ...(await completed()),
+    done: await succeeded(),
   }
   const created = await createUntil({ url: edge.url, connections, body, signal: AbortSignal.timeout(3_000) })
-  await until(async () => (await completed()).done >= before.done + created)
+  await until(async () => (await waiting()) === 0)
+  const done = (await succeeded()) - before.done
+  if (done !== created) throw new Error(`Of ${created} jobs ${done} succeeded`)
   report('statements_per_job', (counters.sql.statements() - before.sql) / created, 'statements')
   report('requests_per_job', (counters.runner.requests() - before.runner + created) / created, 'requests')
   await runner.close()
 }
 
-/** Counts past the edge, so that looking does not disturb it. */
-function counter(databaseUrl: string): () => Promise<{ done: number; waiting: number }> {
+type Look = { waiting(): Promise<number>; succeeded(): Promise<number> }
+
+/** Counts past the edge, so that looking does not disturb it. `succeeded` reads every job and throws when one ended otherwise. */
+function createLook(databaseUrl: string): Look {
   const { orm } = openDb({ url: databaseUrl })
-  return async () => {
-    const [row] = await orm.all<{ total: number; waiting: number }>(
-      `select (select coalesce(max(rowid), 0) from jobs) as total,
-        (select coalesce(sum(queued + running), 0) from queue_counts where owner = '*') as waiting`,
-    )
-    const { total = 0, waiting = 0 } = row ?? {}
-    return { done: total - waiting, waiting }
+  return {
+    async waiting() {
+      const [row] = await orm.all<{ jobs: number }>(
+        `select coalesce(sum(queued + running), 0) as jobs from queue_counts where owner = '*'`,
+      )
+      return row?.jobs ?? 0
+    },
+    async succeeded() {
+      const [row] = await orm.all<{ done: number; other: number }>(
+        `select count(*) filter (where state = 'success') as done,
+          count(*) filter (where state not in ('success', 'receiving', 'queued', 'running')) as other from jobs`,
+      )
+      if (row?.other !== 0) throw new Error(`${row?.other} jobs did not succeed`)
+      return row.done
+    },
   }
 }
 

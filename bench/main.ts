@@ -1,12 +1,19 @@
 import { parseArgs } from 'node:util'
 import { benchJobs } from './jobs.ts'
 import { benchLarge } from './large.ts'
+import { benchQueue } from './queue.ts'
 import { createReport, type Report } from './report.ts'
+import { benchRunner } from './runner.ts'
 
 const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
   jobs: benchJobs,
   large: benchLarge,
+  queue: benchQueue,
+  runner: benchRunner,
 }
+
+// An exit, unlike a signal, lets a bench remove what it has on disk.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

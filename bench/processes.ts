@@ -15,6 +15,10 @@ export async function startProcess(
     env: { ...process.env, ...env },
   })
   const exited = once(child, 'exit')
+  // A bench that fails half way, or is ended by a signal, leaves nobody behind.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  void exited.then(() => process.off('exit', kill))
   const tail: string[] = []
   const firstLine = await new Promise<string>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createAdmin } from '../src/client/admin.ts'
 import { migrate } from '../src/edge/db/migrate.ts'
 import { type Edge, startEdge } from '../src/local/edge.ts'
 import { generateKey } from '../src/runner/key/generate.ts'
@@ -43,16 +44,12 @@ export async function startBenchStack({ count, container = 'noop' }: BenchOption
   })
   const runnerSide = count ? await startCounter(edge.url) : null
   const key = await generateKey(join(folder, 'runner.pem'))
-  const response = await fetch(`${edge.url}/admin/runners`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'bench', public_key: key.publicKey }),
-  })
-  if (!response.ok) throw new Error(await response.text())
+  const admin = createAdmin({ url: edge.url, token: adminToken })
+  await admin.enrolRunner({ name: 'bench', public_key: key.publicKey })
   const config = {
     edge: { url: runnerSide?.url ?? edge.url, audience: edge.url, key_file: 'runner.pem' },
     manage_containers: false,
-    containers: [{ id: container, url: program.firstLine, slots: 64 }],
+    containers: [{ id: container, url: program.firstLine, slots: 256 }],
   }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
   // Registered once, so that jobs are accepted while no runner runs.

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { startChild } from './child.ts'
 import { freePort } from './port.ts'
 import { bundle } from './workerd/bundle.ts'
 import { workerdConfig } from './workerd/config.ts'
@@ -15,6 +14,8 @@ import { readSettings } from './workerd/settings.ts'
 const { default: workerd } = createRequire(import.meta.url)('workerd') as { default: string }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
+/** For requests under way. workerd itself would wait for the last long poll, whose runner may be gone: 24 s measured. */
+const closeMs = 2_000
 
 export type EdgeOptions = {
   host?: string
@@ -67,25 +68,30 @@ export async function startEdge({
   writeFileSync(join(folder, 'edge.capnp'), config, { mode: 0o600 })
 
   // Extra handlers let one worker run another's cron trigger; workerd counts them as experimental.
-  const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', join(folder, 'edge.capnp')], {
+  const child = startChild({
+    command: workerd,
+    args: ['serve', '--experimental', '--control-fd=3', join(folder, 'edge.capnp')],
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    // It keeps nothing, and its port is wanted by the next start.
+    orphanGraceSeconds: 0,
   })
-  for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on('line', log)
-  const ended = once(child, 'exit').finally(() => rmSync(folder, { recursive: true, force: true }))
+  const { stdout, stderr, stdio, pid } = child.process
+  for (const stream of [stdout, stderr]) if (stream) createInterface(stream).on('line', log)
+  const ended = child.ended.finally(() => rmSync(folder, { recursive: true, force: true }))
   await Promise.race([
-    untilListening(child.stdio[3], 2),
-    ended.then(([code]) => Promise.reject(new Error(`workerd ended with code ${code}`))),
+    untilListening(stdio[3], 2),
+    ended.then(({ code }) => Promise.reject(new Error(`workerd ended with code ${code}`))),
   ])
 
   return {
     url,
-    pid: child.pid ?? 0,
+    pid: pid ?? 0,
     async runSchedule() {
       const response = await fetch(`http://127.0.0.1:${schedulePort}`)
       if (!response.ok) throw new Error(`The cron trigger failed: ${await response.text()}`)
     },
     async close() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await child.close(closeMs)
       await ended
     },
   }

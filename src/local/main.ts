@@ -1,4 +1,4 @@
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runDemo } from './demo.ts'
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   try {
     await runDemo({ url: stack.edge.url, steps })
     if (values.once) return
-    console.log(next(stack.edge.url, relative(process.cwd(), values.home)))
+    console.log(next(stack.edge.url, shown(values.home)))
     await Promise.race([
       untilSignal(),
       stack.runner.ended.then(code => Promise.reject(new Error(`The runner ended with code ${code}.`))),
@@ -64,24 +64,40 @@ async function main(): Promise<void> {
   }
 }
 
+/** A path to copy: relative below the current folder, absolute elsewhere. */
+function shown(path: string): string {
+  const below = relative(process.cwd(), path)
+  return below.startsWith('..') ? resolve(path) : below
+}
+
 function next(url: string, home: string): string {
   return `
 Everything runs. Try:
 
-  curl -s ${url}/api/jobs -d '{"containers":["hello-world"],"data":{"name":"you"}}'
-  curl -s ${url}/api/jobs?id=ID
+  ID=$(curl -s ${url}/api/jobs -d '{"containers":["hello-world"],"data":{"name":"you"}}' | cut -d'"' -f4)
+  curl -s "${url}/api/jobs?id=$ID"
 
   ${url}/info           what this node offers
   ${url}/openapi.json   the whole HTTP API
-  ${home}/config.json             the runner's configuration
+  ${home}/config.json             the runner's configuration, written anew at each start
 
 Ctrl-C stops it.`
 }
 
+/** npm passes on the Ctrl-C that the terminal has already sent to everyone: no second one. */
+const echoMs = 1_000
+
+/** Until the first signal. A second one does not wait for anything: what was started ends with this process. */
 function untilSignal(): Promise<void> {
-  return new Promise(resolve => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
+  return new Promise(done => {
+    let first: number | undefined
+    const onSignal = () => {
+      first ??= performance.now()
+      done()
+      if (performance.now() - first > echoMs) process.exit(130)
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
   })
 }
 

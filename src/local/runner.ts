@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { generateKey } from '../runner/key/generate.ts'
 import { loadKey } from '../runner/key/load.ts'
+import { startChild } from './child.ts'
 import type { LocalContainer } from './containers/prepare.ts'
 import type { Home } from './home.ts'
 
@@ -37,18 +36,20 @@ export function startRunner({ home, edgeUrl, containers, log }: LocalRunnerOptio
     home.runnerConfig,
     `${JSON.stringify(runnerConfig({ home, edgeUrl, containers }), null, 2)}\n`,
   )
-  const child = spawn(process.execPath, [main, 'run', '--config', home.runnerConfig], {
+  const child = startChild({
+    command: process.execPath,
+    args: [main, 'run', '--config', home.runnerConfig],
     stdio: ['ignore', 'pipe', 'pipe'],
+    // For its containers to be stopped; results wait in the spool.
+    orphanGraceSeconds: 3,
   })
-  for (const stream of [child.stdout, child.stderr]) createInterface(stream).on('line', log)
-  const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null))
+  const { stdout, stderr, pid } = child.process
+  for (const stream of [stdout, stderr]) if (stream) createInterface(stream).on('line', log)
   return {
-    pid: child.pid ?? 0,
-    ended,
-    async close() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-      await ended
-    },
+    pid: pid ?? 0,
+    ended: child.ended.then(({ code }) => code),
+    // Its drain has a deadline of its own.
+    close: () => child.close(),
   }
 }
 

@@ -1,3 +1,4 @@
+import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
 import { type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { type Edge, startEdge } from './edge.ts'
@@ -62,7 +63,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const port = await choosePort(options)
     const edge = await steps.run(
       'edge on workerd',
-      () => startEdge({ port, vars: { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken } }),
+      () => startEdge({ port, vars: { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken }, log }),
       ({ url }) => url,
     )
     closers.push(edge.close)
@@ -95,14 +96,8 @@ async function choosePort({ port, portRequired, steps }: StackOptions): Promise<
 }
 
 async function enrol(url: string, home: Home): Promise<string> {
-  const response = await fetch(`${url}/admin/runners`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${home.adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'this machine', public_key: await runnerPublicKey(home) }),
-  })
-  if (!response.ok)
-    throw new Error(`The edge did not enrol the runner: ${response.status} ${await response.text()}`)
-  return ((await response.json()) as { id: string }).id
+  const admin = createAdmin({ url, token: home.adminToken })
+  return await admin.enrolRunner({ name: 'this machine', public_key: await runnerPublicKey(home) })
 }
 
 /** Until `/info` names every container: the runner has registered, and its containers answer. */

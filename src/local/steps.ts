@@ -3,15 +3,12 @@ export type Steps = {
   /** Runs one step and prints its outcome: what `work` returns, or why it failed. */
   run<Result>(name: string, work: () => Promise<Result>, tell?: (result: Result) => string): Promise<Result>
   note(line: string): void
-  /** Milliseconds since the first step, less what was noted as download. */
-  elapsedMs(): number
 }
 
 export function createSteps(
   print: (line: string) => void,
   now: () => number = () => performance.now(),
 ): Steps {
-  const started = now()
   return {
     async run(name, work, tell) {
       const begun = now()
@@ -25,7 +22,6 @@ export function createSteps(
       }
     },
     note: line => print(`          ${line}`),
-    elapsedMs: () => now() - started,
   }
 }
 

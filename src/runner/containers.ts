@@ -24,12 +24,12 @@ export type Containers = {
   health(): HeartbeatRequest['containers']
 }
 
-/** Those that run elsewhere count as ready from the start, as in the reference: nobody here can start them. */
+/** None is ready before it has answered, also of those that run elsewhere. */
 export function createContainers(configs: readonly Container[]): Containers {
   const targets = new Map<string, Target>(
     configs.map(config => [
       config.id,
-      { config, baseUrl: config.baseUrl, health: config.managed ? 'starting' : 'ready', detail: undefined },
+      { config, baseUrl: config.baseUrl, health: 'starting', detail: undefined },
     ]),
   )
   const watchers: ((target: Target) => void)[] = []

@@ -10,7 +10,8 @@ import { LockedError } from './spool/lock.ts'
 import { version } from './version.ts'
 
 const main = defineCommand({
-  meta: { name: 'infernet-runner', version, description: 'Runs containers for an infernet edge' },
+  // As it is typed, which is what the help shows.
+  meta: { name: 'npm run runner --', version, description: 'Runs containers for an infernet edge' },
   // Named here too, so that its value is not taken for a command.
   args: { config: configArg },
   default: 'run',

@@ -12,12 +12,14 @@ import { answer } from './edge/answer.ts'
 import { createEdge, type Edge } from './edge/connect.ts'
 import { register } from './edge/register.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
+import { createScratchSpace } from './job/scratch.ts'
 import type { RunnerKey } from './key/key.ts'
 import { createSigner } from './key/signer.ts'
 import { createLeases, type Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import { keepRunning } from './loop.ts'
 import { createNotice, type Notice } from './notice.ts'
+import { createReach } from './reach.ts'
 import { createReporter, type Reporter } from './report.ts'
 import { askResources } from './resources.ts'
 import { createSlots } from './slots.ts'
@@ -39,6 +41,8 @@ export type PartsOptions = {
   running: AbortSignal
   onRegistered: () => void
   onDrain: () => void
+  /** How long results left over are waited for before claims begin anew. */
+  flushMs: number
 }
 
 /** What a runner is made of, wired and with its loops under way. */
@@ -80,6 +84,12 @@ export function startParts(options: PartsOptions): Parts {
   const leases = createLeases()
   const containers = createContainers(config.containers)
   const slots = createSlots(containers)
+  const reach = createReach({ containers, agent, log, signal })
+  const scratchSpace = createScratchSpace({
+    directory: spool.layout.scratch,
+    memoryBytes,
+    maxBytes: limits.resultBytes - envelopeBytes,
+  })
   const changed = createNotice()
   const progress = createNotice()
   const docker: KeepOptions = {
@@ -121,12 +131,13 @@ export function startParts(options: PartsOptions): Parts {
     slots,
     agent,
     edge,
-    scratch: { directory: spool.layout.scratch, memoryBytes, maxBytes: limits.resultBytes - envelopeBytes },
+    scratchSpace,
     leases,
     spool,
     reporter,
     log,
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
+    onUnreachable: reach.lost,
     onEnd: () => progress.post(),
   }
 
@@ -140,12 +151,13 @@ export function startParts(options: PartsOptions): Parts {
     heartbeat.start(Math.max(pace.heartbeat_ms, leastHeartbeatMs))
     options.onRegistered()
     startControl()
-    await reporter.flushed(until)
+    // Bounded: one result that the edge fails to take would stop all claims. Claims name what is held anyway.
+    await reporter.flushed(AbortSignal.any([until, AbortSignal.timeout(options.flushMs)]))
     await heartbeat.beat(until)
   }
 
   function open(): boolean {
-    const isFull = spool.bytes() + reporter.waitingBytes() >= config.spool.maxBytes
+    const isFull = spool.bytes() + scratchSpace.bytes() + reporter.waitingBytes() >= config.spool.maxBytes
     if (isFull && !full) log.warn('The spool is full, claiming no jobs until results are reported')
     if (!isFull && full) log.info('The spool has room again')
     full = isFull
@@ -202,6 +214,7 @@ export function startParts(options: PartsOptions): Parts {
 
   void keepRunning('spool', reporter.loops.spool, { log, signal })
   void keepRunning('report', reporter.loops.report, { log, signal })
+  for (const target of containers.all().filter(({ config }) => !config.managed)) reach.seek(target)
   for (const container of config.containers.filter(({ managed }) => managed))
     void keepRunning('container', () => keepContainer(docker, container), { log, signal })
   const claimed = keepRunning('claim', claims, { log, signal: claiming })

@@ -27,6 +27,8 @@ export type RunnerOptions = {
   log: Log
   /** Where Docker's engine is, as `DOCKER_HOST` says it. */
   dockerHost?: string | undefined
+  /** How long results left over are waited for, at the start and after a gap, before claims begin. */
+  recoverMs?: number
 }
 
 /** For the last report, beyond the drain itself. */
@@ -36,7 +38,7 @@ const cutOffMs = 1_000
 /** Given to containers to end by themselves: after a drain nothing runs in them; at once means at once. */
 const stopGraceSeconds = { drain: 10, stop: 1 } as const
 
-export function createRunner({ config, key, log, dockerHost }: RunnerOptions): Runner {
+export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 }: RunnerOptions): Runner {
   const instance = randomUUID()
   const claiming = new AbortController()
   const running = new AbortController()
@@ -64,6 +66,7 @@ export function createRunner({ config, key, log, dockerHost }: RunnerOptions): R
         check()
       },
       onDrain: () => void drain(),
+      flushMs: recoverMs,
     })
     const check = () => {
       if (registered && parts.containers.all().every(({ health }) => health === 'ready')) ready.resolve()

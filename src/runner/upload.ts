@@ -10,7 +10,7 @@ import { partsOf, type Upload } from './spool/entry.ts'
 import type { Trouble } from './trouble.ts'
 
 export type Uploader = {
-  /** Uploads a payload file part by part. @throws EdgeError only when the edge refuses it for good. */
+  /** Uploads a payload file part by part. @throws EdgeError only when the edge refuses it for good; Error when the file is damaged. */
   upload(lease: Lease, upload: Upload): Promise<void>
 }
 
@@ -62,7 +62,9 @@ export function createUploader({
         const puts = Array.from({ length: partsOf(bytes) }, (_, seq) =>
           inLane(async () => {
             const part = Buffer.allocUnsafe(Math.min(limits.partBytes, bytes - seq * limits.partBytes))
-            await file.read(part, 0, part.length, seq * limits.partBytes)
+            const { bytesRead } = await file.read(part, 0, part.length, seq * limits.partBytes)
+            // The rest of the buffer would be whatever this process had in memory before.
+            if (bytesRead < part.length) throw new Error(`The payload ${path} is shorter than it was stored`)
             await putUntilStored({ lease, kind, seq, bytes: part })
           }),
         )

@@ -1,6 +1,7 @@
 import type { ClaimedJob, ReportedResult } from '../protocol/runner.ts'
 import { errorResult } from './job/envelope.ts'
 import { type Outcome, type RunOptions, runJob } from './job/run.ts'
+import type { ScratchSpace } from './job/scratch.ts'
 import type { Held, Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import type { Reporter } from './report.ts'
@@ -8,7 +9,8 @@ import type { Entry } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { messageOf } from './trouble.ts'
 
-export type WorkOptions = Omit<RunOptions, 'job' | 'controller' | 'onStart'> & {
+export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'onStart'> & {
+  scratchSpace: ScratchSpace
   leases: Leases
   spool: Spool
   reporter: Reporter
@@ -47,15 +49,26 @@ type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
 
 async function seeThrough(options: WorkOptions, { job, held, onStart }: Task): Promise<void> {
   const { leases, reporter, slots, onEnd, log } = options
-  const run = runJob({ ...options, job, controller: held.controller, onStart: () => onStart(held) })
-  const outcome = await run.catch((error: unknown) => surprise(options, { job, error }))
-  slots.release(job.containers)
-  if (held.controller.signal.reason === 'stopped') leases.drop(held)
-  else {
-    if (outcome.failure) logFailure(log, { job, failure: outcome.failure })
-    reporter.add(await entryOf(options, { job, outcome }))
+  const scratch = options.scratchSpace.forJob()
+  try {
+    const run = runJob({
+      ...options,
+      job,
+      scratch,
+      controller: held.controller,
+      onStart: () => onStart(held),
+    })
+    const outcome = await run.catch((error: unknown) => surprise(options, { job, error }))
+    slots.release(job.containers)
+    if (held.controller.signal.reason === 'stopped') leases.drop(held)
+    else {
+      if (outcome.failure) logFailure(log, { job, failure: outcome.failure })
+      reporter.add(await entryOf(options, { job, outcome }))
+    }
+    held.finished = true
+  } finally {
+    await scratch.clear()
   }
-  held.finished = true
   onEnd()
 }
 

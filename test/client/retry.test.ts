@@ -71,8 +71,14 @@ test('behavior: a create is sent again after 503 and 429, no sooner than Retry-A
 
 test('behavior: a create is sent again when nobody listened', async () => {
   const port = await freePort()
-  const creating = createClient({ url: `http://127.0.0.1:${port}`, retries: 20 }).createJob(job)
-  await new Promise(resolve => setTimeout(resolve, 100))
+  const refused = Promise.withResolvers<void>()
+  const client = createClient({
+    url: `http://127.0.0.1:${port}`,
+    retries: 20,
+    fetch: (...request) => fetch(...request).finally(refused.resolve),
+  })
+  const creating = client.createJob(job)
+  await refused.promise
   const server = createServer((_, response) => json(response, 200, { id })).listen(port, '127.0.0.1')
   expect(await creating).toEqual({ id, offline: false })
   server.closeAllConnections()

@@ -92,8 +92,6 @@ describe('commands', () => {
     })
   }, 120_000)
   afterAll(async () => {
-    // Asked kindly, workerd waits for long polls whose runner has gone.
-    if (stack) process.kill(stack.edge.pid, 'SIGKILL')
     await stack?.close()
     rmSync(workspace, { recursive: true, force: true })
   })

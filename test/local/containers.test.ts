@@ -8,13 +8,14 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Engine, findEngine } from '../../src/local/containers/engine.ts'
+import { findEngine } from '../../src/local/containers/engine.ts'
 import { type Example, helloWorld, ocr } from '../../src/local/containers/examples.ts'
 import { ensureImage } from '../../src/local/containers/images.ts'
 import { installPackages } from '../../src/local/containers/packages.ts'
 import { prepareContainers } from '../../src/local/containers/prepare.ts'
 import { startProcess } from '../../src/local/containers/process.ts'
 import { tar } from '../../src/local/containers/tar.ts'
+import type { Engine, EngineRequest } from '../../src/runner/docker/engine.ts'
 
 const state = await findEngine(process.env)
 if (!state.available) console.log(`tests with a Docker engine are skipped: ${state.reason}`)
@@ -118,9 +119,10 @@ describe('ensureImage with a registry', () => {
     const builds: { query: URLSearchParams; archive: string }[] = []
     const { path } = await fakeEngine(async (request, respond) => {
       const url = new URL(request.url ?? '', 'http://docker')
-      if (url.pathname === '/version') return respond(200, { Version: '99.1', ApiVersion: '1.52' })
-      if (url.pathname === '/v1.52/distribution/node:22-slim/json') return respond(200, {})
-      if (url.pathname !== '/v1.52/build') return respond(404, { message: 'no such image' })
+      if (url.pathname === '/version')
+        return respond(200, { Version: '99.1', ApiVersion: '1.52', MinAPIVersion: '1.44' })
+      if (url.pathname === '/v1.44/distribution/node:22-slim/json') return respond(200, {})
+      if (url.pathname !== '/v1.44/build') return respond(404, { message: 'no such image' })
       builds.push({ query: url.searchParams, archive: await text(request) })
       return respond(200, lines[builds.length - 1] ?? {})
     })
@@ -282,19 +284,9 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     ])
   }, 240_000)
 
-  async function call<Answer>(
-    method: 'GET' | 'POST' | 'DELETE',
-    path: string,
-    body?: unknown,
-  ): Promise<Answer> {
-    const response = await engine.call({
-      method,
-      path,
-      headers: { 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
+  async function call<Answer>(method: EngineRequest['method'], path: string, body?: object): Promise<Answer> {
+    const response = await engine.send({ method, path, ...(body && { body }) })
     const answer = await response.body.text()
-    if (response.statusCode >= 400) throw new Error(answer)
     return (answer ? JSON.parse(answer) : undefined) as Answer
   }
 

@@ -14,6 +14,7 @@ import { createEngine } from '../../src/runner/docker/engine.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
 import { askEngine } from '../../src/runner/docker/json.ts'
 import { keepContainer, scopeOf, stopContainers } from '../../src/runner/docker/keep.ts'
+import { nameOf } from '../../src/runner/docker/spec.ts'
 import { eventually, setup } from './setup.ts'
 
 /** The real engine. Without one these tests are skipped, but not in CI, where one is promised. */
@@ -115,7 +116,7 @@ describe.skipIf(!reachable)('docker', () => {
     const first = await keep([entry], spool)
     await eventually(() => healthOf(first.seen, 'one') === 'ready')
     expect(first.seen.get('one')?.baseUrl).toBe(`http://127.0.0.1:${port}`)
-    const name = `infernet-${scopeOf(first.config)}-one`
+    const name = nameOf(scopeOf(first.config), 'one')
     const [made] = JSON.parse(docker('inspect', name))
     expect(made.HostConfig).toMatchObject({
       PortBindings: { '3000/tcp': [{ HostIp: '127.0.0.1', HostPort: String(port) }] },
@@ -183,7 +184,7 @@ describe.skipIf(!reachable)('docker', () => {
     const report = await edge.reported(id)
     expect(JSON.parse(report.resultText)).toMatchObject({ container: 'one', output: { said: 'hi' } })
     await runner.drain()
-    expect(docker('inspect', '-f', '{{.State.Running}}', `infernet-${scope}-one`)).toBe('false')
+    expect(docker('inspect', '-f', '{{.State.Running}}', nameOf(scope, 'one'))).toBe('false')
   })
 
   test('behavior: the engine is spoken to in its own version', async () => {

@@ -1,9 +1,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { HeartbeatRequest, RegisterRequest } from '../../src/protocol/runner.ts'
 import type { FakeEdge } from './fake-edge.ts'
-import { echo, json } from './serve.ts'
+import { echo, json, serve } from './serve.ts'
 import { eventually, setup } from './setup.ts'
 
 const bodies = <T>(edge: FakeEdge, path: string): T[] =>
@@ -24,10 +25,8 @@ describe('register', () => {
       command: 'secret-command',
       volumes: ['/secret:/x'],
     }
-    const runner = await embed({
-      containers: [{ id: 'one', url: 'http://10.1.1.1:1', ...policy, ...secrets }],
-    })
-    await runner.ready
+    await embed({ containers: [{ id: 'one', url: 'http://10.1.1.1:1', ...policy, ...secrets }] })
+    await eventually(() => bodies(edge, 'register').length > 0)
     const [request] = bodies<RegisterRequest>(edge, 'register')
     expect(request?.containers).toEqual([
       {
@@ -172,6 +171,42 @@ describe('claim', () => {
   })
 })
 
+describe('reach', () => {
+  test('behavior: a container that went away fails the job that found out, and takes no more until it answers', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    const runner = await embed({ slots: 1, containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    served.close()
+    const jobs = Array.from({ length: 20 }, () => edge.enqueue({ containers: ['one'], data: '1' }))
+    const told = () => bodies<HeartbeatRequest>(edge, 'heartbeat').at(-1)?.containers
+    await eventually(() => edge.reports.length > 0 && told()?.[0]?.health === 'unhealthy')
+    expect(told()).toEqual([{ id: 'one', health: 'unhealthy', detail: 'connection refused' }])
+    expect(edge.reports.map(({ error_code }) => error_code)).toEqual(['connection_refused'])
+    expect(edge.queue.length).toBe(19)
+    const { port } = new URL(served.url)
+    const back = await serve(echo, Number(port))
+    onTestFinished(() => back.close())
+    for (const { id } of jobs.slice(1)) expect((await edge.reported(id)).status).toBe('success')
+    expect(edge.reports.length).toBe(20)
+  })
+
+  test('behavior: one that runs elsewhere is offered once anything answers there', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    served.close()
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await embed({ containers: [{ id: 'one', url: `${served.url}/below` }] })
+    await eventually(() => logged.some(({ event }) => event.startsWith('A container does not answer')))
+    await eventually(() => bodies(edge, 'heartbeat').length > 0)
+    expect(bodies(edge, 'claim')).toEqual([])
+    const { port } = new URL(served.url)
+    const back = await serve(echo, Number(port))
+    onTestFinished(() => back.close())
+    expect((await edge.reported(id)).status).toBe('success')
+  })
+})
+
 describe('control', () => {
   test('behavior: cancel aborts the container call and is reported', async () => {
     const { edge, embed, container } = await setup({
@@ -215,6 +250,21 @@ describe('control', () => {
     waiting[0]?.()
     await runner.ended
     expect((await edge.reported(id)).status).toBe('success')
+  })
+
+  test('behavior: drain during the beat before a claim begins no claim', async () => {
+    const { edge, embed } = await setup({
+      pace: { lease_ms: 60_000, heartbeat_ms: 5_000, wait_ms: 20_000 },
+    })
+    const beating = Promise.withResolvers<void>()
+    edge.state.fault = path => {
+      if (path === '/runner/heartbeat') beating.resolve()
+      return undefined
+    }
+    const runner = await embed({ containers: [{ id: 'one', url: 'http://127.0.0.1:1' }] })
+    await beating.promise
+    await runner.drain()
+    expect(bodies(edge, 'claim')).toEqual([])
   })
 
   test('behavior: questions are put to every container, silent ones left out', async () => {
@@ -287,7 +337,34 @@ describe('heartbeat', () => {
   })
 })
 
+describe('ping', () => {
+  test('behavior: the main thread shows the heartbeat thread that it is alive', async () => {
+    const told = vi.spyOn(Worker.prototype, 'postMessage')
+    onTestFinished(() => told.mockRestore())
+    const { embed } = await setup()
+    await embed({})
+    await eventually(() => told.mock.calls.some(([message]) => message.kind === 'ping'))
+  })
+})
+
 describe('report', () => {
+  test('behavior: a result that the edge never takes does not stop claims for good', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    let gone = false
+    edge.state.fault = path =>
+      path === '/runner/report' || (gone && path === '/runner/claim') ? { status: 503 } : undefined
+    await embed({ slots: 1, containers: [{ id: 'one', url: served.url }] }, { recoverMs: 50 })
+    edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => logged.some(({ event }) => event === 'Reporting results failed, trying again'))
+    gone = true
+    edge.enqueue({ containers: ['one'], data: '2' })
+    await eventually(() => logged.some(({ event }) => event === 'Claiming jobs failed, trying again'))
+    gone = false
+    edge.enqueue({ containers: ['one'], data: '3' })
+    await eventually(() => served.calls.some(({ body }) => body.includes('"data": 3')))
+  })
+
   test.each(['duplicate', 'stale'] as const)('behavior: %s lets the result go', async answer => {
     const { edge, embed, container, directory } = await setup()
     const served = await container(echo)

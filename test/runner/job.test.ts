@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -8,6 +8,7 @@ import { limits } from '../../src/protocol/limits.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
 import { runJob } from '../../src/runner/job/run.ts'
+import { createScratchSpace } from '../../src/runner/job/scratch.ts'
 import { textOf } from '../../src/runner/rope.ts'
 import { createSlots } from '../../src/runner/slots.ts'
 import { dataOf, echo, type Handler, json, serve } from './serve.ts'
@@ -30,6 +31,13 @@ async function runDirect(
   const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers: [entry] })
   const { config } = parseConfig(source, { path: 'config.json', env: {} })
   const containers = createContainers(config.containers)
+  containers.change('one', { health: 'ready' })
+  const scratchSpace = createScratchSpace({
+    directory,
+    memoryBytes: 1024 * 1024,
+    maxBytes: limits.resultBytes,
+  })
+  const unreachable: string[] = []
   const outcome = await runJob({
     job: {
       id: '01900000-0000-7000-8000-000000000000',
@@ -50,11 +58,19 @@ async function runDirect(
       roundTripMs: () => 0,
       close: async () => {},
     },
-    scratch: { directory, memoryBytes: 1024 * 1024, maxBytes: limits.resultBytes },
+    scratch: scratchSpace.forJob(),
     controller: new AbortController(),
     onStart: () => {},
+    onUnreachable: ({ config: { id } }) => void unreachable.push(id),
   })
-  return { served, code: outcome.failure?.code ?? null, result: textOf(outcome.result) ?? '' }
+  const left = { files: await readdir(directory), bytes: scratchSpace.bytes() }
+  return {
+    served,
+    left,
+    unreachable,
+    code: outcome.failure?.code ?? null,
+    result: textOf(outcome.result) ?? '',
+  }
 }
 
 describe('request', () => {
@@ -126,32 +142,46 @@ describe('request', () => {
     )
   })
 
-  test('behavior: 302 becomes a GET without a body, 307 repeats the request, the bearer stays at its origin', async () => {
+  test('behavior: 302 becomes a GET without a body, 307 repeats the request, both with the bearer', async () => {
     const { edge, embed, container } = await setup()
-    const elsewhere = await container((_, response) => json(response, '"there"'))
     const served = await container(({ url }, response) => {
-      const target = url.startsWith('/a') ? `${elsewhere.url}/x` : `${served.url}/b`
-      response
-        .writeHead(url.startsWith('/a') ? 302 : 307, {
-          location: url.startsWith('/c') ? target : `${elsewhere.url}/x`,
-        })
-        .end()
+      if (url === '/there') return json(response, '"there"')
+      response.writeHead(url.startsWith('/a') ? 302 : 307, { location: '/there' }).end()
     })
     await embed({
       containers: [
         { id: 'a', url: `${served.url}/a`, bearer: 'secret' },
-        { id: 'c', url: `${served.url}/c`, bearer: 'secret' },
+        { id: 'b', url: `${served.url}/b`, bearer: 'secret' },
       ],
     })
-    for (const containers of [['a'], ['c']]) {
+    for (const containers of [['a'], ['b']]) {
       const { id } = edge.enqueue({ containers, data: '7' })
       expect((await edge.reported(id)).status).toBe('success')
     }
-    expect(elsewhere.calls.map(({ method }) => method)).toEqual(['GET', 'POST'])
-    expect(elsewhere.calls.map(({ body }) => body.length > 0)).toEqual([false, true])
-    expect(elsewhere.calls.every(({ headers }) => headers.authorization === undefined)).toBe(true)
-    expect(served.calls.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill('Bearer secret'))
+    const there = served.calls.filter(({ url }) => url === '/there')
+    expect(there.map(({ method }) => method)).toEqual(['GET', 'POST'])
+    expect(there.map(({ body }) => body.length > 0)).toEqual([false, true])
+    expect(served.calls.map(({ headers }) => headers.authorization)).toEqual(Array(4).fill('Bearer secret'))
   })
+
+  test.each([301, 302, 303, 307, 308])(
+    'behavior: a %i to another origin is not followed, also not after one within it',
+    async status => {
+      const elsewhere = await serve((_, response) => json(response, '"internal"'))
+      onTestFinished(() => elsewhere.close())
+      for (const first of ['/out', '/service_output']) {
+        const { served, code, result } = await runDirect(({ url }, response) => {
+          const location = url === first ? `${elsewhere.url}/metadata` : first
+          response.writeHead(status, { location }).end()
+        })
+        expect(code).toBe('redirect_refused')
+        expect(JSON.parse(result).error).toBe(
+          `The container redirects to ${elsewhere.url}; redirects are followed within ${served.url} only`,
+        )
+      }
+      expect(elsewhere.calls).toEqual([])
+    },
+  )
 })
 
 describe('chain', () => {
@@ -320,21 +350,21 @@ describe('outcome', () => {
   test('behavior: a refused connection is told in the words of the reference', async () => {
     const { edge, embed, container } = await setup()
     const served = await container(echo)
+    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
     served.close()
-    await embed({
-      containers: [
-        { id: 'one', url: served.url },
-        { id: 'two', url: 'http://no-such-host.invalid:1' },
-      ],
-    })
     const refused = await edge.reported(edge.enqueue({ containers: ['one'], data: '{}' }).id)
     const port = new URL(served.url).port
     expect(JSON.parse(refused.resultText).error).toBe(
       `Cannot connect to host 127.0.0.1:${port} ssl:default [Connect call failed ('127.0.0.1', ${port})]`,
     )
     expect(refused.error_code).toBe('connection_refused')
-    const unknown = await edge.reported(edge.enqueue({ containers: ['two'], data: '{}' }).id)
-    expect(unknown.error_code).toBe('connection_failed')
+    const unknown = await runDirect(echo, { container: { url: 'http://no-such-host.invalid:1' } })
+    expect(unknown).toMatchObject({ code: 'connection_failed', unreachable: ['one'] })
+  })
+
+  test('behavior: a container that broke the connection was there', async () => {
+    expect((await runDirect((_, response) => void response.socket?.destroy())).unreachable).toEqual([])
   })
 
   test('behavior: a container that is not ours fails the job', async () => {
@@ -369,7 +399,7 @@ describe('size', () => {
     expect(report.resultText === `{"container":"b","output":${data}}`).toBe(true)
     expect(report.intermediateText === `[{"container":"a","output":${data}}]`).toBe(true)
     expect(report.result).toEqual({
-      parts: Math.ceil(Buffer.byteLength(report.resultText) / (mib / 2)),
+      parts: Math.ceil(Buffer.byteLength(report.resultText) / limits.partBytes),
       bytes: Buffer.byteLength(report.resultText),
     })
     expect(dataOf(served.calls[0]?.body ?? Buffer.alloc(0)).toString() === data).toBe(true)
@@ -381,16 +411,17 @@ describe('size', () => {
       `"${'x'.repeat(2 * mib)}", "y": 1`,
       `${'1'.repeat(2 * mib)}x`,
     ]) {
-      const { code } = await runDirect((_, response) =>
+      const { code, left } = await runDirect((_, response) =>
         response.writeHead(200, { 'content-type': 'application/json' }).end(reply),
       )
       expect(code).toBe('invalid_output')
+      expect(left).toEqual({ files: [], bytes: 0 })
     }
   })
 
   test('behavior: a reply beyond the bound fails without being kept', { timeout: 20_000 }, async () => {
     const chunk = Buffer.alloc(mib, '1')
-    const { code } = await runDirect((_, response) => {
+    const { code, left } = await runDirect((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
       const more = () => {
         while (!response.destroyed && response.write(chunk));
@@ -399,6 +430,34 @@ describe('size', () => {
       more()
     })
     expect(code).toBe('output_too_large')
+    expect(left).toEqual({ files: [], bytes: 0 })
+  })
+
+  test('behavior: a large reply cut off by the timeout is not kept, one that is whole counts until it is stored', async () => {
+    const large = `"${'x'.repeat(2 * mib)}"`
+    const cut = await runDirect(
+      (_, response) =>
+        void response.writeHead(200, { 'content-type': 'application/json' }).write(large.slice(0, -1)),
+      { container: { timeout: 0.5 } },
+    )
+    expect(cut.code).toBe('timeout')
+    expect(cut.left).toEqual({ files: [], bytes: 0 })
+    const whole = await runDirect((_, response) => json(response, large))
+    expect(whole.left).toEqual({ files: [expect.any(String)], bytes: large.length })
+  })
+
+  test('behavior: large replies leave the scratch directory once the result is stored', async () => {
+    const { edge, embed, container, directory } = await setup()
+    const served = await container((_, response) => json(response, `"${'x'.repeat(2 * mib)}"`))
+    await embed({
+      containers: [
+        { id: 'a', url: served.url },
+        { id: 'b', url: served.url },
+      ],
+    })
+    const { id } = edge.enqueue({ containers: ['a', 'b'], data: '1' })
+    expect((await edge.reported(id)).status).toBe('success')
+    await expect.poll(() => readdir(join(directory, '.infernet-runner', 'scratch'))).toEqual([])
   })
 
   test('behavior: an input that breaks off is asked for again; one that is gone fails', async () => {

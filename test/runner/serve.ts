@@ -12,8 +12,8 @@ export type Handler = (call: Call, response: ServerResponse) => void
 
 export type Served = { url: string; calls: Call[]; close(): void }
 
-/** A container: a real HTTP server that keeps what it was asked. */
-export async function serve(handler: Handler): Promise<Served> {
+/** A container: a real HTTP server that keeps what it was asked, but for whether it is there. */
+export async function serve(handler: Handler, port = 0): Promise<Served> {
   const calls: Call[] = []
   const server = createServer(async (request, response) => {
     const aborted = new Promise<void>(resolve =>
@@ -26,11 +26,15 @@ export async function serve(handler: Handler): Promise<Served> {
       return
     }
     const { method = '', url = '', headers } = request
+    if (method === 'GET' && url.endsWith('/health')) {
+      response.writeHead(404).end()
+      return
+    }
     const call = { method, url, headers, body: Buffer.concat(chunks), aborted }
     calls.push(call)
     handler(call, response)
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,

@@ -47,10 +47,10 @@ export async function setup(options: FakeEdgeOptions = {}) {
       return served
     },
     /** A runner inside this process. */
-    async embed(config: object): Promise<Runner> {
+    async embed(config: object, options: { recoverMs?: number } = {}): Promise<Runner> {
       const path = join(directory, 'config.json')
       const parsed = parseConfig(source(config), { path, env: {} })
-      const runner = createRunner({ config: parsed.config, key, log })
+      const runner = createRunner({ config: parsed.config, key, log, ...options })
       closers.push(() => runner.stop())
       await runner.start()
       return runner

@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { createTokenVerifier } from '../../src/edge/runners/token.ts'
 import { createBackoff } from '../../src/runner/backoff.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
@@ -7,6 +9,7 @@ import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
 import { createPulse } from '../../src/runner/heartbeat/pulse.ts'
 import { createValidator } from '../../src/runner/job/valid.ts'
+import { createSigner } from '../../src/runner/key/signer.ts'
 import { createLog } from '../../src/runner/log.ts'
 import { createSlots } from '../../src/runner/slots.ts'
 import { createTrouble } from '../../src/runner/trouble.ts'
@@ -18,6 +21,7 @@ describe('slots', () => {
     const containers = createContainers(
       parseConfig(source, { path: 'config.json', env: {} }).config.containers,
     )
+    for (const { id } of entries) containers.change(id, { health: 'ready' })
     const made = createSlots(containers)
     const freed: string[] = []
     made.onFreed(id => void freed.push(id))
@@ -68,13 +72,27 @@ describe('explainRefusal', () => {
   const at = (date: string | undefined) => explainRefusal({ date, now, id: 'abc' })
 
   test('default: the key is not known there', () => {
-    expect(at('Thu, 01 Jan 2026 00:01:40 GMT')).toMatch(
-      /^the key of runner abc is not enrolled there, or was revoked; enrol it/,
+    expect(at('Thu, 01 Jan 2026 00:01:50 GMT')).toMatch(
+      /^the key of runner abc is not enrolled there, or was revoked; enrol it with `npm run runner -- enrol`/,
     )
     expect(at(undefined)).toMatch(/not enrolled/)
   })
 
-  test('behavior: a clock more than 30 s off is said to be', () => {
+  test('behavior: a clock that is further off than the edge forgives is said to be', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const { x = '' } = publicKey.export({ format: 'jwk' })
+    const verify = createTokenVerifier({ audience: 'edge', now: () => now, key: async () => x })
+    const from = async (aheadMs: number) => {
+      const ours = now + aheadMs
+      const token = await createSigner({ id: 'abc', privateKey, audience: 'edge', now: () => ours }).token()
+      const date = new Date(now).toUTCString()
+      return (await verify(token)) ?? explainRefusal({ date, now: ours, id: 'abc' })
+    }
+    expect(await from(10_000)).toBe('abc')
+    expect(await from(11_000)).toMatch(/^this host's clock is 11 s ahead/)
+  })
+
+  test('behavior: says which way it is off', () => {
     expect(at('Thu, 01 Jan 2026 00:00:00 GMT')).toBe(
       "this host's clock is 120 s ahead of the edge's; set it right",
     )
@@ -140,6 +158,20 @@ describe('pulse', () => {
     pulse.held([{ ...lease, started: true }])
     expect(beat([lease, { id: 'other', attempt: 3 }])).toEqual([lease])
     expect(pulse.leases()).toEqual([])
+  })
+
+  test('behavior: a main thread that is silent for ten minutes holds no leases until it shows itself', () => {
+    const { pulse, at } = start()
+    const held = { ...lease, started: true }
+    pulse.held([held])
+    at(300_000)
+    pulse.alive()
+    at(899_999)
+    expect(pulse.leases()).toEqual([held])
+    at(900_000)
+    expect(pulse.leases()).toEqual([])
+    pulse.alive()
+    expect(pulse.leases()).toEqual([held])
   })
 })
 

@@ -1,59 +1,59 @@
 import { Readable } from 'node:stream'
 import * as v from 'valibot'
-import type { Engine } from './engine.ts'
+import { type Engine, EngineError } from '../../runner/docker/engine.ts'
+import { findImage } from '../../runner/docker/find-image.ts'
+import { tellEngine } from '../../runner/docker/json.ts'
 import { type Entry, tar } from './tar.ts'
 
 /** The label that names the inputs an image was built from. */
 const inputsLabel = 'infernet-edge.inputs'
 
-const Image = v.object({
-  Id: v.string(),
-  RepoTags: v.nullish(v.array(v.string()), []),
-  Config: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }),
-})
+export type BuildOptions = { image: string; inputs: string; entries: Iterable<Entry> }
 
-export type BuiltImage = { id: string; tags: string[]; inputs: string | undefined }
-
-/** @returns the image and the hash of the inputs it was built from, or undefined when there is no such image */
-export async function findImage(engine: Engine, image: string): Promise<BuiltImage | undefined> {
-  const { statusCode, body } = await engine.call({ method: 'GET', path: `/images/${image}/json` })
-  const answer = await body.json()
-  if (statusCode === 404) return undefined
-  if (statusCode !== 200)
-    throw new Error(`asking the Docker engine about ${image}: ${JSON.stringify(answer)}`)
-  const { Id: id, RepoTags: tags, Config: config } = v.parse(Image, answer)
-  return { id, tags, inputs: config.Labels?.[inputsLabel] }
+/** Whether there is such an image and it was built from these inputs. */
+export async function isBuiltFrom(engine: Engine, image: string, inputs: string): Promise<boolean> {
+  return (await findImage(engine, image))?.labels[inputsLabel] === inputs
 }
 
 /** Has the engine build an image of the archive made of `entries`, which holds a `Dockerfile`, in place of the last. */
-export async function build(
-  engine: Engine,
-  options: { image: string; inputs: string; entries: Iterable<Entry> },
-): Promise<void> {
+export async function build(engine: Engine, options: BuildOptions): Promise<void> {
   const last = await findImage(engine, options.image)
-  const query = new URLSearchParams({
-    t: options.image,
-    labels: JSON.stringify({ [inputsLabel]: options.inputs }),
-    forcerm: '1',
-  })
-  const { statusCode, body } = await engine.call({
-    method: 'POST',
-    path: `/build?${query}`,
-    headers: { 'content-type': 'application/x-tar' },
-    body: Readable.from(tar(options.entries)),
-  })
-  const output = await body.text()
-  const failure = statusCode === 200 ? findError(output) : output
+  const failure = await tryBuild(engine, options)
   if (failure !== undefined) throw new Error(`building ${options.image}: ${failure.trim()}`)
-  if (last?.inputs) await removeReplaced(engine, last.id)
+  if (last?.labels[inputsLabel]) await removeReplaced(engine, last.id)
 }
 
-/** Frees the disk of an image that a new one took the name of. The engine keeps it while something is made of it. */
+/** @returns why the engine did not build it, if it did not */
+async function tryBuild(
+  engine: Engine,
+  { image, inputs, entries }: BuildOptions,
+): Promise<string | undefined> {
+  const query = new URLSearchParams({
+    t: image,
+    labels: JSON.stringify({ [inputsLabel]: inputs }),
+    forcerm: '1',
+  })
+  try {
+    const { body } = await engine.send({
+      method: 'POST',
+      path: `/build?${query}`,
+      headers: { 'content-type': 'application/x-tar' },
+      body: Readable.from(tar(entries)),
+    })
+    return findError(await body.text())
+  } catch (error) {
+    if (error instanceof EngineError) return error.message
+    throw error
+  }
+}
+
+/** Frees the disk of an image that a new one took the name of. The engine refuses while something is made of it. */
 async function removeReplaced(engine: Engine, id: string): Promise<void> {
   const image = await findImage(engine, id)
-  if (image === undefined || image.tags.length > 0) return
-  const { body } = await engine.call({ method: 'DELETE', path: `/images/${id}` })
-  await body.dump()
+  if (image === null || image.tags.length > 0) return
+  await tellEngine(engine, { method: 'DELETE', path: `/images/${id}` }).catch((error: unknown) => {
+    if (!(error instanceof EngineError)) throw error
+  })
 }
 
 /** A build that fails still answers 200; the error is one of the lines of JSON that follow. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { build, findImage } from './build.ts'
-import type { Engine } from './engine.ts'
+import type { Engine } from '../../runner/docker/engine.ts'
+import { tellEngine } from '../../runner/docker/json.ts'
+import { build, isBuiltFrom } from './build.ts'
 import type { Example } from './examples.ts'
 import { hashInputs, packFile, sourceFiles } from './files.ts'
 import { installPackages } from './packages.ts'
@@ -22,7 +23,7 @@ export async function ensureImage(
   log: (line: string) => void,
 ): Promise<void> {
   const inputs = await hashInputs(example, recipe)
-  if ((await findImage(engine, example.image))?.inputs === inputs) return log(`${example.image}: up to date`)
+  if (await isBuiltFrom(engine, example.image, inputs)) return log(`${example.image}: up to date`)
 
   const started = performance.now()
   if (await parentIsAvailable(engine)) {
@@ -59,11 +60,10 @@ async function parentIsAvailable(engine: Engine): Promise<boolean> {
 async function succeeds(engine: Engine, path: string): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(registryTimeoutMs)
-    const { statusCode, body } = await engine.call({ method: 'GET', path, signal })
-    await body.dump()
-    return statusCode === 200
+    await tellEngine(engine, { method: 'GET', path, signal })
+    return true
   } catch {
-    // No answer in time is an answer here: the caller has another way.
+    // A refusal and no answer in time are answers here: the caller has another way.
     return false
   }
 }

@@ -1,4 +1,5 @@
-import { type Engine, findEngine } from './engine.ts'
+import type { Engine } from '../../runner/docker/engine.ts'
+import { findEngine } from './engine.ts'
 import { type Example, helloWorld, ocr } from './examples.ts'
 import { ensureImage } from './images.ts'
 import { installPackages } from './packages.ts'
@@ -34,11 +35,7 @@ export async function prepareContainers(options: {
     options.docker === 'off'
       ? { available: false as const, reason: 'Docker is switched off' }
       : await findEngine(process.env)
-  log(
-    found.available
-      ? `Docker engine ${found.engine.version}`
-      : `${found.reason}; containers run as processes`,
-  )
+  log(found.available ? `Docker engine ${found.version}` : `${found.reason}; containers run as processes`)
 
   const processes: ContainerProcess[] = []
   const prepare = (example: Example) =>
@@ -49,7 +46,7 @@ export async function prepareContainers(options: {
   return {
     containers: prepared.filter(container => container !== undefined),
     docker: found.available
-      ? { available: true, version: found.engine.version }
+      ? { available: true, version: found.version }
       : { available: false, reason: found.reason },
     close: async () => {
       await Promise.all(processes.map(container => container.close()))

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { request } from 'undici'
+import { freePort } from '../port.ts'
 import type { Example } from './examples.ts'
 
 export type ContainerProcess = { url: string; pid: number; close(): Promise<void> }
@@ -40,16 +40,6 @@ export async function startProcess(example: Example, log: (line: string) => void
     if (!closing) log(`${example.id}: its process ended (${signal ?? `exit code ${code}`})`)
   })
   return { url, pid: child.pid ?? 0, close }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
 }
 
 function forward(stream: Readable, log: (line: string) => void): void {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build, findImage } from './build.ts'
-import type { Engine } from './engine.ts'
+import type { Engine } from '../../runner/docker/engine.ts'
+import { build, isBuiltFrom } from './build.ts'
 import type { Example } from './examples.ts'
 import { packFile, packFolder, sourceFiles } from './files.ts'
 import { sharedLibraries } from './libraries.ts'
@@ -45,7 +45,7 @@ async function ensureBase(engine: Engine): Promise<string[]> {
   const inputs = createHash('sha256')
     .update(`1\0${process.version}\0${process.arch}\0${libraries}`)
     .digest('hex')
-  if ((await findImage(engine, baseImage))?.inputs === inputs) return libraries
+  if (await isBuiltFrom(engine, baseImage, inputs)) return libraries
   const entries: Entry[] = [
     dockerfile([
       'FROM scratch',

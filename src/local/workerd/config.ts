@@ -12,6 +12,9 @@ export type WorkerdOptions = {
   durableObjects: readonly { binding: string; className: string }[]
 }
 
+/** Workers gives an isolate 128 MB: what does not fit there must fail here too. */
+const heapMb = 128
+
 /** workerd's configuration: the edge on one socket, and beside it what stands in for the platform's cron. */
 export function workerdConfig(options: WorkerdOptions): string {
   const { host, port, schedulePort, module, compatibilityDate, compatibilityFlags, vars, durableObjects } =
@@ -28,7 +31,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  v8Flags = ["--max-heap-size=64"],
+  v8Flags = ["--max-heap-size=${heapMb}"],
   services = [
     (name = "edge", worker = .edge),
     (name = "schedule", worker = .schedule),

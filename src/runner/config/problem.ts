@@ -24,7 +24,7 @@ const missing: Record<string, string> = {
   edge: 'add {"url": "https://...", "key_file": "..."}, or set INFERNET_EDGE_URL and INFERNET_KEY_FILE',
   'edge.url': "add the edge's address, or set INFERNET_EDGE_URL",
   'edge.key_file':
-    'make a key with `infernet-runner keygen --out FILE` and name the file here, or set INFERNET_KEY_FILE',
+    'make a key with `npm run runner -- keygen --out FILE` and name the file here, or set INFERNET_KEY_FILE',
 }
 
 /** Valibot's own messages quote the value they refuse, so only ours are shown. */

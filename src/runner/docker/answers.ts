@@ -17,12 +17,13 @@ export async function answersHttp(
   return false
 }
 
-async function answersOnce(baseUrl: string, agent: Agent): Promise<boolean> {
+/** Asked once, and given two seconds. */
+export async function answersOnce(baseUrl: string, agent: Agent): Promise<boolean> {
   try {
-    const path = '/health'
+    const url = new URL(`${baseUrl}/health`)
     const { body } = await agent.request({
-      origin: baseUrl,
-      path,
+      origin: url.origin,
+      path: url.pathname,
       method: 'GET',
       signal: AbortSignal.timeout(probeTimeoutMs),
     })

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import * as v from 'valibot'
 
@@ -16,7 +17,8 @@ export type EngineRequest = {
   method: 'GET' | 'POST' | 'DELETE'
   /** Without the version, with its query. */
   path: string
-  body?: unknown
+  /** A stream goes as it is, anything else as JSON. */
+  body?: Readable | object
   headers?: Record<string, string>
   signal?: AbortSignal
 }
@@ -24,12 +26,17 @@ export type EngineRequest = {
 export type Engine = {
   /** @throws EngineError on a refusal, a socket error when there is no engine. */
   send(request: EngineRequest): Promise<Dispatcher.ResponseData>
+  /** The engine's own version, e.g. `28.3.1`. Fails as `send` does. */
+  version(): Promise<string>
   close(): Promise<void>
 }
 
-/** The API version that these requests are written for. An older engine is spoken to in its own. */
+/** The API version that these requests are written for. An engine that does not speak it is spoken to in its nearest. */
 const ourVersion = '1.43'
-const Version = v.object({ ApiVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)) })
+const ApiVersion = v.pipe(v.string(), v.regex(/^\d+\.\d+$/))
+const Version = v.object({ Version: v.string(), ApiVersion, MinAPIVersion: v.optional(ApiVersion, '1.0') })
+/** An engine that hangs would otherwise hold up the end of a runner. */
+const helloTimeoutMs = 5_000
 const Refusal = v.object({ message: v.string() })
 
 /** Docker's HTTP API at `DOCKER_HOST` (`unix://` or `tcp://`), or at the usual socket. */
@@ -37,48 +44,59 @@ export function createEngine(dockerHost: string | undefined): Engine {
   const { origin, socketPath } = addressOf(dockerHost)
   const agent = new Agent({
     allowH2: false,
-    // Pulls are silent for minutes while an image unpacks.
+    // Pulls and builds are silent for minutes.
     headersTimeout: 0,
     bodyTimeout: 0,
     ...(socketPath !== null && { connect: { socketPath } }),
   })
-  let version: Promise<string> | null = null
+  let met: Promise<v.InferOutput<typeof Version>> | null = null
 
-  function request(
-    path: string,
-    { method, body, headers, signal }: EngineRequest,
-  ): Promise<Dispatcher.ResponseData> {
-    return agent.request({
+  async function request({
+    method,
+    path,
+    body,
+    headers,
+    signal,
+  }: EngineRequest): Promise<Dispatcher.ResponseData> {
+    const json = body !== undefined && !(body instanceof Readable)
+    const response = await agent.request({
       origin,
       path,
       method,
-      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-      body: body === undefined ? null : JSON.stringify(body),
+      headers: { ...(json && { 'content-type': 'application/json' }), ...headers },
+      body: json ? JSON.stringify(body) : (body ?? null),
       signal: signal ?? null,
     })
+    if (response.statusCode < 400) return response
+    const said = v.safeParse(v.pipe(v.string(), v.parseJson(), Refusal), await response.body.text())
+    throw new EngineError(
+      response.statusCode,
+      said.success ? said.output.message : `status ${response.statusCode}`,
+    )
   }
 
-  async function negotiate(): Promise<string> {
-    const { body } = await request('/version', { method: 'GET', path: '' })
-    const { ApiVersion } = v.parse(Version, await body.json())
-    return older(ApiVersion, ourVersion)
+  async function hello(): Promise<v.InferOutput<typeof Version>> {
+    const signal = AbortSignal.timeout(helloTimeoutMs)
+    const { body } = await request({ method: 'GET', path: '/version', signal })
+    return v.parse(Version, await body.json())
+  }
+
+  /** Asked once, and again only while there is no answer. */
+  async function meet(): Promise<v.InferOutput<typeof Version>> {
+    met ??= hello()
+    return await met.catch((error: unknown) => {
+      met = null
+      throw error
+    })
   }
 
   return {
     async send(wanted) {
-      version ??= negotiate()
-      const agreed = await version.catch((error: unknown) => {
-        version = null
-        throw error
-      })
-      const response = await request(`/v${agreed}${wanted.path}`, wanted)
-      if (response.statusCode < 400) return response
-      const said = v.safeParse(v.pipe(v.string(), v.parseJson(), Refusal), await response.body.text())
-      throw new EngineError(
-        response.statusCode,
-        said.success ? said.output.message : `status ${response.statusCode}`,
-      )
+      const { ApiVersion: newest, MinAPIVersion: oldest } = await meet()
+      const agreed = older(newest, newer(oldest, ourVersion))
+      return await request({ ...wanted, path: `/v${agreed}${wanted.path}` })
     },
+    version: async () => (await meet()).Version,
     close: () => agent.destroy(),
   }
 }
@@ -93,4 +111,8 @@ function older(one: string, other: string): string {
   const [major = 0, minor = 0] = one.split('.').map(Number)
   const [otherMajor = 0, otherMinor = 0] = other.split('.').map(Number)
   return major < otherMajor || (major === otherMajor && minor < otherMinor) ? one : other
+}
+
+function newer(one: string, other: string): string {
+  return older(one, other) === one ? other : one
 }

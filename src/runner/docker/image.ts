@@ -3,9 +3,8 @@ import type { Config, Container } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import { messageOf } from '../trouble.ts'
 import type { Engine } from './engine.ts'
-import { askEngine, orNull } from './json.ts'
+import { findImage } from './find-image.ts'
 
-const Image = v.object({ Id: v.string() })
 const Progress = v.object({
   status: v.optional(v.string()),
   id: v.optional(v.string()),
@@ -25,7 +24,7 @@ export type ImageOptions = {
  */
 export async function ensureImage(engine: Engine, options: ImageOptions): Promise<string> {
   const { container, log } = options
-  const local = await inspect(engine, container.image)
+  const local = (await findImage(engine, container.image))?.id ?? null
   if (local !== null && container.pull === 'missing') return local
   try {
     await pull(engine, options)
@@ -37,14 +36,9 @@ export async function ensureImage(engine: Engine, options: ImageOptions): Promis
     })
     return local
   }
-  const pulled = await inspect(engine, container.image)
+  const pulled = await findImage(engine, container.image)
   if (pulled === null) throw new Error(`Image ${container.image} is not there after its pull`)
-  return pulled
-}
-
-async function inspect(engine: Engine, image: string): Promise<string | null> {
-  const found = await orNull(askEngine(engine, { method: 'GET', path: `/images/${image}/json` }, Image))
-  return found?.Id ?? null
+  return pulled.id
 }
 
 async function pull(

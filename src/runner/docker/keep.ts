@@ -11,7 +11,7 @@ import { ensureRunning, inspect, stop } from './container.ts'
 import type { Engine } from './engine.ts'
 import { hostIp } from './host-ip.ts'
 import { ensureImage } from './image.ts'
-import { specOf } from './spec.ts'
+import { nameOf, specOf } from './spec.ts'
 
 export type KeepOptions = {
   engine: Engine
@@ -92,7 +92,7 @@ export async function stopContainers(
   const managed = containers.all().filter(target => target.config.managed)
   await Promise.all(
     managed.map(({ config: { id } }) =>
-      stop(engine, `infernet-${scopeOf(config)}-${id}`, graceSeconds).catch((error: unknown) =>
+      stop(engine, nameOf(scopeOf(config), id), graceSeconds).catch((error: unknown) =>
         log.warn('A container could not be stopped', { container: id, error: messageOf(error) }),
       ),
     ),

@@ -16,8 +16,13 @@ export type SpecOptions = { container: Container; imageId: string; scope: string
 
 export type Spec = { name: string; hash: string; create(hostPort: number): object }
 
+/** `scope` tells apart runners on one engine, so that equal ids in two configs never meet. */
+export function nameOf(scope: string, id: string): string {
+  return `infernet-${scope}-${id}`
+}
+
 /**
- * How a container is made. `scope` tells apart runners on one engine, so that equal ids in two configs never meet. The hash
+ * How a container is made. The hash
  * covers all that the config says, the image's content included, but not the port that was found free: a container on a spare
  * port is the same container.
  */
@@ -40,7 +45,7 @@ export function specOf({ container, imageId, scope, hostIp }: SpecOptions): Spec
     .digest('hex')
     .slice(0, 32)
   return {
-    name: `infernet-${scope}-${id}`,
+    name: nameOf(scope, id),
     hash,
     create: hostPort => ({
       ...fixed,

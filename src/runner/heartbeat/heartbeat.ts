@@ -10,7 +10,7 @@ import type { FromThread, Setup, State, ToThread } from './messages.ts'
 export type Heartbeat = {
   /** Starts the thread, or gives it a new pace. */
   start(heartbeatMs: number): void
-  tell(message: Exclude<ToThread, { kind: 'beat' }>): void
+  tell(message: Exclude<ToThread, { kind: 'beat' | 'ping' }>): void
   /** Resolves when a beat begun after this call was answered, or the signal aborts. */
   beat(until: AbortSignal): Promise<void>
   stop(): Promise<void>
@@ -27,6 +27,7 @@ export type HeartbeatOptions = {
 }
 
 const restartMs = 1_000
+const pingMs = 1_000
 
 /** This end of the heartbeat thread. A thread that dies is replaced, with the leases of the moment. */
 export function createHeartbeat({ config, key, instance, state, onLost, log }: HeartbeatOptions): Heartbeat {
@@ -58,6 +59,10 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
     })
   }
 
+  // From the loop that does the work, so that one which stands still for good gives up its leases in the end.
+  const pings = setInterval(() => thread?.postMessage({ kind: 'ping' } satisfies ToThread), pingMs)
+  pings.unref()
+
   function hear(message: FromThread): void {
     if (message.kind === 'lost') onLost(message.leases)
     else if (message.kind === 'failed') trouble.failed(message.error)
@@ -87,6 +92,7 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
     },
     async stop() {
       stopped = true
+      clearInterval(pings)
       await thread?.terminate()
     },
   }

@@ -20,6 +20,8 @@ export type ToThread =
   | { kind: 'dropped'; leases: readonly Lease[] }
   | { kind: 'health'; health: HeartbeatRequest['containers'] }
   | { kind: 'pace'; heartbeatMs: number }
+  /** The main thread is alive. */
+  | { kind: 'ping' }
   /** Beat at once, and say so when the edge has answered. */
   | { kind: 'beat'; ticket: number }
 

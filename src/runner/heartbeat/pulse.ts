@@ -2,6 +2,8 @@ import type { HeartbeatAnswer, HeartbeatRequest, Lease } from '../../protocol/ru
 import type { State } from './messages.ts'
 
 export type Pulse = {
+  /** The main thread has shown itself. */
+  alive(): void
   held(leases: HeartbeatRequest['leases']): void
   started(lease: Lease): void
   dropped(leases: readonly Lease[]): void
@@ -18,6 +20,8 @@ export type Pulse = {
 
 /** A job this old is told to the edge as started, so that a crash of this host counts as a try. Shorter ones never need a beat. */
 const earlyMs = 600
+/** A main thread that has been silent for so long is taken for wedged: its jobs are better off elsewhere. */
+const silenceMs = 10 * 60_000
 /** Between two early beats, so that a stream of one-second jobs costs one request a second. */
 const earlyGapMs = 750
 
@@ -35,6 +39,7 @@ export function createPulse({
 }): Pulse {
   const known = new Map<string, Known>()
   let everyMs = heartbeatMs
+  let lastAlive = now()
   let lastBeat = Number.NEGATIVE_INFINITY
   // News are numbered, since more may come while a beat is on its way.
   let news = 0
@@ -46,7 +51,12 @@ export function createPulse({
   }
   held(state.leases)
 
+  const isSilent = () => now() - lastAlive >= silenceMs
+
   return {
+    alive() {
+      lastAlive = now()
+    },
     held,
     started(lease) {
       const mine = known.get(keyOf(lease))
@@ -61,13 +71,14 @@ export function createPulse({
     due() {
       const sinceBeat = now() - lastBeat
       if (sinceBeat >= everyMs || newsTold < news) return true
-      if (sinceBeat < earlyGapMs) return false
+      if (sinceBeat < earlyGapMs || isSilent()) return false
       return [...known.values()].some(
         ({ started, told, since }) => started && !told && now() - since >= earlyMs,
       )
     },
     leases() {
       newsSent = news
+      if (isSilent()) return []
       return [...known.values()].map(({ id, attempt, started }) => ({ id, attempt, started }))
     },
     beaten(sent, { lost }) {

@@ -32,6 +32,7 @@ function post(message: FromThread): void {
 }
 
 parentPort?.on('message', (message: ToThread) => {
+  pulse.alive()
   switch (message.kind) {
     case 'held':
       return pulse.held(message.leases)

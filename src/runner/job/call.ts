@@ -7,8 +7,9 @@ import { sleep } from '../sleep.ts'
 import { connectionFailure } from './connection.ts'
 import type { Failure } from './failure.ts'
 import { InputError } from './input.ts'
-import { type Reply, readExcerpt, readJson, type Scratch } from './reply.ts'
-import { type Sent, send } from './send.ts'
+import { type Reply, readExcerpt, readJson } from './reply.ts'
+import type { Scratch } from './scratch.ts'
+import { RedirectError, type Sent, send } from './send.ts'
 
 export type CallOptions = {
   agent: Agent
@@ -35,6 +36,7 @@ export async function call({ agent, target, body, scratch, controller }: CallOpt
         return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
       } catch (error) {
         if (signal.aborted) return failed(stopped(String(signal.reason), target))
+        if (error instanceof RedirectError) return failed(redirected(error))
         if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
         if (tries === inputTries || isFinal(error.cause)) return failed(noInput(error))
         await sleep(backoff.next(), signal)
@@ -81,6 +83,10 @@ export function stopped(reason: string, { config }: Target): Failure {
   if (reason !== 'timeout') return { code: 'cancelled', error: 'The job was cancelled', detail: reason }
   const error = `Container ${config.id} did not answer within ${config.timeoutMs / 1000} s`
   return { code: 'timeout', error, detail: error }
+}
+
+function redirected({ message }: RedirectError): Failure {
+  return { code: 'redirect_refused', error: message, detail: message }
 }
 
 function noInput(error: InputError): Failure {

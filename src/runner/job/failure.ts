@@ -5,6 +5,7 @@ export type FailureCode =
   | 'connection_failed'
   | 'connection_lost'
   | 'timeout'
+  | 'redirect_refused'
   | 'http_error'
   | 'invalid_output'
   | 'output_too_large'

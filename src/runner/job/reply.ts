@@ -1,15 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Dispatcher } from 'undici'
 import { fileSource, type Rope } from '../rope.ts'
 import { excerpt, type Failure, quotedBytes } from './failure.ts'
+import type { Scratch } from './scratch.ts'
 import { createValidator, jsonText } from './valid.ts'
 
 export type Reply = { ok: true; text: Rope } | { ok: false; failure: Failure }
-
-/** Where replies too large for memory go while they are read, and the bounds. */
-export type Scratch = { directory: string; memoryBytes: number; maxBytes: number }
 
 type Body = Dispatcher.ResponseData['body']
 
@@ -63,7 +59,22 @@ function smallReply(bytes: Buffer): Reply {
 }
 
 async function largeReply(head: Buffer, rest: AsyncIterator<Buffer>, scratch: Scratch): Promise<Reply> {
-  const path = join(scratch.directory, randomUUID())
+  const path = scratch.add()
+  let kept = false
+  try {
+    const reply = await keepReply(head, rest, { path, scratch })
+    kept = reply.ok
+    return reply
+  } finally {
+    if (!kept) await scratch.remove(path)
+  }
+}
+
+async function keepReply(
+  head: Buffer,
+  rest: AsyncIterator<Buffer>,
+  { path, scratch }: { path: string; scratch: Scratch },
+): Promise<Reply> {
   const file = await open(path, 'w', 0o600)
   const validator = createValidator()
   let bytes = 0
@@ -73,6 +84,7 @@ async function largeReply(head: Buffer, rest: AsyncIterator<Buffer>, scratch: Sc
     if (bytes > scratch.maxBytes) return tooLarge(scratch).failure
     if (!validator.push(chunk)) return invalid(head).failure
     await file.appendFile(chunk)
+    scratch.grew(path, chunk.length)
     return null
   }
 
@@ -95,7 +107,7 @@ function invalid(head: Buffer): { ok: false; failure: Failure } {
   }
 }
 
-function tooLarge({ maxBytes }: Scratch): { ok: false; failure: Failure } {
+function tooLarge({ maxBytes }: Pick<Scratch, 'maxBytes'>): { ok: false; failure: Failure } {
   const error = `The reply is larger than ${maxBytes} bytes`
   return { ok: false, failure: { code: 'output_too_large', error, detail: error } }
 }

@@ -6,9 +6,10 @@ import { bytesOf, type Rope } from '../rope.ts'
 import type { Slots } from '../slots.ts'
 import { call, stopped } from './call.ts'
 import { errorResult, intermediateResults, outputResult, requestBody } from './envelope.ts'
-import type { Failure } from './failure.ts'
+import type { Failure, FailureCode } from './failure.ts'
 import { remoteInput } from './input.ts'
-import type { Reply, Scratch } from './reply.ts'
+import type { Reply } from './reply.ts'
+import type { Scratch } from './scratch.ts'
 
 export type RunOptions = {
   job: ClaimedJob
@@ -20,6 +21,8 @@ export type RunOptions = {
   controller: AbortController
   /** The first container is about to be called. */
   onStart: () => void
+  /** Nobody listens there, or its host is not reached. */
+  onUnreachable: (target: Target, detail: string) => void
 }
 
 /** What a job came to. `result` is the last container's, `intermediate` those before it (reference node 2.3). */
@@ -28,6 +31,8 @@ export type Outcome = {
   result: Rope
   intermediate: Rope | null
 }
+
+const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
 
 /** Calls a job's containers one after another, each with the reply of the one before, until one fails. */
 export async function runJob(options: RunOptions): Promise<Outcome> {
@@ -56,7 +61,7 @@ export async function runJob(options: RunOptions): Promise<Outcome> {
 }
 
 async function step(
-  { slots, agent, scratch, controller, onStart }: RunOptions,
+  { slots, agent, scratch, controller, onStart, onUnreachable }: RunOptions,
   target: Target,
   body: Rope,
 ): Promise<Reply> {
@@ -68,7 +73,9 @@ async function step(
   if (!entered) return { ok: false, failure: stopped(String(signal.reason), target) }
   try {
     onStart()
-    return await call({ agent, target, body, scratch, controller })
+    const reply = await call({ agent, target, body, scratch, controller })
+    if (!reply.ok && unreachable.has(reply.failure.code)) onUnreachable(target, reply.failure.detail)
+    return reply
   } finally {
     slots.leave(id)
   }

@@ -11,9 +11,15 @@ export type SendOptions = { agent: Agent; url: URL; bearer: string; body: Rope; 
 const maxRedirects = 10
 const redirects = new Set([301, 302, 303, 307, 308])
 
+/** A container sent us elsewhere. What this host can reach is not a container's to choose: it may be an internal network. */
+export class RedirectError extends Error {
+  override readonly name = 'RedirectError'
+}
+
 /**
- * Posts a job to a container and follows redirects as the reference's HTTP client does: 301, 302 and 303 become a GET without a
- * body, 307 and 308 repeat the request, and the bearer does not follow to another origin.
+ * Posts a job to a container and follows redirects within its origin as the reference's HTTP client does: 301, 302 and 303 become
+ * a GET without a body, 307 and 308 repeat the request.
+ * @throws RedirectError on one that leaves the origin.
  */
 export async function send({ agent, url, bearer, body, signal }: SendOptions): Promise<Sent> {
   let hop: Hop = { url, method: 'POST', bearer, body }
@@ -22,6 +28,10 @@ export async function send({ agent, url, bearer, body, signal }: SendOptions): P
     const next = followed < maxRedirects ? redirectOf(hop, response) : null
     if (next === null) return { url: hop.url, response }
     discard(response.body)
+    if (next.url.origin !== url.origin)
+      throw new RedirectError(
+        `The container redirects to ${next.url.origin}; redirects are followed within ${url.origin} only`,
+      )
     hop = next
   }
 }
@@ -62,7 +72,7 @@ function redirectOf(
   return {
     url: target,
     method: repeats ? method : 'GET',
-    bearer: target.origin === url.origin ? bearer : '',
+    bearer,
     body: repeats ? body : null,
   }
 }

@@ -10,6 +10,7 @@ import { partsOf } from './entry.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockDirectory } from './lock.ts'
 import { recover } from './recover.ts'
+import { syncDirectory } from './sync.ts'
 
 export type Stored = { payload: Payload; upload: Upload | null }
 
@@ -20,7 +21,7 @@ export type Spool = {
   bytes(): number
   /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. */
   store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
-  /** Makes entries durable: one file, one sync. */
+  /** Makes entries durable: one file, synced together with its name. */
   write(entries: readonly Entry[]): Promise<void>
   /** Forgets an entry that the edge has answered. */
   release(entry: Entry): void
@@ -38,6 +39,7 @@ export async function openSpool(
   const unlock = await lockDirectory(directory)
   const layout = layoutOf(directory)
   const { entries: left, bytes: leftBytes } = await recover(layout, log)
+  await syncDirectory(directory)
   const never = new AbortController().signal
   let bytes = leftBytes
   let files = 0
@@ -59,6 +61,7 @@ export async function openSpool(
       if (text !== null) return { payload: { text }, upload: null }
       const path = layout.payload(lease, kind)
       await writeRope(path, rope, never)
+      await syncDirectory(layout.payloads)
       bytes += size
       return { payload: { parts: partsOf(size), bytes: size }, upload: { kind, path, bytes: size } }
     },
@@ -69,7 +72,8 @@ export async function openSpool(
       const file = await open(path, 'wx', 0o600)
       try {
         await file.writeFile(text)
-        await file.datasync()
+        // Side by side, as both wait for the same journal: one after the other would be a second wait for the disk.
+        await Promise.all([file.datasync(), syncDirectory(layout.batches)])
       } finally {
         await file.close()
       }

@@ -1,0 +1,17 @@
+import * as v from 'valibot'
+import type { Engine } from './engine.ts'
+import { askEngine, orNull } from './json.ts'
+
+const Image = v.object({
+  Id: v.string(),
+  RepoTags: v.nullish(v.array(v.string()), []),
+  Config: v.nullish(v.object({ Labels: v.nullish(v.record(v.string(), v.string()), {}) })),
+})
+
+export type FoundImage = { id: string; tags: string[]; labels: Record<string, string> }
+
+/** An image of the engine's own store, by its reference or id; null when it is not there. */
+export async function findImage(engine: Engine, image: string): Promise<FoundImage | null> {
+  const found = await orNull(askEngine(engine, { method: 'GET', path: `/images/${image}/json` }, Image))
+  return found && { id: found.Id, tags: found.RepoTags, labels: found.Config?.Labels ?? {} }
+}

@@ -1,0 +1,64 @@
+import type { Agent } from 'undici'
+import { createBackoff } from './backoff.ts'
+import type { Containers, Target } from './containers.ts'
+import { answersOnce } from './docker/answers.ts'
+import type { Log } from './log.ts'
+import { sleep } from './sleep.ts'
+
+export type Reach = {
+  /** Asks a container that runs elsewhere until it answers HTTP; only then is it ready. */
+  seek(target: Target): void
+  /** A job could not connect: nothing is claimed for the container until it answers again. */
+  lost(target: Target, detail: string): void
+}
+
+export type ReachOptions = { containers: Containers; agent: Agent; log: Log; signal: AbortSignal }
+
+const probing = { baseMs: 500, capMs: 15_000 }
+
+/**
+ * Whether containers can be reached. A refused connection takes a millisecond, so that one dead container which went on being
+ * offered would fail a whole queue.
+ */
+export function createReach({ containers, agent, log, signal }: ReachOptions): Reach {
+  /** For as long as nobody else has judged the container: what Docker says of its own counts for more. */
+  async function untilAnswers(target: Target, firstMs: number): Promise<void> {
+    const { id } = target.config
+    const backoff = createBackoff(probing)
+    const undecided = () => !signal.aborted && containers.get(id) === target
+    let asked = 0
+    await sleep(firstMs, signal)
+    while (undecided()) {
+      const answers = await answersOnce(target.baseUrl, agent)
+      if (!undecided()) return
+      if (answers) {
+        containers.change(id, { health: 'ready' })
+        log.info(target.health === 'unhealthy' ? 'Container(s) back up' : 'Container is ready', {
+          container: id,
+        })
+        return
+      }
+      if (++asked === 1 && target.health === 'starting')
+        log.warn('A container does not answer HTTP yet, asking again', { container: id })
+      await sleep(backoff.next(), signal)
+    }
+  }
+
+  return {
+    seek(target) {
+      void untilAnswers(target, 0)
+    },
+    lost(target, detail) {
+      const { id } = target.config
+      // Judged anew since the job was begun: by another job, or because it has another port now.
+      if (containers.get(id) !== target) return
+      containers.change(id, { health: 'unhealthy', detail })
+      log.warn('A container cannot be reached, claiming no jobs for it until it answers', {
+        container: id,
+        detail,
+      })
+      const suspect = containers.get(id)
+      if (suspect) void untilAnswers(suspect, createBackoff(probing).next())
+    },
+  }
+}
