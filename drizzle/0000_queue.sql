@@ -59,6 +59,7 @@ CREATE INDEX `jobs_lease` ON `jobs` (`lease_expires_at`) WHERE state = 'running'
 CREATE INDEX `jobs_instance` ON `jobs` (`instance`) WHERE state = 'running';--> statement-breakpoint
 CREATE INDEX `jobs_finished` ON `jobs` (`finished_at`) WHERE finished_at is not null;--> statement-breakpoint
 CREATE INDEX `jobs_owner` ON `jobs` (`owner`,`id`);--> statement-breakpoint
+CREATE INDEX `jobs_owner_ended` ON `jobs` (`owner`,`id`) WHERE state not in ('queued', 'running', 'receiving');--> statement-breakpoint
 CREATE INDEX `jobs_owner_pending` ON `jobs` (`owner`,`id`) WHERE state in ('queued', 'running');--> statement-breakpoint
 CREATE TABLE `parts` (
 	`job` text NOT NULL,

@@ -62,6 +62,8 @@ export const jobs = sqliteTable(
     index('jobs_instance').on(t.instance).where(sql`state = 'running'`),
     index('jobs_finished').on(t.finishedAt).where(sql`finished_at is not null`),
     index('jobs_owner').on(t.owner, t.id),
+    // Without it, a page of ended jobs walks past all that still wait: 333 ms behind 500,000 of them, 0.3 ms with it.
+    index('jobs_owner_ended').on(t.owner, t.id).where(sql`state not in ('queued', 'running', 'receiving')`),
     index('jobs_owner_pending').on(t.owner, t.id).where(sql`state in ('queued', 'running')`),
   ],
 )

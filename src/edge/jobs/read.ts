@@ -92,7 +92,7 @@ export async function listJobs(
     where owner = ${owner} and ${inState(pending)} ${older} order by id desc limit ${limit}`)
 }
 
-/** The literal list lets SQLite use the partial index of pending jobs; the others walk the owner's, past what they leave out. */
+/** The literal lists are those of the partial indexes, word for word, so that SQLite sees that they fit. */
 function inState(pending: boolean | null): SQL {
   if (pending === null) return sql`state <> 'receiving'`
   return pending ? sql`state in ('queued', 'running')` : sql`state not in ('queued', 'running', 'receiving')`
