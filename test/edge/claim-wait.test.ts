@@ -43,7 +43,7 @@ async function wait(runner: TestRunner, request: Partial<ClaimRequest> = {}): Pr
   proxy.takeStatements()
   const response = runner.postClaim({ wait_ms: waitMs, ...request })
   const ids = response.then(async answer => ((await answer.json()) as ClaimAnswer).jobs.map(job => job.id))
-  await looked(runner, 2)
+  await asked(runner)
   return { ids }
 }
 
@@ -65,19 +65,21 @@ function sendToLeave(path: string, body: unknown, authorization = ''): { leave()
   }
 }
 
-/** Until an instance has looked for jobs so often, since the statements were last taken. */
-async function looked(runner: TestRunner, times: number): Promise<void> {
-  let looks = 0
+/** Until an instance has looked for jobs and then asked whether any have come since: from then on it waits. */
+async function asked(runner: TestRunner): Promise<void> {
+  let looked = false
   await expect
     .poll(
       () => {
-        const taken = proxy.takeStatements().filter(({ sql }) => sql.includes('claim_seq'))
-        looks += taken.filter(({ args }) => args.some(({ value }) => value === runner.instance)).length
-        return looks
+        for (const { sql, args } of proxy.takeStatements()) {
+          if (sql.includes('claim_seq') && args.some(({ value }) => value === runner.instance)) looked = true
+          else if (looked && sql.includes('select 1 from queued_routes')) return true
+        }
+        return false
       },
       { interval: 5, timeout: 5_000 },
     )
-    .toBeGreaterThanOrEqual(times)
+    .toBe(true)
 }
 
 async function took<Result>(work: Promise<Result>): Promise<{ result: Result; ms: number }> {
@@ -148,7 +150,7 @@ describe('a claim that waits', () => {
     const routes = [{ route: 'a', slots: 8 }]
     const claim = { instance: a.instance, seq: 1_000, routes, holding: [], max: 8, wait_ms: waitMs }
     const leaving = sendToLeave('/runner/claim', claim, `Bearer ${await a.token()}`)
-    await looked(a, 2)
+    await asked(a)
     const staying = await wait(alsoA)
     await leaving.leave()
     // When the bell has learnt of it cannot be seen from outside.

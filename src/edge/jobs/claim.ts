@@ -76,6 +76,12 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
   return { passed: passes.length === 1, jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)) }
 }
 
+/** Whether any job waits at all. What a claim that has found nothing asks before it looks again: looking writes, asking does not. */
+export async function isAnyWaiting({ orm }: Db): Promise<boolean> {
+  const rows = await orm.all(sql`select 1 from queued_routes limit 1`)
+  return rows.length > 0
+}
+
 /**
  * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
  * are its own when it is listed, else the least among its containers, 0 if one is not listed. Whatever a runner lists, it is given

@@ -6,7 +6,7 @@ import { limits } from '../../protocol/limits.ts'
 import { ClaimAnswer, type ClaimedJob, ClaimRequest } from '../../protocol/runner.ts'
 import type { Bell } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
-import { type ClaimedRow, claim } from '../jobs/claim.ts'
+import { type ClaimedRow, claim, isAnyWaiting } from '../jobs/claim.ts'
 import { readParts, selectInput } from '../jobs/parts.ts'
 import { readOrders } from '../runners/control.ts'
 import { type RunnerEnv, refuseRunner } from './auth.ts'
@@ -56,8 +56,10 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       if (names.length === 0) app.background(c, leave(bell, instance))
       const waits = claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0
       let ticket = waits ? await bell.ticket() : null
+      let rung = false
       while (ticket && !signal.aborted) {
-        claimed = await look()
+        if (rung || (await isAnyWaiting(db))) claimed = await look()
+        rung = true
         const waitMs = deadline - app.now()
         if (!claimed.passed || claimed.jobs.length > 0 || waitMs <= 0) break
         ticket = await bell.wait({ ticket, key: instance, names, waitMs }, signal)
