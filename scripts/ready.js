@@ -1,6 +1,7 @@
-// Makes a fresh clone ready to run: installs what the lock names when it is not there yet. Plain JavaScript without
-// dependencies, because it runs before there are any, on whatever Node (>= 20) the machine has.
-import { spawnSync } from 'node:child_process'
+// Makes a fresh clone ready, then runs a program of it on the pinned Node: `node scripts/ready.js PROGRAM [ARGUMENT ...]`. Plain
+// JavaScript without dependencies, because it runs before there are any, on whatever Node (>= 20) the machine has. Not a `pre`
+// script: npm skips those where `ignore-scripts` is set, as it is here.
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -16,16 +17,29 @@ if (major < 20)
 const installed = modified('node_modules/.package-lock.json')
 if (installed === 0 || installed < modified('package-lock.json')) install()
 
-const runtime = existsSync(`${root}node_modules/.bin/node`)
-if (!runtime && (major < 22 || (major === 22 && minor < 18))) {
+const pinned = `${root}node_modules/.bin/node`
+const runtime = existsSync(pinned) ? pinned : process.execPath
+if (runtime !== pinned && (major < 22 || (major === 22 && minor < 18))) {
   fail(
     `There is no pinned Node for ${process.platform}-${process.arch}, and Node ${process.versions.node} cannot run TypeScript. Install Node 22.18 or newer.`,
   )
 }
-if (runtime && spawnSync(`${root}node_modules/.bin/node`, ['--version']).status !== 0) {
+if (runtime === pinned && spawnSync(pinned, ['--version']).status !== 0) {
   fail(
     'The pinned Node does not start here. On Debian it needs libatomic1 (apt-get install libatomic1); musl is not supported.',
   )
+}
+
+const program = process.argv.slice(2)
+if (program.length > 0) run(program)
+
+/** Its end is ours. Signals are the program's to answer: a terminal sends them to both, others only to us. */
+function run(args) {
+  const child = spawn(runtime, args, { stdio: 'inherit' })
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))
+  child.on('error', error => fail(`The program did not start: ${error.message}`))
 }
 
 function modified(path) {
