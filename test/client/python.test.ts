@@ -82,6 +82,7 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
       value: {
         containers: expect.arrayContaining([
           { id: 'echo', description: 'Echo', external: true, image: 'echo:1' },
+          expect.objectContaining({ id: 'idle' }),
         ]),
         chain: { enabled: false, address: '' },
         pending: { onchain: 0 },

@@ -96,7 +96,7 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
     }),
     valid('query', ModelQuery),
     async c => {
-      const { live } = await policy.read()
+      const { live } = await policy.read(1_000)
       if (live.length === 0) return c.json({})
       const asking = ask(db, c.req.valid('query').model_id || null).then(async question => {
         if (question?.asked) await bells('control').ring(ringEveryone)
