@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { freePort } from '../src/local/port.ts'
+import { watchHeap } from './heap.ts'
 import type { Report } from './report.ts'
 import { startBenchStack } from './stack.ts'
 
@@ -8,7 +10,9 @@ const bodyBytes = 16 * 1024 * 1024
 
 /** 20 jobs of 16 MiB in and out, all at once: what the edge holds in memory, and the database's largest answer. */
 export async function benchLarge(report: Report): Promise<void> {
-  const stack = await startBenchStack({ count: true, container: 'echo' })
+  const inspectorPort = await freePort()
+  const stack = await startBenchStack({ count: true, container: 'echo', inspectorPort })
+  const heap = await watchHeap(inspectorPort)
   const runner = await stack.startRunner()
   try {
     const idle = residentBytes(stack.edge.pid)
@@ -18,12 +22,14 @@ export async function benchLarge(report: Report): Promise<void> {
     const started = performance.now()
     const texts = await Promise.all(Array.from({ length: jobs }, () => roundTrip(stack.edge.url, body)))
     report('seconds_for_20', (performance.now() - started) / 1000, 's')
+    report('edge_isolate_peak_mib', heap.peakBytes() / 2 ** 20, 'MiB heap and buffers')
     report('edge_idle_mib', idle / 2 ** 20, 'MiB resident')
     report('edge_peak_mib', residentBytes(stack.edge.pid, 'VmHWM') / 2 ** 20, 'MiB resident')
     report('largest_sql_answer_mib', (stack.counters?.sql.largestAnswer() ?? 0) / 2 ** 20, 'MiB')
     const whole = texts.filter(length => length > bodyBytes - 64).length
     report('whole_results', whole, `of ${jobs}`)
   } finally {
+    heap.close()
     await runner.close()
     await stack.close()
   }

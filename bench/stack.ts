@@ -19,19 +19,24 @@ export type BenchStack = {
   close(): Promise<void>
 }
 
-export type BenchOptions = { count: boolean; container?: 'noop' | 'echo' }
+export type BenchOptions = { count: boolean; container?: 'noop' | 'echo'; inspectorPort?: number }
 
 /**
  * The system as `npm start` runs it, with a container that does nothing, each program a process of its own, the database on disk
  * with full durability. `count` puts counting proxies between them, which cost time: timings are taken without.
  */
-export async function startBenchStack({ count, container = 'noop' }: BenchOptions): Promise<BenchStack> {
+export async function startBenchStack({
+  count,
+  container = 'noop',
+  inspectorPort,
+}: BenchOptions): Promise<BenchStack> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-bench-'))
   const database = await startProcess(['src/local/libsql/main.ts', '--path', join(folder, 'bench.db')])
   const program = await startProcess([`bench/${container}.ts`])
   await migrate({ url: database.firstLine })
   const sql = count ? await startCounter(database.firstLine) : null
   const edge = await startEdge({
+    ...(inspectorPort === undefined ? {} : { inspectorPort }),
     vars: {
       DATABASE_URL: sql?.url ?? database.firstLine,
       ADMIN_TOKEN: adminToken,

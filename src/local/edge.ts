@@ -23,6 +23,8 @@ export type EdgeOptions = {
   port?: number
   /** Vars and secrets; those of `wrangler.toml` otherwise. `ORIGIN` is the edge's own URL unless given. */
   vars: Record<string, string>
+  /** Loopback port of workerd's inspector (Chrome's DevTools protocol); absent: none. */
+  inspectorPort?: number
   /** What the edge logs, line by line. */
   log?: (line: string) => void
 }
@@ -43,6 +45,7 @@ export async function startEdge({
   host = '127.0.0.1',
   port = 0,
   vars,
+  inspectorPort,
   log = console.log,
 }: EdgeOptions): Promise<Edge> {
   const settings = readSettings(`${root}wrangler.toml`)
@@ -70,7 +73,13 @@ export async function startEdge({
   // Extra handlers let one worker run another's cron trigger; workerd counts them as experimental.
   const child = startChild({
     command: workerd,
-    args: ['serve', '--experimental', '--control-fd=3', join(folder, 'edge.capnp')],
+    args: [
+      'serve',
+      '--experimental',
+      '--control-fd=3',
+      ...inspector(inspectorPort),
+      join(folder, 'edge.capnp'),
+    ],
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     // It keeps nothing, and its port is wanted by the next start.
     orphanGraceSeconds: 0,
@@ -95,6 +104,10 @@ export async function startEdge({
       await ended
     },
   }
+}
+
+function inspector(port: number | undefined): string[] {
+  return port === undefined ? [] : [`--inspector-addr=127.0.0.1:${port}`]
 }
 
 /** Until workerd has said of so many sockets that it listens on them. */

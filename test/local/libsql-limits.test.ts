@@ -93,16 +93,16 @@ describe('counts', () => {
     const { server } = await setup()
     const store = (sql_id: number, sql = 'SELECT 1') => ({ type: 'store_sql', sql_id, sql })
     const many = await pipeline(server, [...Array.from({ length: 51 }, (_, id) => store(id)), close])
-    expect(many.body.results[50].error.code).toBe('SQL_STORE_TOO_MANY')
+    expect(many.body.results[50]?.error.code).toBe('SQL_STORE_TOO_MANY')
     const long = await pipeline(server, [store(1, `SELECT '${'x'.repeat(5000)}'`), close])
-    expect(long.body.results[0].error.code).toBe('SQL_STORE_TOO_LARGE')
+    expect(long.body.results[0]?.error.code).toBe('SQL_STORE_TOO_LARGE')
   })
 
   test('behavior: more texts than the statement cache holds', async () => {
     const { server } = await setup()
     const requests = Array.from({ length: 600 }, (_, i) => execute(`SELECT ${i % 300}`))
     const { body } = await pipeline(server, [...requests, close])
-    expect(body.results[599].response.result.rows[0][0].value).toBe('299')
+    expect(body.results[599]?.response.result.rows[0]?.[0]?.value).toBe('299')
   })
 })
 

@@ -29,10 +29,31 @@ export function connect(server: { url: string }, config: Partial<Config> = {}): 
   return client
 }
 
+/** The answer to one request of a pipeline. */
+export type Result = {
+  type: string
+  error: { code: string; message: string }
+  response: {
+    type: string
+    is_autocommit: boolean
+    result: {
+      rows: { type: string; value: string }[][]
+      step_results: (object | null)[]
+      step_errors: ({ code: string } | null)[]
+    }
+  }
+}
+
+/** One raw answer. What a test does not expect may be missing: then its comparison fails. */
 export type Wire = {
   status: number
-  // biome-ignore lint/suspicious/noExplicitAny: the tests look at raw JSON of many shapes
-  body: any
+  body: {
+    baton: string | null
+    base_url: string | null
+    results: Result[]
+    code: string
+    message: string
+  }
 }
 
 /** One raw POST; `body` goes out as it is when it is a string. */

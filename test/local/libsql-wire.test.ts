@@ -6,7 +6,7 @@ const step = (sql: string, condition?: unknown) => ({
   ...(condition === undefined ? {} : { condition }),
 })
 const batch = (...steps: unknown[]) => ({ type: 'batch', batch: { steps } })
-const responses = (wire: Wire) => wire.body.results.map((result: { response: unknown }) => result.response)
+const responses = (wire: Wire) => wire.body.results.map(result => result.response)
 
 describe('endpoints', () => {
   test.each(['/health', '/version', '/v2', '/v3'])('default: GET %s', async path => {
@@ -38,7 +38,7 @@ describe.each(['v2', 'v3'])('%s', version => {
     expect(wire.status).toBe(200)
     expect(wire.body).toMatchObject({ baton: null, base_url: null })
     const [, inserted, selected] = responses(wire)
-    expect(inserted.result).toMatchObject({
+    expect(inserted?.result).toMatchObject({
       affected_row_count: 1,
       last_insert_rowid: '1',
       cols: [],
@@ -72,14 +72,14 @@ describe.each(['v2', 'v3'])('%s', version => {
   test('behavior: want_rows false gives columns and no rows', async () => {
     const server = await startServer({ path: ':memory:' })
     const wire = await send(server.url, [execute('SELECT 1 AS one', { want_rows: false }), close])
-    expect(responses(wire)[0].result).toMatchObject({ cols: [{ name: 'one', decltype: null }], rows: [] })
+    expect(responses(wire)[0]?.result).toMatchObject({ cols: [{ name: 'one', decltype: null }], rows: [] })
   })
 
   test('behavior: a failed request does not stop the next', async () => {
     const server = await startServer({ path: ':memory:' })
     const wire = await send(server.url, [execute('SELECT nope'), execute('SELECT 1'), close])
-    expect(wire.body.results.map((result: { type: string }) => result.type)).toEqual(['error', 'ok', 'ok'])
-    expect(wire.body.results[0].error).toEqual({
+    expect(wire.body.results.map(result => result.type)).toEqual(['error', 'ok', 'ok'])
+    expect(wire.body.results[0]?.error).toEqual({
       code: 'SQL_INPUT_ERROR',
       message: 'SQL input error: no such column: nope (at offset 7)',
     })
@@ -104,8 +104,8 @@ describe.each(['v2', 'v3'])('%s', version => {
       ),
       close,
     ])
-    const { step_results, step_errors } = responses(wire)[0].result
-    const ran = step_results.flatMap((result: unknown, index: number) => (result === null ? [] : [index]))
+    const { step_results = [], step_errors = [] } = responses(wire)[0]?.result ?? {}
+    const ran = step_results.flatMap((result, index) => (result === null ? [] : [index]))
     expect(ran).toEqual([0, 2, 4, 5, 7, 9])
     expect(step_errors.map((error: { code: string } | null) => error?.code)).toEqual(
       [1].reduce((codes, index) => codes.with(index, 'SQL_INPUT_ERROR'), new Array(11).fill(undefined)),
@@ -125,7 +125,7 @@ describe.each(['v2', 'v3'])('%s', version => {
       { type: 'store_sql', sql_id: 1, sql: 'SELECT 8' },
       close,
     ])
-    expect(responses(wire).map((response: { type: string }) => response.type)).toEqual([
+    expect(responses(wire).map(response => response.type)).toEqual([
       'store_sql',
       'execute',
       'batch',
@@ -136,7 +136,7 @@ describe.each(['v2', 'v3'])('%s', version => {
       'store_sql',
       'close',
     ])
-    expect(responses(wire)[1].result.rows).toEqual([[{ type: 'integer', value: '7' }]])
+    expect(responses(wire)[1]?.result.rows).toEqual([[{ type: 'integer', value: '7' }]])
   })
 
   test('behavior: describe', async () => {
@@ -150,7 +150,7 @@ describe.each(['v2', 'v3'])('%s', version => {
       close,
     ])
     const [, select, insert, explain] = responses(wire)
-    expect(select.result).toEqual({
+    expect(select?.result).toEqual({
       params: [{ name: null }, { name: ':id' }, { name: null }, { name: null }, { name: '?5' }],
       cols: [
         { name: 'id', decltype: 'INTEGER' },
@@ -159,9 +159,9 @@ describe.each(['v2', 'v3'])('%s', version => {
       is_explain: false,
       is_readonly: true,
     })
-    expect(insert.result).toMatchObject({ is_readonly: false, cols: [] })
-    expect(explain.result).toMatchObject({ is_explain: true, is_readonly: true })
-    expect(wire.body.results[4].error.code).toBe('SQLITE_UNKNOWN')
+    expect(insert?.result).toMatchObject({ is_readonly: false, cols: [] })
+    expect(explain?.result).toMatchObject({ is_explain: true, is_readonly: true })
+    expect(wire.body.results[4]?.error.code).toBe('SQLITE_UNKNOWN')
   })
 })
 
@@ -175,9 +175,9 @@ describe('version 3 only', () => {
       { type: 'get_autocommit' },
       close,
     ])
-    const [before, { result }, after] = responses(wire)
-    expect([before.is_autocommit, after.is_autocommit]).toEqual([true, false])
-    expect(result.step_results.map((entry: unknown) => entry !== null)).toEqual([true, false, true])
+    const [before, described, after] = responses(wire)
+    expect([before?.is_autocommit, after?.is_autocommit]).toEqual([true, false])
+    expect(described?.result.step_results.map(entry => entry !== null)).toEqual([true, false, true])
   })
 
   test.each([
