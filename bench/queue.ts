@@ -135,7 +135,7 @@ const operations: readonly Operation[] = [
   async function oneJob(side, time) {
     const { db, epoch } = side
     const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
-    const options = { owner, jobs: [newJob({ route })], epoch, expiryMs: 86_400_000, bounds }
+    const options = { owner, jobs: [newJob({ route })], epoch, bounds }
     const stored = await time('enqueue', () => enqueue(db, options))
     const [lease] = await time('claim', () => claimOurs(side))
     if (stored.size !== 1 || !lease) throw new Error('A job was not stored, or not claimed')

@@ -7,6 +7,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/node.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
+import { tellEnded, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
 import { createTokenVerifier } from './runners/token.ts'
 import { version } from './version.ts'
@@ -93,10 +94,11 @@ function matches(pattern: string, path: string): boolean {
   )
 }
 
-/** What the cron trigger does each minute: sweep, and wake runners for jobs that came back. */
+/** What the cron trigger does each minute: sweep, and wake runners for jobs that came back and clients for jobs that ended. */
 export async function onSchedule(app: App): Promise<void> {
-  const { db, bells, config, log } = app
+  const { db, config, log } = app
   const swept = await sweep(db, { maxTries: config.MAX_TRIES, retentionMs: config.RETENTION_SECONDS * 1000 })
-  if (Object.keys(swept.requeued).length > 0) await bells('claims').ring(swept.requeued)
-  if (swept.lapsed + swept.expired + swept.pruned > 0) log.info('Swept', swept)
+  await Promise.all([tellRequeued(app, swept.requeued), tellEnded(app, swept.watched)])
+  const { lapsed, expired, pruned, requeued } = swept
+  if (lapsed + expired + pruned > 0) log.info('Swept', { lapsed, expired, pruned, requeued })
 }

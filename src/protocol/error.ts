@@ -18,6 +18,8 @@ export const errorStatus = {
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
+  idempotency_conflict: 409,
+  already_ended: 409,
   body_too_large: 413,
   batch_too_large: 413,
   read_too_large: 413,

@@ -1,10 +1,16 @@
 import * as v from 'valibot'
+import { limits } from './limits.ts'
 
 export const JobId = v.pipe(v.string(), v.uuid(), v.description('UUIDv7.'))
 
 /** Where a job's input came from and where its answer goes, as containers are told (reference node 2.2). */
 export const source = { onchain: 0, offchain: 1 } as const
 export const destination = { onchain: 0, offchain: 1, stream: 2 } as const
+
+function seconds({ least, most }: { least: number; most: number }) {
+  const message = `must be a number of seconds from ${least} to ${most}`
+  return v.pipe(v.number(), v.minValue(least, message), v.maxValue(most, message))
+}
 
 /**
  * `POST /api/jobs` without `data`, which is carried as bytes and never parsed into this. Other keys are ignored, `id`, `ip` and
@@ -13,6 +19,27 @@ export const destination = { onchain: 0, offchain: 1, stream: 2 } as const
 export const JobRequest = v.object({
   containers: v.pipe(v.array(v.string()), v.description('Chain of container ids, called in order.')),
   requires_proof: v.nullish(v.boolean(), false),
+  timeout: v.pipe(
+    v.nullish(seconds({ least: 0.001, most: limits.timeoutSeconds })),
+    v.description("Seconds that the containers may take, all together; beside each container's own bound."),
+  ),
+  expires_in: v.pipe(
+    v.nullish(seconds({ least: 1, most: limits.expirySeconds })),
+    v.description("Seconds that the job may wait for a runner; the node's own bound if absent."),
+  ),
+  priority: v.pipe(
+    v.nullish(
+      v.pipe(
+        v.number(),
+        v.check(
+          value => Number.isInteger(value) && Math.abs(value) <= limits.priority,
+          `must be a whole number from -${limits.priority} to ${limits.priority}`,
+        ),
+      ),
+      0,
+    ),
+    v.description('Higher goes first.'),
+  ),
 })
 export type JobRequest = v.InferOutput<typeof JobRequest>
 

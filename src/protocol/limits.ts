@@ -17,6 +17,17 @@ export const limits = {
   fieldBytes: 64 * 1024,
   /** Nesting of a JSON body. Python's own parser, in most containers, gives up near 1,000. */
   jsonDepth: 512,
+  /** Longest run that a job may ask for. */
+  timeoutSeconds: 24 * 3600,
+  /** Longest time in the queue that a job may ask for. */
+  expirySeconds: 7 * 24 * 3600,
+  /** Priorities go from minus this to this. */
+  priority: 10,
+  /** Longest wait for a job's end in one request. */
+  waitSeconds: 25,
+  /** Of an `Idempotency-Key`, in characters. */
+  idempotencyKeyLength: 255,
+  idempotencyMs: 24 * 3600 * 1000,
   batchItems: 100,
   chainContainers: 10,
   readIds: 100,

@@ -64,6 +64,10 @@ export const ClaimedJob = v.object({
   source: v.picklist([0, 1]),
   destination: v.picklist([0, 1, 2]),
   requires_proof: v.boolean(),
+  timeout_ms: v.pipe(
+    v.nullish(v.pipe(count, v.minValue(1)), null),
+    v.description('How long the containers may take, all together; null: as long as each may by itself.'),
+  ),
   data: v.pipe(
     v.nullable(v.string()),
     v.description('JSON text; null: read it from /runner/jobs/:id/input.'),

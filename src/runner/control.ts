@@ -26,7 +26,7 @@ export type ControlLoopOptions = {
 }
 
 /** The edge judges the leases that a poll names. One that has run this long unnamed is worth another poll. */
-const unnamedMs = 1_000
+const unnamedMs = 500
 
 /** Listens for orders with a long poll. */
 export async function controlLoop(options: ControlLoopOptions): Promise<void> {

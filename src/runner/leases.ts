@@ -1,7 +1,9 @@
 import type { HeartbeatRequest, Lease } from '../protocol/runner.ts'
 
-/** Why a job is stopped before its time. Also the abort reason of its signal. */
-export type StopReason = 'cancelled' | 'lost' | 'stopped' | 'timeout'
+/**
+ * Why a job is stopped before its time. Also the abort reason of its signal. `timeout`: a container's bound; `deadline`: the job's own.
+ */
+export type StopReason = 'cancelled' | 'lost' | 'stopped' | 'timeout' | 'deadline'
 
 /** A lease of this process, from the claim until the edge has answered its report. */
 export type Held = Lease & {

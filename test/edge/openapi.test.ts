@@ -39,6 +39,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
   ).toEqual(
     [
       'DELETE /admin/runners/{id}',
+      'DELETE /api/jobs/{id}',
       'GET /admin/runners',
       'GET /api/jobs',
       'GET /api/jobs/{id}',
@@ -58,6 +59,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'POST /runner/heartbeat',
       'POST /runner/register',
       'POST /runner/report',
+      'PUT /api/jobs/{id}',
       'PUT /api/status',
       'PUT /runner/jobs/{id}/result/{seq}',
     ].toSorted(),

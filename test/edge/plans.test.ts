@@ -11,7 +11,7 @@ import { writeStatus } from '../../src/edge/jobs/status.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
 import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../src/local/libsql/value.ts'
-import { newJob, type Queue, result, startQueue } from '../support/queue.ts'
+import { newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
 import type { Argument, Statement } from '../support/sql-proxy.ts'
 
 /**
@@ -105,15 +105,16 @@ async function useAll(): Promise<Statement[]> {
   await readJobs(db, { owner, ids })
   for (const intermediate of [true, false]) await selectResultBytes(db, { owner, ids, intermediate })
   for (const pending of [true, false, null]) {
-    for (const before of [null, second!]) await listJobs(db, { owner, pending, limit: 1001, before })
+    for (const before of [null, { createdAt: queue.clock.ms, id: second! }])
+      await listJobs(db, { owner, pending, limit: 1001, before })
   }
   const { epoch } = await readAdmission(db, owner)
   const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
   for (const { id } of [newJob(), newJob()]) {
     await beginReceive(db, { id, owner, bounds })
     await receivePart(db, { id, seq: 0, bytes: Uint8Array.of(1) })
-    const input = { route: 'a', requiresProof: false, dataBytes: 1, dataParts: 1 }
-    await completeReceive(db, { id, ...input, epoch: id < second! ? epoch : 0, expiryMs: 1 })
+    const input = { ...plainTerms, dataBytes: 1, dataParts: 1 }
+    await completeReceive(db, { received: id, id, owner, ...input, epoch: id < second! ? epoch : 0 })
     await abandonReceive(db, id)
   }
   await writeStatus(db, { owner, id: 'status', state: 'success', containers: [] })
@@ -151,7 +152,7 @@ describe('plans', () => {
     const seen = (sql: string) => problems({ sql, args: [] })
     expect(seen(`select id from jobs where state = 'running'`)).not.toEqual([])
     expect(seen('select sum(length(bytes)) from parts')).not.toEqual([])
-    expect(seen(`select id from jobs where owner = 'x' order by created_at`)).not.toEqual([])
+    expect(seen(`select id from jobs where owner = 'x' order by expires_at`)).not.toEqual([])
     expect(seen(`select id from jobs as job where job.owner = 'x' order by result`)).not.toEqual([])
   })
 

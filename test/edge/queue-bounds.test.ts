@@ -3,7 +3,7 @@ import { readAdmission } from '../../src/edge/jobs/enqueue.ts'
 import { beginReceive, completeReceive } from '../../src/edge/jobs/receive.ts'
 import { enrol } from '../../src/edge/runners/enrol.ts'
 import { limits } from '../../src/protocol/limits.ts'
-import { maxRunMs, miscounts, newJob, type Queue, result, startQueue } from '../support/queue.ts'
+import { maxRunMs, miscounts, newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
 
 const [me, other] = ['ip:192.0.2.1', 'ip:192.0.2.2']
 const bounds = { maxQueuedPerOwner: 10, maxQueued: 15, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
@@ -105,15 +105,7 @@ test('behavior: a large input counts as the largest until its size is known', as
   expect(await beginReceive(queue.db, { id, owner: me, bounds: tight })).toBe(true)
   expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight })).toBe(false)
   const { epoch } = await readAdmission(queue.db, me)
-  const whole = {
-    id,
-    route: 'a',
-    requiresProof: false,
-    dataBytes: 70_000,
-    dataParts: 1,
-    epoch,
-    expiryMs: 1_000,
-  }
+  const whole = { ...plainTerms, received: id, id, owner: me, dataBytes: 70_000, dataParts: 1, epoch }
   expect(await completeReceive(queue.db, whole)).toBe(true)
   expect(await readAdmission(queue.db, me)).toMatchObject({ ownedBytes: 70_000 })
   expect(await miscounts(queue.db)).toEqual([])

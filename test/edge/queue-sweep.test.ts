@@ -4,7 +4,16 @@ import { storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../../src/edge/jobs/receive.ts'
 import { writeStatus } from '../../src/edge/jobs/status.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
-import { leaseMs, maxTries, miscounts, newJob, type Queue, result, startQueue } from '../support/queue.ts'
+import {
+  leaseMs,
+  maxTries,
+  miscounts,
+  newJob,
+  plainTerms,
+  type Queue,
+  result,
+  startQueue,
+} from '../support/queue.ts'
 
 const retentionMs = 7 * 24 * 3_600_000
 const owner = 'ip:192.0.2.1'
@@ -24,7 +33,7 @@ afterAll(async () => await queue.close())
 beforeEach(async () => await queue.clear())
 
 const run = () => sweep(queue.db, { maxTries, retentionMs })
-const nothing = { lapsed: 0, expired: 0, pruned: 0, requeued: {} }
+const nothing = { lapsed: 0, expired: 0, pruned: 0, requeued: {}, watched: [] }
 
 async function countParts(): Promise<number> {
   const [row] = await queue.db.orm.all<{ count: number }>(sql`select count(*) as count from parts`)
@@ -137,7 +146,7 @@ describe('receiving', () => {
 
   async function complete(id: string, epoch?: number): Promise<boolean> {
     const [row] = await queue.db.orm.all<{ epoch: number }>(sql`select epoch from policy`)
-    const job = { id, route: 'a', requiresProof: true, dataBytes: 2, dataParts: 1, expiryMs: 1_000 }
+    const job = { ...plainTerms, received: id, id, owner, requiresProof: true, dataBytes: 2, dataParts: 1 }
     return await completeReceive(queue.db, { ...job, epoch: epoch ?? row!.epoch })
   }
 
@@ -182,7 +191,7 @@ describe('status', () => {
   const status = { owner, id: 'by-hand', state: 'running' as const, containers: ['a', 'b'] }
 
   test('default: no statement of the queue matches a status, and it counts nowhere', async () => {
-    expect(await writeStatus(queue.db, status)).toBe(true)
+    expect(await writeStatus(queue.db, status)).toEqual({ watched: false })
     queue.clock.ms += leaseMs
     const host = await queue.host()
     expect(await queue.claim(host)).toEqual([])
@@ -196,10 +205,10 @@ describe('status', () => {
 
   test("behavior: a job of the queue and another owner's status are left as they are", async () => {
     const id = await queue.add()
-    expect(await writeStatus(queue.db, { ...status, id, state: 'success' })).toBe(false)
+    expect(await writeStatus(queue.db, { ...status, id, state: 'success' })).toBeNull()
     expect((await queue.read(id))?.state).toBe('queued')
     await writeStatus(queue.db, status)
-    expect(await writeStatus(queue.db, { ...status, owner: 'ip:192.0.2.2', state: 'failed' })).toBe(false)
-    expect(await writeStatus(queue.db, { ...status, state: 'failed' })).toBe(true)
+    expect(await writeStatus(queue.db, { ...status, owner: 'ip:192.0.2.2', state: 'failed' })).toBeNull()
+    expect(await writeStatus(queue.db, { ...status, state: 'failed' })).toEqual({ watched: false })
   })
 })

@@ -95,6 +95,7 @@ describe('claim', () => {
         source: 1,
         destination: 1,
         requires_proof: true,
+        timeout_ms: null,
         data: '{"n":1}',
         data_bytes: 7,
       },

@@ -4,6 +4,8 @@ import { dataOf, json, serve } from '../runner/serve.ts'
 export type CountingContainer = {
   url: string
   calls(name: string): number
+  /** Of these, those whose caller left before an answer. */
+  dropped(name: string): number
   /** Calls of this name get no answer until `release`. */
   hold(...names: string[]): void
   /** Answers those that wait, and lets later ones through. */
@@ -17,11 +19,15 @@ export function outputOf(data: string): string {
 
 export async function startCountingContainer(): Promise<CountingContainer> {
   const counts = new Map<string, number>()
+  const drops = new Map<string, number>()
   const held = new Map<string, (() => void)[]>()
   const { url, close } = await serve(({ body }, response) => {
     const data = dataOf(body).toString()
     const name = /"name":"([^"]+)"/.exec(data)?.[1] ?? ''
     counts.set(name, (counts.get(name) ?? 0) + 1)
+    response.on('close', () => {
+      if (!response.writableFinished) drops.set(name, (drops.get(name) ?? 0) + 1)
+    })
     const answer = () => json(response, outputOf(data))
     const waiting = held.get(name)
     if (waiting) waiting.push(answer)
@@ -31,6 +37,7 @@ export async function startCountingContainer(): Promise<CountingContainer> {
   return {
     url,
     calls: name => counts.get(name) ?? 0,
+    dropped: name => drops.get(name) ?? 0,
     hold(...names) {
       for (const name of names) held.set(name, [])
     },

@@ -46,6 +46,7 @@ async function runDirect(
       source: 1,
       destination: 1,
       requires_proof: false,
+      timeout_ms: null,
       data,
       data_bytes: Buffer.byteLength(data),
       ...job,
@@ -337,6 +338,18 @@ describe('outcome', () => {
       },
     ],
   ]
+
+  test("behavior: the job's own timeout spans its whole chain, whatever each container may take", async () => {
+    const { served, code, result } = await runDirect(
+      ({ body }, response) => void setTimeout(() => json(response, dataOf(body).toString()), 150),
+      { container: { timeout: 10 }, job: { containers: ['one', 'one', 'one'], timeout_ms: 250 } },
+    )
+    expect(served.calls).toHaveLength(2)
+    expect(code).toBe('timeout')
+    expect(result).toBe(
+      '{"container":"one","error":"The job did not end within the timeout that it came with","code":"timeout"}',
+    )
+  })
 
   test.each(cases)('behavior: %s', async (_, { handler, container = {}, code, error, output }) => {
     const { code: told, result } = await runDirect(handler, { container })

@@ -4,7 +4,7 @@ import { uuidv7 } from 'uuidv7'
 import { migrate } from '../../src/edge/db/migrate.ts'
 import { type Db, openDb } from '../../src/edge/db/open.ts'
 import { type Claimed, type ClaimedRow, type ClaimOptions, claim } from '../../src/edge/jobs/claim.ts'
-import { type EnqueueOptions, enqueue, type NewJob } from '../../src/edge/jobs/enqueue.ts'
+import { type EnqueueOptions, enqueue, type JobTerms, type NewJob } from '../../src/edge/jobs/enqueue.ts'
 import { extend } from '../../src/edge/jobs/extend.ts'
 import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs/finish.ts'
 import { register } from '../../src/edge/runners/register.ts'
@@ -85,7 +85,6 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       owner: 'ip:192.0.2.1',
       jobs: [newJob()],
       epoch: policy!.epoch,
-      expiryMs,
       bounds: {
         maxQueuedPerOwner: 1_000_000,
         maxQueued: 1_000_000,
@@ -125,10 +124,9 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       await register(db, { runner, instance, version: 'test', containers })
       return { runner, instance }
     },
-    async add({ route = 'a', owner = 'ip:192.0.2.1', priority = 0, data = '{}', ...rest } = {}) {
-      const job = newJob({ route, data })
-      await enqueueJobs({ owner, jobs: [job], ...rest })
-      if (priority !== 0) await orm.run(sql`update jobs set priority = ${priority} where id = ${job.id}`)
+    async add({ owner = 'ip:192.0.2.1', ...rest } = {}) {
+      const job = newJob(rest)
+      await enqueueJobs({ owner, jobs: [job] })
       return job.id
     },
     enqueue: enqueueJobs,
@@ -139,7 +137,7 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       const { kept } = await extend(db, { ...host, leases: named, containers: [], leaseMs, maxRunMs })
       return [...kept]
     },
-    finish: async ({ runner }, ...jobs) => await finish(db, { runner, jobs }),
+    finish: async ({ runner }, ...jobs) => (await finish(db, { runner, jobs }))?.answers ?? null,
     async read(id) {
       const [row] = await orm.all<JobFields>(sql`select * from jobs where id = ${id}`)
       return row
@@ -158,8 +156,19 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
   }
 }
 
-export function newJob({ route = 'a', data = '{}' }: { route?: string; data?: string } = {}): NewJob {
-  return { id: uuidv7(), route, requiresProof: false, data, dataBytes: Buffer.byteLength(data) }
+/** What a job has that asks for nothing in particular. */
+export const plainTerms: JobTerms = {
+  route: 'a',
+  requiresProof: false,
+  priority: 0,
+  timeoutMs: null,
+  expiryMs,
+  watched: false,
+  once: null,
+}
+
+export function newJob({ data = '{}', ...rest }: Partial<NewJob> = {}): NewJob {
+  return { id: uuidv7(), ...plainTerms, data, dataBytes: Buffer.byteLength(data), ...rest }
 }
 
 /** A successful result of a lease. */

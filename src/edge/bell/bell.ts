@@ -5,7 +5,10 @@
  */
 export type Ticket = { epoch: string; seq: number }
 
-/** What has come, and how many waiters it is worth waking: jobs by route; on the topic `control`, news by runner or `everyone`. */
+/**
+ * What has come, and how many waiters it is worth waking: jobs by route; on the topic `control`, news by runner or `everyone`; on
+ * the topics of `ended.ts`, ends by job.
+ */
 export type Ring = Record<string, number>
 
 /** Wakes every waiter that names `everyone`. */
@@ -27,10 +30,10 @@ export type Bell = {
   ring(ring: Ring): Promise<void>
 }
 
-/** A bell by topic: `claims`, `control`, `question:ID`. */
+/** A bell by topic: `claims`, `control`, `question:ID`, and those of `ended.ts`. */
 export type Bells = (topic: string) => Bell
 
-type Waiter = { names: readonly string[] | undefined; wake(): void }
+type Waiter = { key: string; names: readonly string[] | undefined; wake(): void }
 
 /** Beyond these, waiters only sit out their time: nothing wakes them. */
 const maxWaiters = 10_000
@@ -40,6 +43,10 @@ const maxRecent = 256
 /** A bell in this process's memory: the whole of it on Node and Deno, the inside of a Durable Object on Workers. */
 export function createBell(epoch: string = crypto.randomUUID()): Bell {
   const waiters = new Map<string, Waiter>()
+  /** Who waits for a name: of ten thousand waiters a ring looks at those that it may concern. */
+  const byName = new Map<string, Set<Waiter>>()
+  /** Who waits for any ring. */
+  const forAny = new Set<Waiter>()
   /** The last rings, of which the newest bears `seq`. */
   const recent: Ring[] = []
   let seq = 0
@@ -52,13 +59,42 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
       .some(ring => Object.keys(ring).some(name => serves(names, name)))
   }
 
+  function* waitersFor(route: string): Generator<Waiter> {
+    yield* [...(byName.get(route) ?? [])]
+    // A chain is served by whoever names all of its containers, so by somebody who names the first.
+    const [first = route] = route.split(',')
+    if (first !== route) yield* [...(byName.get(first) ?? [])].filter(waiter => serves(waiter.names, route))
+    yield* [...forAny]
+  }
+
   function wakeFor(route: string, count: number): void {
     let left = count
-    for (const waiter of waiters.values()) {
+    for (const waiter of waitersFor(route)) {
       if (left === 0) return
-      if (!serves(waiter.names, route)) continue
+      if (waiters.get(waiter.key) !== waiter) continue
       waiter.wake()
       left -= 1
+    }
+  }
+
+  function add(waiter: Waiter): void {
+    waiters.set(waiter.key, waiter)
+    if (!waiter.names) forAny.add(waiter)
+    for (const name of waiter.names ?? []) {
+      const others = byName.get(name)
+      if (others) others.add(waiter)
+      else byName.set(name, new Set([waiter]))
+    }
+  }
+
+  function remove(waiter: Waiter): void {
+    // A later wait may have taken the key.
+    if (waiters.get(waiter.key) === waiter) waiters.delete(waiter.key)
+    forAny.delete(waiter)
+    for (const name of waiter.names ?? []) {
+      const others = byName.get(name)
+      others?.delete(waiter)
+      if (others?.size === 0) byName.delete(name)
     }
   }
 
@@ -72,13 +108,13 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
           const wake = () => {
             clearTimeout(timer)
             signal?.removeEventListener('abort', wake)
-            // A later wait may have taken the key.
-            if (waiters.get(key)?.wake === wake) waiters.delete(key)
+            remove(waiter)
             resolve()
           }
+          const waiter: Waiter = { key, names, wake }
           const timer = setTimeout(wake, waitMs)
           signal?.addEventListener('abort', wake)
-          if (waiters.size < maxWaiters) waiters.set(key, { names, wake })
+          if (waiters.size < maxWaiters) add(waiter)
         })
       }
       return { epoch, seq }

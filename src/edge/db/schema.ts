@@ -3,7 +3,7 @@ import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from
 
 /**
  * The storage layout; `docs/storage.md` explains it. Times are unix milliseconds by the database's clock. Columns that change
- * come first and payloads last, so that reading a job's state does not touch its overflow pages.
+ * come first and payloads behind them, so that reading a job's state does not touch its overflow pages; what is rarely read follows.
  *
  * Triggers (in the migrations) keep `queue_counts`, `queued_routes` and `policy.epoch`: counting by hand at every transition
  * would leave one forgotten statement between us and a wrong bound.
@@ -53,18 +53,29 @@ export const jobs = sqliteTable(
     data: text(),
     result: text(),
     intermediate: text(),
+    /** How long the containers may take, all together; null: no bound of the job's own. */
+    timeoutMs: integer('timeout_ms'),
+    /** 1: a client waits for the end, so whoever ends the job rings. */
+    watched: integer().notNull().default(0),
+    /** SHA-256 of the request that made it, base64url, when it asked to be made once: `PUT`, or an `Idempotency-Key`. */
+    fingerprint: text(),
   },
   t => [
-    // With the expiry in it, a claim steps over jobs that are past theirs without looking them up.
-    index('jobs_claim').on(t.route, sql`${t.priority} desc`, t.id, t.expiresAt).where(sql`state = 'queued'`),
+    // By time of arrival, since ids may be chosen by clients. With the expiry in it, a claim steps over jobs that are past theirs
+    // without looking them up.
+    index('jobs_claim')
+      .on(t.route, sql`${t.priority} desc`, t.createdAt, t.id, t.expiresAt)
+      .where(sql`state = 'queued'`),
     index('jobs_waiting').on(t.expiresAt).where(sql`state in ('receiving', 'queued')`),
     index('jobs_lease').on(t.leaseExpiresAt).where(sql`state = 'running'`),
     index('jobs_instance').on(t.instance).where(sql`state = 'running'`),
     index('jobs_finished').on(t.finishedAt).where(sql`finished_at is not null`),
-    index('jobs_owner').on(t.owner, t.id),
+    index('jobs_owner').on(t.owner, t.createdAt, t.id),
     // Without it, a page of ended jobs walks past all that still wait: 333 ms behind 500,000 of them, 0.3 ms with it.
-    index('jobs_owner_ended').on(t.owner, t.id).where(sql`state not in ('queued', 'running', 'receiving')`),
-    index('jobs_owner_pending').on(t.owner, t.id).where(sql`state in ('queued', 'running')`),
+    index('jobs_owner_ended')
+      .on(t.owner, t.createdAt, t.id)
+      .where(sql`state not in ('queued', 'running', 'receiving')`),
+    index('jobs_owner_pending').on(t.owner, t.createdAt, t.id).where(sql`state in ('queued', 'running')`),
   ],
 )
 
@@ -82,6 +93,24 @@ export const parts = sqliteTable(
     bytes: blob({ mode: 'buffer' }).notNull(),
   },
   t => [uniqueIndex('parts_place').on(t.job, t.kind, t.attempt, t.seq)],
+)
+
+/**
+ * Jobs that were created under an `Idempotency-Key`, a row for each: `item` is the place in a batch, else 0. Written with the job, in
+ * one batch, and kept for a day, whatever becomes of the job.
+ */
+export const idempotency = sqliteTable(
+  'idempotency',
+  {
+    owner: text().notNull(),
+    key: text().notNull(),
+    item: integer().notNull(),
+    /** SHA-256 of the whole request, base64url. */
+    fingerprint: text().notNull(),
+    job: text().notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  t => [primaryKey({ columns: [t.owner, t.key, t.item] }), index('idempotency_created').on(t.createdAt)],
 )
 
 /** Jobs waiting and running, and the input bytes of those waiting, by owner; owner `*` is everybody. Kept by triggers. */

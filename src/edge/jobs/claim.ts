@@ -19,8 +19,14 @@ export type ClaimOptions = {
   maxTries: number
 }
 
-/** `passed` false: an unknown or revoked runner or instance, one told to pause, or a claim overtaken by a later one. */
-export type Claimed = { passed: boolean; jobs: ClaimedRow[] }
+/**
+ * `passed` false: an unknown or revoked runner or instance, one told to pause, or a claim overtaken by a later one. `lapsed`: leases
+ * that this claim ended, of this instance or another.
+ */
+export type Claimed = { passed: boolean; jobs: ClaimedRow[]; lapsed: Lapsed[] }
+
+/** A job whose lease has ended without a result. */
+export type Lapsed = { id: string; route: string; state: 'queued' | 'failed'; watched: number }
 
 export type ClaimedRow = {
   id: string
@@ -29,6 +35,7 @@ export type ClaimedRow = {
   source: number
   destination: number
   requires_proof: number
+  timeout_ms: number | null
   data_bytes: number
   data: string | null
 }
@@ -45,19 +52,19 @@ const lapsedPerClaim = 100
  * goes on when a statement matches nothing.
  *
  * The claim looks through the routes that have queued jobs, never through the jobs: for each servable route it seeks the first
- * `max` in (route, state, priority, id). Measured by `bench/queue.ts`.
+ * `max` in (route, state, priority, time of arrival). Measured by `bench/queue.ts`.
  */
 export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Claimed> {
   const { runner, instance, seq, token, max } = options
   const passed = sql`exists (select 1 from instances where id = ${instance} and claim_token = ${token})`
-  const [passes, , , jobs] = await orm.batch([
+  const [passes, lapsed, lost, jobs] = await orm.batch([
     orm.all<{ id: string }>(sql`
       update instances set claim_seq = ${seq}, claim_token = ${token}, last_seen_at = ${now}
       where id = ${instance} and runner = ${runner} and (claim_seq < ${seq} or claim_token = ${token})
         and exists (select 1 from runners where id = ${runner} and revoked_at is null and mode = 'run')
       returning id`),
-    orm.run(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim })),
-    orm.run(
+    orm.all<Lapsed>(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim })),
+    orm.all<Lapsed>(
       putBack({
         now,
         maxTries: options.maxTries,
@@ -70,10 +77,15 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
       update jobs set state = 'running', attempt = attempt + 1, runner = ${runner}, instance = ${instance},
         claimed_at = ${now}, lease_expires_at = ${now} + ${options.leaseMs}
       where ${passed} and id in (${best(options, now)})
-      returning id, attempt, route, source, destination, requires_proof, data_bytes,
+      returning id, attempt, route, source, destination, requires_proof, timeout_ms, data_bytes,
         case when data_parts = 0 and data_bytes <= ${Math.floor(options.inlineBytes / max)} then data end as data`),
   ])
-  return { passed: passes.length === 1, jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)) }
+  const claimed = new Set(jobs.map(({ id }) => id))
+  return {
+    passed: passes.length === 1,
+    jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    lapsed: [...lapsed, ...lost].filter(({ id }) => !claimed.has(id)),
+  }
 }
 
 /** Whether any job waits at all. What a claim that has found nothing asks before it looks again: looking writes, asking does not. */
@@ -104,14 +116,14 @@ function best({ runner, routes, max }: ClaimOptions, now: SQL): SQL {
         where not exists (
           select 1 from ${containersOf(sql`q.route`)} as c where c.value not in (select container from registered)))
       where slots > 0),
-    candidate (id, priority, place, slots) as materialized (
-      select job.id, job.priority,
-        row_number() over (partition by servable.route order by job.priority desc, job.id), servable.slots
+    candidate (id, priority, created_at, place, slots) as materialized (
+      select job.id, job.priority, job.created_at,
+        row_number() over (partition by servable.route order by job.priority desc, job.created_at, job.id), servable.slots
       from servable cross join jobs as job on job.id in (
         select waiting.id from jobs as waiting
         where waiting.route = servable.route and waiting.state = 'queued' and waiting.expires_at > ${now}
-        order by waiting.priority desc, waiting.id limit ${max}))
-    select id from candidate where place <= slots order by priority desc, id limit ${max}`
+        order by waiting.priority desc, waiting.created_at, waiting.id limit ${max}))
+    select id from candidate where place <= slots order by priority desc, created_at, id limit ${max}`
 }
 
 /** The containers of a route, as rows. Their names need no escapes. */
@@ -121,7 +133,7 @@ function containersOf(route: SQL): SQL {
 
 type Tries = { now: SQL; maxTries: number }
 
-/** Ends leases that were not renewed, the oldest first. Returns a row of `route` and `state` for each. */
+/** Ends leases that were not renewed, the oldest first. Returns a `Lapsed` for each. */
 export function lapse({ limit, ...tries }: Tries & { limit: number }): SQL {
   const leases = sql`id in (
     select id from jobs where state = 'running' and lease_expires_at <= ${tries.now} order by lease_expires_at limit ${limit})`
@@ -141,5 +153,5 @@ function putBack({ now, maxTries, leases }: Tries & { leases: SQL }): SQL {
       error_code = case when ${spent} then 'lease_lost' end,
       error_message = case when ${spent} then 'The runner stopped answering, ' || attempt || ' times.' end
     where ${leases}
-    returning route, state`
+    returning id, route, state, watched`
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
 import { chunks } from './chunks.ts'
+import { forgetUnmade, isFirst, noteKeys, type Once } from './once.ts'
 
 /** Bounds of the queue: jobs waiting and their input's bytes, for one owner and in all. */
 export type QueueBounds = {
@@ -13,21 +14,36 @@ export type QueueBounds = {
 /** Different chains that may wait at once: claims look at each of them. Single containers are as many as runners offer. */
 const maxWaitingRoutes = 512
 
+/** What every new job has, wherever its input is. */
+export type JobTerms = {
+  route: string
+  requiresProof: boolean
+  priority: number
+  /** How long the containers may take, all together; null: as long as each may by itself. */
+  timeoutMs: number | null
+  /** How long it may wait in the queue. */
+  expiryMs: number
+  /** A client waits for the end. */
+  watched: boolean
+  /** Makes the job once; null: as often as it is asked for. */
+  once: Once | null
+}
+
 /** A job whose input fits on its row. `data`: the JSON text. */
-export type NewJob = { id: string; route: string; requiresProof: boolean; data: string; dataBytes: number }
+export type NewJob = JobTerms & { id: string; data: string; dataBytes: number }
 
 export type EnqueueOptions = {
   owner: string
   jobs: readonly NewJob[]
   /** The policy that these jobs were admitted under; another one stores nothing. */
   epoch: number
-  expiryMs: number
   bounds: QueueBounds
 }
 
 /**
  * Stores jobs as queued, in one statement for each MiB, as far as the bounds allow.
- * @returns the ids stored. Fewer than asked: the policy has moved on, or a bound was met; `readAdmission` tells which.
+ * @returns the ids stored. Fewer than asked: the policy has moved on, a bound was met (`readAdmission` tells which of the two), or the
+ * job is there already (`selectExisting`, and `once.ts`).
  */
 export async function enqueue(db: Db, options: EnqueueOptions): Promise<Set<string>> {
   const stored = new Set<string>()
@@ -39,32 +55,53 @@ export async function enqueue(db: Db, options: EnqueueOptions): Promise<Set<stri
   return stored
 }
 
-/** A statement for each element, all in one round trip. Together at most a MiB of input. @returns the ids stored. */
+/**
+ * A statement for each element, three where jobs are to be made once, all in one round trip. Together at most a MiB of input.
+ * @returns the ids stored.
+ */
 export async function insertJobs(db: Db, groups: readonly EnqueueOptions[]): Promise<Set<string>> {
-  const [first, ...others] = groups.map(group => insert(db, group))
+  const [first, ...others] = groups.flatMap(group => statements(db, group))
   if (!first) return new Set()
   const results = others.length === 0 ? [await first] : await db.orm.batch([first, ...others])
   return new Set(results.flat().map(row => row.id))
 }
 
-function insert({ orm, now }: Db, { owner, jobs, epoch, expiryMs, bounds }: EnqueueOptions) {
+function statements(db: Db, group: EnqueueOptions) {
+  const { owner, jobs } = group
+  const keyed = jobs.flatMap(({ id, once }) => (once?.key == null ? [] : [{ ...once, key: once.key, id }]))
+  const stored = insert(db, group)
+  return keyed.length === 0
+    ? [stored]
+    : [noteKeys(db, { owner, keyed }), stored, forgetUnmade(db, { owner, keyed })]
+}
+
+function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions) {
   const items = JSON.stringify(
     jobs.map(job => ({
       i: job.id,
       r: job.route,
       p: job.requiresProof ? 1 : 0,
+      y: job.priority,
+      t: job.timeoutMs,
+      x: job.expiryMs,
+      w: job.watched ? 1 : 0,
+      f: job.once?.fingerprint ?? null,
+      k: job.once?.key ?? null,
+      n: job.once?.item ?? 0,
       b: job.dataBytes,
       d: job.data,
     })),
   )
-  // The id of a job is its maker's secret until it is stored, so a conflict is the same job, stored a second time.
   return orm.all<{ id: string }>(sql`
-    insert into jobs (id, owner, route, state, created_at, expires_at, requires_proof, data_bytes, data)
-    select value ->> 'i', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + ${expiryMs}, value ->> 'p', value ->> 'b', value ->> 'd'
+    insert into jobs (id, owner, route, state, created_at, expires_at, requires_proof, priority, timeout_ms, watched, fingerprint,
+      data_bytes, data)
+    select value ->> 'i', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + (value ->> 'x'), value ->> 'p', value ->> 'y', value ->> 't',
+      value ->> 'w', value ->> 'f', value ->> 'b', value ->> 'd'
     from json_each(${items})
     where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sumOf(jobs), bounds })} and ${mayWait(sql`value ->> 'r'`)}
+      and (value ->> 'k' is null or ${isFirst({ owner, key: sql`value ->> 'k'`, item: sql`value ->> 'n'`, id: sql`value ->> 'i'` })})
     limit ${room(owner, bounds)}
-    on conflict (id) do update set owner = excluded.owner where jobs.owner = excluded.owner
+    on conflict (id) do nothing
     returning id`)
 }
 
@@ -91,13 +128,15 @@ export function room(owner: string, { maxQueuedPerOwner, maxQueued }: QueueBound
     ${maxQueued} - coalesce((select queued from queue_counts where owner = '*'), 0)))`
 }
 
-/** Which of these ids an owner has jobs with. */
+/** Which of these jobs an owner has already. @returns ids. */
 export async function selectExisting(
   { orm }: Db,
-  { owner, ids }: { owner: string; ids: readonly string[] },
+  { owner, jobs }: { owner: string; jobs: readonly NewJob[] },
 ): Promise<string[]> {
+  const wanted = JSON.stringify(jobs.map(({ id, once }) => ({ i: id, f: once?.fingerprint ?? null })))
   const rows = await orm.all<{ id: string }>(sql`
-    select id from jobs where id in (select value from json_each(${JSON.stringify(ids)})) and owner = ${owner}`)
+    select jobs.id from json_each(${wanted}) as wanted cross join jobs on jobs.id = wanted.value ->> 'i'
+    where jobs.owner = ${owner} and jobs.fingerprint is wanted.value ->> 'f'`)
   return rows.map(row => row.id)
 }
 

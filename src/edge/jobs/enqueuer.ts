@@ -70,8 +70,7 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
     const ids = await enqueue(db, entry.options)
     // The leader may have stored them before it died, and the queue be full since.
     const { owner, jobs } = entry.options
-    const there =
-      ids.size < jobs.length ? await selectExisting(db, { owner, ids: jobs.map(job => job.id) }) : []
+    const there = ids.size < jobs.length ? await selectExisting(db, { owner, jobs }) : []
     return { kind: 'stored', ids: new Set([...ids, ...there]) }
   }
 

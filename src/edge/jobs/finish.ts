@@ -17,32 +17,38 @@ export type FinishedJob = {
 
 export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
 
+/** An answer for each result, in order. `watched`: jobs that ended by this, and whose end a client waits for. */
+export type Finished = { answers: FinishAnswer[]; watched: string[] }
+
 /**
  * Stores results. A result is accepted from the runner that has the job's current attempt, however late; final states are
  * final. Parts that a result names must all be there. Of two results for one lease the first counts.
- * @returns an answer for each, in order; null when the runner is revoked.
+ * @returns null when the runner is revoked.
  */
 export async function finish(
   db: Db,
   { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
-): Promise<FinishAnswer[] | null> {
+): Promise<Finished | null> {
   const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
   const accepted = new Set<string>()
+  const watched: string[] = []
   for (const chunk of chunks(firsts, textBytes)) {
-    for (const lease of await store(db, { runner, jobs: chunk })) accepted.add(leaseOf(lease))
+    for (const ended of await store(db, { runner, jobs: chunk })) {
+      accepted.add(leaseOf(ended))
+      if (ended.watched === 1) watched.push(ended.id)
+    }
   }
   const stored =
     accepted.size === jobs.length
       ? accepted
       : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
-  return (
-    stored &&
-    jobs.map(job => {
-      // Only the first of a lease is the one that was accepted.
-      if (accepted.delete(leaseOf(job))) return 'accepted'
-      return stored.has(leaseOf(job)) ? 'duplicate' : 'stale'
-    })
-  )
+  if (stored === null) return null
+  const answers = jobs.map(job => {
+    // Only the first of a lease is the one that was accepted.
+    if (accepted.delete(leaseOf(job))) return 'accepted'
+    return stored.has(leaseOf(job)) ? 'duplicate' : 'stale'
+  })
+  return { answers, watched }
 }
 
 function leaseOf({ id, attempt }: { id: string; attempt: number }): string {
@@ -53,11 +59,13 @@ function textBytes({ result, intermediate }: FinishedJob): number {
   return (result.text ? result.bytes : 0) + (intermediate.text ? intermediate.bytes : 0)
 }
 
+type Ended = { id: string; attempt: number; watched: number }
+
 /** One statement for all. @returns the leases whose results it stored. */
 async function store(
   { orm, now }: Db,
   { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
-): Promise<{ id: string; attempt: number }[]> {
+): Promise<Ended[]> {
   const items = JSON.stringify(
     jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate }) => ({
       id,
@@ -73,7 +81,7 @@ async function store(
       ip: intermediate.parts,
     })),
   )
-  return await orm.all<{ id: string; attempt: number }>(sql`
+  return await orm.all<Ended>(sql`
     update jobs set state = item.state, finished_at = ${now}, lease_expires_at = null, error_code = item.error_code,
       error_message = item.error_message,
       tries = jobs.tries + (started_attempt < item.attempt), started_attempt = item.attempt,
@@ -88,7 +96,7 @@ async function store(
     where jobs.id = item.id and jobs.attempt = item.attempt and jobs.runner = ${runner} and jobs.state in ('running', 'queued')
       and exists (select 1 from runners where id = ${runner} and revoked_at is null)
       and (item.result_parts = 0 or ${whole('result')}) and (item.intermediate_parts = 0 or ${whole('intermediate')})
-    returning id, attempt`)
+    returning id, attempt, watched`)
 }
 
 /** All parts of a payload are stored, numbered from 0 without a gap, and have the bytes announced. */

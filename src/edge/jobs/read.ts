@@ -75,21 +75,24 @@ export type ListOptions = {
   /** true: those that wait or run; false: those that ended; null: both. */
   pending: boolean | null
   limit: number
-  /** Only ids below this one: the next page. */
-  before: string | null
+  /** Only what came before this job: the next page. */
+  before: Place | null
 }
 
-export type Listed = { id: string; pending: number }
+/** Where a job stands in a list, whatever becomes of it. */
+export type Place = { createdAt: number; id: string }
 
-/** Ids of an owner's jobs, newest first. By id alone: a job that ends between two pages is on one of them all the same. */
+export type Listed = Place & { pending: number }
+
+/** Ids of an owner's jobs, newest first. By arrival alone: a job that ends between two pages is on one of them all the same. */
 export async function listJobs(
   { orm }: Db,
   { owner, pending, limit, before }: ListOptions,
 ): Promise<Listed[]> {
-  const older = before === null ? sql`` : sql`and id < ${before}`
+  const older = before === null ? sql`` : sql`and (created_at, id) < (${before.createdAt}, ${before.id})`
   return await orm.all<Listed>(sql`
-    select id, state in ('queued', 'running') as pending from jobs
-    where owner = ${owner} and ${inState(pending)} ${older} order by id desc limit ${limit}`)
+    select id, created_at as "createdAt", state in ('queued', 'running') as pending from jobs
+    where owner = ${owner} and ${inState(pending)} ${older} order by created_at desc, id desc limit ${limit}`)
 }
 
 /** The literal lists are those of the partial indexes, word for word, so that SQLite sees that they fit. */

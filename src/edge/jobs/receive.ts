@@ -1,7 +1,8 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
-import { fits, mayWait, type QueueBounds, room } from './enqueue.ts'
+import { fits, type JobTerms, mayWait, type QueueBounds, room } from './enqueue.ts'
+import { forgetUnmade, isFirst, noteKeys } from './once.ts'
 
 /** How long a body may take to arrive before the sweep takes its job away. */
 const receiveMs = 10 * 60_000
@@ -34,24 +35,51 @@ export async function receivePart(
     where exists (select 1 from jobs where id = ${part.id} and state = 'receiving')`)
 }
 
-export type Received = {
+export type Received = JobTerms & {
+  /** What `beginReceive` began. */
+  received: string
+  /** What the job is called from here on: the same, or what its maker chose. */
   id: string
-  route: string
-  requiresProof: boolean
+  owner: string
   dataBytes: number
   dataParts: number
   epoch: number
-  expiryMs: number
 }
 
-/** Puts the job, now whole, into the queue. @returns false when the policy has moved on, or the job was swept. */
-export async function completeReceive({ orm, now }: Db, job: Received): Promise<boolean> {
-  const rows = await orm.all(sql`
-    update jobs set state = 'queued', route = ${job.route}, requires_proof = ${job.requiresProof ? 1 : 0},
-      data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts}, expires_at = ${now} + ${job.expiryMs}
-    where id = ${job.id} and state = 'receiving' and (select epoch from policy) = ${job.epoch} and ${mayWait(sql`${job.route}`)}
-    returning id`)
+/**
+ * Puts the job, now whole, into the queue.
+ * @returns false when the policy has moved on, the upload was swept, or the job was made before.
+ */
+export async function completeReceive(db: Db, job: Received): Promise<boolean> {
+  const { orm } = db
+  const { received, id, owner, once } = job
+  const queued = orm.all(queue(db, job))
+  // The parts go with the job when it is renamed; nobody else can have put a job under that id and left this one here.
+  const renamed = orm.run(sql`
+    update parts set job = ${id} where job = ${received} and not exists (select 1 from jobs where id = ${received})`)
+  if (once?.key == null) {
+    const rows = id === received ? await queued : (await orm.batch([queued, renamed]))[0]
+    return rows.length === 1
+  }
+  const keyed = { owner, keyed: [{ ...once, key: once.key, id }] }
+  const [, rows] = await orm.batch([noteKeys(db, keyed), queued, forgetUnmade(db, keyed)])
   return rows.length === 1
+}
+
+function queue({ now }: Db, job: Received): SQL {
+  const { received, id, owner, once } = job
+  const first =
+    once?.key == null
+      ? sql`(${id} = ${received} or not exists (select 1 from jobs where id = ${id}))`
+      : isFirst({ owner, key: sql`${once.key}`, item: sql`${once.item}`, id: sql`${id}` })
+  return sql`
+    update jobs set state = 'queued', id = ${id}, route = ${job.route}, requires_proof = ${job.requiresProof ? 1 : 0},
+      priority = ${job.priority}, timeout_ms = ${job.timeoutMs}, watched = ${job.watched ? 1 : 0},
+      fingerprint = ${once?.fingerprint ?? null}, data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts},
+      expires_at = ${now} + ${job.expiryMs}
+    where id = ${received} and state = 'receiving' and (select epoch from policy) = ${job.epoch}
+      and ${mayWait(sql`${job.route}`)} and ${first}
+    returning id`
 }
 
 /** Forgets a job that was refused after its input had begun to arrive. */

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
+import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
-import { lapse } from './claim.ts'
+import { type Lapsed, lapse } from './claim.ts'
 
 export type SweepOptions = { maxTries: number; retentionMs: number }
 
@@ -11,8 +12,14 @@ const prunePerStatement = 1_000
 /** Rounds of one sweep: what is left waits for the next, a minute later. 100,000 small jobs are more than a node completes in it. */
 const maxRounds = 100
 
-/** `requeued`: the jobs among the lapsed that wait again, by route. */
-export type Swept = { lapsed: number; expired: number; pruned: number; requeued: Record<string, number> }
+/** `requeued`: the jobs among the lapsed that wait again, by route. `watched`: jobs that ended, and whose end a client waits for. */
+export type Swept = {
+  lapsed: number
+  expired: number
+  pruned: number
+  requeued: Record<string, number>
+  watched: string[]
+}
 
 /**
  * Puts back lapsed leases, expires jobs that waited too long, forgets unfinished uploads and what is older than the retention.
@@ -22,19 +29,33 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
   // One moment for the whole sweep: a job that came of age between two statements would lose its row and keep its parts.
   const [clock] = await db.orm.all<{ now: number }>(sql`select ${db.now} as now`)
   const now = clock?.now ?? 0
-  const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {} }
+  const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {}, watched: [] }
   for (let round = 0; round < maxRounds; round += 1) {
-    const { leases, expired, pruned } = await sweepOnce({ ...db, now: sql`${now}` }, options)
-    const lapsed = leases.length
-    for (const { route } of leases.filter(({ state }) => state === 'queued')) {
-      swept.requeued[route] = (swept.requeued[route] ?? 0) + 1
+    const { lapsed, expired, pruned, forgotten } = await sweepOnce({ ...db, now: sql`${now}` }, options)
+    const { requeued, watched } = outcomeOf([...lapsed, ...expired])
+    for (const [route, count] of Object.entries(requeued)) {
+      swept.requeued[route] = (swept.requeued[route] ?? 0) + count
     }
-    swept.lapsed += lapsed
-    swept.expired += expired
+    swept.watched.push(...watched)
+    swept.lapsed += lapsed.length
+    swept.expired += expired.length
     swept.pruned += pruned
-    if (lapsed + expired + pruned === 0) break
+    if (lapsed.length + expired.length + pruned + forgotten === 0) break
   }
   return swept
+}
+
+type Ended = Omit<Lapsed, 'state'> & { state: string }
+
+/** What leases that ended mean to others: jobs for runners, by route, and ends that clients wait for. */
+export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, number>; watched: string[] } {
+  const requeued: Record<string, number> = {}
+  const watched: string[] = []
+  for (const job of ended) {
+    if (job.state === 'queued') requeued[job.route] = (requeued[job.route] ?? 0) + 1
+    else if (job.watched === 1) watched.push(job.id)
+  }
+  return { requeued, watched }
 }
 
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
@@ -48,22 +69,26 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
     where weight <= ${prunePerStatement} or place = 1)`
   const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
     order by expires_at limit ${perStatement})`
-  const [leases, expired, , , , pruned] = await orm.batch([
-    orm.all<{ route: string; state: string }>(lapse({ now, maxTries, limit: perStatement })),
-    orm.run(sql`
+  const [lapsed, expired, , , , pruned, forgotten] = await orm.batch([
+    orm.all<Lapsed>(lapse({ now, maxTries, limit: perStatement })),
+    orm.all<Ended>(sql`
       update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
         error_message = 'No runner took the job before it expired.'
       where id in (select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
-        order by expires_at limit ${perStatement})`),
+        order by expires_at limit ${perStatement})
+      returning id, route, state, watched`),
     orm.run(sql`delete from parts indexed by parts_place where job in ${unfinished}`),
     orm.run(sql`delete from jobs where id in ${unfinished}`),
     orm.run(sql`delete from parts indexed by parts_place where job in ${old}`),
     orm.run(sql`delete from jobs where id in ${old}`),
+    orm.run(sql`
+      delete from idempotency where rowid in (
+        select rowid from idempotency where created_at <= ${now} - ${limits.idempotencyMs} order by created_at limit ${prunePerStatement})`),
     orm.run(
       sql`delete from answers where question in (select id from questions where asked_at <= ${now} - 60000)`,
     ),
     orm.run(sql`delete from questions where asked_at <= ${now} - 60000`),
     orm.run(sql`delete from instances where last_seen_at <= ${now} - ${retentionMs}`),
   ])
-  return { leases, expired: expired.rowsAffected, pruned: pruned.rowsAffected }
+  return { lapsed, expired, pruned: pruned.rowsAffected, forgotten: forgotten.rowsAffected }
 }

@@ -4,18 +4,39 @@ import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Context as App } from '../context.ts'
-import { type Admission, type NewJob, type QueueBounds, readAdmission } from '../jobs/enqueue.ts'
+import {
+  type Admission,
+  type JobTerms,
+  type NewJob,
+  type QueueBounds,
+  readAdmission,
+} from '../jobs/enqueue.ts'
 import type { Enqueuer } from '../jobs/enqueuer.ts'
+import { type Once, selectById, selectByKey } from '../jobs/once.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../jobs/receive.ts'
 import { admit, isOnline } from '../runners/admit.ts'
 import type { PolicySnapshot } from '../runners/policy.ts'
 import type { InputStore } from './input.ts'
 import type { Item } from './intake.ts'
+import type { Sender } from './sender.ts'
 
-export type Sender = { owner: string; address: string | null }
+/**
+ * What became of an item: an id, or a refusal. `offline`: queued, but no runner that could serve it was heard of lately. `replayed`: it
+ * was made by an earlier request.
+ */
+export type Outcome = { id: string; offline: boolean; replayed: boolean } | Refusal
 
-/** What became of an item: an id, or a refusal. `offline`: queued, but no runner that could serve it was heard of lately. */
-export type Outcome = { id: string; offline: boolean } | Refusal
+/** A request that makes its jobs once: under a key, or as a job whose id its maker chose. */
+export type Identity = { fingerprint: string } & ({ key: string } | { id: string })
+
+export type CreateOptions = {
+  items: readonly Item[]
+  sender: Sender
+  enqueue: Enqueuer
+  identity: Identity | null
+  /** The client waits for the end. */
+  watched: boolean
+}
 
 /** How often a policy that moves on between admission and storing is read again. */
 const maxRounds = 3
@@ -37,8 +58,9 @@ export function inputStore({ db, config }: App, owner: string): InputStore {
  */
 export async function createJobs(
   app: App,
-  { items, sender, enqueue }: { items: readonly Item[]; sender: Sender; enqueue: Enqueuer },
+  options: CreateOptions,
 ): Promise<{ outcomes: Outcome[]; stored: Record<string, number> }> {
+  const { items, sender } = options
   const outcomes = new Map<Item, Outcome>()
   let candidates: Candidate[] = []
   for (const item of items) {
@@ -57,13 +79,15 @@ export async function createJobs(
       if (refusal) outcomes.set(candidate.item, refusal)
       return !refusal
     })
-    const ids = await store(app, { admitted, sender, enqueue, epoch: snapshot.epoch })
-    for (const { item, request } of admitted.filter(({ item }) => ids.has(item.id))) {
-      outcomes.set(item, { id: item.id, offline: !isOnline(snapshot, request.containers) })
+    const ids = await store(app, { ...options, admitted, epoch: snapshot.epoch })
+    const isStored = ({ item }: Candidate) => ids.has(idOf(item, options))
+    for (const { item, request } of admitted.filter(isStored)) {
+      const offline = !isOnline(snapshot, request.containers)
+      outcomes.set(item, { id: idOf(item, options), offline, replayed: false })
       const route = routeOf(request.containers)
       stored[route] = (stored[route] ?? 0) + 1
     }
-    candidates = admitted.filter(({ item }) => !ids.has(item.id))
+    candidates = admitted.filter(candidate => !isStored(candidate))
     if (candidates.length === 0) break
     const admission = await readAdmission(app.db, sender.owner)
     if (admission.epoch === snapshot.epoch || round === maxRounds) {
@@ -72,11 +96,47 @@ export async function createJobs(
     }
     snapshot = await app.policy.readCurrent()
   }
-  await abandonRefused(app, { items, outcomes })
+  await recall(app, { ...options, outcomes })
+  await abandonUnused(app, { items, outcomes })
   return { outcomes: items.map(item => outcomes.get(item) ?? unexplained), stored }
 }
 
 const unexplained: Refusal = { code: 'internal', error: 'Internal server error' }
+
+function idOf(item: Item, { identity }: CreateOptions): string {
+  return identity && 'id' in identity ? identity.id : item.id
+}
+
+/**
+ * What was not stored, an earlier request may have: then its job is the answer, whatever the node would say of it today. The same key,
+ * or id, with another request is a mistake that makes nothing.
+ */
+async function recall(
+  { db }: App,
+  { identity, items, sender: { owner }, outcomes }: CreateOptions & { outcomes: Map<Item, Outcome> },
+): Promise<void> {
+  const missing = [...items.entries()].filter(([, item]) => !isMade(outcomes.get(item)))
+  if (!identity || missing.length === 0) return
+  const earlier =
+    'id' in identity
+      ? await selectById(db, { owner, ...identity })
+      : await selectByKey(db, { owner, ...identity })
+  for (const [index, item] of missing) {
+    const id = earlier.jobs.get(index)
+    if (earlier.conflict) outcomes.set(item, conflictOf(identity))
+    else if (id !== undefined) outcomes.set(item, { id, offline: false, replayed: true })
+  }
+}
+
+function conflictOf(identity: Identity): Refusal {
+  return 'id' in identity
+    ? { code: 'idempotency_conflict', error: 'This id is taken by another job', params: { id: identity.id } }
+    : { code: 'idempotency_conflict', error: 'This Idempotency-Key was used for another request' }
+}
+
+function isMade(outcome: Outcome | undefined): boolean {
+  return outcome !== undefined && !('code' in outcome)
+}
 
 function judge(snapshot: PolicySnapshot, { request }: Candidate, { address }: Sender): Refusal | null {
   const { containers, requires_proof } = request
@@ -86,35 +146,44 @@ function judge(snapshot: PolicySnapshot, { request }: Candidate, { address }: Se
 /** @returns the ids stored. */
 async function store(
   { db, config }: App,
-  {
-    admitted,
-    sender,
-    enqueue,
-    epoch,
-  }: { admitted: readonly Candidate[]; sender: Sender; enqueue: Enqueuer; epoch: number },
+  options: CreateOptions & { admitted: readonly Candidate[]; epoch: number },
 ): Promise<Set<string>> {
-  const expiryMs = config.QUEUE_EXPIRY_SECONDS * 1000
+  const { admitted, enqueue, epoch, items, watched } = options
+  const { owner } = options.sender
   const inline: NewJob[] = []
   const ids = new Set<string>()
   for (const { item, request } of admitted) {
     const { inline: bytes, ...input } = item.input.done()
     if (input.refused) continue
-    const job = {
-      id: item.id,
-      route: routeOf(request.containers),
-      requiresProof: request.requires_proof ?? false,
-    }
-    if (bytes) inline.push({ ...job, data: decoder.decode(bytes), dataBytes: input.bytes })
-    else if (
-      await completeReceive(db, { ...job, dataBytes: input.bytes, dataParts: input.parts, epoch, expiryMs })
-    ) {
-      ids.add(item.id)
+    const id = idOf(item, options)
+    const once = onceOf(options.identity, items.indexOf(item))
+    const job = { id, ...termsOf(request, config), once, watched, dataBytes: input.bytes }
+    if (bytes) inline.push({ ...job, data: decoder.decode(bytes) })
+    else if (await completeReceive(db, { ...job, received: item.id, owner, dataParts: input.parts, epoch })) {
+      ids.add(id)
     }
   }
   if (inline.length === 0) return ids
   const bounds = boundsOf(config)
-  const queued = await enqueue({ owner: sender.owner, jobs: inline, epoch, expiryMs, bounds })
+  const queued = await enqueue({ owner, jobs: inline, epoch, bounds })
   return ids.union(queued)
+}
+
+function termsOf(request: JobRequest, config: App['config']): Omit<JobTerms, 'once' | 'watched'> {
+  const { containers, requires_proof, priority, timeout, expires_in } = request
+  return {
+    route: routeOf(containers),
+    requiresProof: requires_proof ?? false,
+    priority: priority ?? 0,
+    timeoutMs: timeout == null ? null : Math.ceil(timeout * 1000),
+    expiryMs: Math.ceil((expires_in ?? config.QUEUE_EXPIRY_SECONDS) * 1000),
+  }
+}
+
+function onceOf(identity: Identity | null, item: number): Once | null {
+  if (!identity) return null
+  const { fingerprint } = identity
+  return { key: 'key' in identity ? identity.key : null, item, fingerprint }
 }
 
 const mebibyte = 1024 * 1024
@@ -132,8 +201,13 @@ function parseRequest({ fields, dataType }: Item): JobRequest | Refusal {
   const [issue] = parsed.issues
   return {
     code: 'invalid_request',
-    error: `Invalid json: ${v.getDotPath(issue) ?? ''}: ${issue.received === 'undefined' ? 'is missing' : `expected ${issue.expected}`}`,
+    error: `Invalid json: ${v.getDotPath(issue) ?? ''}: ${problem(issue)}`,
   }
+}
+
+function problem({ kind, received, expected, message }: v.BaseIssue<unknown>): string {
+  if (kind === 'validation') return message
+  return received === 'undefined' ? 'is missing' : `expected ${expected}`
 }
 
 /** A delegated subscription: told apart by its shape, as the reference does, `containers` and `data` deciding first. */
@@ -160,14 +234,16 @@ function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
     : { code: 'queue_full', error: 'The queue is full' }
 }
 
-async function abandonRefused(
+/** Forgets the inputs of jobs that were not made by this request. */
+async function abandonUnused(
   { db }: App,
   { items, outcomes }: { items: readonly Item[]; outcomes: Map<Item, Outcome> },
 ): Promise<void> {
   for (const item of items) {
     const outcome = outcomes.get(item)
+    const isUsed = outcome && !('code' in outcome) && !outcome.replayed
     const { parts, refused } = item.input.done()
-    if (parts > 0 && !refused && (!outcome || 'code' in outcome)) await abandonReceive(db, item.id)
+    if (parts > 0 && !refused && !isUsed) await abandonReceive(db, item.id)
   }
 }
 

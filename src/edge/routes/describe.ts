@@ -2,19 +2,21 @@ import { describeRoute, resolver } from 'hono-openapi'
 import type { GenericSchema } from 'valibot'
 import { ErrorBody, type ErrorCode, errorStatus } from '../../protocol/error.ts'
 
+export type Parameter = {
+  name: string
+  in: 'query' | 'path' | 'header'
+  description: string
+  required?: boolean
+  repeated?: boolean
+}
+
 export type Description = {
   summary: string
   tag: 'Jobs' | 'Node' | 'Runner' | 'Admin'
   description?: string
   answer?: { description: string; schema?: GenericSchema; contentType?: string }
   body?: GenericSchema
-  parameters?: readonly {
-    name: string
-    in: 'query' | 'path'
-    description: string
-    required?: boolean
-    repeated?: boolean
-  }[]
+  parameters?: readonly Parameter[]
   /** Refusals that this route can answer, beside `internal` and `database_unavailable`. */
   refusals?: readonly ErrorCode[]
   secured?: 'runner' | 'admin'

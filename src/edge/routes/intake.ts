@@ -1,3 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2'
+import { bytesToHex } from '@noble/hashes/utils'
 import { uuidv7 } from 'uuidv7'
 import { JsonLimitError, JsonShapeError, JsonSyntaxError } from '../../protocol/json-errors.ts'
 import { createScanner, type JsonType, type ScanEvent } from '../../protocol/json-scan.ts'
@@ -19,20 +21,28 @@ export type Item = {
 /** Bytes scanned between two chances to put parts away: what one body can hold in memory beyond a part. */
 const sliceBytes = 256 * 1024
 
+export type ReadOptions = {
+  batch: boolean
+  store: InputStore
+  /** Whether to tell this body from others. */
+  fingerprinted: boolean
+}
+
+/** `fingerprint`: SHA-256 of the body, in hex. Null when not asked for. */
+export type Read = { items: Item[]; fingerprint: string | null }
+
 /**
  * Reads a body of job requests without ever holding it whole: inputs above the inline limit go to `store` as they come.
  * @throws RefusalError when the body is not JSON, too large, too deep, or (`batch`) not a list of at most 100. Then everything
  * that was stored is forgotten.
  */
-export async function readItems(
-  request: Request,
-  { batch, store }: { batch: boolean; store: InputStore },
-): Promise<Item[]> {
+export async function readItems(request: Request, options: ReadOptions): Promise<Read> {
   const items: Item[] = []
+  const hash = options.fingerprinted ? sha256.create() : null
   try {
-    await scan(request, { batch, items, store })
+    await scan(request, { ...options, items, hash })
     for (const item of items) await item.input.close()
-    return items
+    return { items, fingerprint: hash && bytesToHex(hash.digest()) }
   } catch (error) {
     for (const { input } of items) await input.abandon()
     throw toRefusalError(error)
@@ -41,7 +51,12 @@ export async function readItems(
 
 async function scan(
   request: Request,
-  { batch, items, store }: { batch: boolean; items: Item[]; store: InputStore },
+  {
+    batch,
+    items,
+    store,
+    hash,
+  }: ReadOptions & { items: Item[]; hash: ReturnType<typeof sha256.create> | null },
 ): Promise<void> {
   const scanner = createScanner({
     carry: 'data',
@@ -54,6 +69,7 @@ async function scan(
   for await (const chunk of chunksOf(request)) {
     received += chunk.byteLength
     if (received > limits.bodyBytes) throw bodyTooLarge(limits.bodyBytes)
+    hash?.update(chunk)
     for (let from = 0; from < chunk.byteLength; from += sliceBytes) {
       const before = Math.max(items.length - 1, 0)
       scanner.push(chunk.subarray(from, from + sliceBytes), take)

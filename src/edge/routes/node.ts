@@ -16,6 +16,7 @@ import { bearer, isAdmin } from './auth.ts'
 import { boundedBody } from './body.ts'
 import { described } from './describe.ts'
 import { refuse } from './refuse.ts'
+import { tellEnded } from './rings.ts'
 import { valid } from './validate.ts'
 
 /** How long `/resources` waits for runners. Those that are slower are left out, as the reference leaves out silent containers. */
@@ -151,9 +152,11 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
         return refuse(c, { code: 'invalid_status', error: 'Status is invalid' })
       }
       const owner = ownerOf(app.peer(c).address)
-      if (!(await writeStatus(db, { owner, id, state: status, containers }))) {
+      const written = await writeStatus(db, { owner, id, state: status, containers })
+      if (!written) {
         return refuse(c, { code: 'conflict', error: "This job is the queue's", params: { id } })
       }
+      if (written.watched && status !== 'running') app.background(c, tellEnded(app, [id]))
       return c.json(null)
     },
   )

@@ -1,3 +1,4 @@
+import type { Context } from 'hono'
 import { containersOf } from '../../protocol/container.ts'
 import { jobStatus } from '../../protocol/job.ts'
 import type { Db } from '../db/open.ts'
@@ -81,12 +82,16 @@ export async function* list(elements: Iterable<Pieces>): Pieces {
 const encoder = new TextEncoder()
 
 /** A JSON response from pieces: in one go when all of them are at hand, else as they are read. */
-export async function respond(pieces: Pieces, { streamed }: { streamed: boolean }): Promise<Response> {
+export async function respond(
+  c: Context,
+  pieces: Pieces,
+  { streamed }: { streamed: boolean },
+): Promise<Response> {
   const headers = { 'content-type': 'application/json' }
-  if (streamed) return new Response(toStream(pieces), { headers })
+  if (streamed) return c.body(toStream(pieces), 200, headers)
   let text = ''
   for await (const piece of pieces) text += piece
-  return new Response(text, { headers })
+  return c.body(text, 200, headers)
 }
 
 /** Reads the next piece only when the client has room for it. */

@@ -13,6 +13,7 @@ import { type RunnerEnv, refuseRunner } from './auth.ts'
 import { described } from './describe.ts'
 import { Attempt, staleLease, unknownInstance } from './lease.ts'
 import { toStream } from './render.ts'
+import { tellLapsed } from './rings.ts'
 import { valid } from './validate.ts'
 
 /** How runners get work: leases, and inputs too large to come with them. */
@@ -37,8 +38,8 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       const { instance, routes, wait_ms } = request
       const { signal } = c.req.raw
       const token = crypto.randomUUID()
-      const look = () =>
-        claim(db, {
+      const look = async () => {
+        const claimed = claim(db, {
           ...request,
           runner: c.var.runner,
           token,
@@ -46,6 +47,13 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
           leaseMs,
           maxTries: config.MAX_TRIES,
         })
+        const ring = claimed.then(
+          ({ lapsed }) => tellLapsed(app, lapsed),
+          () => undefined,
+        )
+        app.background(c, ring)
+        return await claimed
+      }
       const deadline = app.now() + wait_ms
       // The first look needs no ticket: on a busy node it finds jobs, and then the bell is not asked at all.
       let claimed = await look()
@@ -126,6 +134,7 @@ function toClaimedJob(row: ClaimedRow): ClaimedJob {
     source: row.source === 0 ? 0 : 1,
     destination: row.destination === 0 ? 0 : row.destination === 2 ? 2 : 1,
     requires_proof: row.requires_proof === 1,
+    timeout_ms: row.timeout_ms,
     data: row.data,
     data_bytes: row.data_bytes,
   }

@@ -12,6 +12,7 @@ import { described } from './describe.ts'
 import { isJson } from './json.ts'
 import { Attempt, staleLease } from './lease.ts'
 import { RefusalError, refuse } from './refuse.ts'
+import { tellEnded } from './rings.ts'
 import { valid } from './validate.ts'
 
 const Place = v.object({ id: JobId, seq: v.pipe(v.string(), v.regex(/^\d{1,4}$/), v.toNumber()) })
@@ -73,13 +74,19 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
           params: { id: results[bad]?.id },
         })
       }
-      const answers = await finish(db, { runner: c.var.runner, jobs: results.map(toFinishedJob) })
-      if (!answers) return unauthorized(c)
+      const finished = finish(db, { runner: c.var.runner, jobs: results.map(toFinishedJob) })
+      const ring = finished.then(
+        ended => tellEnded(app, ended?.watched ?? []),
+        () => undefined,
+      )
+      app.background(c, ring)
+      const stored = await finished
+      if (!stored) return unauthorized(c)
       return c.json({
         answers: results.map(({ id, attempt }, index) => ({
           id,
           attempt,
-          answer: answers[index] ?? 'stale',
+          answer: stored.answers[index] ?? 'stale',
         })),
       } satisfies ReportAnswer)
     },

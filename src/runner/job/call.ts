@@ -80,6 +80,10 @@ function failed(failure: Failure): Reply {
 }
 
 export function stopped(reason: string, { config }: Target): Failure {
+  if (reason === 'deadline') {
+    const error = 'The job did not end within the timeout that it came with'
+    return { code: 'timeout', error, detail: error }
+  }
   if (reason !== 'timeout') return { code: 'cancelled', error: 'The job was cancelled', detail: reason }
   const error = `Container ${config.id} did not answer within ${config.timeoutMs / 1000} s`
   return { code: 'timeout', error, detail: error }

@@ -34,8 +34,26 @@ export type Outcome = {
 
 const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
 
-/** Calls a job's containers one after another, each with the reply of the one before, until one fails. */
+/**
+ * Calls a job's containers one after another, each with the reply of the one before, until one fails. The job's own time runs from its
+ * first call on, however long it waited for a slot.
+ */
 export async function runJob(options: RunOptions): Promise<Outcome> {
+  const { job, controller } = options
+  if (job.timeout_ms === null) return await runChain(options)
+  let timer: NodeJS.Timeout | undefined
+  const onStart = () => {
+    timer ??= setTimeout(() => controller.abort('deadline'), job.timeout_ms ?? 0)
+    options.onStart()
+  }
+  try {
+    return await runChain({ ...options, onStart })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function runChain(options: RunOptions): Promise<Outcome> {
   const { job, containers, scratch } = options
   const count = job.containers.length
   const results: Rope[] = []

@@ -1,0 +1,35 @@
+import type { Context } from 'hono'
+import type { Context as App } from '../context.ts'
+import { readJobs } from '../jobs/read.ts'
+import { refuse } from './refuse.ts'
+import { isInParts, isPending, jobInFull, respond } from './render.ts'
+import { senderOf } from './sender.ts'
+import { untilEnded } from './wait.ts'
+
+export type JobAnswer = {
+  id: string
+  /** By `app.now()`: until then the job's end is waited for. */
+  deadline: number
+  /** The job was made a moment ago: it is not worth a look before the first wait. */
+  waitsAtOnce: boolean
+}
+
+/** One job in full, as it is when it has ended or the time is over. */
+export async function respondWithJob(
+  app: App,
+  c: Context,
+  { id, deadline, waitsAtOnce }: JobAnswer,
+): Promise<Response> {
+  const { owner } = senderOf(app, c)
+  const { signal } = c.req.raw
+  const wait = () => untilEnded(app, { owner, ids: [id], deadline, signal })
+  const read = async () => (await readJobs(app.db, { owner, ids: [id] }))[0]
+  if (waitsAtOnce) await wait()
+  let row = await read()
+  while (row && isPending(row) && app.now() < deadline && !signal.aborted) {
+    await wait()
+    row = await read()
+  }
+  if (!row) return refuse(c, { code: 'not_found', error: 'Job not found' })
+  return await respond(c, jobInFull(app.db, row), { streamed: isInParts(row) })
+}

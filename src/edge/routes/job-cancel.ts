@@ -1,0 +1,70 @@
+import { Hono } from 'hono'
+import { Job } from '../../protocol/job.ts'
+import type { Context as App } from '../context.ts'
+import { type Cancelled, cancel } from '../jobs/cancel.ts'
+import { readJobs } from '../jobs/read.ts'
+import { describe } from '../log.ts'
+import { described } from './describe.ts'
+import { refuse } from './refuse.ts'
+import { isInParts, jobInFull, respond } from './render.ts'
+import { tellEnded } from './rings.ts'
+import { senderOf } from './sender.ts'
+
+/** Enough for all processes of a runner. */
+const everyWaiter = 1_000
+
+export function jobCancelRoutes(app: App): Hono {
+  const { db, bells, log } = app
+  const routes = new Hono()
+
+  routes.delete(
+    '/api/jobs/:id',
+    described({
+      summary: 'Cancel a job',
+      tag: 'Jobs',
+      description:
+        'It ends at once, whether it waits or runs; its runner is told, and drops the call of its container within 2 s.',
+      parameters: [{ name: 'id', in: 'path', description: 'The id that creating it answered.' }],
+      answer: { description: 'The job in full, cancelled; also when it was cancelled before.', schema: Job },
+      refusals: ['not_found', 'already_ended'],
+    }),
+    async c => {
+      const id = c.req.param('id')
+      const { owner } = senderOf(app, c)
+      const cancelled = cancel(db, { owner, id })
+      // The job has ended for its runner also when this client leaves.
+      app.background(
+        c,
+        cancelled.then(
+          ended => tell(id, ended),
+          () => undefined,
+        ),
+      )
+      const ended = await cancelled
+      const [row] = await readJobs(db, { owner, ids: [id] })
+      if (!row) return refuse(c, { code: 'not_found', error: 'Job not found' })
+      if (!ended && row.state !== 'cancelled') {
+        return refuse(c, {
+          code: 'already_ended',
+          error: 'The job has already ended',
+          params: { state: row.state },
+        })
+      }
+      return await respond(c, jobInFull(db, row), { streamed: isInParts(row) })
+    },
+  )
+
+  async function tell(id: string, cancelled: Cancelled | null): Promise<void> {
+    if (!cancelled) return
+    const { instance, watched } = cancelled
+    const runner =
+      instance === null
+        ? undefined
+        : bells('control')
+            .ring({ [instance]: everyWaiter })
+            .catch(error => log.warn('Ring lost', { error: describe(error) }))
+    await Promise.all([runner, tellEnded(app, watched ? [id] : [])])
+  }
+
+  return routes
+}

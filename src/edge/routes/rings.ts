@@ -1,0 +1,25 @@
+import { ringEnded } from '../bell/ended.ts'
+import type { Context as App } from '../context.ts'
+import type { Lapsed } from '../jobs/claim.ts'
+import { outcomeOf } from '../jobs/sweep.ts'
+import { describe } from '../log.ts'
+
+/** Wakes who waits for the ends of these jobs. A lost ring costs latency only. */
+export async function tellEnded({ bells, log }: App, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await ringEnded(bells, ids).catch(error => log.warn('Ring lost', { error: describe(error) }))
+}
+
+/** Wakes runners for jobs that are back in the queue, and clients for those that were given up. */
+export async function tellLapsed(app: App, lapsed: readonly Lapsed[]): Promise<void> {
+  const { requeued, watched } = outcomeOf(lapsed)
+  await Promise.all([tellRequeued(app, requeued), tellEnded(app, watched)])
+}
+
+/** Wakes runners. */
+export async function tellRequeued({ bells, log }: App, requeued: Record<string, number>): Promise<void> {
+  if (Object.keys(requeued).length === 0) return
+  await bells('claims')
+    .ring(requeued)
+    .catch(error => log.warn('Ring lost', { error: describe(error) }))
+}

@@ -1,0 +1,70 @@
+import type { Context } from 'hono'
+import { limits } from '../../protocol/limits.ts'
+import { bellOf } from '../bell/ended.ts'
+import type { Context as App } from '../context.ts'
+import { watch } from '../jobs/watch.ts'
+import type { Parameter } from './describe.ts'
+import { RefusalError } from './refuse.ts'
+
+export const waitParameters: readonly Parameter[] = [
+  { name: 'wait', in: 'query', description: `Seconds to wait for the end, up to ${limits.waitSeconds}.` },
+  { name: 'Prefer', in: 'header', description: '`wait=SECONDS`: the same, as a wish.' },
+]
+
+/**
+ * How long a client wants to wait for an end, in milliseconds: `?wait=SECONDS`, else `Prefer: wait=SECONDS` (RFC 7240), of which we take
+ * what we can and say so.
+ * @throws RefusalError when `wait` is not a number of seconds that we can wait.
+ */
+export function waitOf(c: Context): number {
+  const asked = c.req.query('wait')
+  if (asked === undefined) return preferredWait(c)
+  const seconds = /^\d+(\.\d+)?$/.test(asked) ? Number(asked) : Number.NaN
+  if (seconds <= limits.waitSeconds) return seconds * 1000
+  throw new RefusalError(
+    'invalid_request',
+    `Invalid query: wait: must be a number of seconds from 0 to ${limits.waitSeconds}`,
+    { limit: limits.waitSeconds },
+  )
+}
+
+function preferredWait(c: Context): number {
+  const [, asked] =
+    /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i.exec(c.req.header('prefer') ?? '') ?? []
+  if (asked === undefined) return 0
+  const seconds = Math.min(Number(asked), limits.waitSeconds)
+  c.header('preference-applied', `wait=${seconds}`)
+  return seconds * 1000
+}
+
+export type Awaited = {
+  owner: string
+  ids: readonly string[]
+  /** By `app.now()`. */
+  deadline: number
+  /** Aborts when the client leaves. */
+  signal: AbortSignal
+}
+
+/**
+ * Until these jobs have ended or the time is over, woken by the bell; the database is asked once before, and once after each end. Of
+ * one job it may return early: its caller reads it anyway, and comes back.
+ */
+export async function untilEnded(app: App, { owner, ids, deadline, signal }: Awaited): Promise<void> {
+  let target = ids.at(-1) ?? ''
+  let ticket = await bellOf(app.bells, target).ticket()
+  for (;;) {
+    const pending = await watch(app.db, { owner, ids })
+    const waitMs = deadline - app.now()
+    const [newest] = pending
+    if (newest === undefined || waitMs <= 0 || signal.aborted) return
+    if (!pending.includes(target)) {
+      target = newest
+      ticket = await bellOf(app.bells, target).ticket()
+      continue
+    }
+    const key = crypto.randomUUID()
+    ticket = await bellOf(app.bells, target).wait({ ticket, key, names: [target], waitMs }, signal)
+    if (ids.length === 1) return
+  }
+}

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { startSystem } from './system.ts'
+import { until } from './until.ts'
+
+/** What a cancelled job may still cost its container. */
+const abortMs = 2_000
+
+test('default: cancelling a job that runs drops the call of its container within 2 s', {
+  timeout: 60_000,
+}, async ({ onTestFinished }) => {
+  const system = await startSystem({ slots: 2, onTestFinished })
+  const { container } = system
+  await system.startRunner()
+  const names = ['fresh', 'settled']
+  container.hold(...names)
+  for (const name of names.toReversed()) {
+    const id = await system.createJob(JSON.stringify({ name }))
+    await until(`${name} is running`, () => container.calls(name) === 1)
+    // A call that the runner has had the time to name to the edge, and one that it has not.
+    if (name === 'settled') await new Promise(resolve => setTimeout(resolve, 1_500))
+    const cancelledAt = performance.now()
+    const response = await fetch(`${system.url}/api/jobs/${id}`, { method: 'DELETE' })
+    expect(response.status).toBe(200)
+    await until(`the call of ${name} is dropped`, () => container.dropped(name) === 1, { everyMs: 5 })
+    expect(performance.now() - cancelledAt).toBeLessThan(abortMs)
+    expect((await system.job(id)).state).toBe('cancelled')
+  }
+  // Its slots are free again.
+  const next = await system.createJob('{"name":"next"}')
+  await until('the next job has ended', async () => (await system.job(next)).state === 'success')
+})
