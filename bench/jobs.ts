@@ -1,12 +1,14 @@
 import { Pool } from 'undici'
 import { openDb } from '../src/edge/db/open.ts'
+import { measureLatency } from './latency.ts'
 import { createUntil } from './load.ts'
 import type { Report } from './report.ts'
 import { type BenchStack, startBenchStack } from './stack.ts'
 
 /**
  * Jobs through the whole system on one machine: load generator, edge on workerd, libSQL server, runner, a container that does
- * nothing. Creates are single requests; results are counted in the database.
+ * nothing. Creates are single requests; results are counted in the database. `e2e`: created and polled for; `waited`: created with `?wait`;
+ * `dispatch`: from sending the request to the call of the container.
  */
 export async function benchJobs(report: Report, { seconds }: { seconds: number }): Promise<void> {
   const timed = await startBenchStack({ count: false })
@@ -14,6 +16,7 @@ export async function benchJobs(report: Report, { seconds }: { seconds: number }
     await storedPerSecond(timed, { report, seconds })
     await completedPerSecond(timed, { report, seconds })
     await endToEnd(timed, { report, seconds })
+    await measureLatency(timed, { report, seconds })
   } finally {
     await timed.close()
   }

@@ -4,12 +4,14 @@ import { benchLarge } from './large.ts'
 import { benchQueue } from './queue.ts'
 import { createReport, type Report } from './report.ts'
 import { benchRunner } from './runner.ts'
+import { benchWaiting } from './waiting.ts'
 
 const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
   jobs: benchJobs,
   large: benchLarge,
   queue: benchQueue,
   runner: benchRunner,
+  waiting: benchWaiting,
 }
 
 // An exit, unlike a signal, lets a bench remove what it has on disk.

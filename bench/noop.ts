@@ -1,11 +1,13 @@
 import { createServer } from 'node:http'
 
-/** A container that does nothing, as fast as Node can. */
+/** A container that does nothing but tell when it was called (nanoseconds of this machine's monotonic clock), as fast as Node can. */
 const server = createServer((request, response) => {
+  const at = process.hrtime.bigint()
   request.resume()
   request.on('end', () => {
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 2 })
-    response.end('{}')
+    const body = `{"at":"${at}"}`
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
+    response.end(body)
   })
 })
 server.keepAliveTimeout = 60_000

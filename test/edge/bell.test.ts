@@ -144,8 +144,8 @@ describe('wait', () => {
 
   test('behavior: ends when the time is over', async () => {
     const { wait, ticket } = await setup()
-    expect(await wait('one', { waitMs: 5 })).toEqual(ticket)
-    expect(await wait('one', { waitMs: 0 })).toEqual(ticket)
+    expect(await wait('one', { waitMs: 5 })).toEqual({ ...ticket, rung: [] })
+    expect(await wait('one', { waitMs: 0 })).toEqual({ ...ticket, rung: [] })
   })
 })
 

@@ -248,7 +248,7 @@ describe('other paths', () => {
   test.for([
     ['DELETE', '/api/jobs', 'GET, HEAD, OPTIONS, POST'],
     ['POST', '/api/status', 'OPTIONS, PUT'],
-    ['PUT', '/api/jobs/x', 'GET, HEAD, OPTIONS'],
+    ['POST', '/api/jobs/x', 'DELETE, GET, HEAD, OPTIONS, PUT'],
     ['POST', '/health', 'GET, HEAD, OPTIONS'],
     ['PUT', '/admin/runners', 'GET, HEAD, OPTIONS, POST'],
     ['GET', '/admin/runners/x', 'DELETE, OPTIONS, PATCH'],

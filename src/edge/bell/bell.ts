@@ -23,10 +23,13 @@ export type Wait = {
   waitMs: number
 }
 
+/** The ticket for the next look and wait, and the names that rang since the last; null: nobody knows which. */
+export type Heard = Ticket & { rung: readonly string[] | null }
+
 export type Bell = {
   ticket(): Promise<Ticket>
-  /** Until something rings, the time is over or the caller leaves. @returns the ticket for the next look and wait. */
-  wait(wait: Wait, signal?: AbortSignal): Promise<Ticket>
+  /** Until something rings, the time is over or the caller leaves. */
+  wait(wait: Wait, signal?: AbortSignal): Promise<Heard>
   ring(ring: Ring): Promise<void>
 }
 
@@ -51,12 +54,15 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   const recent: Ring[] = []
   let seq = 0
 
-  function rangSince(ticket: Ticket, names: Waiter['names']): boolean {
+  /** Names that rang since a ticket; null when that is longer ago than anyone remembers. */
+  function rungSince(ticket: Ticket): string[] | null {
     const missed = seq - ticket.seq
-    if (ticket.epoch !== epoch || missed > recent.length) return true
-    return recent
-      .slice(recent.length - missed)
-      .some(ring => Object.keys(ring).some(name => serves(names, name)))
+    if (ticket.epoch !== epoch || missed > recent.length) return null
+    return recent.slice(recent.length - missed).flatMap(ring => Object.keys(ring))
+  }
+
+  function rangSince(ticket: Ticket, names: Waiter['names']): boolean {
+    return rungSince(ticket)?.some(name => serves(names, name)) ?? true
   }
 
   function* waitersFor(route: string): Generator<Waiter> {
@@ -117,7 +123,7 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
           if (waiters.size < maxWaiters) add(waiter)
         })
       }
-      return { epoch, seq }
+      return { epoch, seq, rung: rungSince(ticket) }
     },
 
     async ring(ring) {

@@ -21,6 +21,6 @@ export async function ringEnded(bells: Bells, ids: readonly string[]): Promise<v
 }
 
 /** The last character of an id: a random one in a UUID. */
-function topicOf(id: string): string {
+export function topicOf(id: string): string {
   return `ended:${(id.codePointAt(id.length - 1) ?? 0) % shards}`
 }

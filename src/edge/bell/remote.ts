@@ -1,5 +1,5 @@
 import { waitUntil } from 'cloudflare:workers'
-import type { Bell, Bells, Ticket } from './bell.ts'
+import type { Bell, Bells, Heard, Ticket } from './bell.ts'
 
 /** Bells that live in Durable Objects, one for each topic. */
 export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
@@ -13,7 +13,7 @@ export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
         // An aborted signal is not passed on to a Durable Object (workerd 2026-10): its waiter would take a ring for nobody. And
         // once the caller has gone, only a listener and what it hands to `waitUntil` still run.
         signal?.addEventListener('abort', () => waitUntil(post('/leave', id).catch(() => undefined)))
-        return await (await post('/wait', JSON.stringify({ ...wait, id }))).json<Ticket>()
+        return await (await post('/wait', JSON.stringify({ ...wait, id }))).json<Heard>()
       },
       ring: async ring => void (await post('/ring', JSON.stringify(ring))),
     } satisfies Bell

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { readJobs } from '../jobs/read.ts'
 import { refuse } from './refuse.ts'
@@ -17,17 +18,18 @@ export type JobAnswer = {
 /** One job in full, as it is when it has ended or the time is over. */
 export async function respondWithJob(
   app: App,
+  ends: Ends,
   c: Context,
   { id, deadline, waitsAtOnce }: JobAnswer,
 ): Promise<Response> {
   const { owner } = senderOf(app, c)
   const { signal } = c.req.raw
-  const wait = () => untilEnded(app, { owner, ids: [id], deadline, signal })
+  const wait = () => untilEnded(app, ends, { owner, ids: [id], deadline, signal })
   const read = async () => (await readJobs(app.db, { owner, ids: [id] }))[0]
-  if (waitsAtOnce) await wait()
+  let canWait = waitsAtOnce ? await wait() : true
   let row = await read()
-  while (row && isPending(row) && app.now() < deadline && !signal.aborted) {
-    await wait()
+  while (row && isPending(row) && canWait && app.now() < deadline && !signal.aborted) {
+    canWait = await wait()
     row = await read()
   }
   if (!row) return refuse(c, { code: 'not_found', error: 'Job not found' })

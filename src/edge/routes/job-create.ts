@@ -5,6 +5,7 @@ import { refusalBody } from '../../protocol/error.ts'
 import { Job, JobCreated, JobId, JobRequestBody } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Ring } from '../bell/bell.ts'
+import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
@@ -50,7 +51,10 @@ const keyParameter: Parameter = {
 const UuidInLowerCase = v.pipe(JobId, v.regex(/^[0-9a-f-]+$/, 'must be in lower case'))
 
 /** How jobs come in. */
-export function jobCreateRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
+export function jobCreateRoutes(
+  app: App,
+  { ends, ringClaims }: { ends: Ends; ringClaims: (ring: Ring) => Promise<void> },
+): Hono {
   const routes = new Hono()
   const enqueue = createEnqueuer(app)
 
@@ -87,7 +91,7 @@ export function jobCreateRoutes(app: App, ringClaims: (ring: Ring) => Promise<vo
     if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
     if (waitMs === 0) return c.json({ id: outcome.id })
-    return await respondWithJob(app, c, { id: outcome.id, deadline, waitsAtOnce: !outcome.replayed })
+    return await respondWithJob(app, ends, c, { id: outcome.id, deadline, waitsAtOnce: !outcome.replayed })
   }
 
   routes.post(

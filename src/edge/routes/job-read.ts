@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { Job, JobResult } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
+import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { listJobs, type Place, readJobs, selectResultBytes } from '../jobs/read.ts'
 import { unknownOwner } from '../runners/address.ts'
@@ -36,7 +37,7 @@ const Listing = v.object({
 })
 
 /** How jobs are read. */
-export function jobReadRoutes(app: App): Hono {
+export function jobReadRoutes(app: App, ends: Ends): Hono {
   const routes = new Hono()
 
   routes.get(
@@ -93,7 +94,7 @@ export function jobReadRoutes(app: App): Hono {
     const waitMs = waitOf(c)
     if (waitMs > 0) {
       const deadline = app.now() + waitMs
-      await untilEnded(app, { owner, ids: unique, deadline, signal: c.req.raw.signal })
+      await untilEnded(app, ends, { owner, ids: unique, deadline, signal: c.req.raw.signal })
     }
     // One job is read whatever its size, since it is streamed; a large one among many is better asked for by itself.
     const bytes = ids.length > 1 ? await selectResultBytes(app.db, { owner, ids, intermediate }) : 0
@@ -144,7 +145,7 @@ export function jobReadRoutes(app: App): Hono {
     }),
     async c => {
       const deadline = app.now() + waitOf(c)
-      return await respondWithJob(app, c, { id: c.req.param('id'), deadline, waitsAtOnce: false })
+      return await respondWithJob(app, ends, c, { id: c.req.param('id'), deadline, waitsAtOnce: false })
     },
   )
 

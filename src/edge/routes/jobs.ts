@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { Ring } from '../bell/bell.ts'
+import { createEnds } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { jobCancelRoutes } from './job-cancel.ts'
 import { jobCreateRoutes } from './job-create.ts'
@@ -8,8 +9,9 @@ import { jobReadRoutes } from './job-read.ts'
 /** What clients do with jobs. */
 export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
   const routes = new Hono()
-  routes.route('/', jobCreateRoutes(app, ringClaims))
-  routes.route('/', jobReadRoutes(app))
+  const ends = createEnds(app)
+  routes.route('/', jobCreateRoutes(app, { ends, ringClaims }))
+  routes.route('/', jobReadRoutes(app, ends))
   routes.route('/', jobCancelRoutes(app))
   return routes
 }

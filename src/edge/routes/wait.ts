@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { limits } from '../../protocol/limits.ts'
-import { bellOf } from '../bell/ended.ts'
+import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { watch } from '../jobs/watch.ts'
 import type { Parameter } from './describe.ts'
@@ -49,22 +49,25 @@ export type Awaited = {
 /**
  * Until these jobs have ended or the time is over, woken by the bell; the database is asked once before, and once after each end. Of
  * one job it may return early: its caller reads it anyway, and comes back.
+ * @returns false when the node has too many that wait: then there is no use in coming back.
  */
-export async function untilEnded(app: App, { owner, ids, deadline, signal }: Awaited): Promise<void> {
-  let target = ids.at(-1) ?? ''
-  let ticket = await bellOf(app.bells, target).ticket()
-  for (;;) {
-    const pending = await watch(app.db, { owner, ids })
-    const waitMs = deadline - app.now()
-    const [newest] = pending
-    if (newest === undefined || waitMs <= 0 || signal.aborted) return
-    if (!pending.includes(target)) {
-      target = newest
-      ticket = await bellOf(app.bells, target).ticket()
-      continue
-    }
-    const key = crypto.randomUUID()
-    ticket = await bellOf(app.bells, target).wait({ ticket, key, names: [target], waitMs }, signal)
-    if (ids.length === 1) return
+export async function untilEnded(
+  app: App,
+  ends: Ends,
+  { owner, ids, deadline, signal }: Awaited,
+): Promise<boolean> {
+  let target = ids.at(-1)
+  while (target !== undefined) {
+    const id: string = target
+    let pending: readonly string[] = ids
+    const waited = await ends.wait(id, { deadline, signal }, async () => {
+      pending = await watch(app.db, { owner, ids })
+      return !pending.includes(id)
+    })
+    if (!waited || ids.length === 1) return waited
+    if (app.now() >= deadline || signal.aborted) return true
+    // The newest of those that are left is likely to be the last.
+    target = pending.includes(id) ? id : pending[0]
   }
+  return true
 }

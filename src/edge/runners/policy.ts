@@ -30,7 +30,7 @@ export type PolicySnapshot = {
 }
 
 export type PolicyCache = {
-  /** A snapshot at most `maxAgeMs` old (default 5 s): enough to admit by, since what is stored names its epoch. */
+  /** A snapshot at most `maxAgeMs` old (default 5 s; a second more while another request loads the next): enough to admit by, since what is stored names its epoch. */
   read(maxAgeMs?: number): Promise<PolicySnapshot>
   /** The policy of this moment, for one small statement when it has not changed: what refusals go by. */
   readCurrent(): Promise<PolicySnapshot>
@@ -39,6 +39,8 @@ export type PolicyCache = {
 /** How long a silent instance counts as online: two heartbeats and a half, or two long polls. */
 const liveMs = 60_000
 const defaultMaxAgeMs = 5_000
+/** How long one load may hold off others. */
+const loadingMs = 1_000
 
 /**
  * The policy, kept for seconds in this isolate. What is stored under it names its epoch, so an old snapshot can delay an
@@ -46,13 +48,21 @@ const defaultMaxAgeMs = 5_000
  */
 export function createPolicyCache({ db, now }: { db: Db; now(): number }): PolicyCache {
   let snapshot: PolicySnapshot | undefined
+  let loadingSince = Number.NEGATIVE_INFINITY
   const load = async () => {
-    snapshot = await loadPolicy(db, now())
+    loadingSince = now()
+    snapshot = await loadPolicy(db, loadingSince)
+    loadingSince = Number.NEGATIVE_INFINITY
     return snapshot
   }
   return {
     async read(maxAgeMs = defaultMaxAgeMs) {
-      return snapshot === undefined || now() - snapshot.loadedAt > maxAgeMs ? await load() : snapshot
+      if (snapshot !== undefined && now() - snapshot.loadedAt <= maxAgeMs) return snapshot
+      // One request loads, which may be killed; a thousand that come meanwhile make do with what there is.
+      const isLoading = now() - loadingSince < loadingMs
+      return snapshot !== undefined && isLoading && now() - snapshot.loadedAt <= maxAgeMs + loadingMs
+        ? snapshot
+        : await load()
     },
     async readCurrent() {
       if (snapshot === undefined) return await load()
