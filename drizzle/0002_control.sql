@@ -4,10 +4,10 @@ CREATE TABLE `idempotency` (
 	`item` integer NOT NULL,
 	`fingerprint` text NOT NULL,
 	`job` text NOT NULL,
-	`created_at` integer NOT NULL,
-	PRIMARY KEY(`owner`, `key`, `item`)
+	`created_at` integer NOT NULL
 );
 --> statement-breakpoint
+CREATE UNIQUE INDEX `idempotency_place` ON `idempotency` (`owner`,`key`,`item`);--> statement-breakpoint
 CREATE INDEX `idempotency_created` ON `idempotency` (`created_at`);--> statement-breakpoint
 DROP INDEX `jobs_claim`;--> statement-breakpoint
 DROP INDEX `jobs_owner`;--> statement-breakpoint

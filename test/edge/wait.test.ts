@@ -34,10 +34,16 @@ async function waiting<Answer>(send: () => Promise<Answer>): Promise<{ answer: P
   proxy.takeStatements()
   const answer = send()
   await expect
-    .poll(() => proxy.takeStatements().some(({ sql }) => sql.includes('set watched = 1')), {
-      interval: 5,
-      timeout: 5_000,
-    })
+    .poll(
+      () =>
+        proxy
+          .takeStatements()
+          .some(({ sql }) => /set watched = 1|^select id from jobs where id in/.test(sql)),
+      {
+        interval: 5,
+        timeout: 5_000,
+      },
+    )
     .toBe(true)
   return { answer }
 }

@@ -97,7 +97,7 @@ export const parts = sqliteTable(
 
 /**
  * Jobs that were created under an `Idempotency-Key`, a row for each: `item` is the place in a batch, else 0. Written with the job, in
- * one batch, and kept for a day, whatever becomes of the job.
+ * one batch, and kept for a day, whatever becomes of the job. Statements name its indexes, as those of `parts` do.
  */
 export const idempotency = sqliteTable(
   'idempotency',
@@ -110,7 +110,10 @@ export const idempotency = sqliteTable(
     job: text().notNull(),
     createdAt: integer('created_at').notNull(),
   },
-  t => [primaryKey({ columns: [t.owner, t.key, t.item] }), index('idempotency_created').on(t.createdAt)],
+  t => [
+    uniqueIndex('idempotency_place').on(t.owner, t.key, t.item),
+    index('idempotency_created').on(t.createdAt),
+  ],
 )
 
 /** Jobs waiting and running, and the input bytes of those waiting, by owner; owner `*` is everybody. Kept by triggers. */

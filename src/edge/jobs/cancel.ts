@@ -12,7 +12,7 @@ export async function cancel(
   const [row] = await orm.all<{ instance: string | null; watched: number }>(sql`
     update jobs set state = 'cancelled', finished_at = ${now}, lease_expires_at = null, error_code = 'cancelled',
       error_message = 'The job was cancelled by its owner.'
-    where id = ${id} and owner = ${owner} and origin = 'queue' and state in ('queued', 'running')
+    where id = ${id} and +owner = ${owner} and origin = 'queue' and state in ('queued', 'running')
     returning instance, watched`)
   return row ? { instance: row.instance, watched: row.watched === 1 } : null
 }

@@ -136,7 +136,7 @@ export async function selectExisting(
   const wanted = JSON.stringify(jobs.map(({ id, once }) => ({ i: id, f: once?.fingerprint ?? null })))
   const rows = await orm.all<{ id: string }>(sql`
     select jobs.id from json_each(${wanted}) as wanted cross join jobs on jobs.id = wanted.value ->> 'i'
-    where jobs.owner = ${owner} and jobs.fingerprint is wanted.value ->> 'f'`)
+    where +jobs.owner = ${owner} and jobs.fingerprint is wanted.value ->> 'f'`)
   return rows.map(row => row.id)
 }
 

@@ -19,22 +19,24 @@ export function noteKeys({ orm, now }: Db, { owner, keyed }: KeyedJobs) {
     insert into idempotency (owner, key, item, fingerprint, job, created_at)
     select ${owner}, value ->> 'key', value ->> 'item', value ->> 'fingerprint', value ->> 'id', ${now}
     from json_each(${JSON.stringify(keyed)})
-    where not exists (select 1 from idempotency as other
+    where not exists (select 1 from idempotency as other indexed by idempotency_place
       where other.owner = ${owner} and other.key = value ->> 'key' and other.fingerprint <> value ->> 'fingerprint')
     on conflict do nothing`)
 }
 
 /** Whether a key is this job's. */
 export function isFirst({ owner, key, item, id }: { owner: string; key: SQL; item: SQL; id: SQL }): SQL {
-  return sql`exists (select 1 from idempotency as first
+  return sql`exists (select 1 from idempotency as first indexed by idempotency_place
     where first.owner = ${owner} and first.key = ${key} and first.item = ${item} and first.job = ${id})`
 }
 
 /** Takes back the keys of jobs that were not made after all: the same request may be sent again. */
 export function forgetUnmade({ orm }: Db, { owner, keyed }: KeyedJobs) {
+  const items = JSON.stringify(keyed)
   return orm.all<{ id: string }>(sql`
-    delete from idempotency where owner = ${owner}
-      and (key, item, job) in (select value ->> 'key', value ->> 'item', value ->> 'id' from json_each(${JSON.stringify(keyed)}))
+    delete from idempotency indexed by idempotency_place
+    where owner = ${owner} and key in (select value ->> 'key' from json_each(${items}))
+      and job in (select value ->> 'id' from json_each(${items}))
       and not exists (select 1 from jobs where jobs.id = idempotency.job and jobs.state <> 'receiving')`)
 }
 
@@ -46,7 +48,7 @@ export async function selectByKey(
   { owner, key, fingerprint }: { owner: string; key: string; fingerprint: string },
 ): Promise<Earlier> {
   const rows = await orm.all<{ item: number; job: string; fingerprint: string }>(
-    sql`select item, job, fingerprint from idempotency where owner = ${owner} and key = ${key}`,
+    sql`select item, job, fingerprint from idempotency indexed by idempotency_place where owner = ${owner} and key = ${key}`,
   )
   return {
     conflict: rows.some(row => row.fingerprint !== fingerprint),

@@ -56,7 +56,7 @@ export async function completeReceive(db: Db, job: Received): Promise<boolean> {
   const queued = orm.all(queue(db, job))
   // The parts go with the job when it is renamed; nobody else can have put a job under that id and left this one here.
   const renamed = orm.run(sql`
-    update parts set job = ${id} where job = ${received} and not exists (select 1 from jobs where id = ${received})`)
+    update parts indexed by parts_place set job = ${id} where job = ${received} and not exists (select 1 from jobs where id = ${received})`)
   if (once?.key == null) {
     const rows = id === received ? await queued : (await orm.batch([queued, renamed]))[0]
     return rows.length === 1

@@ -82,8 +82,10 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
     orm.run(sql`delete from parts indexed by parts_place where job in ${old}`),
     orm.run(sql`delete from jobs where id in ${old}`),
     orm.run(sql`
-      delete from idempotency where rowid in (
-        select rowid from idempotency where created_at <= ${now} - ${limits.idempotencyMs} order by created_at limit ${prunePerStatement})`),
+      delete from idempotency indexed by idempotency_created where created_at <= (
+        select max(created_at) from (
+          select created_at from idempotency indexed by idempotency_created
+          where created_at <= ${now} - ${limits.idempotencyMs} order by created_at limit ${prunePerStatement}))`),
     orm.run(
       sql`delete from answers where question in (select id from questions where asked_at <= ${now} - 60000)`,
     ),

@@ -11,8 +11,8 @@ export type JobAnswer = {
   id: string
   /** By `app.now()`: until then the job's end is waited for. */
   deadline: number
-  /** The job was made a moment ago: it is not worth a look before the first wait. */
-  waitsAtOnce: boolean
+  /** The job was made a moment ago, as watched: it is not worth a look before the first wait. */
+  isNew: boolean
 }
 
 /** One job in full, as it is when it has ended or the time is over. */
@@ -20,13 +20,13 @@ export async function respondWithJob(
   app: App,
   ends: Ends,
   c: Context,
-  { id, deadline, waitsAtOnce }: JobAnswer,
+  { id, deadline, isNew }: JobAnswer,
 ): Promise<Response> {
   const { owner } = senderOf(app, c)
   const { signal } = c.req.raw
-  const wait = () => untilEnded(app, ends, { owner, ids: [id], deadline, signal })
+  const wait = () => untilEnded(app, ends, { owner, ids: [id], areWatched: isNew, deadline, signal })
   const read = async () => (await readJobs(app.db, { owner, ids: [id] }))[0]
-  let canWait = waitsAtOnce ? await wait() : true
+  let canWait = isNew ? await wait() : true
   let row = await read()
   while (row && isPending(row) && canWait && app.now() < deadline && !signal.aborted) {
     canWait = await wait()

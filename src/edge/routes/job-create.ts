@@ -91,7 +91,7 @@ export function jobCreateRoutes(
     if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
     if (waitMs === 0) return c.json({ id: outcome.id })
-    return await respondWithJob(app, ends, c, { id: outcome.id, deadline, waitsAtOnce: !outcome.replayed })
+    return await respondWithJob(app, ends, c, { id: outcome.id, deadline, isNew: !outcome.replayed })
   }
 
   routes.post(

@@ -145,7 +145,7 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
     }),
     async c => {
       const deadline = app.now() + waitOf(c)
-      return await respondWithJob(app, ends, c, { id: c.req.param('id'), deadline, waitsAtOnce: false })
+      return await respondWithJob(app, ends, c, { id: c.req.param('id'), deadline, isNew: false })
     },
   )
 

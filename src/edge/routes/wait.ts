@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { limits } from '../../protocol/limits.ts'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
-import { watch } from '../jobs/watch.ts'
+import { selectUnended, watch } from '../jobs/watch.ts'
 import type { Parameter } from './describe.ts'
 import { RefusalError } from './refuse.ts'
 
@@ -40,6 +40,8 @@ function preferredWait(c: Context): number {
 export type Awaited = {
   owner: string
   ids: readonly string[]
+  /** They were stored as watched. */
+  areWatched?: boolean
   /** By `app.now()`. */
   deadline: number
   /** Aborts when the client leaves. */
@@ -54,14 +56,16 @@ export type Awaited = {
 export async function untilEnded(
   app: App,
   ends: Ends,
-  { owner, ids, deadline, signal }: Awaited,
+  { owner, ids, areWatched = false, deadline, signal }: Awaited,
 ): Promise<boolean> {
   let target = ids.at(-1)
+  let look = areWatched ? selectUnended : watch
   while (target !== undefined) {
     const id: string = target
     let pending: readonly string[] = ids
     const waited = await ends.wait(id, { deadline, signal }, async () => {
-      pending = await watch(app.db, { owner, ids })
+      pending = await look(app.db, { owner, ids })
+      look = selectUnended
       return !pending.includes(id)
     })
     if (!waited || ids.length === 1) return waited
