@@ -4,7 +4,7 @@ import { uuidv7 } from 'uuidv7'
 import { JsonLimitError, JsonShapeError, JsonSyntaxError } from '../../protocol/json-errors.ts'
 import { createScanner, type JsonType, type ScanEvent } from '../../protocol/json-scan.ts'
 import { limits } from '../../protocol/limits.ts'
-import { bodyTooLarge } from './body.ts'
+import { bodyTooLarge, unbroken } from './body.ts'
 import { createInput, type Input, type InputStore } from './input.ts'
 import { RefusalError } from './refuse.ts'
 
@@ -86,7 +86,7 @@ async function scan(
  */
 async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length <= sliceBytes) yield new Uint8Array(await request.arrayBuffer())
+  if (length <= sliceBytes) yield new Uint8Array(await unbroken(request.arrayBuffer()))
   else if (request.body) yield* read(request.body)
 }
 
@@ -95,7 +95,7 @@ async function* read(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Arra
   try {
     let buffer = new ArrayBuffer(sliceBytes)
     for (;;) {
-      const { done, value } = await reader.read(new Uint8Array(buffer))
+      const { done, value } = await unbroken(reader.read(new Uint8Array(buffer)))
       if (done || !value) return
       yield value
       buffer = value.buffer as ArrayBuffer

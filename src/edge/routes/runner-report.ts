@@ -7,7 +7,7 @@ import type { Context as App } from '../context.ts'
 import { type FinishedJob, finish, type StoredPayload } from '../jobs/finish.ts'
 import { storePart } from '../jobs/parts.ts'
 import { type RunnerEnv, refuseRunner, unauthorized } from './auth.ts'
-import { bodyTooLarge } from './body.ts'
+import { bodyTooLarge, unbroken } from './body.ts'
 import { described } from './describe.ts'
 import { isJson } from './json.ts'
 import { Attempt, staleLease } from './lease.ts'
@@ -43,7 +43,7 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
     async c => {
       const place = c.req.valid('param')
       if (place.seq * limits.partBytes >= limits.resultBytes) throw bodyTooLarge(limits.resultBytes)
-      const bytes = new Uint8Array(await c.req.arrayBuffer())
+      const bytes = new Uint8Array(await unbroken(c.req.arrayBuffer()))
       if (bytes.byteLength > limits.partBytes || bytes.byteLength === 0) {
         throw new RefusalError('body_too_large', `A part has 1 byte to ${limits.partBytes / 1024} KiB`, {
           limit: limits.partBytes,
