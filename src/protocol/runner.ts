@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { ContainerId, ContainerPolicy } from './container.ts'
 import { JobId } from './job.ts'
 import { limits } from './limits.ts'
+import { Text } from './text.ts'
 
 /**
  * What a runner and an edge say to each other. Every request is `POST` with a JSON body unless said otherwise, and carries
@@ -24,7 +25,7 @@ const Leases = v.pipe(v.array(Lease), v.maxLength(limits.holding))
 
 export const RegisterRequest = v.object({
   instance: InstanceId,
-  version: v.pipe(v.string(), v.maxLength(64)),
+  version: v.pipe(Text, v.maxLength(64)),
   containers: v.pipe(v.array(ContainerPolicy), v.maxLength(limits.containersPerRunner)),
 })
 export type RegisterRequest = v.InferOutput<typeof RegisterRequest>
@@ -193,7 +194,7 @@ export type ReportAnswer = v.InferOutput<typeof ReportAnswer>
 
 /** `POST /admin/runners`: enrols a host. `public_key`: the raw 32 bytes of an Ed25519 key, base64url (a JWK's `x`). */
 export const EnrolRequest = v.object({
-  name: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+  name: v.pipe(Text, v.minLength(1), v.maxLength(128)),
   public_key: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, 'must be 32 bytes in base64url')),
 })
 export type EnrolRequest = v.InferOutput<typeof EnrolRequest>

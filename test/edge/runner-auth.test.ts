@@ -231,8 +231,11 @@ describe('admin', () => {
     await call('DELETE', `/admin/runners/${id}`)
     expect(await listed()).toMatchObject({ revoked_at })
     const notFound = { status: 404, code: 'not_found', error: 'Runner not found', params: {} }
-    expect(await refusalOf(await call('DELETE', '/admin/runners/nobody'))).toEqual(notFound)
-    expect(await refusalOf(await call('PATCH', '/admin/runners/nobody', { mode: 'run' }))).toEqual(notFound)
+    for (const nobody of ['nobody', '%00', 'x'.repeat(129)]) {
+      const path = `/admin/runners/${nobody}`
+      expect(await refusalOf(await call('DELETE', path))).toEqual(notFound)
+      expect(await refusalOf(await call('PATCH', path, { mode: 'run' }))).toEqual(notFound)
+    }
   })
 
   test('behavior: closed without the admin token, and to runners', async () => {
@@ -265,6 +268,16 @@ describe('admin', () => {
       '{"name":"","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
       'invalid_request',
       'Invalid json: name: ',
+    ],
+    [
+      '{"name":"a\\u0000","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
+      'invalid_request',
+      'Invalid json: name: must be text',
+    ],
+    [
+      '{"name":"\\ud800","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
+      'invalid_request',
+      'Invalid json: name: must be text',
     ],
   ] as const)('behavior: 400 for %s', async ([body, code, error]) => {
     const response = await edge.request('/admin/runners', { method: 'POST', body, headers: admin })

@@ -71,6 +71,8 @@ describe('register', () => {
   test.for([
     [{ instance: 'x' }, 'instance'],
     [{ version: 1 }, 'version'],
+    [{ version: '\0' }, 'version: must be text'],
+    [{ version: '\ud800' }, 'version: must be text'],
     [{ containers: [{ id: 'a,b' }] }, 'containers.0'],
     [{ containers: [policyOf('-x')] }, 'containers.0.id: must be 1-128'],
   ] as const)('behavior: 400 for %j', async ([fault, error]) => {

@@ -121,7 +121,7 @@ describe('cancelling', () => {
 
   test("behavior: another's job, and one that is not, are not found", async () => {
     const id = await edge.createJob(jobOf(), { ip: newAddress() })
-    for (const other of [id, '01900000-0000-7000-8000-000000000000', 'x']) {
+    for (const other of [id, '01900000-0000-7000-8000-000000000000', 'x', '%00', 'x'.repeat(129)]) {
       expect(await refusalOf(await cancel(other))).toMatchObject({ status: 404, code: 'not_found' })
     }
     expect((await runner.claim()).map(job => job.id)).toEqual([id])

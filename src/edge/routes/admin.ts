@@ -8,6 +8,7 @@ import { enrol, listRunners, revoke, setMode } from '../runners/enrol.ts'
 import { adminAuth } from './auth.ts'
 import { boundedBody } from './body.ts'
 import { described } from './describe.ts'
+import { isId } from './id.ts'
 import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
 
@@ -17,6 +18,8 @@ const idParameter = {
   in: 'path',
   description: "The runner: its key's RFC 7638 thumbprint.",
 } as const
+
+const runnerNotFound = { code: 'not_found', error: 'Runner not found' } as const
 
 /** Routes of the operator, behind `ADMIN_TOKEN`. */
 export function adminRoutes(app: App): Hono {
@@ -68,7 +71,7 @@ export function adminRoutes(app: App): Hono {
     }),
     async c => {
       const id = c.req.param('id')
-      if (!(await revoke(db, id))) return refuse(c, { code: 'not_found', error: 'Runner not found' })
+      if (!isId(id) || !(await revoke(db, id))) return refuse(c, runnerNotFound)
       app.log.info('Runner revoked', { runner: id })
       return c.json({ id })
     },
@@ -88,13 +91,14 @@ export function adminRoutes(app: App): Hono {
     async c => {
       const id = c.req.param('id')
       const { mode } = c.req.valid('json')
+      if (!isId(id)) return refuse(c, runnerNotFound)
       const told = setMode(db, { id, mode })
       const ring = async (known: boolean) => known && (await bells('control').ring({ [id]: 1_000 }))
       app.background(
         c,
         told.then(ring).catch(error => app.log.warn('Ring lost', { error: describe(error) })),
       )
-      if (!(await told)) return refuse(c, { code: 'not_found', error: 'Runner not found' })
+      if (!(await told)) return refuse(c, runnerNotFound)
       return c.json({ mode })
     },
   )

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { readJobs } from '../jobs/read.ts'
+import { isId } from './id.ts'
 import { refuse } from './refuse.ts'
 import { isInParts, isPending, jobInFull, respond } from './render.ts'
 import { senderOf } from './sender.ts'
@@ -15,6 +16,8 @@ export type JobAnswer = {
   isNew: boolean
 }
 
+export const jobNotFound = { code: 'not_found', error: 'Job not found' } as const
+
 /** One job in full, as it is when it has ended or the time is over. */
 export async function respondWithJob(
   app: App,
@@ -22,6 +25,7 @@ export async function respondWithJob(
   c: Context,
   { id, deadline, isNew }: JobAnswer,
 ): Promise<Response> {
+  if (!isId(id)) return refuse(c, jobNotFound)
   const { owner } = senderOf(app, c)
   const { signal } = c.req.raw
   const wait = () => untilEnded(app, ends, { owner, ids: [id], areWatched: isNew, deadline, signal })
@@ -32,6 +36,6 @@ export async function respondWithJob(
     canWait = await wait()
     row = await read()
   }
-  if (!row) return refuse(c, { code: 'not_found', error: 'Job not found' })
+  if (!row) return refuse(c, jobNotFound)
   return await respond(c, jobInFull(app.db, row), { streamed: isInParts(row) })
 }

@@ -5,6 +5,8 @@ import { type Cancelled, cancel } from '../jobs/cancel.ts'
 import { readJobs } from '../jobs/read.ts'
 import { describe } from '../log.ts'
 import { described } from './describe.ts'
+import { isId } from './id.ts'
+import { jobNotFound } from './job-answer.ts'
 import { refuse } from './refuse.ts'
 import { isInParts, jobInFull, respond } from './render.ts'
 import { tellEnded } from './rings.ts'
@@ -30,6 +32,7 @@ export function jobCancelRoutes(app: App): Hono {
     }),
     async c => {
       const id = c.req.param('id')
+      if (!isId(id)) return refuse(c, jobNotFound)
       const { owner } = senderOf(app, c)
       const cancelled = cancel(db, { owner, id })
       // The job has ended for its runner also when this client leaves.
@@ -42,7 +45,7 @@ export function jobCancelRoutes(app: App): Hono {
       )
       const ended = await cancelled
       const [row] = await readJobs(db, { owner, ids: [id] })
-      if (!row) return refuse(c, { code: 'not_found', error: 'Job not found' })
+      if (!row) return refuse(c, jobNotFound)
       if (!ended && row.state !== 'cancelled') {
         return refuse(c, {
           code: 'already_ended',
