@@ -1,15 +1,56 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { adminToken, refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { exchange } from './fuzz/wire.ts'
 
 /** What a refusal says, and what it does not. */
 
+const job = '01900000-0000-7000-8000-000000000000'
+
 let edge: TestEdge
+let runner: TestRunner
 
 beforeAll(async () => {
   edge = await startTestEdge()
+  runner = await startTestRunner(edge, [policyOf('office', { allowed_ips: ['192.0.2.0/24'] })])
 })
 afterAll(async () => await edge[Symbol.asyncDispose]())
+
+describe('a refusal', () => {
+  test.for([
+    ['/runner/control', { holding: [], mode: 'x\nsecret', wait_ms: 0 }],
+    ['/runner/control', { holding: [{ id: 'secret', attempt: 1 }], mode: 'run', wait_ms: 0 }],
+    ['/runner/control', { holding: [], mode: 'run', wait_ms: 'secret' }],
+    ['/runner/heartbeat', { leases: [], containers: [{ id: 'secret,', health: 'ready' }] }],
+    ['/runner/report', { results: [{ id: job, attempt: 1, status: 'x\nsecret' }] }],
+  ] as const)('behavior: of %s %j repeats nothing of what was sent', async ([path, body]) => {
+    const response = await runner.post(path, { instance: runner.instance, ...body })
+    expect(response.status).toBe(400)
+    expect(await response.text()).not.toContain('secret')
+  })
+
+  test('behavior: is short, whatever was sent', async () => {
+    const containers = [policyOf('a', { accepted_payments: { ['x'.repeat(100_000)]: '-1' } })]
+    const body = { instance: randomUUID(), version: 'x', containers }
+    const response = await runner.post('/runner/register', body)
+    expect(response.status).toBe(400)
+    expect((await response.text()).length).toBeLessThan(400)
+  })
+
+  test('behavior: quotes no more of a container or an address than either could have', async () => {
+    const refused = async (container: string, ip: string) =>
+      await refusalOf(await edge.create({ containers: [container], data: {} }, { ip }))
+    expect(await refused('x'.repeat(60_000), '192.0.2.1')).toMatchObject({
+      code: 'unsupported_container',
+      params: { container: 'x'.repeat(128) },
+    })
+    expect(await refused('office', '9'.repeat(4_000))).toMatchObject({
+      code: 'not_allowed',
+      params: { address: '9'.repeat(128) },
+    })
+  })
+})
 
 describe('a body', () => {
   const send = async (head: string, body: string) =>

@@ -196,7 +196,7 @@ function parseRequest({ fields, dataType }: Item): JobRequest | Refusal {
   if (dataType === null) return { code: 'invalid_request', error: 'Invalid json: data: is missing' }
   if (dataType !== 'object')
     return { code: 'invalid_request', error: 'Invalid json: data: must be an object' }
-  const parsed = v.safeParse(JobRequest, body)
+  const parsed = v.safeParse(JobRequest, body, { abortEarly: true })
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
   return {

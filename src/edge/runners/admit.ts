@@ -9,6 +9,9 @@ export type OffchainRequest = {
   address: string | null
 }
 
+/** Of what the sender wrote, in a refusal. No container's name, and no address, is longer. */
+const maxEchoLength = 128
+
 /** The reference's checks of an off-chain job, in its order and with its messages (its node page, 4.6). */
 export function admit({ containers: known, keys }: PolicySnapshot, request: OffchainRequest): Refusal | null {
   const { containers, requiresProof, address } = request
@@ -22,7 +25,11 @@ export function admit({ containers: known, keys }: PolicySnapshot, request: Offc
   for (const container of containers) {
     const policy = known.get(container)
     if (!policy)
-      return { code: 'unsupported_container', error: 'Container not supported', params: { container } }
+      return {
+        code: 'unsupported_container',
+        error: 'Container not supported',
+        params: { container: container.slice(0, maxEchoLength) },
+      }
     policies.push(policy)
   }
   if (!policies[0]?.external) {
@@ -39,7 +46,7 @@ export function admit({ containers: known, keys }: PolicySnapshot, request: Offc
   }
   const barred = policies.find(policy => !policy.allowedIps.every(list => addressAllowed(list, address)))
   if (barred) {
-    const params = { container: barred.id, address: address ?? '' }
+    const params = { container: barred.id, address: (address ?? '').slice(0, maxEchoLength) }
     return { code: 'not_allowed', error: 'Container not allowed for address', params }
   }
   return null
