@@ -41,6 +41,8 @@ export const limits = {
   reportResults: 64,
   /** A runner's JSON request other than a part. 64 results of 64 KiB, escaped, fit. */
   runnerBodyBytes: 16 * 1024 * 1024,
+  /** Values in a runner's JSON request. The largest that is right, a policy of 256 KiB, has 30,000 with addresses in all its lists. */
+  jsonValues: 65_536,
   /** Any other JSON request. */
   smallBodyBytes: 64 * 1024,
   claimWaitMs: 25_000,

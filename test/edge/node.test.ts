@@ -97,6 +97,15 @@ describe('GET /resources', () => {
     expect(await edge.db.orm.all(`select question from answers where question = '${question}'`)).toEqual([])
   })
 
+  test('behavior: an answer that nests too deep to be written out again is refused', async () => {
+    const { instance } = runner
+    const question = '01900000-0000-7000-8000-000000000000'
+    const deep = (levels: number) => `{"echo":${'{"1":'.repeat(levels)}1${'}'.repeat(levels)}}`
+    const answer = async (levels: number) =>
+      (await runner.post('/runner/answer', { instance, question, answer: deep(levels) })).status
+    expect([await answer(511), await answer(512), await answer(100_000)]).toEqual([200, 400, 400])
+  })
+
   test('behavior: 400 for a model_id that is too long or no text', async () => {
     for (const id of ['x'.repeat(513), '%00']) {
       expect(await refusalOf(await edge.request(`/resources?model_id=${id}`))).toMatchObject({ status: 400 })

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { limits } from '../../protocol/limits.ts'
 import {
@@ -17,14 +17,26 @@ import { answer } from '../runners/questions.ts'
 import { register } from '../runners/register.ts'
 import type { TokenVerifier } from '../runners/token.ts'
 import { type RunnerEnv, refuseRunner, runnerAuth, unauthorized } from './auth.ts'
-import { boundedBody } from './body.ts'
+import { boundedBody, unbroken } from './body.ts'
 import { described } from './describe.ts'
-import { isJson } from './json.ts'
+import { countValues, isJson, isShallowJson } from './json.ts'
 import { unknownInstance } from './lease.ts'
 import { refuse } from './refuse.ts'
 import { claimRoutes } from './runner-claim.ts'
 import { reportRoutes } from './runner-report.ts'
 import { valid } from './validate.ts'
+
+/** Refuses JSON of so many values that parsing them would take an isolate's whole memory. Parts are no JSON, and are put. */
+const boundedJson: MiddlewareHandler = async (c, next) => {
+  if (c.req.method === 'POST' && countValues(await unbroken(c.req.text())) > limits.jsonValues) {
+    return refuse(c, {
+      code: 'invalid_request',
+      error: 'Invalid json: too many values',
+      params: { limit: limits.jsonValues },
+    })
+  }
+  return await next()
+}
 
 /** What runners call. All requests are authenticated; `src/protocol/runner.ts` says what each means. */
 export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
@@ -36,6 +48,7 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
   const routes = new Hono<RunnerEnv>()
   routes.use('/runner/*', runnerAuth(verify))
   routes.use('/runner/*', boundedBody(limits.runnerBodyBytes))
+  routes.use('/runner/*', boundedJson)
 
   routes.post(
     '/runner/register',
@@ -137,6 +150,7 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
       const { instance, question, answer: text } = c.req.valid('json')
       if (
         !text.isWellFormed() ||
+        !isShallowJson(text) ||
         !isJson(text, value => typeof value === 'object' && value !== null && !Array.isArray(value))
       ) {
         return refuse(c, {
