@@ -35,6 +35,7 @@ function requestsOf(
     claim: post('/runner/claim', { seq: 1_000_000, routes: [], holding: [], max: 1, wait_ms: 0 }),
     heartbeat: post('/runner/heartbeat', { leases: [{ ...lease, started: true }], containers: [] }),
     control: post('/runner/control', { holding: [lease], mode: 'run', wait_ms: 0 }),
+    answer: post('/runner/answer', { question: job.id, answer: '{"echo":{}}' }),
     report: post('/runner/report', { results: [result] }),
     parts: () => ({
       path: `/runner/jobs/${job.id}/result/0?attempt=${job.attempt}&kind=result`,
@@ -196,6 +197,10 @@ describe("another runner's lease", () => {
       expect(await refusalOf(await send(requests[what]!(), authorization)), what).toEqual(unknown)
     }
     expect((await send(requests.register!(), authorization)).status).toBe(401)
+    const [row] = await edge.db.orm.all<{ containers: string }>(
+      `select containers from runners where id = '${thief.id}'`,
+    )
+    expect(row?.containers).toContain('echo')
   })
 })
 
@@ -265,11 +270,6 @@ describe('admin', () => {
       'Invalid json: public_key: must be 32 bytes in base64url',
     ],
     [
-      '{"name":"","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
-      'invalid_request',
-      'Invalid json: name: ',
-    ],
-    [
       '{"name":"a\\u0000","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
       'invalid_request',
       'Invalid json: name: must be text',
@@ -278,6 +278,11 @@ describe('admin', () => {
       '{"name":"\\ud800","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
       'invalid_request',
       'Invalid json: name: must be text',
+    ],
+    [
+      '{"name":"","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}',
+      'invalid_request',
+      'Invalid json: name: ',
     ],
   ] as const)('behavior: 400 for %s', async ([body, code, error]) => {
     const response = await edge.request('/admin/runners', { method: 'POST', body, headers: admin })

@@ -151,6 +151,22 @@ describe('claim', () => {
 })
 
 describe('heartbeat', () => {
+  test('behavior: of a process that is not registered it changes nothing', async () => {
+    const id = await create()
+    await runner.claim()
+    const lease = async () =>
+      await edge.db.orm.all(`select instance, lease_expires_at, tries from jobs where id = '${id}'`)
+    const before = await lease()
+    const leases = [{ id, attempt: 1, started: true }]
+    const response = await runner.post('/runner/heartbeat', {
+      instance: randomUUID(),
+      leases,
+      containers: [],
+    })
+    expect(response.status).toBe(409)
+    expect(await lease()).toEqual(before)
+  })
+
   test('default: started is counted once for each attempt, and lost leases are named', async () => {
     const id = await create()
     const [job] = await runner.claim()

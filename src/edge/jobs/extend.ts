@@ -35,6 +35,7 @@ export async function extend({ orm, now }: Db, options: ExtendOptions): Promise<
         from json_each(${JSON.stringify(leases)})) as lease
       where jobs.id = lease.id and jobs.attempt = lease.attempt and jobs.runner = ${runner}
         and jobs.state in ('running', 'queued') and jobs.claimed_at > ${now} - ${maxRunMs} and ${known}
+        and exists (select 1 from instances where id = ${instance} and runner = ${runner})
       returning id`),
   ])
   return { known: seen.length === 1, kept: new Set(kept.map(row => row.id)) }

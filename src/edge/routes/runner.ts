@@ -158,7 +158,9 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
           error: 'Invalid json: answer: must be the text of a JSON object',
         })
       }
-      await answer(db, { runner: c.var.runner, instance, question, text })
+      const { runner } = c.var
+      const stored = await answer(db, { runner, instance, question, text })
+      if (!stored && !(await policy.readCurrent()).keys.has(runner)) return unauthorized(c)
       await bells(`question:${question}`).ring({ answer: 10_000 })
       return c.json({})
     },

@@ -32,18 +32,20 @@ export async function ask(
   return row ? { id: row.id, asked: inserted.length === 1 } : null
 }
 
-/** Stores an instance's answer, JSON text of an object by container id. Late or unasked ones are dropped. */
+/** Stores an instance's answer, JSON text of an object by container id. Late or unasked ones are dropped. @returns whether it is stored. */
 export async function answer(
   { orm }: Db,
   { runner, instance, question, text }: { runner: string; instance: string; question: string; text: string },
-): Promise<void> {
-  await orm.run(sql`
+): Promise<boolean> {
+  const rows = await orm.all(sql`
     insert into answers (question, instance, answer)
     select ${question}, ${instance}, ${text}
     where exists (select 1 from questions where id = ${question})
       and exists (select 1 from instances join runners on runners.id = instances.runner
         where instances.id = ${instance} and runners.id = ${runner} and runners.revoked_at is null)
-    on conflict do nothing`)
+    on conflict do nothing
+    returning instance`)
+  return rows.length === 1
 }
 
 /** Which instances have answered. */

@@ -21,10 +21,11 @@ export async function register(
       on conflict (id) do update set version = excluded.version, last_seen_at = excluded.last_seen_at
         where instances.runner = excluded.runner
       returning id`),
-    // Only a change raises the policy's epoch: restarting runners do not make every isolate load the policy again.
+    // Of an instance that was let in, since a batch goes on when its first statement matches nothing. Only a change raises the policy's epoch: restarting runners do not make every isolate load the policy again.
     orm.run(sql`
       update runners set containers = ${JSON.stringify(containers)}
-      where id = ${runner} and revoked_at is null and containers is not ${JSON.stringify(containers)}`),
+      where id = ${runner} and revoked_at is null and containers is not ${JSON.stringify(containers)}
+        and exists (select 1 from instances where id = ${instance} and runner = ${runner})`),
   ])
   return rows.length === 1
 }
