@@ -35,23 +35,35 @@ type Row = {
   mode: Runner['mode']
   enrolled_at: number
   revoked_at: number | null
+  /** JSON array of their ids. */
   containers: string
   last_seen_at: number | null
 }
 
+/** Rows of one statement. Each may have 256 containers with names of 128 characters: a SQL response stays below 4 MiB. */
+const runnersPerRead = 100
+const maxListed = 1_000
+
 /** Every runner that was ever enrolled, newest first, 1,000 at most. */
 export async function listRunners({ orm }: Db): Promise<Runner[]> {
-  const rows = await orm.all<Row>(sql`
-    select id, name, mode, enrolled_at, revoked_at, containers,
-      (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
-    from runners order by enrolled_at desc, id limit 1000`)
-  return rows.map(row => ({
+  const listed: Row[] = []
+  while (listed.length < maxListed) {
+    // Names only: whole policies are up to 256 KiB each.
+    const rows = await orm.all<Row>(sql`
+      select id, name, mode, enrolled_at, revoked_at,
+        (select json_group_array(value ->> 'id') from json_each(containers)) as containers,
+        (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
+      from runners order by enrolled_at desc, id limit ${runnersPerRead} offset ${listed.length}`)
+    listed.push(...rows)
+    if (rows.length < runnersPerRead) break
+  }
+  return listed.map(row => ({
     id: row.id,
     name: row.name,
     mode: row.mode,
     enrolled_at: new Date(row.enrolled_at).toISOString(),
     revoked_at: row.revoked_at === null ? null : new Date(row.revoked_at).toISOString(),
     last_seen_at: row.last_seen_at === null ? null : new Date(row.last_seen_at).toISOString(),
-    containers: (JSON.parse(row.containers) as { id: string }[]).map(container => container.id),
+    containers: JSON.parse(row.containers) as string[],
   }))
 }

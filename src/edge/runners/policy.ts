@@ -41,6 +41,8 @@ const liveMs = 60_000
 const defaultMaxAgeMs = 5_000
 /** How long one load may hold off others. */
 const loadingMs = 1_000
+/** Of what all instances say of their containers: a SQL response stays below 4 MiB, whatever they say. 1,000 with 40 each fit. */
+const maxReadyBytes = 1024 * 1024
 
 /**
  * The policy, kept for seconds in this isolate. What is stored under it names its epoch, so an old snapshot can delay an
@@ -86,7 +88,10 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
       sql`select id, public_key, length(containers) as bytes from runners where revoked_at is null limit 1000`,
     ),
     orm.all<InstanceRow>(sql`
-      select id, runner, ready from instances where last_seen_at > ${now} - ${liveMs} order by last_seen_at desc limit 1000`),
+      select id, runner, ready from (
+        select id, runner, ready, sum(length(ready)) over (order by last_seen_at desc, id) as total
+        from instances where last_seen_at > ${now} - ${liveMs})
+      where total <= ${maxReadyBytes} limit 1000`),
   ])
   // Read after the epoch: a policy that changes in between belongs to a later one, which the next insert will find.
   const policies: ContainerPolicy[][] = []
