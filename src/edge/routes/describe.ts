@@ -17,7 +17,7 @@ export type Description = {
   answer?: { description: string; schema?: GenericSchema; contentType?: string }
   body?: GenericSchema
   parameters?: readonly Parameter[]
-  /** Refusals that this route can answer, beside `internal` and `database_unavailable`. */
+  /** Refusals that this route can answer, beside those of any route. */
   refusals?: readonly ErrorCode[]
   secured?: 'runner' | 'admin'
 }
@@ -59,7 +59,7 @@ export function described({
           ? { content: { [answer.contentType ?? 'application/json']: { schema: resolver(answer.schema) } } }
           : {}),
       },
-      ...refusalResponses([...(refusals ?? []), 'internal', 'database_unavailable']),
+      ...refusalResponses([...(refusals ?? []), 'internal', 'schema_outdated', 'database_unavailable']),
     },
   })
 }

@@ -33,7 +33,6 @@ const creating: ErrorCode[] = [
   'queue_full_for_owner',
   'queue_full',
   'no_runner',
-  'schema_outdated',
   'chain_not_enabled',
 ]
 

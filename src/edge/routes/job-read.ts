@@ -141,7 +141,7 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
         ...waitParameters,
       ],
       answer: { description: 'State, timings, attempt, runner, error, result.', schema: Job },
-      refusals: ['not_found'],
+      refusals: ['invalid_request', 'not_found'],
     }),
     async c => {
       const deadline = app.now() + waitOf(c)

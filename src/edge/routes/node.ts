@@ -134,7 +134,7 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
         'For containers that do work of their own accord. Never touches a job that the queue owns.',
       body: StatusRequest,
       answer: { description: '`null`', schema: v.null_() },
-      refusals: ['invalid_request', 'invalid_status', 'forbidden', 'conflict'],
+      refusals: ['invalid_request', 'invalid_status', 'forbidden', 'conflict', 'body_too_large'],
       secured: 'runner',
     }),
     async (c, next) => {

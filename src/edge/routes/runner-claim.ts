@@ -29,7 +29,7 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       tag: 'Runner',
       description: 'Waits up to `wait_ms` for one to come.',
       answer: { description: 'Jobs, possibly none.', schema: ClaimAnswer },
-      refusals: ['unauthorized', 'invalid_request', 'conflict'],
+      refusals: ['unauthorized', 'malformed_json', 'invalid_request', 'conflict', 'body_too_large'],
       secured: 'runner',
     }),
     valid('json', ClaimRequest),

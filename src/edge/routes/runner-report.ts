@@ -60,7 +60,7 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
       summary: 'Report results',
       tag: 'Runner',
       answer: { description: 'An answer for each.', schema: ReportAnswer },
-      refusals: ['unauthorized', 'invalid_request'],
+      refusals: ['unauthorized', 'malformed_json', 'invalid_request', 'body_too_large'],
       secured: 'runner',
     }),
     valid('json', ReportRequest),
