@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { limits } from '../../src/protocol/limits.ts'
 import type { ClaimedJob, ReportedResult } from '../../src/protocol/runner.ts'
 import { startTestEdge, type TestEdge } from '../support/edge.ts'
+import { objectText, sized, space } from '../support/json-text.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
 /** What clients and containers say arrives byte for byte, whatever JSON it is and however large. */
@@ -18,59 +19,8 @@ beforeAll(async () => {
 })
 afterAll(async () => await edge[Symbol.asyncDispose]())
 
-// --- JSON texts of every kind that a parser and a printer would not give back as they were
-
-const space = fc.constantFrom('', '', ' ', '\n\t', '\r\n  ')
-const character = fc.constantFrom(
-  ...['a', 'é', '日', '🦜', '\u2028', '\u007f', '\ufeff', '\uffff'],
-  ...['\\n', '\\"', '\\\\', '\\/', '\\u00e9', '\\u0000', '\\uD83E\\uDD9C', '\\ud800', '\\u2028'],
-)
-const string = fc.array(character, { maxLength: 6 }).map(parts => `"${parts.join('')}"`)
-const number = fc.constantFrom(
-  ...['0', '-0', '1.0', '1e400', '-1E-7', '9007199254740993', '1.10', '0.1e+1'],
-  ...[
-    '115792089237316195423570985008687907853269984665640564039457584007913129639935',
-    '123456789.1234567890123456789',
-  ],
-)
-// Integer-like, repeated and magic keys: what parsing would reorder, drop or swallow.
-const key = fc.oneof(fc.constantFrom('"2"', '"1"', '"a"', '"data"', '"__proto__"', '""'), string)
-
-const { value } = fc.letrec<{ value: string; array: string; object: string }>(tie => ({
-  value: fc.oneof(
-    { maxDepth: 4 },
-    number,
-    string,
-    fc.constantFrom('true', 'false', 'null', '[]', '{}', '[ ]', '{\n}'),
-    tie('array'),
-    tie('object'),
-  ),
-  array: fc
-    .tuple(space, fc.array(tie('value'), { maxLength: 4 }), space)
-    .map(([a, items, b]) => `[${a}${items.join(`${b},${a}`)}]`),
-  object: members(tie('value')),
-}))
-
-function members(of: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  return fc
-    .tuple(space, fc.array(fc.tuple(key, of), { maxLength: 4 }), space)
-    .map(
-      ([a, entries, b]) =>
-        `{${a}${entries.map(([name, entry]) => `${name}${b}:${a}${entry}`).join(`${b},${a}`)}${b}}`,
-    )
-}
-
-const object = members(value)
-
-/** An object text of about this many bytes. */
-const sized = (text: string, size: number) => {
-  const filler = '"\\u0041é🦜 ", 1.0,\n'
-  const items = filler.repeat(Math.ceil(size / Buffer.byteLength(filler)))
-  return `{"first": ${text}, "rest": [${items}null]}`
-}
-
 const sizes = fc.constantFrom(0, 0, 0, 65_000, 66_000, partBytes - 1_000, partBytes * 2 + 5)
-const data = fc.tuple(object, sizes).map(([text, size]) => (size === 0 ? text : sized(text, size)))
+const data = fc.tuple(objectText, sizes).map(([text, size]) => (size === 0 ? text : sized(text, size)))
 
 async function inputOf(job: ClaimedJob): Promise<string> {
   if (job.data !== null) return job.data
