@@ -12,7 +12,7 @@ test('default: cancelling a job that runs drops the call of its container within
   const { container } = system
   await system.startRunner()
   const names = ['fresh', 'settled']
-  container.hold(...names)
+  await container.hold(...names)
   for (const name of names.toReversed()) {
     const id = await system.createJob(JSON.stringify({ name }))
     await until(`${name} is running`, () => container.calls(name) === 1)

@@ -10,84 +10,99 @@ import type { Job } from '../../src/protocol/job.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import { type Spawned, spawnMain } from '../runner/setup.ts'
 import { adminToken } from '../support/edge.ts'
-import { type CountingContainer, startCountingContainer } from './container.ts'
+import { type Container, startContainer } from './container.ts'
 import { fixedPort } from './fixed-port.ts'
+import { type Gate, startGate } from './gate.ts'
+import { createPart, killed, type Part } from './part.ts'
 
 const libsqlMain = fileURLToPath(new URL('../../src/local/libsql/main.ts', import.meta.url))
 
-/** Short, so that a test can wait for a lease to lapse. */
-const pace = { LEASE_SECONDS: '3', HEARTBEAT_SECONDS: '1' }
+/** Short, so that a test can wait for a lease to lapse. Production's are twenty times as long. */
+export const pace = { leaseMs: 3_000, heartbeatMs: 1_000 } as const
+/** A minute at production's pace. */
+export const minuteMs = pace.leaseMs
 
 export type RunnerProcess = Spawned & {
   /** Ids of the results that are in its spool and whole. */
   spooled(): string[]
 }
 
-/** A part of the system that is one process, and can be killed as a host's crash would. */
-export type Part = {
-  /** Resolves when the process is gone. */
-  kill(): Promise<void>
-  /** On the same port, and for the database on the same file. */
-  start(): Promise<void>
+export type RunnerOptions = {
+  /** Names its directory. */
+  spool?: string
+  /** Names its key; another name is another runner. */
+  key?: string
+  /** A module that is loaded into it first. */
+  preload?: string
 }
 
 export type System = {
   url: string
   db: Db
-  container: CountingContainer
+  container: Container
   database: Part
   edge: Part & {
-    /** It keeps its sockets but does nothing any more. */
-    pause(): void
     /** What the cron trigger does each minute in production. */
     runSchedule(): Promise<void>
   }
-  /** Starts a runner with the one key and waits until it is ready; `spool` names its directory. */
-  startRunner(spool?: string): Promise<RunnerProcess>
+  /** Between runners and edge, and between edge and database. */
+  gates: { edge: Gate; database: Gate }
+  /** Starts a runner and waits until it is ready. */
+  startRunner(options?: RunnerOptions): Promise<RunnerProcess>
   create(data: string): Promise<Response>
   /** Creates a job that must be accepted. @returns its id. */
   createJob(data: string): Promise<string>
   job(id: string): Promise<Job>
+  close(): Promise<void>
 }
 
-export type SystemOptions = Pick<TestContext, 'onTestFinished'> & {
+export type SystemOptions = {
   /** Jobs that the container is given at once. */
   slots: number
 }
 
-/** The whole system, each program a process of its own, with one container `echo` in this process. All of it ends with the test. */
-export async function startSystem({ onTestFinished, slots }: SystemOptions): Promise<System> {
+/** `startSystem`, all of it ended with the test. */
+export async function systemOf({
+  onTestFinished,
+  ...options
+}: SystemOptions & Pick<TestContext, 'onTestFinished'>): Promise<System> {
+  const system = await startSystem(options)
+  onTestFinished(system.close)
+  return system
+}
+
+/** The whole system, with one container `echo`, each program a process of its own. */
+export async function startSystem({ slots }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-flow-'))
-  const container = await startCountingContainer()
   const [databasePort, edgePort] = await Promise.all([fixedPort(), fixedPort()])
   const databaseUrl = `http://127.0.0.1:${databasePort}`
   const url = `http://127.0.0.1:${edgePort}`
   const spawned: Spawned[] = []
-  let libsql: Spawned | null = null
-  let workerd: Edge | null = null
-  onTestFinished(async () => {
-    await killEdge()
-    await Promise.all(spawned.map(killed))
-    container.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  function spawnPart(...args: Parameters<typeof spawnMain>): Spawned {
-    const part = spawnMain(...args)
+  const track = (part: Spawned) => {
     spawned.push(part)
     return part
   }
+  const [toEdge, toDatabase] = await Promise.all([startGate(), startGate()])
+  toEdge.leadTo(url)
+  toDatabase.leadTo(databaseUrl)
+  let workerd: Edge | null = null
 
-  async function startDatabase(): Promise<void> {
+  const database = createPart(async () => {
     const args = ['--path', join(folder, 'system.db'), '--port', String(databasePort)]
-    libsql = spawnPart(args, {}, libsqlMain)
+    const libsql = track(spawnMain(args, {}, libsqlMain))
     await libsql.said(databaseUrl)
-  }
+    return libsql
+  })
 
   async function startWorkerd(): Promise<void> {
     workerd = await startEdge({
       port: edgePort,
-      vars: { DATABASE_URL: databaseUrl, ADMIN_TOKEN: adminToken, ...pace },
+      vars: {
+        DATABASE_URL: toDatabase.url,
+        ADMIN_TOKEN: adminToken,
+        LEASE_SECONDS: String(pace.leaseMs / 1_000),
+        HEARTBEAT_SECONDS: String(pace.heartbeatMs / 1_000),
+      },
       // It logs the requests that it refuses, and here many are meant to be.
       log: () => {},
     })
@@ -99,12 +114,28 @@ export async function startSystem({ onTestFinished, slots }: SystemOptions): Pro
     if (edge === null) return
     process.kill(edge.pid, 'SIGKILL')
     await edge.close()
+    toEdge.cut()
   }
 
-  const keyFile = join(folder, 'runner.key')
-  const migrated = startDatabase().then(() => migrate({ url: databaseUrl }))
-  const [key] = await Promise.all([generateKey(keyFile), startWorkerd(), migrated])
-  await enrol(url, key.publicKey)
+  const signal = (name: NodeJS.Signals) => {
+    if (workerd) process.kill(workerd.pid, name)
+  }
+  const keys = new Map<string, Promise<string>>()
+
+  /** @returns the file of a key that the edge knows. */
+  function keyFile(name: string): Promise<string> {
+    const known = keys.get(name)
+    if (known) return known
+    const path = join(folder, `${name}.key`)
+    const made = generateKey(path)
+      .then(({ publicKey }) => enrol(url, { name, publicKey }))
+      .then(() => path)
+    keys.set(name, made)
+    return made
+  }
+
+  const started = database.start().then(() => migrate({ url: databaseUrl }))
+  const [container] = await Promise.all([startContainer(track), startWorkerd(), started])
 
   const create: System['create'] = data =>
     fetch(`${url}/api/jobs`, { method: 'POST', body: `{"containers":["echo"],"data":${data}}` })
@@ -114,34 +145,33 @@ export async function startSystem({ onTestFinished, slots }: SystemOptions): Pro
     db: openDb({ url: databaseUrl }),
     container,
     database: {
-      start: startDatabase,
-      kill: async () => {
-        if (libsql) await killed(libsql)
+      ...database,
+      async kill() {
+        await database.kill()
+        toDatabase.cut()
       },
     },
     edge: {
       start: startWorkerd,
       kill: killEdge,
-      pause: () => {
-        if (workerd) process.kill(workerd.pid, 'SIGSTOP')
-      },
+      stop: () => signal('SIGSTOP'),
+      resume: () => signal('SIGCONT'),
       runSchedule: async () => await workerd?.runSchedule(),
     },
-    async startRunner(spool = 'spool') {
+    gates: { edge: toEdge, database: toDatabase },
+    async startRunner({ spool = 'spool', key = 'runner', preload } = {}) {
       const directory = join(folder, spool)
       mkdirSync(directory, { recursive: true })
       const config = join(folder, `${spool}.json`)
-      const echo = { id: 'echo', url: container.url, slots }
-      writeFileSync(
-        config,
-        JSON.stringify({
-          edge: { url, key_file: keyFile },
-          manage_containers: false,
-          containers: [echo],
-          spool: directory,
-        }),
-      )
-      const runner = spawnPart(['run', '--config', config])
+      const settings = {
+        edge: { url: toEdge.url, audience: url, key_file: await keyFile(key) },
+        manage_containers: false,
+        containers: [{ id: 'echo', url: container.url, slots }],
+        spool: directory,
+      }
+      writeFileSync(config, JSON.stringify(settings))
+      const env = preload === undefined ? {} : { NODE_OPTIONS: `--import ${preload}` }
+      const runner = track(spawnMain(['run', '--config', config], env))
       await runner.said('Runner is ready')
       return { ...runner, spooled: () => spooledIn(join(directory, 'batches')) }
     },
@@ -156,20 +186,21 @@ export async function startSystem({ onTestFinished, slots }: SystemOptions): Pro
       if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
       return (await response.json()) as Job
     },
+    async close() {
+      await killEdge()
+      await Promise.all(spawned.map(killed))
+      toEdge.close()
+      toDatabase.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
   }
 }
 
-/** Sends SIGKILL, and waits until the process is gone. */
-export async function killed({ child, exited }: Spawned): Promise<void> {
-  child.kill('SIGKILL')
-  await exited
-}
-
-async function enrol(url: string, publicKey: string): Promise<void> {
+async function enrol(url: string, { name, publicKey }: { name: string; publicKey: string }): Promise<void> {
   const response = await fetch(`${url}/admin/runners`, {
     method: 'POST',
     headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'flow', public_key: publicKey }),
+    body: JSON.stringify({ name, public_key: publicKey }),
   })
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
 }

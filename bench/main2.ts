@@ -1,0 +1,30 @@
+import { parseArgs } from 'node:util'
+import { benchJobs } from './jobs.ts'
+import { benchLarge } from './large.ts'
+import { benchQueue } from './queue2.ts'
+import { createReport, type Report } from './report.ts'
+import { benchRunner } from './runner.ts'
+
+const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
+  jobs: benchJobs,
+  large: benchLarge,
+  queue: benchQueue,
+  runner: benchRunner,
+}
+
+// An exit, unlike a signal, lets a bench remove what it has on disk.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '8' } },
+})
+const names = positionals.length > 0 ? positionals : Object.keys(benches)
+for (const name of names) {
+  const bench = benches[name]
+  if (!bench) {
+    console.error(`No such bench: ${name}. There are: ${Object.keys(benches).join(', ')}`)
+    process.exit(64)
+  }
+  await bench(createReport({ bench: name, json: values.json }), { seconds: Number(values.seconds) })
+}
