@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { maxAttempts } from '../../src/edge/jobs/claim.ts'
+import { sweep } from '../../src/edge/jobs/sweep.ts'
 import { revoke, setMode } from '../../src/edge/runners/enrol.ts'
 import { leaseMs, maxTries, miscounts, newJob, type Queue, result, startQueue } from '../support/queue.ts'
 
@@ -173,6 +174,21 @@ describe('leases', () => {
     const again = await queue.claim(host, { holding: [{ id: ids[1]!, attempt: 1 }] })
     expect(again).toMatchObject([{ id: ids[0], attempt: 2 }])
   })
+
+  test.each(['the claim itself', 'the sweep'])(
+    'behavior: a lapsed lease that its holder still names is not given to it anew, put back by %s',
+    async by => {
+      const id = await queue.add()
+      const [host, other] = [await queue.host(), await queue.host()]
+      const [lease] = await queue.claim(host)
+      queue.clock.ms += leaseMs
+      if (by === 'the sweep') await sweep(queue.db, { maxTries, retentionMs: 1e12 })
+      expect(await queue.claim(host, { holding: [lease!] })).toEqual([])
+      expect(await queue.beat(host, [lease!])).toEqual([id])
+      queue.clock.ms += leaseMs
+      expect(await queue.claim(other)).toMatchObject([{ id, attempt: 2 }])
+    },
+  )
 
   test('behavior: a lease held under an older attempt is not held', async () => {
     const id = await queue.add()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { startSystem } from './system.ts'
+import { systemOf } from './system.ts'
 import { until } from './until.ts'
 
 /** What a cancelled job may still cost its container. */
@@ -8,7 +8,7 @@ const abortMs = 2_000
 test('default: cancelling a job that runs drops the call of its container within 2 s', {
   timeout: 60_000,
 }, async ({ onTestFinished }) => {
-  const system = await startSystem({ slots: 2, onTestFinished })
+  const system = await systemOf({ slots: 2, onTestFinished })
   const { container } = system
   await system.startRunner()
   const names = ['fresh', 'settled']

@@ -57,20 +57,20 @@ const lapsedPerClaim = 100
 export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Claimed> {
   const { runner, instance, seq, token, max } = options
   const passed = sql`exists (select 1 from instances where id = ${instance} and claim_token = ${token})`
+  const held = sql`instance = ${instance} and id || ':' || attempt in (
+    select (value ->> 'id') || ':' || (value ->> 'attempt') from json_each(${JSON.stringify(options.holding)}))`
   const [passes, lapsed, lost, jobs] = await orm.batch([
     orm.all<{ id: string }>(sql`
       update instances set claim_seq = ${seq}, claim_token = ${token}, last_seen_at = ${now}
       where id = ${instance} and runner = ${runner} and (claim_seq < ${seq} or claim_token = ${token})
         and exists (select 1 from runners where id = ${runner} and revoked_at is null and mode = 'run')
       returning id`),
-    orm.all<Lapsed>(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim })),
+    orm.all<Lapsed>(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim, spared: held })),
     orm.all<Lapsed>(
       putBack({
         now,
         maxTries: options.maxTries,
-        leases: sql`state = 'running' and instance = ${instance} and ${passed}
-          and id || ':' || attempt not in (
-            select (value ->> 'id') || ':' || (value ->> 'attempt') from json_each(${JSON.stringify(options.holding)}))`,
+        leases: sql`state = 'running' and instance = ${instance} and ${passed} and not (${held})`,
       }),
     ),
     orm.all<ClaimedRow>(sql`
@@ -97,9 +97,10 @@ export async function isAnyWaiting({ orm }: Db): Promise<boolean> {
 /**
  * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
  * are its own when it is listed, else the least among its containers, 0 if one is not listed. Whatever a runner lists, it is given
- * only what it has registered, since that is what the policy was made of.
+ * only what it has registered, since that is what the policy was made of. Nor is it given a job that it holds: when a lease has
+ * lapsed because the edge or the database stood still, the next claim of its holder may come before the heartbeat or the report.
  */
-function best({ runner, routes, max }: ClaimOptions, now: SQL): SQL {
+function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
   const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
   return sql`
     with free (route, slots) as materialized (select key, value from json_each(${slots})),
@@ -122,6 +123,9 @@ function best({ runner, routes, max }: ClaimOptions, now: SQL): SQL {
       from servable cross join jobs as job on job.id in (
         select waiting.id from jobs as waiting
         where waiting.route = servable.route and waiting.state = 'queued' and waiting.expires_at > ${now}
+          and waiting.id not in (
+            select held.id from json_each(${JSON.stringify(holding)}) as lease
+            join jobs as held on held.id = lease.value ->> 'id' and held.attempt = lease.value ->> 'attempt')
         order by waiting.priority desc, waiting.created_at, waiting.id limit ${max}))
     select id from candidate where place <= slots order by priority desc, created_at, id limit ${max}`
 }
@@ -133,10 +137,11 @@ function containersOf(route: SQL): SQL {
 
 type Tries = { now: SQL; maxTries: number }
 
-/** Ends leases that were not renewed, the oldest first. Returns a `Lapsed` for each. */
-export function lapse({ limit, ...tries }: Tries & { limit: number }): SQL {
+/** Ends leases that were not renewed, the oldest first. Returns a `Lapsed` for each. `spared`: not these. */
+export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spared?: SQL }): SQL {
   const leases = sql`id in (
-    select id from jobs where state = 'running' and lease_expires_at <= ${tries.now} order by lease_expires_at limit ${limit})`
+    select id from jobs where state = 'running' and lease_expires_at <= ${tries.now} ${spared ? sql`and not (${spared})` : sql``}
+    order by lease_expires_at limit ${limit})`
   return putBack({ ...tries, leases })
 }
 

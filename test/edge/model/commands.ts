@@ -145,7 +145,8 @@ export const claim = (options: ClaimOf) =>
       { route: 'a', slots: slots[0] },
       { route: 'b', slots: slots[1] },
     ]
-    const held = state.jobs.filter(job => job.state === 'running' && job.host === host)
+    // Lapsed ones that nobody has taken since are among them.
+    const held = state.jobs.filter(job => model.waits(job) && job.host === host)
     const behind = names === 'old' ? 1 : 0
     const holding = names === 'none' ? [] : held.map(({ id, attempt }) => ({ id, attempt: attempt - behind }))
     const isOvertaken = isLate && state.claimed[host] === true

@@ -82,9 +82,9 @@ function putBack(model: Model, job: ModelJob): void {
   else job.state = 'queued'
 }
 
-export function lapse(model: Model): void {
+export function lapse(model: Model, isSpared: (job: ModelJob) => boolean = () => false): void {
   for (const job of model.jobs)
-    if (job.state === 'running' && job.leaseUntil <= model.now) putBack(model, job)
+    if (job.state === 'running' && job.leaseUntil <= model.now && !isSpared(job)) putBack(model, job)
 }
 
 export type ModelClaim = {
@@ -98,14 +98,15 @@ export type ModelClaim = {
 
 /** @returns ids of the jobs given; null when the claim does not pass. */
 export function claim(model: Model, { host, slots, max, holding, isLate }: ModelClaim): string[] | null {
-  lapse(model)
+  const isHeld = ({ id, attempt }: ModelJob) => holding.has(`${id}:${attempt}`)
+  lapse(model, job => job.host === host && isHeld(job))
   if (isLate || isRevoked(model, host)) return null
   model.claimed[host] = true
   for (const job of model.jobs) {
-    const isLost = job.state === 'running' && job.host === host && !holding.has(`${job.id}:${job.attempt}`)
+    const isLost = job.state === 'running' && job.host === host && !isHeld(job)
     if (isLost) putBack(model, job)
   }
-  const chosen = choose(model, { slots, max })
+  const chosen = choose(model, { slots, max, isHeld })
   for (const job of chosen) {
     job.attempt += 1
     Object.assign(job, { state: 'running', host, claimedAt: model.now, leaseUntil: model.now + leaseMs })
@@ -113,11 +114,16 @@ export function claim(model: Model, { host, slots, max, holding, isLate }: Model
   return chosen.map(({ id }) => id)
 }
 
-/** By priority, then arrival, no more than the slots of each route. */
-function choose(model: Model, { slots, max }: Pick<ModelClaim, 'slots' | 'max'>): ModelJob[] {
+/** By priority, then arrival, no more than the slots of each route, and none that the process holds. */
+function choose(
+  model: Model,
+  { slots, max, isHeld }: Pick<ModelClaim, 'slots' | 'max'> & { isHeld(job: ModelJob): boolean },
+): ModelJob[] {
   const given = new Map<string, number>()
   const chosen: ModelJob[] = []
-  const waiting = model.jobs.filter(job => job.state === 'queued' && job.expiresAt > model.now)
+  const waiting = model.jobs.filter(
+    job => job.state === 'queued' && job.expiresAt > model.now && !isHeld(job),
+  )
   for (const job of waiting.toSorted(byTurn)) {
     const free = slots.get(job.route) ?? Math.min(...job.route.split(',').map(name => slots.get(name) ?? 0))
     const taken = given.get(job.route) ?? 0
