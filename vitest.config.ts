@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Stories that run side by side mostly wait, for leases to lapse.
+    maxConcurrency: 12,
   },
 })

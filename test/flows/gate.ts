@@ -1,8 +1,8 @@
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A message that passes: a request, or the answer to one (whose `method` and `path` are then the request's). */
-export type Message = { method: string; path: string; body: string }
+/** A message that passes: a request, or the answer to one. `asked` is the request's body in both. */
+export type Message = { method: string; path: string; asked: string; body: string }
 
 export type Hold = {
   /** Resolves when so many messages are held. */
@@ -21,26 +21,28 @@ export type Gate = {
   /** Breaks the connection of the next answers that match, so many. @returns how many are still to come. */
   swallow(count: number, matches: (answer: Message) => boolean): () => number
   /** Requests that have come, in order. */
-  requests: readonly Message[]
+  requests: readonly { method: string; path: string }[]
+  /** Nothing is held or swallowed any more. */
+  clear(): void
   /** Breaks every connection, as the server's death does, and forgets what is held. */
   cut(): void
   close(): void
 }
 
-type Held = { hold: HoldState; broken: Promise<void> }
 type HoldState = {
   at: 'request' | 'answer'
   matches: (message: Message) => boolean
   held: number
   changed: () => void
   released: Promise<void>
+  release: () => void
 }
 
 export async function startGate(): Promise<Gate> {
   let target: string | null = null
   const holds = new Set<HoldState>()
   const swallows = new Set<{ left: number; matches: (answer: Message) => boolean }>()
-  const requests: Message[] = []
+  const requests: { method: string; path: string }[] = []
   // A connection for each request: none is left over from a server that has died since.
   const agent = new Agent({ keepAlive: false })
 
@@ -48,14 +50,14 @@ export async function startGate(): Promise<Gate> {
     const { method = '', url: path = '/' } = incoming
     const broken = new Promise<void>(resolve => outgoing.once('close', resolve))
     const body = await readAll(incoming)
-    const asked = { method, path, body: body.toString('latin1') }
-    requests.push({ ...asked, body: '' })
-    await whileHeld('request', { message: asked, broken })
+    const asked = body.toString('latin1')
+    requests.push({ method, path })
+    await whileHeld('request', { message: { method, path, asked, body: asked }, broken })
     if (outgoing.destroyed || target === null) return void outgoing.destroy()
 
     const answer = await ask(new URL(path, target), { incoming, body, broken })
     const text = await readAll(answer)
-    const answered = { method, path, body: text.toString('latin1') }
+    const answered = { method, path, asked, body: text.toString('latin1') }
     await whileHeld('answer', { message: answered, broken })
     if (isSwallowed(answered)) return void outgoing.destroy()
     outgoing.writeHead(answer.statusCode ?? 500, ownHeaders(answer, text.byteLength))
@@ -64,9 +66,13 @@ export async function startGate(): Promise<Gate> {
 
   async function whileHeld(
     at: HoldState['at'],
-    { message, broken }: { message: Message } & Omit<Held, 'hold'>,
+    { message, broken }: { message: Message; broken: Promise<void> },
   ): Promise<void> {
-    for (const hold of [...holds].filter(one => one.at === at && one.matches(message))) {
+    const passed = new Set<HoldState>()
+    for (;;) {
+      const hold = [...holds].find(one => !passed.has(one) && one.at === at && one.matches(message))
+      if (hold === undefined) return
+      passed.add(hold)
       hold.held += 1
       hold.changed()
       await Promise.race([hold.released, broken])
@@ -115,6 +121,7 @@ export async function startGate(): Promise<Gate> {
           for (const look of waiting) look()
         },
         released: released.promise,
+        release: released.resolve,
       }
       holds.add(state)
       return {
@@ -138,6 +145,11 @@ export async function startGate(): Promise<Gate> {
       return () => state.left
     },
     requests,
+    clear() {
+      for (const { release } of holds) release()
+      holds.clear()
+      swallows.clear()
+    },
     cut: () => server.closeAllConnections(),
     close() {
       server.close()

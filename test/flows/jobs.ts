@@ -87,3 +87,9 @@ export async function resultText({ url }: System, id = ''): Promise<string> {
 export function successText(id = '', data: string): string {
   return `[{"id":"${id}","status":"success","result":{"container":"echo","output":${outputOf(data)}}}]`
 }
+
+/** As the database has it, whatever becomes of the edge. */
+export async function stateOf({ db }: System, id: string): Promise<string | undefined> {
+  const [row] = await db.orm.all<{ state: string }>(`select state from jobs where id = '${id}'`)
+  return row?.state
+}
