@@ -1,6 +1,6 @@
 export type Backoff = {
-  /** Milliseconds to wait before the next try. */
-  next(): number
+  /** Milliseconds to wait before the next try; `capMs` where the usual one is too long. */
+  next(capMs?: number): number
   reset(): void
 }
 
@@ -18,8 +18,8 @@ export function createBackoff({
   let tries = 0
 
   return {
-    next() {
-      const ceiling = Math.min(capMs, baseMs * 2 ** tries)
+    next(cap = capMs) {
+      const ceiling = Math.min(capMs, cap, baseMs * 2 ** tries)
       tries = Math.min(tries + 1, 20)
       return Math.round(ceiling * (0.1 + 0.9 * random()))
     },

@@ -4,7 +4,7 @@ import { createBackoff } from './backoff.ts'
 import { cameEarly, pollPauseMs } from './early.ts'
 import { claim } from './edge/claim.ts'
 import type { Edge } from './edge/connect.ts'
-import { paceOf } from './edge/retry.ts'
+import { type Caps, isSilence, paceOf } from './edge/retry.ts'
 import type { Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import type { Notice } from './notice.ts'
@@ -18,11 +18,13 @@ export type ClaimLoopOptions = {
   leases: Leases
   slots: Slots
   waitMs: () => number
+  /** A silence of the edge that is longer may have outlived leases. */
+  lapseMs: () => number
   /** False: no new work for the moment (paused, or the spool is full). */
   open: () => boolean
   /** Posted when `open` or the free slots may have changed. */
   changed: Notice
-  /** Registers, reports what is in the spool, and beats: due before a claim after any gap. */
+  /** Registers, reports what is in the spool, and beats: due before a claim after any gap. Wakes what waits for the edge. */
   recover: (signal: AbortSignal) => Promise<void>
   work: (jobs: ClaimAnswer['jobs']) => void
   log: Log
@@ -34,6 +36,13 @@ export type ClaimLoopOptions = {
  * lost answer costs its jobs an attempt, and each abort a connection.
  */
 const settleMs = { least: 25, roundTrips: 3, most: 1_000 } as const
+/** This loop finds out for the others that the edge is back, and so asks more often than they would. */
+const askAgainMs: Caps = { silent: 500, refused: 2_000 }
+/**
+ * After an outage that may have outlived leases, every runner comes back within `askAgainMs`, and reports and beats first. One that
+ * claimed at once would be given what another one holds, or has finished and not yet told.
+ */
+const otherRunnersMs = { silent: 1_250, refused: 2_500 } as const
 /** The last claim of a drain is a courtesy. */
 const lastClaimMs = 3_000
 
@@ -45,7 +54,8 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
   const { edge, instance, leases, slots, changed, log, signal } = options
   const trouble = createTrouble({ log, what: 'Claiming jobs' })
   const backoff = createBackoff()
-  let gap = true
+  let gap: 'none' | 'begin' | 'silent' | 'refused' = 'begin'
+  let heardAt = performance.now()
   let seq = 0
   let interrupted = false
   /** Called when a container that offered nothing has a free slot again. */
@@ -102,15 +112,23 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
     }
   }
 
+  async function catchUp(): Promise<void> {
+    const silenceMs = performance.now() - heardAt
+    await options.recover(signal)
+    if (gap === 'silent' || gap === 'refused')
+      if (silenceMs > options.lapseMs()) await sleep(otherRunnersMs[gap], signal)
+  }
+
   async function turn(): Promise<void> {
-    if (gap) await options.recover(signal)
-    gap = false
+    if (gap !== 'none') await catchUp()
+    gap = 'none'
     // It may have been long: a claim begun after the end was called would not hear of it.
     if (signal.aborted) return
     const routes = offers()
     if (routes.length === 0) return await changed.wait(signal, 1_000)
     const askedAt = performance.now()
     const jobs = await askUntilOverlooked(routes)
+    heardAt = performance.now()
     trouble.over()
     backoff.reset()
     if (jobs === null) return
@@ -124,9 +142,9 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
       await turn()
     } catch (error) {
       if (signal.aborted) break
-      gap = true
+      gap = isSilence(error) ? 'silent' : 'refused'
       trouble.failed(error)
-      await sleep(paceOf(error, backoff.next()), signal)
+      await sleep(paceOf(error, backoff, askAgainMs), signal)
     }
   }
   // What the edge put into the answer that we cut off goes back into the queue with this, and not only when its leases lapse.

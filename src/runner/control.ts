@@ -6,6 +6,7 @@ import { control } from './edge/control.ts'
 import { paceOf } from './edge/retry.ts'
 import type { Leases } from './leases.ts'
 import type { Log } from './log.ts'
+import type { Notice } from './notice.ts'
 import { sleep } from './sleep.ts'
 import { createTrouble } from './trouble.ts'
 
@@ -21,6 +22,8 @@ export type ControlLoopOptions = {
   onCancel: (leases: readonly Lease[]) => void
   /** False when this question is being answered already. */
   onQuestion: (question: Question) => boolean
+  /** Posted when the edge is back. */
+  back: Notice
   log: Log
   signal: AbortSignal
 }
@@ -79,7 +82,7 @@ export async function controlLoop(options: ControlLoopOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted) break
       trouble.failed(error)
-      await sleep(paceOf(error, backoff.next()), signal)
+      await options.back.wait(signal, paceOf(error, backoff))
     }
   }
 }

@@ -92,6 +92,7 @@ export function startParts(options: PartsOptions): Parts {
   })
   const changed = createNotice()
   const progress = createNotice()
+  const back = createNotice()
   const docker: KeepOptions = {
     engine: createEngine(options.dockerHost),
     config,
@@ -118,6 +119,7 @@ export function startParts(options: PartsOptions): Parts {
     edge,
     instance,
     spool,
+    back,
     log,
     signal,
     onAnswered(done) {
@@ -149,11 +151,13 @@ export function startParts(options: PartsOptions): Parts {
     pace = await register(edge, { instance, version, containers: config.containers.map(policyOf) }, until)
     log.info('Registered with the edge', { edge: config.edge.url, runner: key.id })
     heartbeat.start(Math.max(pace.heartbeat_ms, leastHeartbeatMs))
+    back.post()
     options.onRegistered()
     startControl()
     // Bounded: one result that the edge fails to take would stop all claims. Claims name what is held anyway.
-    await reporter.flushed(AbortSignal.any([until, AbortSignal.timeout(options.flushMs)]))
-    await heartbeat.beat(until)
+    const flushed = reporter.flushed(AbortSignal.any([until, AbortSignal.timeout(options.flushMs)]))
+    // Side by side: a large result takes a while, and its lease is to be renewed meanwhile.
+    await Promise.all([flushed, heartbeat.beat(until)])
   }
 
   function open(): boolean {
@@ -187,6 +191,7 @@ export function startParts(options: PartsOptions): Parts {
         onMode: obey,
         onCancel: cancelled => stopJobs(cancelled, 'cancelled'),
         onQuestion: asked,
+        back,
         log,
         signal,
       })
@@ -200,6 +205,7 @@ export function startParts(options: PartsOptions): Parts {
       leases,
       slots,
       waitMs: () => pace.wait_ms,
+      lapseMs: () => pace.lease_ms - pace.heartbeat_ms,
       open,
       changed,
       recover,

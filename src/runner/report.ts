@@ -5,8 +5,7 @@ import { EdgeError } from './edge/error.ts'
 import { report } from './edge/report.ts'
 import { isFinal, paceOf } from './edge/retry.ts'
 import type { Log } from './log.ts'
-import { createNotice } from './notice.ts'
-import { sleep } from './sleep.ts'
+import { createNotice, type Notice } from './notice.ts'
 import { type Entry, takeBatch } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { createTrouble, messageOf } from './trouble.ts'
@@ -30,6 +29,8 @@ export type ReporterOptions = {
   spool: Spool
   /** The edge has answered for these; nothing more is due for them. */
   onAnswered: (leases: readonly Lease[]) => void
+  /** Posted when the edge is back: nothing waits longer before it tries again. */
+  back: Notice
   log: Log
   signal: AbortSignal
 }
@@ -46,6 +47,7 @@ export function createReporter({
   instance,
   spool,
   onAnswered,
+  back,
   log,
   signal,
 }: ReporterOptions): Reporter {
@@ -59,7 +61,7 @@ export function createReporter({
   const taken = createNotice()
   const answered = createNotice()
   const trouble = createTrouble({ log, what: 'Reporting results' })
-  const uploader = createUploader({ edge, trouble, signal })
+  const uploader = createUploader({ edge, trouble, back, signal })
 
   async function spoolLoop(): Promise<void> {
     let writtenAt = 0
@@ -131,7 +133,7 @@ export function createReporter({
         if (signal.aborted) return
         if (isFinal(error)) return await deliverSingly(left, error)
         trouble.failed(error)
-        await sleep(paceOf(error, backoff.next()), signal)
+        await back.wait(signal, paceOf(error, backoff))
       }
     }
   }

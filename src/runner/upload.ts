@@ -5,7 +5,7 @@ import { createBackoff } from './backoff.ts'
 import type { Edge } from './edge/connect.ts'
 import { type Part, putPart } from './edge/put-part.ts'
 import { isFinal, paceOf } from './edge/retry.ts'
-import { sleep } from './sleep.ts'
+import type { Notice } from './notice.ts'
 import { partsOf, type Upload } from './spool/entry.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -20,10 +20,13 @@ const lanes = 4
 export function createUploader({
   edge,
   trouble,
+  back,
   signal,
 }: {
   edge: Edge
   trouble: Trouble
+  /** Posted when the edge is back. */
+  back: Notice
   signal: AbortSignal
 }): Uploader {
   let free = lanes
@@ -50,7 +53,7 @@ export function createUploader({
       } catch (error) {
         if (signal.aborted || isFinal(error)) throw error
         trouble.failed(error)
-        await sleep(paceOf(error, backoff.next()), signal)
+        await back.wait(signal, paceOf(error, backoff))
       }
     }
   }

@@ -7,6 +7,8 @@ import { createContainers } from '../../src/runner/containers.ts'
 import { splitReference } from '../../src/runner/docker/image.ts'
 import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
+import { EdgeError } from '../../src/runner/edge/error.ts'
+import { paceOf } from '../../src/runner/edge/retry.ts'
 import { createPulse } from '../../src/runner/heartbeat/pulse.ts'
 import { createValidator } from '../../src/runner/job/valid.ts'
 import { createSigner } from '../../src/runner/key/signer.ts'
@@ -64,6 +66,15 @@ describe('backoff', () => {
     longest.reset()
     expect(longest.next()).toBe(100)
     expect(createBackoff({ baseMs: 100, random: () => 0 }).next()).toBe(10)
+  })
+
+  test('behavior: where nobody answers it is asked more often than where somebody refuses', () => {
+    const pace = (status: number | null) => {
+      const backoff = createBackoff({ random: () => 1 })
+      const error = new EdgeError('', { status, retry: 'soon' })
+      return Array.from({ length: 9 }, () => paceOf(error, backoff)).at(-1)
+    }
+    expect([pace(503), pace(null)]).toEqual([30_000, 1_500])
   })
 })
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { createNotice } from '../../src/runner/notice.ts'
 import { createUploader } from '../../src/runner/upload.ts'
 
 test('behavior: a payload file that was cut short is refused, and nothing else of this process goes out in its place', async () => {
@@ -20,6 +21,7 @@ test('behavior: a payload file that was cut short is refused, and nothing else o
       close: async () => {},
     },
     trouble: { failed: () => {}, over: () => {} },
+    back: createNotice(),
     signal: AbortSignal.timeout(1_000),
   })
   const upload = { kind: 'result', path, bytes: 200 } as const

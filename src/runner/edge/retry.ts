@@ -1,3 +1,4 @@
+import type { Backoff } from '../backoff.ts'
 import { EdgeError } from './error.ts'
 
 /** `soon`: back-off. `slowly`: an operator has to act first. `never`: the same bytes would get the same answer. */
@@ -20,13 +21,22 @@ export function retryOf(status: number): Retry {
 }
 
 const slowPaceMs = 15_000
+/** Longest back-off, in milliseconds. To ask where nobody answers costs the edge nothing. */
+export type Caps = { silent: number; refused: number }
+const usualCaps: Caps = { silent: 1_500, refused: 30_000 }
 
 /**
  * How long a loop waits. It has nothing else to do, so even after a final refusal it asks again: an edge that has forgotten this
  * process (409) knows it again once it has registered.
  */
-export function paceOf(error: unknown, backoffMs: number): number {
-  return error instanceof EdgeError && error.retry === 'slowly' ? slowPaceMs : backoffMs
+export function paceOf(error: unknown, backoff: Backoff, caps = usualCaps): number {
+  if (error instanceof EdgeError && error.retry === 'slowly') return slowPaceMs
+  return backoff.next(isSilence(error) ? caps.silent : caps.refused)
+}
+
+/** Nobody answered at all. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof EdgeError && error.status === null
 }
 
 export function isFinal(error: unknown): boolean {

@@ -74,6 +74,6 @@ for (;;) {
     post({ kind: 'works' })
   } catch (error) {
     post({ kind: 'failed', error: messageOf(error) })
-    await asked.wait(never, paceOf(error, backoff.next()))
+    await asked.wait(never, paceOf(error, backoff))
   }
 }
