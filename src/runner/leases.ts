@@ -19,6 +19,8 @@ export type Held = Lease & {
 export type Leases = {
   /** Null when this very attempt is held already. An older attempt at the same job is stopped: it cannot count any more. */
   take(lease: Lease): Held | null
+  /** One of an earlier process, whose result is in the spool: renewed and named as our own until the edge has answered for it. */
+  adopt(lease: Lease): void
   drop(lease: Lease): void
   stop(leases: readonly Lease[], reason: StopReason): Held[]
   stopAll(reason: StopReason): void
@@ -47,23 +49,28 @@ export function createLeases({ now = () => performance.now() }: { now?: () => nu
     return stopped
   }
 
+  function hold({ id, attempt }: Lease, { finished }: Pick<Held, 'finished'>): Held {
+    const mine: Held = {
+      id,
+      attempt,
+      claimedAt: now(),
+      started: finished,
+      finished,
+      controller: new AbortController(),
+    }
+    held.set(keyOf(mine), mine)
+    return mine
+  }
+
   return {
     take(lease) {
       const { id, attempt } = lease
       if (held.has(keyOf(lease))) return null
       // Attempts are few, and a second one while the first is still here is rare.
       for (let earlier = attempt - 1; earlier > 0; earlier--) stop([{ id, attempt: earlier }], 'lost')
-      const mine: Held = {
-        id,
-        attempt,
-        claimedAt: now(),
-        started: false,
-        finished: false,
-        controller: new AbortController(),
-      }
-      held.set(keyOf(lease), mine)
-      return mine
+      return hold(lease, { finished: false })
     },
+    adopt: lease => void hold(lease, { finished: true }),
     drop(lease) {
       held.delete(keyOf(lease))
     },

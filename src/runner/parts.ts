@@ -82,6 +82,7 @@ export function startParts(options: PartsOptions): Parts {
     keepAliveMaxTimeout: 30_000,
   })
   const leases = createLeases()
+  for (const { lease } of spool.left) leases.adopt(lease)
   const containers = createContainers(config.containers)
   const slots = createSlots(containers)
   const reach = createReach({ containers, agent, log, signal })

@@ -434,6 +434,7 @@ describe('process', () => {
     broken = false
     await writeFile(join(batches, 'damaged'), '{"id":"torn')
     const from = edge.seen.length
+    const beats = bodies(edge, 'heartbeat').length
     const second = await spawn(config)
     const [small, big] = await Promise.all(jobs.map(({ id }) => edge.reported(id)))
     expect(small).toMatchObject({
@@ -445,6 +446,8 @@ describe('process', () => {
     expect(big?.resultText === `{"container":"one","output":${large}}`).toBe(true)
     expect(served.calls.length).toBe(2)
     await eventually(() => edge.seen.slice(from).some(({ path }) => path === '/runner/claim'))
+    const [beat] = bodies<HeartbeatRequest>(edge, 'heartbeat').slice(beats)
+    expect(beat?.leases).toEqual(expect.arrayContaining([{ id: jobs[1]?.id, attempt: 1, started: true }]))
     const order = edge.seen.slice(from).map(({ path }) => path)
     expect(order.lastIndexOf('/runner/report')).toBeLessThan(order.indexOf('/runner/claim'))
     expect(second.output()).toContain('A spool file is damaged and was set aside')
