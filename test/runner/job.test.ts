@@ -486,4 +486,14 @@ describe('size', () => {
     const second = edge.enqueue({ containers: ['one'], data })
     expect((await edge.reported(second.id)).error_code).toBe('input_unavailable')
   })
+
+  test('behavior: an edge that is away while an input is to be read is asked until it is back', async () => {
+    const { edge, embed, container } = await setup()
+    const served = await container(echo)
+    await embed({ containers: [{ id: 'one', url: served.url, timeout: 1 }] })
+    let faults = 5
+    edge.state.fault = path => (path.endsWith('/input') && faults-- > 0 ? { status: 503 } : undefined)
+    const { id } = edge.enqueue({ containers: ['one'], data: JSON.stringify('x'.repeat(200_000)) })
+    expect((await edge.reported(id)).status).toBe('success')
+  })
 })

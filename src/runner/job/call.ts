@@ -1,7 +1,8 @@
 import type { Agent, Dispatcher } from 'undici'
 import { createBackoff } from '../backoff.ts'
 import type { Target } from '../containers.ts'
-import { isFinal } from '../edge/retry.ts'
+import { EdgeError } from '../edge/error.ts'
+import { type Caps, isFinal, paceOf } from '../edge/retry.ts'
 import type { Rope } from '../rope.ts'
 import { sleep } from '../sleep.ts'
 import { connectionFailure } from './connection.ts'
@@ -20,7 +21,9 @@ export type CallOptions = {
   controller: AbortController
 }
 
-const inputTries = 4
+/** Inputs that break off half way. An edge that is away is asked until it is back. */
+const brokenInputs = 4
+const askAgainMs: Caps = { silent: 1_500, refused: 5_000 }
 const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
 
 /** Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value. */
@@ -28,22 +31,23 @@ export async function call({ agent, target, body, scratch, controller }: CallOpt
   const { signal } = controller
   const { timeoutMs, bearer } = target.config
   const url = new URL(`${target.baseUrl}/service_output`)
-  const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
   const backoff = createBackoff()
-  try {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
-      } catch (error) {
-        if (signal.aborted) return failed(stopped(String(signal.reason), target))
-        if (error instanceof RedirectError) return failed(redirected(error))
-        if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
-        if (tries === inputTries || isFinal(error.cause)) return failed(noInput(error))
-        await sleep(backoff.next(), signal)
-      }
+  for (let broken = 0; ; ) {
+    // Anew for each try: the container is not to blame for an edge that was away.
+    const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
+    try {
+      return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
+    } catch (error) {
+      clearTimeout(timer)
+      if (signal.aborted) return failed(stopped(String(signal.reason), target))
+      if (error instanceof RedirectError) return failed(redirected(error))
+      if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
+      if (!(error.cause instanceof EdgeError)) broken += 1
+      if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
+      await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
+    } finally {
+      clearTimeout(timer)
     }
-  } finally {
-    clearTimeout(timer)
   }
 }
 
