@@ -181,6 +181,17 @@ describe('a claim that waits', () => {
     expect(ms).toBeLessThan(soonMs)
   })
 
+  test('behavior: a lease that lapses while it waits is taken at that moment', async () => {
+    const id = await create('a')
+    await alsoA.claim()
+    await edge.db.orm.run(
+      `update jobs set lease_expires_at = unixepoch('subsec') * 1000 + 500 where id = '${id}'`,
+    )
+    const { result, ms } = await took((await wait(a)).ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(1_000 + soonMs)
+  })
+
   test('behavior: jobs for others do not make it look again', async () => {
     const waiting = await wait(b, { wait_ms: 1_000 })
     proxy.takeStatements()

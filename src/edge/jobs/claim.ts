@@ -88,10 +88,15 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
   }
 }
 
-/** Whether any job waits at all. What a claim that has found nothing asks before it looks again: looking writes, asking does not. */
-export async function isAnyWaiting({ orm }: Db): Promise<boolean> {
-  const rows = await orm.all(sql`select 1 from queued_routes limit 1`)
-  return rows.length > 0
+/** `waiting`: whether any job waits at all. `lapseMs`: until the first lease lapses unless it is renewed; null: there is none. */
+export type Outlook = { waiting: boolean; lapseMs: number | null }
+
+/** What a claim that has found nothing asks before it looks again: looking writes, asking does not. */
+export async function readOutlook({ orm, now }: Db): Promise<Outlook> {
+  const [row] = await orm.all<{ waiting: number; lapse_ms: number | null }>(sql`
+    select exists (select 1 from queued_routes limit 1) as waiting,
+      (select min(lease_expires_at) from jobs where state = 'running') - ${now} as lapse_ms`)
+  return { waiting: row?.waiting === 1, lapseMs: row?.lapse_ms ?? null }
 }
 
 /**

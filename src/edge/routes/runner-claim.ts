@@ -6,12 +6,13 @@ import { limits } from '../../protocol/limits.ts'
 import { ClaimAnswer, type ClaimedJob, ClaimRequest } from '../../protocol/runner.ts'
 import type { Bell } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
-import { type ClaimedRow, claim, isAnyWaiting } from '../jobs/claim.ts'
+import { type ClaimedRow, claim } from '../jobs/claim.ts'
 import { readParts, selectInput } from '../jobs/parts.ts'
 import { readOrders } from '../runners/control.ts'
 import { type RunnerEnv, refuseRunner } from './auth.ts'
 import { described } from './describe.ts'
 import { Attempt, staleLease, unknownInstance } from './lease.ts'
+import { lookAgain } from './look-again.ts'
 import { toStream } from './render.ts'
 import { tellLapsed } from './rings.ts'
 import { valid } from './validate.ts'
@@ -62,16 +63,8 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       const bell = bells('claims')
       // A claim that offers nothing ends the wait of the one before it, whose answer nobody hears: it must not take a ring.
       if (names.length === 0) app.background(c, leave(bell, instance))
-      const waits = claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0
-      let ticket = waits ? await bell.ticket() : null
-      let rung = false
-      while (ticket && !signal.aborted) {
-        if (rung || (await isAnyWaiting(db))) claimed = await look()
-        rung = true
-        const waitMs = deadline - app.now()
-        if (!claimed.passed || claimed.jobs.length > 0 || waitMs <= 0) break
-        ticket = await bell.wait({ ticket, key: instance, names, waitMs }, signal)
-      }
+      if (claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0)
+        claimed = await lookAgain({ app, bell, key: instance, names, deadline, signal, look })
       if (!claimed.passed) {
         // A later claim overtook this one while it waited: the ring that woke it, if one did, is for somebody else.
         await bell.ring(Object.fromEntries(names.map(name => [name, 1])))
