@@ -93,3 +93,9 @@ export async function stateOf({ db }: System, id: string): Promise<string | unde
   const [row] = await db.orm.all<{ state: string }>(`select state from jobs where id = '${id}'`)
   return row?.state
 }
+
+/** The process that has the lease, or had the last one. */
+export async function whoHas({ db }: System, id: string): Promise<string | undefined> {
+  const [row] = await db.orm.all<{ instance: string }>(`select instance from jobs where id = '${id}'`)
+  return row?.instance
+}
