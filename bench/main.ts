@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { benchJobs } from './jobs.ts'
 import { benchLarge } from './large.ts'
 import { benchQueue } from './queue.ts'
+import { benchRecovery } from './recovery.ts'
 import { createReport, type Report } from './report.ts'
 import { benchRunner } from './runner.ts'
 import { benchWaiting } from './waiting.ts'
@@ -10,6 +11,7 @@ const benches: Record<string, (report: Report, options: { seconds: number }) => 
   jobs: benchJobs,
   large: benchLarge,
   queue: benchQueue,
+  recovery: benchRecovery,
   runner: benchRunner,
   waiting: benchWaiting,
 }

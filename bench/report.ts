@@ -6,6 +6,6 @@ export function createReport({ bench, json }: { bench: string; json: boolean }):
   return (figure, value, unit) => {
     const rounded = Number(value.toPrecision(4))
     if (json) console.log(JSON.stringify({ bench, figure, value: rounded, unit }))
-    else console.log(`${bench.padEnd(8)}${figure.padEnd(28)}${String(rounded).padStart(10)} ${unit}`)
+    else console.log(`${bench.padEnd(8)}${figure.padEnd(38)}${String(rounded).padStart(10)} ${unit}`)
   }
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type Spawned, spawnMain } from '../runner/setup.ts'
+import { type Spawned, spawnMain } from '../runner/spawn.ts'
 import type { FromContainer, Manner, ToContainer } from './container-main.ts'
 import { fixedPort } from './fixed-port.ts'
 import { createPart, type Part } from './part.ts'

@@ -1,4 +1,4 @@
-import type { Spawned } from '../runner/setup.ts'
+import type { Spawned } from '../runner/spawn.ts'
 
 /** A part of the system that is one process, and can be killed as a host's crash would. */
 export type Part = {

@@ -8,7 +8,7 @@ import { type Db, openDb } from '../../src/edge/db/open.ts'
 import { type Edge, startEdge } from '../../src/local/edge.ts'
 import type { Job } from '../../src/protocol/job.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
-import { type Spawned, spawnMain } from '../runner/setup.ts'
+import { type Spawned, spawnMain } from '../runner/spawn.ts'
 import { adminToken } from '../support/edge.ts'
 import { type Container, startContainer } from './container.ts'
 import { fixedPort } from './fixed-port.ts'
@@ -59,6 +59,7 @@ export type System = {
 export type SystemOptions = {
   /** Jobs that the container is given at once. */
   slots: number
+  leases?: { leaseMs: number; heartbeatMs: number }
 }
 
 /** `startSystem`, all of it ended with the test. */
@@ -72,7 +73,7 @@ export async function systemOf({
 }
 
 /** The whole system, with one container `echo`, each program a process of its own. */
-export async function startSystem({ slots }: SystemOptions): Promise<System> {
+export async function startSystem({ slots, leases = pace }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-flow-'))
   const [databasePort, edgePort] = await Promise.all([fixedPort(), fixedPort()])
   const databaseUrl = `http://127.0.0.1:${databasePort}`
@@ -100,8 +101,8 @@ export async function startSystem({ slots }: SystemOptions): Promise<System> {
       vars: {
         DATABASE_URL: toDatabase.url,
         ADMIN_TOKEN: adminToken,
-        LEASE_SECONDS: String(pace.leaseMs / 1_000),
-        HEARTBEAT_SECONDS: String(pace.heartbeatMs / 1_000),
+        LEASE_SECONDS: String(leases.leaseMs / 1_000),
+        HEARTBEAT_SECONDS: String(leases.heartbeatMs / 1_000),
       },
       // It logs the requests that it refuses, and here many are meant to be.
       log: () => {},

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { calculateJwkThumbprint } from 'jose'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadKey } from '../../src/runner/key/load.ts'
-import { spawnMain } from './setup.ts'
+import { spawnMain } from './spawn.ts'
 
 async function directory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'infernet-command-'))

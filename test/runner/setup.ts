@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
@@ -10,6 +8,7 @@ import type { Log } from '../../src/runner/log.ts'
 import { createRunner, type Runner } from '../../src/runner/runner.ts'
 import { type FakeEdgeOptions, startFakeEdge } from './fake-edge.ts'
 import { type Handler, type Served, serve } from './serve.ts'
+import { spawnMain } from './spawn.ts'
 
 export type Logged = { level: string; event: string; fields: Record<string, unknown> }
 
@@ -66,50 +65,6 @@ export async function setup(options: FakeEdgeOptions = {}) {
       closers.push(() => spawned.child.kill('SIGKILL'))
       return spawned
     },
-  }
-}
-
-const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
-
-export type Spawned = {
-  child: ChildProcess
-  output: () => string
-  exited: Promise<{ code: number | null; signal: string | null }>
-  /** Resolves when the output contains the text. */
-  said(text: string): Promise<void>
-}
-
-export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
-  const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH, HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  let output = ''
-  const heard = new Set<() => void>()
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', chunk => {
-      output += chunk
-      for (const wake of heard) wake()
-    })
-  const exited = new Promise<{ code: number | null; signal: string | null }>(resolve =>
-    child.on('close', (code, signal) => resolve({ code, signal })),
-  )
-  return {
-    child,
-    output: () => output,
-    exited,
-    said: text =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (!output.includes(text)) return
-          heard.delete(look)
-          resolve()
-        }
-        heard.add(look)
-        look()
-        void exited.then(() => reject(new Error(`The process ended without saying "${text}":\n${output}`)))
-      }),
   }
 }
 

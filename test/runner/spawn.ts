@@ -1,0 +1,46 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
+
+export type Spawned = {
+  child: ChildProcess
+  output: () => string
+  exited: Promise<{ code: number | null; signal: string | null }>
+  /** Resolves when the output contains the text. */
+  said(text: string): Promise<void>
+}
+
+export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH, HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  let output = ''
+  const heard = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', chunk => {
+      output += chunk
+      for (const wake of heard) wake()
+    })
+  const exited = new Promise<{ code: number | null; signal: string | null }>(resolve =>
+    child.on('close', (code, signal) => resolve({ code, signal })),
+  )
+  return {
+    child,
+    output: () => output,
+    exited,
+    said: text =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (!output.includes(text)) return
+          heard.delete(look)
+          resolve()
+        }
+        heard.add(look)
+        look()
+        void exited.then(() => reject(new Error(`The process ended without saying "${text}":\n${output}`)))
+      }),
+  }
+}
