@@ -13,7 +13,8 @@ const parts: Record<string, readonly string[]> = {
   edge: ['protocol'],
   runner: ['protocol'],
   client: ['protocol'],
-  local: ['protocol', 'edge', 'runner', 'client'],
+  host: ['protocol', 'edge'],
+  local: ['protocol', 'edge', 'runner', 'client', 'host'],
 }
 
 /** Layers inside `src/edge`, top first. A file may import from its own layer and those below. Files in no folder are wiring. */

@@ -3,7 +3,7 @@ import type { Reporter, TestModule } from 'vitest/node'
 
 type Suite = { files: number; passed: number; failed: number; skipped: number; ms: number }
 
-/** Prints a line for each folder of `test/` with its counts and time, and at the very end `N passed, N failed[, N skipped]`. */
+/** Prints a line for each folder of `test/`, and for each host that it runs on, with its counts and time, and at the very end `N passed, N failed[, N skipped]`. */
 export function createSuiteReporter(): Reporter {
   let root = process.cwd()
   return {
@@ -34,8 +34,11 @@ export function createSuiteReporter(): Reporter {
   }
 }
 
+/** Tests run on workerd, Cloudflare's runtime, unless their suite names another host. */
 function suiteOf(module: TestModule, root: string): string {
-  return relative(root, module.moduleId).split(sep)[1] ?? 'other'
+  const folder = relative(root, module.moduleId).split(sep)[1] ?? 'other'
+  const host = module.project.name
+  return host === 'workerd' ? folder : `${folder}-${host}`
 }
 
 function count(suites: Map<string, Suite>, name: string, module: TestModule): void {

@@ -14,13 +14,15 @@ export type ChildOptions = {
   command: string
   args: readonly string[]
   stdio: SpawnOptions['stdio']
+  /** Absent: this process's own. */
+  env?: Record<string, string>
   /** What it has to end in when this process is gone. 0: it is killed at once. */
   orphanGraceSeconds: number
 }
 
 /** A process group of its own: Ctrl-C is for this process alone, which then ends the others in their order. */
-export function startChild({ command, args, stdio, orphanGraceSeconds }: ChildOptions): Child {
-  const child = spawn(command, args, { stdio: stdio ?? 'pipe', detached: true })
+export function startChild({ command, args, stdio, env, orphanGraceSeconds }: ChildOptions): Child {
+  const child = spawn(command, args, { stdio: stdio ?? 'pipe', env: env ?? process.env, detached: true })
   const ended = once(child, 'exit').then(([code]) => ({ code: typeof code === 'number' ? code : null }))
   if (child.pid !== undefined) tether(child.pid, { ended, graceSeconds: orphanGraceSeconds })
   return {

@@ -9,7 +9,7 @@ import { drizzle } from 'drizzle-orm/libsql/web'
  */
 export type Db = { orm: LibSQLDatabase; now: SQL<number> }
 
-const databaseNow = sql<number>`cast(unixepoch('subsec') * 1000 as integer)`
+export const databaseNow = sql<number>`cast(unixepoch('subsec') * 1000 as integer)`
 
 /** How long the database may take to answer. */
 export const databaseTimeoutMs = 15_000

@@ -82,7 +82,8 @@ async function scan(
 
 /**
  * The body, piece by piece; each is valid until the next is asked for. A small one comes whole: going through a stream takes workerd
- * several times as long as all that we do with it. A large one goes through a single buffer: workerd's own chunks are 4 KiB each.
+ * several times as long as all that we do with it. A large one goes through a single buffer where the host can: workerd's own
+ * chunks are 4 KiB each. Node's bodies are no byte streams, and their chunks 64 KiB.
  */
 async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
@@ -90,8 +91,20 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   else if (request.body) yield* read(request.body)
 }
 
-async function* read(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader({ mode: 'byob' })
+function read(body: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
+  const reader = byobReader(body)
+  return reader ? readInto(reader) : body
+}
+
+function byobReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {
+  try {
+    return body.getReader({ mode: 'byob' })
+  } catch {
+    return null
+  }
+}
+
+async function* readInto(reader: ReadableStreamBYOBReader): AsyncGenerator<Uint8Array> {
   try {
     let buffer = new ArrayBuffer(sliceBytes)
     for (;;) {

@@ -16,6 +16,11 @@ export function addressAllowed(list: readonly string[], address: string | null):
   return parsed !== null && list.some(entry => matches(parsed, entry))
 }
 
+/** Whether an address is this machine's own: 127.0.0.0/8 or ::1. */
+export function isLoopback(address: string | null): boolean {
+  return parse(address)?.range() === 'loopback'
+}
+
 /** IPv4 addresses that are mapped into IPv6 come out as what they are. */
 function parse(address: string | null): ipaddr.IPv4 | ipaddr.IPv6 | null {
   try {

@@ -1,0 +1,111 @@
+import type { Hono, Context as HonoContext } from 'hono'
+import { createApp, onSchedule } from '../edge/app.ts'
+import { createBells } from '../edge/bell/bell.ts'
+import type { Config } from '../edge/config.ts'
+import type { Context, Peer } from '../edge/context.ts'
+import type { Db } from '../edge/db/open.ts'
+import type { Log } from '../edge/log.ts'
+import { clientAddress, isLoopback } from '../edge/runners/address.ts'
+import { createPolicyCache } from '../edge/runners/policy.ts'
+import { createBackground } from './background.ts'
+import { type Connection, type Handler, type Listen, urlOf } from './listen.ts'
+import { startSchedule } from './schedule.ts'
+
+export type HostOptions = {
+  config: Config
+  db: Db
+  listen: Listen
+  hostname: string
+  port: number
+  log: Log
+  /** How often what the cron trigger does is done. */
+  scheduleMs?: number
+  /** What requests in hand have to end in when the host closes. */
+  graceMs?: number
+}
+
+/** The edge in this process. */
+export type Host = {
+  url: string
+  /** What the schedule does at its time. */
+  runSchedule(): Promise<void>
+  /** Accepts nothing more, ends what waits, finishes what is in hand. The database stays open. */
+  close(): Promise<void>
+}
+
+/** As often as the cron trigger fires on Workers. */
+const cronMs = 60_000
+/** Less than the 10 s that supervisors commonly wait before they kill. */
+const closeMs = 8_000
+
+/** Serves the edge from one process: bells in its memory, a timer in place of the cron trigger. */
+export async function startHost({
+  config,
+  db,
+  listen,
+  hostname,
+  port,
+  log,
+  scheduleMs = cronMs,
+  graceMs = closeMs,
+}: HostOptions): Promise<Host> {
+  const now = () => Date.now()
+  const background = createBackground(log)
+  const closing = new AbortController()
+  const context: Context = {
+    config,
+    db,
+    now,
+    bells: createBells(),
+    policy: createPolicyCache({ db, now }),
+    log,
+    peer: c => peerOf(c, config.CLIENT_IP_HEADER),
+    background: (_c, work) => background.run(work),
+  }
+  const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
+  const schedule = startSchedule({ everyMs: scheduleMs, work: () => onSchedule(context), log })
+
+  return {
+    url: urlOf({ hostname, port: listener.port }),
+    runSchedule: () => onSchedule(context),
+    async close() {
+      const drained = listener.drain()
+      closing.abort()
+      const late = setTimeout(listener.destroy, graceMs)
+      await drained
+      clearTimeout(late)
+      await schedule.stop()
+      await background.settled()
+    },
+  }
+}
+
+function createHandler(app: Hono, closing: AbortSignal): Handler {
+  return (request, connection) => app.fetch(endedBy(closing, request), connection)
+}
+
+/**
+ * A request whose signal also says that the host closes: what waits for its client's sake ends then, as it does when the client
+ * leaves. An own property, made when it is asked for, because a copy of the request would cost more than many a handler.
+ */
+function endedBy(closing: AbortSignal, request: Request): Request {
+  let signal: AbortSignal | undefined
+  return Object.defineProperty(request, 'signal', {
+    get() {
+      const left: AbortSignal = Reflect.get(Object.getPrototypeOf(request), 'signal', request)
+      signal ??= AbortSignal.any([left, closing])
+      return signal
+    },
+  })
+}
+
+/**
+ * The header that a proxy in front is trusted to set, or the connection: of a neighbour on this machine only if there is no proxy,
+ * whose clients would all be neighbours.
+ */
+function peerOf(c: HonoContext, header: string): Peer {
+  const { address } = c.env as Connection
+  const direct = header === 'socket'
+  const told = direct ? undefined : c.req.header(header)
+  return { address: clientAddress(told ?? address ?? undefined), loopback: direct && isLoopback(address) }
+}
