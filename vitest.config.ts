@@ -1,13 +1,45 @@
 import { defineConfig } from 'vitest/config'
 
+/** The edge's tests that go through its door, and run on every host. */
+const door = [
+  'batch',
+  'bytes',
+  'claim-wait',
+  'create',
+  'jobs',
+  'large',
+  'list',
+  'node',
+  'once',
+  'openapi',
+  'outage',
+  'read',
+  'refusals',
+  'runner-auth',
+  'runner-protocol',
+  'terms',
+  'wait',
+]
+/** Those of the queue's statements, which also run on a database file through the engine in the process. */
+const queue = ['queue-bounds', 'queue-claim', 'queue-finish', 'queue-model', 'queue-sweep', 'queue-table']
+
+const files = (names: readonly string[]) => names.map(name => `test/edge/${name}.test.ts`)
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // Real servers start in most files: a file's own processes share two cores with those of its neighbours.
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
+    projects: [
+      { extends: true, test: { name: 'workerd', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'node', include: files([...door, ...queue]), env: { EDGE_HOST: 'node' } },
+      },
+      { extends: true, test: { name: 'deno', include: files(door), env: { EDGE_HOST: 'deno' } } },
+    ],
   },
 })

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
 import type { ClaimAnswer, ClaimRequest } from '../../src/protocol/runner.ts'
 import { adminToken, startDatabase, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { host } from '../support/hosts.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { type SqlProxy, startSqlProxy } from '../support/sql-proxy.ts'
 
@@ -145,7 +146,8 @@ describe('a claim that waits', () => {
     expect(ms).toBeLessThan(soonMs)
   })
 
-  test('behavior: one whose client has left does not swallow the ring', async () => {
+  // Deno learns of a reset only after some requests: docs/architecture.md.
+  test.skipIf(host === 'deno')('behavior: one whose client has left does not swallow the ring', async () => {
     proxy.takeStatements()
     const routes = [{ route: 'a', slots: 8 }]
     const claim = { instance: a.instance, seq: 1_000, routes, holding: [], max: 8, wait_ms: waitMs }

@@ -3,6 +3,7 @@ import { finish, type StoredPayload } from '../../src/edge/jobs/finish.ts'
 import { readParts, selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { readJobs } from '../../src/edge/jobs/read.ts'
 import { revoke } from '../../src/edge/runners/enrol.ts'
+import { host as edgeHost } from '../support/hosts.ts'
 import {
   type Host,
   type Lease,
@@ -201,17 +202,21 @@ describe('parts', () => {
   })
 })
 
-test('read: the largest inline results of many jobs stay below the bound of a SQL response', async () => {
-  const host = await queue.host()
-  for (let i = 0; i < 40; i += 1) await queue.add()
-  const leases = await queue.claim(host, { max: 64 })
-  // Quotes and backslashes are escaped on the wire: twice as long.
-  const text = (size: number) => `{"container":"a","output":"${'\\\\'.repeat(size / 2 - 20)}"}`
-  const payload = { text: text(64 * 1024), bytes: 64 * 1024, parts: 0 }
-  const jobs = leases.map(lease => ({ ...result(lease), result: payload, intermediate: payload }))
-  await finish(queue.db, { runner: host.runner, jobs })
-  const rows = await readJobs(queue.db, { owner: 'ip:192.0.2.1', ids: leases.map(lease => lease.id) })
-  expect(rows).toHaveLength(40)
-  expect(queue.proxy.largestResponse()).toBeGreaterThan(2 * 1024 * 1024)
-  expect(queue.proxy.largestResponse()).toBeLessThan(4 * 1024 * 1024)
-})
+// A database in this process has no responses.
+test.skipIf(edgeHost === 'node')(
+  'read: the largest inline results of many jobs stay below the bound of a SQL response',
+  async () => {
+    const host = await queue.host()
+    for (let i = 0; i < 40; i += 1) await queue.add()
+    const leases = await queue.claim(host, { max: 64 })
+    // Quotes and backslashes are escaped on the wire: twice as long.
+    const text = (size: number) => `{"container":"a","output":"${'\\\\'.repeat(size / 2 - 20)}"}`
+    const payload = { text: text(64 * 1024), bytes: 64 * 1024, parts: 0 }
+    const jobs = leases.map(lease => ({ ...result(lease), result: payload, intermediate: payload }))
+    await finish(queue.db, { runner: host.runner, jobs })
+    const rows = await readJobs(queue.db, { owner: 'ip:192.0.2.1', ids: leases.map(lease => lease.id) })
+    expect(rows).toHaveLength(40)
+    expect(queue.proxy.largestResponse()).toBeGreaterThan(2 * 1024 * 1024)
+    expect(queue.proxy.largestResponse()).toBeLessThan(4 * 1024 * 1024)
+  },
+)

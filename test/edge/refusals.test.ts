@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adminToken, refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { host } from '../support/hosts.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { exchange } from './fuzz/wire.ts'
 
@@ -52,7 +53,8 @@ describe('a refusal', () => {
   })
 })
 
-describe('a body', () => {
+// Node and Deno answer some of these by themselves, or hang up: a client that ends its side of the connection has left.
+describe.runIf(host === 'workerd')('a body', () => {
   const send = async (head: string, body: string) =>
     await exchange(edge.url, [Buffer.from(`${head}\r\nhost: edge\r\nconnection: close\r\n${body}`)], {
       after: 'end',

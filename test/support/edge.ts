@@ -1,7 +1,9 @@
 import { migrate } from '../../src/edge/db/migrate.ts'
-import { type Db, openDb } from '../../src/edge/db/open.ts'
-import { startEdge } from '../../src/local/edge.ts'
+import type { Db } from '../../src/edge/db/open.ts'
+import { openDb } from '../../src/host/open.ts'
 import { type LibsqlServer, startLibsqlServer } from '../../src/local/libsql/server.ts'
+import { createDatabaseFile } from './database-file.ts'
+import { host, startEdgeOn } from './hosts.ts'
 
 export const adminToken = 'admin-token-of-the-tests-0123456789'
 
@@ -22,17 +24,21 @@ export type TestEdge = {
 
 export type TestEdgeOptions = {
   vars?: Record<string, string>
-  /** A libSQL server that the test has started, and closes; absent: one of the edge's own, with an empty, migrated database. */
+  /** A database that the test has started, and closes; absent: one of the edge's own, empty and migrated. */
   databaseUrl?: string
 }
 
-/** The edge on workerd over a libSQL server, both on real sockets. */
+/** The edge on this run's host and a database, on real sockets. */
 export async function startTestEdge({ vars = {}, databaseUrl }: TestEdgeOptions = {}): Promise<TestEdge> {
-  const database = databaseUrl === undefined ? await startDatabase() : null
+  const database = databaseUrl === undefined ? await startOwnDatabase() : null
   const url = databaseUrl ?? database?.url ?? ''
-  const edge = await startEdge({
-    vars: { DATABASE_URL: url, ADMIN_TOKEN: adminToken, CLIENT_IP_HEADER: 'cf-connecting-ip', ...vars },
+  const edge = await startEdgeOn[host]({
+    DATABASE_URL: url,
+    ADMIN_TOKEN: adminToken,
+    CLIENT_IP_HEADER: 'cf-connecting-ip',
+    ...vars,
   })
+  const db = await openDb({ url })
 
   const request: TestEdge['request'] = async (path, { ip, ...init } = {}) => {
     const headers = new Headers(init.headers)
@@ -47,7 +53,7 @@ export async function startTestEdge({ vars = {}, databaseUrl }: TestEdgeOptions 
   return {
     url: edge.url,
     databaseUrl: url,
-    db: openDb({ url }),
+    db,
     request,
     create,
     async createJob(body, init) {
@@ -58,9 +64,15 @@ export async function startTestEdge({ vars = {}, databaseUrl }: TestEdgeOptions 
     runSchedule: edge.runSchedule,
     async [Symbol.asyncDispose]() {
       await edge.close()
+      db.close()
       await database?.close()
     },
   }
+}
+
+/** What the host is likely to have: a file, or a server. */
+async function startOwnDatabase(): Promise<{ url: string; close(): Promise<void> }> {
+  return host === 'node' ? await createDatabaseFile() : await startDatabase()
 }
 
 /** No SQL response of the edge may be longer, in any test. */

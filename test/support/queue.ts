@@ -2,13 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { migrate } from '../../src/edge/db/migrate.ts'
-import { type Db, openDb } from '../../src/edge/db/open.ts'
+import type { Db } from '../../src/edge/db/open.ts'
 import { type Claimed, type ClaimedRow, type ClaimOptions, claim } from '../../src/edge/jobs/claim.ts'
 import { type EnqueueOptions, enqueue, type JobTerms, type NewJob } from '../../src/edge/jobs/enqueue.ts'
 import { extend } from '../../src/edge/jobs/extend.ts'
 import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs/finish.ts'
 import { register } from '../../src/edge/runners/register.ts'
+import { openDb } from '../../src/host/open.ts'
 import { startLibsqlServer } from '../../src/local/libsql/server.ts'
+import { createDatabaseFile } from './database-file.ts'
+import { host as edgeHost } from './hosts.ts'
 import { policyOf } from './runner.ts'
 import { type SqlProxy, startSqlProxy } from './sql-proxy.ts'
 
@@ -64,13 +67,43 @@ export type Queue = {
 
 export type Lease = { id: string; attempt: number }
 
-/** `path`: a file for the database, so that others can look into it; absent: one in memory. */
-export async function startQueue({ path = ':memory:' }: { path?: string } = {}): Promise<Queue> {
+type QueueDatabase = { url: string; orm: Db['orm']; proxy: SqlProxy | null; close(): Promise<void> }
+
+async function startServer(path: string): Promise<QueueDatabase> {
   const database = await startLibsqlServer({ path })
   await migrate({ url: database.url })
   const proxy = await startSqlProxy(database.url)
+  return {
+    url: database.url,
+    orm: (await openDb({ url: proxy.url })).orm,
+    proxy,
+    async close() {
+      await proxy.close()
+      await database.close()
+    },
+  }
+}
+
+/** A file that the engine in this process opens: nothing passes a proxy. */
+async function openFile(): Promise<QueueDatabase> {
+  const file = await createDatabaseFile()
+  const db = await openDb({ url: file.url })
+  return {
+    url: file.url,
+    orm: db.orm,
+    proxy: null,
+    async close() {
+      db.close()
+      await file.close()
+    },
+  }
+}
+
+/** `path`: a file for the server's database, so that others can look into it; absent: one in memory. */
+export async function startQueue({ path = ':memory:' }: { path?: string } = {}): Promise<Queue> {
+  const database = edgeHost === 'node' ? await openFile() : await startServer(path)
+  const { orm } = database
   const clock = { ms: 1_800_000_000_000 }
-  const { orm } = openDb({ url: proxy.url })
   const db: Db = {
     orm,
     get now() {
@@ -114,7 +147,10 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
   return {
     db,
     url: database.url,
-    proxy,
+    get proxy() {
+      if (!database.proxy) throw new Error('No proxy stands before a file')
+      return database.proxy
+    },
     clock,
     async host(runner = `runner-${randomUUID()}`) {
       await orm.run(sql`
@@ -149,10 +185,7 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
     async clear() {
       await orm.batch([orm.run(sql`delete from jobs`), orm.run(sql`delete from parts`)])
     },
-    async close() {
-      await proxy.close()
-      await database.close()
-    },
+    close: database.close,
   }
 }
 

@@ -1,0 +1,166 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createAdmin } from '../../src/client/admin.ts'
+import { createClient } from '../../src/client/client.ts'
+import { freePort } from '../../src/local/port.ts'
+import { generateKey } from '../../src/runner/key/generate.ts'
+import { dataOf, json, serve } from '../runner/serve.ts'
+import { type Spawned, spawnMain } from '../runner/spawn.ts'
+import { adminToken } from '../support/edge.ts'
+import { policyOf, startTestRunner } from '../support/runner.ts'
+
+/** `npm run serve` as its operator runs it: a process, and a database file beside it. */
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const main = join(root, 'src/host/main.ts')
+
+type Server = Spawned & { url: string; port: number; restart(): Promise<Spawned> }
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'infernet-serve-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function start(host: string, args: string[], env: Record<string, string>): Spawned {
+  const spawned = spawnMain(['--host', host, ...args], env, main)
+  onTestFinished(async () => {
+    spawned.child.kill('SIGKILL')
+    await spawned.exited
+  })
+  return spawned
+}
+
+/** A host that listens, over a new database file. */
+async function startServer(host: string): Promise<Server> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const database = `file:${join(temporaryFolder(), 'edge.db')}`
+  const env = { ORIGIN: url, DATABASE_URL: database, ADMIN_TOKEN: adminToken }
+  const run = async (...args: string[]) => {
+    const spawned = start(host, ['--port', String(port), ...args], env)
+    await spawned.said('Edge listens')
+    return spawned
+  }
+  return { ...(await run('--migrate')), url, port, restart: () => run() }
+}
+
+describe.each(['node', 'deno'])('on %s', host => {
+  test('default: serves, with a database in a file', { timeout: 60_000 }, async () => {
+    const { url } = await startServer(host)
+    const runner = await startTestRunner({ url }, [policyOf('echo')])
+    await expect
+      .poll(async () => await (await fetch(`${url}/ready`)).json(), { timeout: 10_000 })
+      .toMatchObject({ ready: true })
+    const waiting = runner.claim({ wait_ms: 20_000 })
+    const client = createClient({ url })
+    const { id } = await client.createJob({ containers: ['echo'], data: {} })
+    expect(await waiting).toMatchObject([{ id }])
+  })
+
+  test('behavior: a job that was answered with an id is there after kill -9', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const client = createClient({ url: server.url })
+    const { id } = await client.createJob({ containers: ['echo'], data: {} })
+    server.child.kill('SIGKILL')
+    await server.exited
+    await server.restart()
+    expect(await runner.claim()).toMatchObject([{ id }])
+  })
+
+  test('behavior: SIGTERM ends a claim that waits, and the process, with 0', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const waiting = runner.claim({ wait_ms: 20_000 })
+    // The claim has been taken when a later request is answered; that it waits cannot be seen from outside.
+    await (await fetch(`${server.url}/health`)).text()
+    await new Promise(resolve => setTimeout(resolve, 200))
+    const startedAt = performance.now()
+    server.child.kill('SIGTERM')
+    expect(await waiting).toEqual([])
+    expect(await server.exited).toEqual({ code: 0, signal: null })
+    expect(performance.now() - startedAt).toBeLessThan(5_000)
+  })
+
+  test('behavior: a neighbour on this machine needs no token to write a status', {
+    timeout: 60_000,
+  }, async () => {
+    const { url } = await startServer(host)
+    const body = '{"id":"by-hand","status":"success","containers":[]}'
+    expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(200)
+  })
+
+  test('behavior: a port that is taken is named, 75', { timeout: 60_000 }, async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void taken.close())
+    await new Promise(resolve => taken.once('listening', resolve))
+    const address = taken.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    const DATABASE_URL = `file:${join(temporaryFolder(), 'edge.db')}`
+    const env = { ORIGIN: 'http://127.0.0.1:1', DATABASE_URL }
+    const spawned = start(host, ['--port', String(port), '--migrate'], env)
+    expect(await spawned.exited).toEqual({ code: 75, signal: null })
+    expect(spawned.output()).toContain(`Port ${port} of 127.0.0.1 is taken`)
+  })
+
+  test('behavior: a database that was not migrated is told, 78', { timeout: 60_000 }, async () => {
+    const DATABASE_URL = `file:${join(temporaryFolder(), 'edge.db')}`
+    const spawned = start(host, ['--port', '0'], { ORIGIN: 'http://127.0.0.1:1', DATABASE_URL })
+    expect(await spawned.exited).toEqual({ code: 78, signal: null })
+    expect(spawned.output()).toContain('start with --migrate')
+  })
+})
+
+test('behavior: what is missing or wrong in the environment is told together, 78', async () => {
+  const spawned = start('node', [], { ORIGIN: 'nowhere', ADMIN_TOKEN: 'short' })
+  expect(await spawned.exited).toEqual({ code: 78, signal: null })
+  for (const name of ['ORIGIN', 'DATABASE_URL', 'ADMIN_TOKEN']) expect(spawned.output()).toContain(name)
+  expect(spawned.output()).not.toContain('short')
+})
+
+test.each([[['--host', 'bun']], [['--port', 'x']], [['--nothing']]])('behavior: 64 for %j', async args => {
+  const spawned = spawnMain(args, {}, main)
+  expect(await spawned.exited).toEqual({ code: 64, signal: null })
+})
+
+test('behavior: a runner works through it, from the container to the client', {
+  timeout: 60_000,
+}, async () => {
+  const { url } = await startServer('node')
+  const folder = temporaryFolder()
+  const container = await serve(({ body }, response) => json(response, dataOf(body).toString()))
+  onTestFinished(() => container.close())
+  const key = await generateKey(join(folder, 'runner.pem'))
+  await createAdmin({ url, token: adminToken }).enrolRunner({ name: 'test', public_key: key.publicKey })
+  const config = {
+    edge: { url, key_file: 'runner.pem' },
+    manage_containers: false,
+    containers: [{ id: 'echo', url: container.url }],
+  }
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+  const runner = spawn(process.execPath, [
+    join(root, 'src/runner/main.ts'),
+    'run',
+    '--config',
+    join(folder, 'config.json'),
+  ])
+  onTestFinished(() => void runner.kill('SIGKILL'))
+  const data = { text: 'x'.repeat(300_000) }
+  const client = createClient({ url })
+  await expect
+    .poll(async () => (await client.info()).containers.map(({ id }) => id), { timeout: 20_000 })
+    .toEqual(['echo'])
+  const { id } = await client.createJob({ containers: ['echo'], data })
+  const job = await client.waitForJob(id, { timeoutMs: 20_000 })
+  expect(job).toMatchObject({ state: 'success', result: { output: data } })
+})
