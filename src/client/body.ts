@@ -24,9 +24,18 @@ export function toBody(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** The JSON text of a job, its input spliced in as it stands. */
-export function toJobText({ containers, requires_proof, data, dataJson }: NewJob): string {
+export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob): string {
   const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
-  return `{"containers":${JSON.stringify(containers)},"requires_proof":${requires_proof ?? false},"data":${input}}`
+  const { containers, timeout, expires_in, priority } = terms
+  // What is not asked for is not in the text.
+  const fields = JSON.stringify({
+    containers,
+    requires_proof: requires_proof ?? false,
+    timeout,
+    expires_in,
+    priority,
+  })
+  return `${fields.slice(0, -1)},"data":${input}}`
 }
 
 /** A text that is not the JSON of one object could end the input early and go on with fields of its own. */

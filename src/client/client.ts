@@ -1,19 +1,35 @@
 import type { Job, JobResult } from '../protocol/job.ts'
 import type { Health, Info, Ready, Resources } from '../protocol/node.ts'
 import type { NewJob } from './body.ts'
-import { type BatchItem, type CreatedJob, createJob, createJobs } from './create.ts'
+import {
+  type BatchItem,
+  type CreatedJob,
+  type CreateJobOptions,
+  type CreateOptions,
+  createJob,
+  createJobs,
+} from './create.ts'
 import { type ListOptions, listJobs } from './list.ts'
 import { health, info, type ResourcesOptions, ready, resources } from './node.ts'
 import { getOutputText } from './output.ts'
-import { getJob, getResults, getResultsText, type ResultsOptions } from './read.ts'
+import {
+  cancelJob,
+  type GetJobOptions,
+  getJob,
+  getResults,
+  getResultsText,
+  type ResultsOptions,
+} from './read.ts'
 import { type CallOptions, createTransport, type TransportOptions } from './transport.ts'
-import { type WaitOptions, waitForJob } from './wait.ts'
+import { runJob, type WaitOptions, waitForJob } from './wait.ts'
 
 /** A node, over HTTP. Every call may throw InfernetError, or the reason of its `signal`. */
 export type Client = {
-  createJob(job: NewJob, options?: CallOptions): Promise<CreatedJob>
-  createJobs(jobs: readonly NewJob[], options?: CallOptions): Promise<BatchItem[]>
-  getJob(id: string, options?: CallOptions): Promise<Job>
+  createJob(job: NewJob, options?: CreateJobOptions): Promise<CreatedJob>
+  createJobs(jobs: readonly NewJob[], options?: CreateOptions): Promise<BatchItem[]>
+  runJob(job: NewJob, options?: CreateJobOptions & WaitOptions): Promise<Job>
+  cancelJob(id: string, options?: CallOptions): Promise<Job>
+  getJob(id: string, options?: GetJobOptions): Promise<Job>
   getResults(ids: readonly string[], options?: ResultsOptions): Promise<JobResult[]>
   getResultsText(ids: readonly string[], options?: ResultsOptions): Promise<string>
   getOutputText(id: string, options?: CallOptions): Promise<string | null>
@@ -31,6 +47,8 @@ export function createClient(options: TransportOptions): Client {
   return {
     createJob: (job, options) => createJob(transport, job, options),
     createJobs: (jobs, options) => createJobs(transport, jobs, options),
+    runJob: (job, options) => runJob(transport, job, options),
+    cancelJob: (id, options) => cancelJob(transport, id, options),
     getJob: (id, options) => getJob(transport, id, options),
     getResults: (ids, options) => getResults(transport, ids, options),
     getResultsText: (ids, options) => getResultsText(transport, ids, options),

@@ -1,13 +1,30 @@
 import * as v from 'valibot'
 import { errorStatus } from '../protocol/error.ts'
-import { JobCreated } from '../protocol/job.ts'
+import { Job, JobCreated } from '../protocol/job.ts'
 import { badAnswer, parse } from './answer.ts'
 import { type NewJob, toBody, toJobText } from './body.ts'
 import { InfernetError } from './error.ts'
-import type { Answer, CallOptions, Transport } from './transport.ts'
+import type { Answer, CallOptions, Request, Transport } from './transport.ts'
 
-/** `offline`: queued, but no runner that could serve it was heard of lately; it waits until one comes back, or it expires. */
-export type CreatedJob = { id: string; offline: boolean }
+export type CreateOptions = CallOptions & {
+  /**
+   * Makes sending again harmless: the same key with the same job is the same job, for 24 hours. Absent: one is made for this call, so
+   * that a lost answer is asked for again. Null: none is sent, and nothing is sent again that may have been carried out; for nodes that
+   * do not know keys, as the reference's.
+   */
+  idempotencyKey?: string | null
+}
+
+export type CreateJobOptions = CreateOptions & {
+  /** A UUID in lower case that nobody else can guess: the job's id, and its key. */
+  id?: string
+}
+
+/**
+ * `offline`: queued, but no runner that could serve it was heard of lately; it waits until one comes back, or it expires. `replayed`: an
+ * earlier request made it.
+ */
+export type CreatedJob = { id: string; offline: boolean; replayed: boolean }
 
 /** What became of one job of a batch. */
 export type BatchItem = { id: string } | { error: InfernetError }
@@ -21,35 +38,63 @@ const Item = v.union([
   }),
 ])
 
-/** Creates a job; it is stored durably when this resolves. */
+/**
+ * Creates a job; it is stored durably when this resolves.
+ * @throws InfernetError `idempotency_conflict` when the key, or the id, stands for another job.
+ */
 export async function createJob(
   transport: Transport,
   job: NewJob,
-  { signal }: CallOptions = {},
+  options: CreateJobOptions = {},
 ): Promise<CreatedJob> {
-  const answer = await transport.send({
-    method: 'POST',
-    path: '/api/jobs',
-    body: toBody(toJobText(job)),
-    repeatable: false,
-    signal,
-  })
+  const answer = await transport.send(creation(job, options))
   const { id } = parse(JobCreated, answer)
-  return { id, offline: isOffline(answer) }
+  const { headers } = answer
+  return {
+    id,
+    offline: headers.get('infernet-runner') === 'offline',
+    replayed: headers.get('idempotent-replayed') === 'true',
+  }
+}
+
+/**
+ * Creates a job, and waits for its end so long.
+ * @returns its id, and the job as it is then; null when the node does not wait.
+ */
+export async function createAndWait(
+  transport: Transport,
+  job: NewJob,
+  { waitMs, ...options }: CreateJobOptions & { waitMs: number },
+): Promise<{ id: string; job: Job | null }> {
+  const query = new URLSearchParams({ wait: String(waitMs / 1000) })
+  const answer = await transport.send({ ...creation(job, options), query, waitMs })
+  const seen = parse(v.union([Job, JobCreated]), answer)
+  return { id: seen.id, job: 'state' in seen ? seen : null }
+}
+
+function creation(job: NewJob, { id, idempotencyKey, signal }: CreateJobOptions): Request {
+  const body = toBody(toJobText(job))
+  return id === undefined
+    ? { method: 'POST', path: '/api/jobs', body, signal, ...once(idempotencyKey) }
+    : { method: 'PUT', path: `/api/jobs/${encodeURIComponent(id)}`, body, signal, repeatable: true }
+}
+
+function once(key: string | null = crypto.randomUUID()): Pick<Request, 'headers' | 'repeatable'> {
+  return key === null ? { repeatable: false } : { headers: { 'idempotency-key': key }, repeatable: true }
 }
 
 /** Creates up to 100 jobs. Each is judged by itself: the answers are in the order of the jobs. */
 export async function createJobs(
   transport: Transport,
   jobs: readonly NewJob[],
-  { signal }: CallOptions = {},
+  { idempotencyKey, signal }: CreateOptions = {},
 ): Promise<BatchItem[]> {
-  const answer = await transport.send({
+  const answer: Answer = await transport.send({
     method: 'POST',
     path: '/api/jobs/batch',
     body: toBody(`[${jobs.map(toJobText).join(',')}]`),
-    repeatable: false,
     signal,
+    ...once(idempotencyKey),
   })
   const items = parse(v.array(Item), answer)
   if (items.length !== jobs.length) throw badAnswer(answer, `${items.length} answers to ${jobs.length} jobs`)
@@ -62,8 +107,4 @@ type RefusedItem = { error: string; code: string; params: Record<string, unknown
 function toError({ error, code, params }: RefusedItem): InfernetError {
   const status = (errorStatus as Record<string, number>)[code] ?? null
   return new InfernetError(error, { status, code, params })
-}
-
-function isOffline({ headers }: Answer): boolean {
-  return headers.get('infernet-runner') === 'offline'
 }

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { type CommandDef, defineCommand, runCommand, runMain } from 'citty'
 import { toExit } from './command/exit.ts'
-import { job } from './command/job.ts'
+import { cancel, job } from './command/job.ts'
 import { ids, results } from './command/jobs.ts'
 import { checkModel, health, info, resources } from './command/node.ts'
 import { joinFlagValue } from './command/options.ts'
@@ -9,7 +9,7 @@ import { runners } from './command/runners.ts'
 
 const infernet = defineCommand({
   meta: { name: 'infernet', description: 'A client of a compute-oracle node' },
-  subCommands: { health, info, resources, 'check-model': checkModel, job, results, ids, runners },
+  subCommands: { health, info, resources, 'check-model': checkModel, job, cancel, results, ids, runners },
 }) as CommandDef
 
 async function main(args: string[]): Promise<void> {

@@ -8,10 +8,37 @@ export type ResultsOptions = CallOptions & {
   intermediate?: boolean
 }
 
+export type GetJobOptions = CallOptions & {
+  /** How long the node may wait for the job's end before it answers: 25,000 ms at most. */
+  waitMs?: number
+}
+
 /** One job in full. @throws InfernetError `not_found` when it is unknown, or another owner's. */
-export async function getJob(transport: Transport, id: string, { signal }: CallOptions = {}): Promise<Job> {
-  const path = `/api/jobs/${encodeURIComponent(id)}`
-  return parse(Job, await transport.send({ method: 'GET', path, repeatable: true, signal }))
+export async function getJob(
+  transport: Transport,
+  id: string,
+  { waitMs = 0, signal }: GetJobOptions = {},
+): Promise<Job> {
+  const query = new URLSearchParams(waitMs > 0 ? { wait: String(waitMs / 1000) } : {})
+  const request = { method: 'GET', path: pathOf(id), query, waitMs, repeatable: true, signal } as const
+  return parse(Job, await transport.send(request))
+}
+
+/**
+ * Ends a job that waits or runs. @returns it, cancelled; the second time too.
+ * @throws InfernetError `already_ended` when it ended otherwise, `not_found`.
+ */
+export async function cancelJob(
+  transport: Transport,
+  id: string,
+  { signal }: CallOptions = {},
+): Promise<Job> {
+  const request = { method: 'DELETE', path: pathOf(id), repeatable: true, signal } as const
+  return parse(Job, await transport.send(request))
+}
+
+function pathOf(id: string): string {
+  return `/api/jobs/${encodeURIComponent(id)}`
 }
 
 /** Results of up to 100 jobs, ended ones first. Ids that are unknown, or another owner's, are left out. */

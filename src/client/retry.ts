@@ -7,7 +7,8 @@ import { InfernetError } from './error.ts'
  * - after an answer that the protocol does not know: whoever wrote it writes it again;
  * - after its caller aborted it;
  * - when the node asks for more patience than `maxWaitMs`: the caller learns `retryAfterMs` and decides;
- * - a request that creates jobs, unless it was provably not carried out, because a job created twice is computed twice:
+ * - a request that creates jobs without an idempotency key, unless it was provably not carried out, because a job created twice is
+ *   computed twice:
  *   - not after a timeout or a connection that broke: the jobs may be stored and only the answer lost;
  *   - not after 500, 502, 504: the same;
  *   - not after 503 `database_unavailable`: the statement that stores them may have got through;

@@ -20,9 +20,12 @@ export type TransportOptions = {
 export type CallOptions = { signal?: AbortSignal | undefined }
 
 export type Request = CallOptions & {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   path: string
   query?: URLSearchParams
+  headers?: Record<string, string>
+  /** How long the node is asked to wait before it answers: so much longer one attempt may take. */
+  waitMs?: number
   /** JSON. */
   body?: Uint8Array<ArrayBuffer>
   /** Whether carrying it out twice does what doing so once does. */
@@ -48,14 +51,15 @@ export function createTransport({
   const base = toBase(url)
 
   async function once(request: Request): Promise<Answer> {
-    const timeout = AbortSignal.timeout(timeoutMs)
+    const patienceMs = timeoutMs + (request.waitMs ?? 0)
+    const timeout = AbortSignal.timeout(patienceMs)
     try {
       return await exchange(request, request.signal ? AbortSignal.any([request.signal, timeout]) : timeout)
     } catch (cause) {
       if (request.signal?.aborted) throw request.signal.reason
       const asked = `${request.method} ${request.path}`
       throw timeout.aborted
-        ? new InfernetError(`No answer to ${asked} within ${timeoutMs} ms`, {
+        ? new InfernetError(`No answer to ${asked} within ${patienceMs} ms`, {
             status: null,
             code: 'timeout',
             cause,
@@ -73,6 +77,7 @@ export function createTransport({
     const target = new URL(path.slice(1), base)
     if (query) target.search = query.toString()
     const all = new Headers(headers)
+    for (const [name, value] of Object.entries(request.headers ?? {})) all.set(name, value)
     all.set('accept', 'application/json')
     if (body) all.set('content-type', 'application/json')
     // Followed, a redirect would turn a POST into a GET.

@@ -1,4 +1,7 @@
 import type { Job, JobState } from '../protocol/job.ts'
+import { limits } from '../protocol/limits.ts'
+import type { NewJob } from './body.ts'
+import { type CreateJobOptions, createAndWait } from './create.ts'
 import { InfernetError } from './error.ts'
 import { getJob } from './read.ts'
 import { isTransient } from './retry.ts'
@@ -10,23 +13,30 @@ export type WaitOptions = CallOptions & {
   timeoutMs?: number
 }
 
+const defaultTimeoutMs = 10 * 60_000
+/** Longest that a node waits in one request. */
+const longestWaitMs = limits.waitSeconds * 1000
+/** Between two looks at a node that does not wait, or is away. */
 const firstDelayMs = 50
 const longestDelayMs = 5_000
 const growth = 1.5
 
 /**
- * Polls a job until it is in a final state, ever more slowly. A node that is away for a while is waited for too.
+ * Waits until a job is in a final state, in requests that the node answers at that moment. A node that answers at once all the same, as
+ * the reference's, is polled, ever more slowly; one that is away for a while is waited for too. Aborting `signal` ends the wait, not
+ * the job.
  * @returns the job, whichever way it ended.
  * @throws InfernetError `timeout` when it has not ended in time: it goes on, and can be waited for again; `not_found`.
  */
 export async function waitForJob(
   transport: Transport,
   id: string,
-  { timeoutMs = 10 * 60_000, signal }: WaitOptions = {},
+  { timeoutMs = defaultTimeoutMs, signal }: WaitOptions = {},
 ): Promise<Job> {
   const late = AbortSignal.timeout(timeoutMs)
+  const deadline = performance.now() + timeoutMs
   try {
-    return await poll(transport, id, signal ? AbortSignal.any([signal, late]) : late)
+    return await follow(transport, { id, deadline, signal: signal ? AbortSignal.any([signal, late]) : late })
   } catch (cause) {
     if (cause !== late.reason) throw cause
     const options = { status: null, code: 'timeout', params: { id }, cause }
@@ -34,20 +44,48 @@ export async function waitForJob(
   }
 }
 
-async function poll(transport: Transport, id: string, signal: AbortSignal): Promise<Job> {
+/**
+ * Creates a job and waits until it is in a final state: in one request, if that takes less than 25 s.
+ * @throws InfernetError what `createJob` and `waitForJob` throw.
+ */
+export async function runJob(
+  transport: Transport,
+  job: NewJob,
+  { timeoutMs = defaultTimeoutMs, ...options }: CreateJobOptions & WaitOptions = {},
+): Promise<Job> {
+  const startedAt = performance.now()
+  const waitMs = Math.min(longestWaitMs, timeoutMs)
+  const created = await createAndWait(transport, job, { ...options, waitMs })
+  if (created.job && isFinal(created.job.state)) return created.job
+  const leftMs = Math.max(1, Math.ceil(timeoutMs - (performance.now() - startedAt)))
+  return await waitForJob(transport, created.id, { timeoutMs: leftMs, signal: options.signal })
+}
+
+type Follow = { id: string; deadline: number; signal: AbortSignal }
+
+async function follow(transport: Transport, { id, deadline, signal }: Follow): Promise<Job> {
   let delayMs = firstDelayMs
   for (;;) {
-    const job = await look(transport, id, signal)
+    const askedAt = performance.now()
+    const waitMs = Math.min(longestWaitMs, Math.max(1, Math.floor(deadline - askedAt)))
+    const job = await look(transport, id, { waitMs, signal })
     if (job && isFinal(job.state)) return job
-    // Half of it at random, so that waiters that began together drift apart.
-    await sleep(delayMs * (0.5 + 0.5 * Math.random()), signal)
-    delayMs = Math.min(longestDelayMs, delayMs * growth)
+    if (performance.now() - askedAt >= waitMs) delayMs = firstDelayMs
+    else {
+      // Half of it at random, so that waiters that began together drift apart.
+      await sleep(delayMs * (0.5 + 0.5 * Math.random()), signal)
+      delayMs = Math.min(longestDelayMs, delayMs * growth)
+    }
   }
 }
 
 /** @returns null when the node cannot say at this moment. */
-async function look(transport: Transport, id: string, signal: AbortSignal): Promise<Job | null> {
-  return await getJob(transport, id, { signal }).catch((error: unknown) => {
+async function look(
+  transport: Transport,
+  id: string,
+  options: { waitMs: number; signal: AbortSignal },
+): Promise<Job | null> {
+  return await getJob(transport, id, options).catch((error: unknown) => {
     if (error instanceof InfernetError && isTransient(error)) return null
     throw error
   })

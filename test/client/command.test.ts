@@ -222,3 +222,20 @@ test('behavior: help names every command, and the options of each', async () => 
   }
   expect((await infernet(['job', '--help'])).stdout).toContain('-c, --containers=<ids>')
 })
+
+test('behavior: terms, a key, and cancelling', async () => {
+  const key = ['--idempotency-key', 'from-the-shell']
+  const create = ['job', '-c', 'echo', '--timeout', '5', '--expires-in', '60', '--priority=-2', ...key]
+  const first = await infernet(create, { stdin: '{"n":1}' })
+  expect(first).toEqual(ok(expect.stringMatching(uuid)))
+  expect(await infernet(create, { stdin: '{"n":1}' })).toEqual(first)
+  const id = first.stdout.trim()
+  expect(await edge.db.orm.all(`select timeout_ms, priority from jobs where id = '${id}'`)).toEqual([
+    { timeout_ms: 5_000, priority: -2 },
+  ])
+  expect(await infernet(['cancel', '--id', id])).toEqual(ok('cancelled\n'))
+  expect(await infernet(['job', '-c', 'echo', '--priority', 'high'], { stdin: '{}' })).toMatchObject({
+    code: 64,
+    stderr: '--priority must be a number\n',
+  })
+})

@@ -31,31 +31,38 @@ test('behavior: retries are bounded', async () => {
   expect(server.requests).toHaveLength(3)
 })
 
-test('behavior: a create is not sent again after a reset, a timeout, 500, or a 503 that may have stored it', async () => {
-  const endings = {
-    reset: response => response.socket?.resetAndDestroy(),
-    timeout: () => {},
-    internal: response => json(response, 500, { code: 'internal', error: 'x', params: {} }),
-    gateway: response => json(response, 502, 'bad gateway'),
-    database: response => json(response, 503, away, { 'retry-after': '0' }),
-    platform: response => response.writeHead(503).end('Worker exceeded resource limits'),
-  } satisfies Record<string, (response: Parameters<Parameters<typeof startHostileServer>[0]>[1]) => void>
-  const seen: Record<string, [unknown, number]> = {}
-  for (const [name, end] of Object.entries(endings)) {
-    await using server = await startHostileServer((_, response) => end(response))
-    const client = createClient({ url: server.url, timeoutMs: 200 })
-    const error = await client.createJob(job).catch(error => error)
-    seen[name] = [error.code, server.requests.length]
-  }
-  expect(seen).toEqual({
-    reset: ['unreachable', 1],
-    timeout: ['timeout', 1],
-    internal: ['internal', 1],
-    gateway: ['unknown', 1],
-    database: ['database_unavailable', 1],
-    platform: ['unknown', 1],
-  })
-})
+test.each([
+  ['with its key sent again', {}, 4],
+  ['without a key not', { idempotencyKey: null }, 1],
+])(
+  'behavior: after what may have stored it, a create is %s',
+  { timeout: 60_000 },
+  async (_, options, times) => {
+    const endings = {
+      reset: response => response.socket?.resetAndDestroy(),
+      timeout: () => {},
+      internal: response => json(response, 500, { code: 'internal', error: 'x', params: {} }),
+      gateway: response => json(response, 502, 'bad gateway'),
+      database: response => json(response, 503, away, { 'retry-after': '0' }),
+      platform: response => response.writeHead(503).end('Worker exceeded resource limits'),
+    } satisfies Record<string, (response: Parameters<Parameters<typeof startHostileServer>[0]>[1]) => void>
+    const seen: Record<string, [unknown, number]> = {}
+    for (const [name, end] of Object.entries(endings)) {
+      await using server = await startHostileServer((_, response) => end(response))
+      const client = createClient({ url: server.url, timeoutMs: 200 })
+      const error = await client.createJob(job, options).catch(error => error)
+      seen[name] = [error.code, server.requests.length]
+    }
+    expect(seen).toEqual({
+      reset: ['unreachable', times],
+      timeout: ['timeout', times],
+      internal: ['internal', times],
+      gateway: ['unknown', times],
+      database: ['database_unavailable', times],
+      platform: ['unknown', times],
+    })
+  },
+)
 
 test('behavior: a create is sent again after 503 and 429, no sooner than Retry-After says', async () => {
   await using server = await startHostileServer((n, response) => {
@@ -64,7 +71,11 @@ test('behavior: a create is sent again after 503 and 429, no sooner than Retry-A
     else json(response, 200, { id })
   })
   const began = performance.now()
-  expect(await createClient({ url: server.url }).createJob(job)).toEqual({ id, offline: false })
+  expect(await createClient({ url: server.url }).createJob(job)).toEqual({
+    id,
+    offline: false,
+    replayed: false,
+  })
   expect(performance.now() - began).toBeGreaterThanOrEqual(1000)
   expect(server.requests).toHaveLength(3)
 })
@@ -80,7 +91,7 @@ test('behavior: a create is sent again when nobody listened', async () => {
   const creating = client.createJob(job)
   await refused.promise
   const server = createServer((_, response) => json(response, 200, { id })).listen(port, '127.0.0.1')
-  expect(await creating).toEqual({ id, offline: false })
+  expect(await creating).toEqual({ id, offline: false, replayed: false })
   server.closeAllConnections()
   server.close()
 })

@@ -18,6 +18,22 @@ export const job = command({
       valueHint: 'ids',
     },
     'requires-proof': { type: 'boolean', default: false, description: 'Ask for a proof.' },
+    timeout: {
+      type: 'string',
+      description: 'Seconds that the containers may take, all together.',
+      valueHint: 'n',
+    },
+    'expires-in': {
+      type: 'string',
+      description: 'Seconds that the job may wait for a runner.',
+      valueHint: 'n',
+    },
+    priority: { type: 'string', description: 'From -10 to 10; higher goes first.', valueHint: 'n' },
+    'idempotency-key': {
+      type: 'string',
+      description: 'The same key with the same job is the same job, for a day.',
+      valueHint: 'key',
+    },
     sync: { type: 'boolean', default: false, description: 'Wait for the job, and print its output.' },
     retries: {
       type: 'string',
@@ -32,14 +48,41 @@ export const job = command({
   async run({ args }) {
     const client = openClient(args.url)
     if (!/^\d{1,6}$/.test(args.retries)) throw new UsageError('--retries must be a number of seconds')
-    const { id, offline } = await client.createJob({
+    const key = args['idempotency-key']
+    const job = {
       containers: args.containers.split(','),
       requires_proof: args['requires-proof'],
+      timeout: toNumber('--timeout', args.timeout),
+      expires_in: toNumber('--expires-in', args['expires-in']),
+      priority: toNumber('--priority', args.priority),
       dataJson: await readInput(args.input),
-    })
+    }
+    const { id, offline } = await client.createJob(job, key === undefined ? {} : { idempotencyKey: key })
     if (offline) console.error('No runner that could serve this job was heard of lately: it waits for one.')
     if (!args.sync) return await writeOutput(args.output, id)
     await finish(client, { id, seconds: Number(args.retries), output: args.output })
+  },
+})
+
+/** @throws UsageError; the node judges what the number may be. */
+function toNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`${name} must be a number`)
+  return value
+}
+
+export const cancel = command({
+  name: 'cancel',
+  description: 'Cancel a job; prints its state',
+  args: {
+    id: { type: 'string', required: true, description: 'The job.', valueHint: 'id' },
+    output,
+    url,
+  },
+  async run({ args }) {
+    const { state } = await openClient(args.url).cancelJob(args.id)
+    await writeOutput(args.output, state)
   },
 })
 
