@@ -14,6 +14,7 @@ const world = await startWorld()
 afterAll(async () => await world[Symbol.asyncDispose]())
 
 await world.silence()
+await world.keep()
 const { edge, liar, leases, operations, addresses } = world
 const mebibyte = 1024 * 1024
 const client = ['cf-connecting-ip', addresses.stranger] as const

@@ -20,7 +20,12 @@ export type Schema = {
   format?: string
 }
 
-export type Parameter = { name: string; in: 'path' | 'query' | 'header'; schema?: Schema }
+export type Parameter = {
+  name: string
+  in: 'path' | 'query' | 'header'
+  required?: boolean
+  schema?: Schema
+}
 
 /** A route, as `/openapi.json` describes it. */
 export type Operation = {

@@ -15,6 +15,7 @@ afterAll(async () => await world[Symbol.asyncDispose]())
 const { edge, victim, liar, victims, leases, operations } = world
 const enrolled = await createForger(edge, { enrolled: true })
 const stranger = await createForger(edge, { enrolled: false })
+await world.keep()
 
 const control = (authorization: string) => ({
   method: 'POST',
@@ -124,7 +125,9 @@ describe('a runner that was revoked', () => {
   test('default: is answered by no route', { timeout }, async () => {
     const revoked = await startTestRunner(edge, [policyOf('echo')])
     await world.db.orm.run(`update runners set revoked_at = 1 where id = '${revoked.id}'`)
+    await world.keep()
     const pool = {
+      instance: revoked.instance,
       uuids: [revoked.instance, leases[0]!.id, victims.ids[0]!],
       pathIds: [revoked.id],
       containers: ['echo'],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
-import type { Operation, Schema } from './document.ts'
-import { bodyOf, type Pool } from './values.ts'
+import type { Operation, Parameter } from './document.ts'
+import { hostileBody, type Pool, rightBody } from './values.ts'
 import type { WireRequest } from './wire.ts'
 
 /** A step of a path, or a value of a query. */
@@ -34,44 +34,67 @@ function encodeLoosely(value: string): string {
   return encodeURIComponent(value.toWellFormed())
 }
 
-function segmentOf(schema: Schema | undefined, pool: Pool): fc.Arbitrary<string> {
-  const fitting = schema?.pattern ? [fc.stringMatching(new RegExp(schema.pattern)).map(encodeLoosely)] : []
-  return fc.oneof(fc.constantFrom(...pool.uuids, ...pool.pathIds), hostileSegment, ...fitting)
-}
-
 // Waits that are hostile, none that is long.
 const waits = ['0', '0.01', '-1', '26', '1e1', 'NaN', '', '0x1', '9'.repeat(400), ' 0', '0.01,5']
 
-function queryOf({ name, schema = {} }: Operation['parameters'][number], pool: Pool): fc.Arbitrary<string> {
-  if (name === 'wait') return fc.constantFrom(...waits).map(encodeLoosely)
-  const fitting = schema.enum
-    ? [fc.constantFrom(...schema.enum.map(String))]
-    : schema.pattern
-      ? [fc.stringMatching(new RegExp(schema.pattern)).map(encodeLoosely)]
-      : []
-  return fc.oneof(hostileSegment, fc.constantFrom(...pool.uuids, 'true', '1'), ...fitting)
+/** A value that a parameter allows, and that may even mean something. */
+function rightValue({ name, schema = {} }: Parameter, pool: Pool): fc.Arbitrary<string> {
+  if (name === 'wait') return fc.constant('0.01')
+  if (schema.enum) return fc.constantFrom(...schema.enum.map(String))
+  if (schema.format === 'uuid') return fc.oneof(fc.constantFrom(...pool.uuids), fc.uuid())
+  if (schema.pattern === undefined)
+    return fc.oneof(fc.constantFrom(...pool.pathIds), fc.constantFrom(...pool.uuids, 'true', 'false'))
+  const pattern = new RegExp(schema.pattern)
+  const small = ['0', '1', '2'].filter(text => pattern.test(text))
+  const any = fc.stringMatching(pattern).map(encodeLoosely)
+  return small.length > 0
+    ? fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...small) }, { weight: 1, arbitrary: any })
+    : any
 }
 
-export function targetOf(operation: Operation, pool: Pool): fc.Arbitrary<string> {
-  const inPath = operation.parameters.filter(parameter => parameter.in === 'path')
-  const inQuery = operation.parameters.filter(parameter => parameter.in === 'query')
-  const segments = fc.tuple(...inPath.map(({ schema }) => segmentOf(schema, pool)))
-  const known = inQuery.map(parameter =>
+function hostileValue(parameter: Parameter, pool: Pool): fc.Arbitrary<string> {
+  if (parameter.name === 'wait') return fc.constantFrom(...waits).map(encodeLoosely)
+  return fc.oneof(hostileSegment, rightValue(parameter, pool))
+}
+
+function targetOf(
+  { path, parameters }: Operation,
+  value: (parameter: Parameter) => fc.Arbitrary<string>,
+  query: fc.Arbitrary<string[]>,
+): fc.Arbitrary<string> {
+  const inPath = parameters.filter(parameter => parameter.in === 'path')
+  return fc.tuple(fc.tuple(...inPath.map(value)), query).map(([values, pairs]) => {
+    let target = path
+    for (const [index, { name }] of inPath.entries())
+      target = target.replace(`{${name}}`, () => values[index] ?? '')
+    return pairs.length === 0 ? target : `${target}?${pairs.join('&')}`
+  })
+}
+
+function inQuery({ parameters }: Operation): Parameter[] {
+  return parameters.filter(parameter => parameter.in === 'query')
+}
+
+function rightTarget(operation: Operation, pool: Pool): fc.Arbitrary<string> {
+  const pairs = inQuery(operation).map(parameter => {
+    const pair = rightValue(parameter, pool).map(value => [`${parameter.name}=${value}`])
+    return parameter.required ? pair : fc.oneof(pair, fc.constant([]))
+  })
+  const query = fc.tuple(...pairs).map(given => given.flat())
+  return targetOf(operation, parameter => rightValue(parameter, pool), query)
+}
+
+function hostileTarget(operation: Operation, pool: Pool): fc.Arbitrary<string> {
+  const pairs = inQuery(operation).map(parameter =>
     fc
-      .array(queryOf(parameter, pool), { maxLength: 2 })
+      .array(hostileValue(parameter, pool), { maxLength: 2 })
       .map(values => values.map(value => `${parameter.name}=${value}`)),
   )
-  const junk = fc.array(
-    fc.tuple(hostileSegment, hostileSegment).map(([key, value]) => `${key}=${value}`),
-    { maxLength: 1 },
-  )
-  return fc.tuple(segments, fc.tuple(...known), junk).map(([values, pairs, rest]) => {
-    let path = operation.path
-    for (const [index, { name }] of inPath.entries())
-      path = path.replace(`{${name}}`, () => values[index] ?? '')
-    const query = [...pairs.flat(), ...rest].join('&')
-    return query === '' ? path : `${path}?${query}`
-  })
+  const junk = fc.tuple(hostileSegment, hostileSegment).map(([key, value]) => `${key}=${value}`)
+  const query = fc
+    .tuple(fc.tuple(...pairs), fc.array(junk, { maxLength: 1 }))
+    .map(([known, rest]) => [...known.flat(), ...rest])
+  return targetOf(operation, parameter => hostileValue(parameter, pool), query)
 }
 
 // Bytes that a header may carry: no line ends, no NUL.
@@ -101,8 +124,16 @@ export const garbageToken = fc.oneof(
   ),
 )
 
+function rightHeaders({ addresses }: Pool): fc.Arbitrary<Header[]> {
+  const usual: Header[] = [
+    ['content-type', 'application/json'],
+    ['cf-connecting-ip', addresses[0] ?? ''],
+  ]
+  return header('idempotency-key', fc.uuid()).map(key => [...usual, ...key])
+}
+
 /** Headers beside `authorization`. */
-export function headersOf(pool: Pool): fc.Arbitrary<Header[]> {
+export function hostileHeaders(pool: Pool): fc.Arbitrary<Header[]> {
   return fc
     .tuple(
       header(
@@ -154,18 +185,21 @@ export function headersOf(pool: Pool): fc.Arbitrary<Header[]> {
 
 export type Draft = Omit<WireRequest, 'headers'> & { headers: Header[] }
 
-/** A request for a route, right or wrong in any of its parts; `authorization`: what it says of itself. */
+/** A request for a route, right or hostile in each of its parts; `authorization`: what it says of itself. */
 export function requestFor(
   operation: Operation,
   pool: Pool,
   authorization: fc.Arbitrary<string | null>,
 ): fc.Arbitrary<Draft> {
+  // Of requests that are wrong in everything none gets past the first check.
+  const mostly = <T>(right: fc.Arbitrary<T>, hostile: fc.Arbitrary<T>) =>
+    fc.oneof({ weight: 3, arbitrary: right }, { weight: 2, arbitrary: hostile })
   return fc
     .record({
-      target: targetOf(operation, pool),
-      headers: headersOf(pool),
-      body: bodyOf(operation.body, pool),
-      framing: fc.constantFrom('length', 'length', 'chunked'),
+      target: mostly(rightTarget(operation, pool), hostileTarget(operation, pool)),
+      headers: mostly(rightHeaders(pool), hostileHeaders(pool)),
+      body: mostly(rightBody(operation.body, pool), hostileBody(operation.body, pool)),
+      framing: fc.constantFrom('length' as const, 'length' as const, 'chunked' as const),
       authorization,
     })
     .map(({ authorization: told, headers, ...rest }) => ({

@@ -5,7 +5,7 @@ import { parseConfig } from '../../../src/edge/config.ts'
 import type { Context } from '../../../src/edge/context.ts'
 import { ask } from './ask.ts'
 import { operationFor } from './document.ts'
-import { garbageToken, headersOf, hostileSegment, requestFor } from './requests.ts'
+import { garbageToken, hostileHeaders, hostileSegment, requestFor } from './requests.ts'
 import { runs, timeout } from './runs.ts'
 import type { Pool } from './values.ts'
 import { startWorld } from './world.ts'
@@ -16,11 +16,16 @@ const world = await startWorld()
 await world.silence()
 afterAll(async () => await world[Symbol.asyncDispose]())
 
-const { victims, victim, liar, leases, addresses, operations } = world
+const { edge, victims, victim, liar, leases, addresses, operations } = world
+/** One of their own, to be read and cancelled. */
+const own = await edge.createJob({ containers: ['echo'], data: {} }, { ip: addresses.stranger })
+await world.keep()
+
 const pool: Pool = {
+  instance: liar.instance,
   uuids: [...victims.ids, ...leases.map(({ id }) => id), liar.instance, victim.instance],
-  pathIds: [victim.id, liar.id, victims.ids[0]!.toUpperCase(), `${victims.ids[0]}%00`],
-  containers: ['echo', 'echo', 'victim', 'nobody'],
+  pathIds: [own, own, victim.id, liar.id, victims.ids[0]!.toUpperCase(), `${victims.ids[0]}%00`],
+  containers: ['echo', 'echo', 'echo', 'echo', 'victim', 'nobody'],
   addresses: [
     ...[addresses.stranger, '2001:db8::1', '::ffff:203.0.113.7', 'fe80::1%eth0', '1', '0x7f.1'],
     '1.2.3.4, 203.0.113.7',
@@ -65,7 +70,7 @@ describe('strangers', () => {
       'PROPFIND',
     )
     await fc.assert(
-      fc.asyncProperty(method, path, headersOf(pool), async (method, target, headers) => {
+      fc.asyncProperty(method, path, hostileHeaders(pool), async (method, target, headers) => {
         const { response } = await ask(world, {
           method,
           target,

@@ -16,10 +16,12 @@ afterAll(async () => await world[Symbol.asyncDispose]())
 const { edge, victims, victim, liar, leases, addresses, operations } = world
 /** What the operator may do to a runner is done to this one. */
 const scrap = await startTestRunner(edge, [policyOf('echo')])
+await world.keep()
 
 const pool: Pool = {
+  instance: liar.instance,
   uuids: [liar.instance, liar.instance, ...leases.map(({ id }) => id), victim.instance, ...victims.ids],
-  pathIds: [scrap.id, scrap.id.toLowerCase(), `${scrap.id}%00`],
+  pathIds: [scrap.id, scrap.id, scrap.id, scrap.id.toLowerCase(), `${scrap.id}%00`],
   containers: ['echo', 'echo', 'other', 'constructor'],
   addresses: [addresses.stranger],
 }
@@ -36,21 +38,27 @@ describe('the authorized', () => {
       : [],
   )
 
+  let asked = 0
+  let answered = 0
+
   test.for(secured)(
     'behavior: %s takes what it documents and refuses the rest',
     { timeout },
     async ([, operation, by]) => {
-      const statuses = new Set<number>()
       await fc.assert(
         fc.asyncProperty(requestFor(operation, pool, fc.constant(null)), async draft => {
           const authorization = ['authorization', `Bearer ${await tokenFor(by)}`] as const
           const request = { ...draft, headers: [...draft.headers, authorization] }
           const { response } = await ask(world, request, { authorized: true })
-          statuses.add(response.status)
+          asked += 1
+          if (response.status < 300) answered += 1
         }),
-        runs(60),
+        runs(40),
       )
-      expect([...statuses]).not.toEqual([401])
     },
   )
+
+  test('behavior: enough of it is right to get past the first check', () => {
+    expect(answered).toBeGreaterThan(asked / 10)
+  })
 })

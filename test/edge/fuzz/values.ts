@@ -3,7 +3,14 @@ import type { Schema } from './document.ts'
 import { type Node, print, replaceAt, scalar, sizeOf, text } from './json.ts'
 
 /** Names that mean something where a request goes, so that what is hostile is near what is right. */
-export type Pool = { uuids: string[]; pathIds: string[]; containers: string[]; addresses: string[] }
+export type Pool = {
+  /** The sender's own. */
+  instance: string
+  uuids: string[]
+  pathIds: string[]
+  containers: string[]
+  addresses: string[]
+}
 
 const hostileStrings = [
   ...['', ' ', '\0', 'a\0b', '\ud800', 'a\udc00b', '\uffff', '\ufeff', '\u2028', '🦜', 'x\nleaked'],
@@ -150,22 +157,37 @@ function stringOf(
   pool: Pool,
   name: string,
 ): fc.Arbitrary<string> {
+  // Of an instance that is not the sender's nothing is taken.
+  if (name === 'instance')
+    return fc.oneof(
+      { weight: 3, arbitrary: fc.constant(pool.instance) },
+      { weight: 1, arbitrary: fc.constantFrom(...pool.uuids) },
+    )
   if (format === 'uuid')
     return fc.oneof(
       { weight: 4, arbitrary: fc.constantFrom(...pool.uuids) },
       { weight: 1, arbitrary: fc.uuid() },
     )
-  const known =
-    name === 'containers' || name === 'id' || name === 'route' ? [fc.constantFrom(...pool.containers)] : []
-  const texts =
-    name === 'text' || name === 'answer'
-      ? [fc.constantFrom('{"container":"echo","output":1}', '{}', '{"echo":{}}')]
-      : []
   const fitting =
     pattern === undefined
       ? fc.string({ minLength, maxLength: Math.min(maxLength, 64) })
       : fc.stringMatching(new RegExp(pattern))
-  return fc.oneof(fitting, ...known, ...texts)
+  const known = knownStrings(pool)[name]
+  return known === undefined
+    ? fitting
+    : fc.oneof({ weight: 1, arbitrary: fitting }, { weight: 5, arbitrary: fc.constantFrom(...known) })
+}
+
+/** What fields of a name are likely to want. */
+function knownStrings({ containers }: Pool): Record<string, string[]> {
+  return {
+    containers,
+    id: containers,
+    route: containers,
+    status: ['success', 'failed', 'running'],
+    text: ['{"container":"echo","output":1}', '{"container":"echo","error":"x"}', '[]'],
+    answer: ['{}', '{"echo":{}}'],
+  }
 }
 
 function integerOf(
@@ -181,39 +203,45 @@ function integerOf(
   )
 }
 
-const randomBytes = fc.uint8Array({ maxLength: 64 })
+/** Bytes of a body that a schema allows; without one, some bytes. */
+export function rightBody(schema: Schema | null, pool: Pool): fc.Arbitrary<Uint8Array> {
+  if (schema === null) return fc.uint8Array({ minLength: 1, maxLength: 64 })
+  return fittingNode(schema, pool).map(node => Buffer.from(print(node)))
+}
 
-/** Bytes of a body: what the schema allows, changed in none, one or two places, then perhaps spoilt as a text. */
-export function bodyOf(schema: Schema | null, pool: Pool): fc.Arbitrary<Uint8Array> {
+type Spoil = (bytes: Buffer, at: number) => Buffer
+const insert = (bytes: Buffer, at: number, what: number[]) =>
+  Buffer.concat([bytes.subarray(0, at), Buffer.from(what), bytes.subarray(at)])
+const spoils: Spoil[] = [
+  (bytes, at) => bytes.subarray(0, at),
+  (bytes, at) => insert(bytes, at, [0xff]),
+  // Half a surrogate pair, as no UTF-8 has it.
+  (bytes, at) => insert(bytes, at, [0xed, 0xa0, 0x80]),
+  (bytes, at) => insert(bytes, at, [0]),
+  bytes => insert(bytes, 0, [0xef, 0xbb, 0xbf]),
+  bytes => Buffer.concat([bytes, bytes]),
+  bytes => Buffer.from(`[${bytes}]`),
+  bytes => Buffer.from(bytes.toString(), 'utf16le'),
+]
+
+/** Bytes of a body that is wrong in one place or two, as a value or as a text, or altogether. */
+export function hostileBody(schema: Schema | null, pool: Pool): fc.Arbitrary<Uint8Array> {
+  const randomBytes = fc.uint8Array({ maxLength: 64 })
   if (schema === null)
-    return fc.oneof(fc.constant(Buffer.from('')), randomBytes, fc.constant(Buffer.from('{}')))
+    return fc.oneof(randomBytes, fc.constant(Buffer.from('')), fc.constant(Buffer.from('{}')))
+  const changes = fc.array(fc.tuple(fc.nat(), mutation), { minLength: 1, maxLength: 2 })
   const nearMiss = fc
-    .tuple(fittingNode(schema, pool), fc.array(fc.tuple(fc.nat(), mutation), { maxLength: 2 }))
-    .map(([valid, changes]) =>
-      changes.reduce((node, [place, change]) => replaceAt(node, place % sizeOf(node), change), valid),
+    .tuple(fittingNode(schema, pool), changes)
+    .map(([right, steps]) =>
+      steps.reduce((node, [place, change]) => replaceAt(node, place % sizeOf(node), change), right),
     )
-    .map(print)
-  // In UTF-8 a lone surrogate of the printer's is an escape; raw ones are the spoilers'.
+    .map(node => Buffer.from(print(node)))
   const spoilt = fc
-    .tuple(
-      nearMiss,
-      fc.nat(),
-      fc.constantFrom<(bytes: Buffer, at: number) => Buffer>(
-        (bytes, at) => bytes.subarray(0, at),
-        (bytes, at) => Buffer.concat([bytes.subarray(0, at), Buffer.from([0xff]), bytes.subarray(at)]),
-        (bytes, at) =>
-          Buffer.concat([bytes.subarray(0, at), Buffer.from([0xed, 0xa0, 0x80]), bytes.subarray(at)]),
-        (bytes, at) => Buffer.concat([bytes.subarray(0, at), Buffer.from([0]), bytes.subarray(at)]),
-        bytes => Buffer.concat([Buffer.from('\ufeff'), bytes]),
-        bytes => Buffer.concat([bytes, bytes]),
-        bytes => Buffer.from(`[${bytes}]`),
-        bytes => Buffer.from(bytes.toString(), 'utf16le'),
-      ),
-    )
+    .tuple(rightBody(schema, pool), fc.nat(), fc.constantFrom(...spoils))
     .map(([body, at, spoil]) => spoil(Buffer.from(body), at % (body.length || 1)))
   return fc.oneof(
-    { weight: 8, arbitrary: nearMiss.map(body => Buffer.from(body)) },
-    { weight: 2, arbitrary: spoilt },
+    { weight: 8, arbitrary: nearMiss },
+    { weight: 3, arbitrary: spoilt },
     { weight: 1, arbitrary: randomBytes },
   )
 }

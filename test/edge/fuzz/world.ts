@@ -24,7 +24,8 @@ export type World = {
   addresses: { victim: string; stranger: string }
   /** Everything that is stored, as far as it may matter; `theirs`: that of the victims. */
   stored(): Promise<{ all: string; theirs: string }>
-  /** Forgets what strangers have made. */
+  /** From here on, `tidy` puts everything back to how it is at this moment. */
+  keep(): Promise<void>
   tidy(): Promise<void>
   /** Makes all runners out of date, so that `GET /resources` waits for none. */
   silence(): Promise<void>
@@ -51,6 +52,7 @@ export async function startWorld({ vars = {} }: { vars?: Record<string, string> 
     await edge.createJob({ containers: ['echo'], data: { n } }, { ip: addresses.client })
   }
   const leases = await liar.claim({ max: 3 })
+  await keep(db)
 
   return {
     edge,
@@ -66,14 +68,8 @@ export async function startWorld({ vars = {} }: { vars?: Record<string, string> 
       const [rows] = await db.orm.all<{ all: string; theirs: string }>(snapshot(victim))
       return rows ?? { all: '', theirs: '' }
     },
-    async tidy() {
-      const theirs = sql`select id from jobs where owner in (${`ip:${addresses.victim}`}, ${`ip:${addresses.client}`})`
-      await db.orm.batch([
-        db.orm.run(sql`delete from jobs where id not in (${theirs})`),
-        db.orm.run(sql`delete from parts where job not in (${theirs})`),
-        db.orm.run(sql`delete from idempotency`),
-      ])
-    },
+    keep: async () => await keep(db),
+    tidy: async () => await tidy(db),
     async silence() {
       await db.orm.run('update instances set last_seen_at = last_seen_at - 3600000')
       // The policy that an isolate has is good for a second.
@@ -137,4 +133,41 @@ function snapshot(victim: TestRunner) {
       (select json_group_array(row) from job where owner = ${owner}), (select json_group_array(row) from part where owner = ${owner}),
       (select row from host where id = ${victim.id}), (select json_group_array(row) from process where runner = ${victim.id})
     ) as theirs`
+}
+
+const tables = ['jobs', 'parts', 'runners', 'instances']
+
+async function keep({ orm }: Db): Promise<void> {
+  for (const table of tables) {
+    await orm.run(`drop table if exists kept_${table}`)
+    await orm.run(`create table kept_${table} as select * from ${table}`)
+  }
+  // Jobs begin in the queue: nothing else is counted.
+  await orm.run('drop table if exists new_jobs')
+  await orm.run('create table new_jobs as select * from jobs')
+  await orm.run(`update new_jobs set state = 'queued'`)
+}
+
+/** Rows are changed back, not replaced, since triggers count what changes. */
+async function tidy({ orm }: Db): Promise<void> {
+  const theirs = sql.raw(`'ip:${addresses.victim}'`)
+  await orm.batch([
+    orm.run(sql`delete from jobs where owner <> ${theirs}`),
+    orm.run(sql`insert into jobs select * from new_jobs where owner <> ${theirs}`),
+    orm.run(
+      sql`update jobs set state = kept.state from kept_jobs as kept where kept.id = jobs.id and kept.state <> jobs.state`,
+    ),
+    orm.run(sql`delete from parts where job not in (select id from jobs where owner = ${theirs})`),
+    orm.run(sql`insert into parts select * from kept_parts where true on conflict do nothing`),
+    orm.run(sql`delete from idempotency`),
+    orm.run(sql`delete from answers`),
+    orm.run(sql`delete from runners where id not in (select id from kept_runners)`),
+    orm.run(sql`update runners set name = kept.name, mode = kept.mode, revoked_at = kept.revoked_at, containers = kept.containers
+      from kept_runners as kept where kept.id = runners.id
+        and (runners.name, runners.mode, runners.revoked_at, runners.containers)
+          is not (kept.name, kept.mode, kept.revoked_at, kept.containers)`),
+    orm.run(sql`delete from instances where id not in (select id from kept_instances)`),
+    orm.run(sql`update instances set version = kept.version, claim_seq = kept.claim_seq, ready = kept.ready, health = kept.health
+      from kept_instances as kept where kept.id = instances.id`),
+  ])
 }
