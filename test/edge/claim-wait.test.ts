@@ -130,6 +130,15 @@ describe('a claim that waits', () => {
     expect(ms).toBeLessThan(soonMs)
   })
 
+  test('behavior: hears of jobs for a container with any name', async () => {
+    const odd = await startTestRunner(edge, [policyOf('constructor')])
+    const waiting = await wait(odd, { routes: [{ route: 'constructor', slots: 1 }] })
+    const id = await create('constructor')
+    const { result, ms } = await took(waiting.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
   test('behavior: a batch wakes as many as it has jobs', async () => {
     const both = [await wait(a, { max: 1 }), await wait(alsoA, { max: 1 })]
     await edge.create([jobOf('a'), jobOf('a')], { path: '/api/jobs/batch' })

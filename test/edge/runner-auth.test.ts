@@ -61,8 +61,11 @@ async function send(request: RequestInit & { path: string }, authorization?: str
 }
 
 /** Status, headers and body: all that a stranger can tell one refusal from another by. */
+/** When it was sent, and whether its request had wholly arrived by then. */
+const ofTheMoment = new Set(['date', 'connection', 'keep-alive'])
+
 async function looks(response: Response): Promise<unknown> {
-  const headers = Object.fromEntries([...response.headers].filter(([name]) => name !== 'date'))
+  const headers = Object.fromEntries([...response.headers].filter(([name]) => !ofTheMoment.has(name)))
   return { status: response.status, headers, body: await response.text() }
 }
 

@@ -11,6 +11,11 @@ export type Ticket = { epoch: string; seq: number }
  */
 export type Ring = Record<string, number>
 
+/** Adds to a ring. Containers may be called `constructor`, which every object has already. */
+export function addToRing(ring: Ring, name: string, count: number): void {
+  ring[name] = (Object.hasOwn(ring, name) ? (ring[name] ?? 0) : 0) + count
+}
+
 /** Wakes every waiter that names `everyone`. */
 export const ringEveryone: Ring = { everyone: 10_000 }
 

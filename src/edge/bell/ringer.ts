@@ -1,4 +1,4 @@
-import type { Bells, Ring } from './bell.ts'
+import { addToRing, type Bells, type Ring } from './bell.ts'
 
 /** Longest time that a ring is waited for before another request stops counting on it. */
 const stuckMs = 1_000
@@ -12,7 +12,7 @@ export function createRinger({ bells, now }: { bells: Bells; now(): number }): (
   let ringingSince: number | null = null
 
   function add(ring: Ring): void {
-    for (const [route, count] of Object.entries(ring)) pending[route] = (pending[route] ?? 0) + count
+    for (const [route, count] of Object.entries(ring)) addToRing(pending, route, count)
   }
 
   return async function ringClaims(ring) {

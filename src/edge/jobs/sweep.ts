@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { limits } from '../../protocol/limits.ts'
+import { addToRing } from '../bell/bell.ts'
 import type { Db } from '../db/open.ts'
 import { type Lapsed, lapse } from './claim.ts'
 
@@ -34,7 +35,7 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
     const { lapsed, expired, pruned, forgotten } = await sweepOnce({ ...db, now: sql`${now}` }, options)
     const { requeued, watched } = outcomeOf([...lapsed, ...expired])
     for (const [route, count] of Object.entries(requeued)) {
-      swept.requeued[route] = (swept.requeued[route] ?? 0) + count
+      addToRing(swept.requeued, route, count)
     }
     swept.watched.push(...watched)
     swept.lapsed += lapsed.length
@@ -52,7 +53,7 @@ export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, n
   const requeued: Record<string, number> = {}
   const watched: string[] = []
   for (const job of ended) {
-    if (job.state === 'queued') requeued[job.route] = (requeued[job.route] ?? 0) + 1
+    if (job.state === 'queued') addToRing(requeued, job.route, 1)
     else if (job.watched === 1) watched.push(job.id)
   }
   return { requeued, watched }

@@ -3,6 +3,7 @@ import { routeOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
+import { addToRing } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
 import {
   type Admission,
@@ -85,7 +86,7 @@ export async function createJobs(
       const offline = !isOnline(snapshot, request.containers)
       outcomes.set(item, { id: idOf(item, options), offline, replayed: false })
       const route = routeOf(request.containers)
-      stored[route] = (stored[route] ?? 0) + 1
+      addToRing(stored, route, 1)
     }
     candidates = admitted.filter(candidate => !isStored(candidate))
     if (candidates.length === 0) break
