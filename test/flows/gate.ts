@@ -94,8 +94,12 @@ export async function startGate(): Promise<Gate> {
       const { connection: _, ...headers } = incoming.headers
       const onward = request(url, { method: incoming.method, headers, agent }, resolve)
       onward.once('error', reject)
-      // workerd takes a mere end of the connection for a client that has no more to say.
-      void broken.then(() => onward.socket?.resetAndDestroy())
+      let answered = false
+      onward.once('response', answer => answer.once('end', () => (answered = true)))
+      void broken.then(() => {
+        // workerd takes a mere end of the connection for a client that has no more to say. A reset of one that is ending leaks it.
+        if (!answered) onward.socket?.resetAndDestroy()
+      })
       onward.end(body)
     })
   }
