@@ -52,7 +52,11 @@ export async function startContainer(track: (spawned: Spawned) => void): Promise
     track(spawned)
     spawned.child.on('message', message => hear(message as FromContainer))
     current = spawned
-    await listening.promise
+    const died = spawned.exited.then(() =>
+      Promise.reject(new Error(`The container ended:\n${spawned.output()}`)),
+    )
+    await Promise.race([listening.promise, died])
+    died.catch(() => undefined)
     for (const [name, manner] of manners) await send(manner, [name])
     return spawned
   }

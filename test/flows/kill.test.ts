@@ -18,7 +18,7 @@ import { systemOf } from './system.ts'
 import { until } from './until.ts'
 
 // The stories of a group run side by side: each has a system of its own, and waits for leases to lapse.
-const options = { concurrent: true, timeout: 60_000 }
+const options = { concurrent: true, timeout: 120_000 }
 
 describe('one program is killed, and comes back', () => {
   test(

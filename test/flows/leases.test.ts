@@ -16,7 +16,7 @@ import { until } from './until.ts'
 
 /** Who may work on what: leases, attempts and instances, with real processes. */
 
-const options = { concurrent: true, timeout: 60_000 }
+const options = { concurrent: true, timeout: 120_000 }
 const starve = new URL('./starve.ts', import.meta.url).pathname
 const isClaim = ({ path }: { path: string }) => path === '/runner/claim'
 

@@ -40,12 +40,12 @@ const blows: readonly Blow[] = ['killed', 'stopped', 'stopped and killed']
 const groups = programs.flatMap(program => blows.map(blow => ({ program, blow })))
 
 // Groups side by side, each with a system of its own on which its stories follow one another.
-describe.concurrent.each(groups)('the $program is $blow', { timeout: 60_000 }, ({ program, blow }) => {
+describe.concurrent.each(groups)('the $program is $blow', { timeout: 120_000 }, ({ program, blow }) => {
   let theatre: Theatre
   const times: string[] = []
   beforeAll(async () => {
     theatre = await openTheatre()
-  })
+  }, 120_000)
   afterAll(async () => {
     await theatre.system.close()
     console.log(

@@ -14,6 +14,7 @@ import { type Container, startContainer } from './container.ts'
 import { fixedPort } from './fixed-port.ts'
 import { type Gate, startGate } from './gate.ts'
 import { createPart, killed, type Part } from './part.ts'
+import { createTurns } from './turns.ts'
 
 const libsqlMain = fileURLToPath(new URL('../../src/local/libsql/main.ts', import.meta.url))
 
@@ -72,8 +73,15 @@ export async function systemOf({
   return system
 }
 
+/** Starting is work for the processor; all stories of a file at once would be late with their first step. */
+const startsAtOnce = createTurns(3)
+
 /** The whole system, with one container `echo`, each program a process of its own. */
-export async function startSystem({ slots, leases = pace }: SystemOptions): Promise<System> {
+export async function startSystem(options: SystemOptions): Promise<System> {
+  return await startsAtOnce(() => startPrograms(options))
+}
+
+async function startPrograms({ slots, leases = pace }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-flow-'))
   const [databasePort, edgePort] = await Promise.all([fixedPort(), fixedPort()])
   const databaseUrl = `http://127.0.0.1:${databasePort}`

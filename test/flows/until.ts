@@ -2,7 +2,7 @@
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  { everyMs = 20, withinMs = 20_000 }: { everyMs?: number; withinMs?: number } = {},
+  { everyMs = 20, withinMs = 40_000 }: { everyMs?: number; withinMs?: number } = {},
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + withinMs
   for (;;) {

@@ -152,6 +152,26 @@ describe('claim', () => {
       expect(order.slice(0, order.indexOf('claim'))).toContain(step)
   })
 
+  test('behavior: after a silence that may have outlived leases it leaves the others time to beat before it claims', async () => {
+    const { edge, embed, container } = await setup({
+      pace: { lease_ms: 700, heartbeat_ms: 200, wait_ms: 500 },
+    })
+    const served = await container(echo)
+    const runner = await embed({ slots: 2, containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    await eventually(() => bodies(edge, 'claim').length > 0)
+    edge.state.fault = () => 'drop'
+    const brokenAt = Date.now()
+    await eventually(() => Date.now() - brokenAt > 1_500)
+    const from = edge.seen.length
+    edge.state.fault = () => undefined
+    await eventually(() => edge.seen.slice(from).some(({ path }) => path === '/runner/claim'))
+    const at = (name: string) => edge.seen.slice(from).find(({ path }) => path === `/runner/${name}`)?.at ?? 0
+    // The longest time that another runner takes to come back is half a second.
+    expect(at('claim') - at('register')).toBeGreaterThan(1_000)
+    expect(at('heartbeat')).toBeLessThan(at('claim'))
+  })
+
   test('behavior: pause claims nothing until told to run', async () => {
     const { edge, embed, container } = await setup({
       pace: { lease_ms: 60_000, heartbeat_ms: 5_000, wait_ms: 200 },
