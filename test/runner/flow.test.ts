@@ -152,6 +152,20 @@ describe('claim', () => {
       expect(order.slice(0, order.indexOf('claim'))).toContain(step)
   })
 
+  test('behavior: when it has registered again, results go out at once, whatever their own pause', async () => {
+    const { edge, embed, container, logged } = await setup()
+    const served = await container(echo)
+    const runner = await embed({ slots: 2, containers: [{ id: 'one', url: served.url }] })
+    await runner.ready
+    // 401 pauses for 15 s, and the report alone gets it.
+    edge.state.fault = path => (path === '/runner/report' ? { status: 401 } : undefined)
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await eventually(() => logged.some(({ event }) => event === 'Reporting results failed, trying again'))
+    edge.state.fault = path => (path === '/runner/claim' ? { status: 503 } : undefined)
+    edge.changed()
+    expect((await edge.reported(id)).answer).toBe('accepted')
+  }, 10_000)
+
   test('behavior: after a silence that may have outlived leases it leaves the others time to beat before it claims', async () => {
     const { edge, embed, container } = await setup({
       pace: { lease_ms: 700, heartbeat_ms: 200, wait_ms: 500 },
