@@ -27,6 +27,7 @@ export function toBody(text: string): Uint8Array<ArrayBuffer> {
 export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob): string {
   const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
   const { containers, timeout, expires_in, priority } = terms
+  checkNumbers({ timeout, expires_in, priority })
   // What is not asked for is not in the text.
   const fields = JSON.stringify({
     containers,
@@ -36,6 +37,16 @@ export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob):
     priority,
   })
   return `${fields.slice(0, -1)},"data":${input}}`
+}
+
+/** JSON has no word for NaN and the infinities: they would be sent as null, which asks for nothing. */
+function checkNumbers(terms: Record<string, number | null | undefined>): void {
+  for (const [field, value] of Object.entries(terms)) {
+    if (typeof value !== 'number' || Number.isFinite(value)) continue
+    throw new InfernetError(`Invalid field: ${field}: must be a finite number`, {
+      ...{ status: null, code: 'invalid_request', params: { field } },
+    })
+  }
 }
 
 /** A text that is not the JSON of one object could end the input early and go on with fields of its own. */

@@ -1,9 +1,12 @@
 import * as v from 'valibot'
 import { errorStatus } from '../protocol/error.ts'
+import { isIdempotencyKey } from '../protocol/idempotency-key.ts'
 import { Job, JobCreated } from '../protocol/job.ts'
+import { limits } from '../protocol/limits.ts'
 import { badAnswer, parse } from './answer.ts'
 import { type NewJob, toBody, toJobText } from './body.ts'
 import { InfernetError } from './error.ts'
+import { isTransient } from './retry.ts'
 import type { Answer, CallOptions, Request, Transport } from './transport.ts'
 
 export type CreateOptions = CallOptions & {
@@ -58,16 +61,24 @@ export async function createJob(
 }
 
 /**
- * Creates a job, and waits for its end so long.
- * @returns its id, and the job as it is then; null when the node does not wait.
+ * Creates a job, and waits for its end so long. An answer that is lost is asked for again without waiting: what stands between may cut
+ * answers that take long.
+ * @returns its id, and the job as it is then; null when the node did not wait.
  */
 export async function createAndWait(
   transport: Transport,
   job: NewJob,
   { waitMs, ...options }: CreateJobOptions & { waitMs: number },
 ): Promise<{ id: string; job: Job | null }> {
+  const request = creation(job, options)
   const query = new URLSearchParams({ wait: String(waitMs / 1000) })
-  const answer = await transport.send({ ...creation(job, options), query, waitMs })
+  const answer = await transport
+    .send({ ...request, query, waitMs, repeatable: false })
+    .catch(async (error: unknown) => {
+      if (request.repeatable && error instanceof InfernetError && isTransient(error))
+        return await transport.send(request)
+      throw error
+    })
   const seen = parse(v.union([Job, JobCreated]), answer)
   return { id: seen.id, job: 'state' in seen ? seen : null }
 }
@@ -79,8 +90,25 @@ function creation(job: NewJob, { id, idempotencyKey, signal }: CreateJobOptions)
     : { method: 'PUT', path: `/api/jobs/${encodeURIComponent(id)}`, body, signal, repeatable: true }
 }
 
-function once(key: string | null = crypto.randomUUID()): Pick<Request, 'headers' | 'repeatable'> {
-  return key === null ? { repeatable: false } : { headers: { 'idempotency-key': key }, repeatable: true }
+function once(key: string | null = createKey()): Pick<Request, 'headers' | 'repeatable'> {
+  return key === null
+    ? { repeatable: false }
+    : { headers: { 'idempotency-key': checkedKey(key) }, repeatable: true }
+}
+
+/** 128 random bits. Browsers keep `crypto.randomUUID` from pages without TLS. */
+function createKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** Here, since some keys cannot even be sent. */
+function checkedKey(key: string): string {
+  if (isIdempotencyKey(key)) return key
+  throw new InfernetError(
+    `Invalid idempotency key: must be 1-${limits.idempotencyKeyLength} visible ASCII characters`,
+    { status: null, code: 'invalid_request' },
+  )
 }
 
 /** Creates up to 100 jobs. Each is judged by itself: the answers are in the order of the jobs. */

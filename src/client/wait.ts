@@ -33,8 +33,18 @@ export async function waitForJob(
   id: string,
   { timeoutMs = defaultTimeoutMs, signal }: WaitOptions = {},
 ): Promise<Job> {
-  const late = AbortSignal.timeout(timeoutMs)
-  const deadline = performance.now() + timeoutMs
+  return await waitUntil(transport, id, { timeoutMs, deadline: performance.now() + timeoutMs, signal })
+}
+
+type Until = CallOptions & { timeoutMs: number; deadline: number }
+
+/** `timeoutMs`: what was asked for, some of which may have passed already. */
+async function waitUntil(
+  transport: Transport,
+  id: string,
+  { timeoutMs, deadline, signal }: Until,
+): Promise<Job> {
+  const late = AbortSignal.timeout(Math.max(1, Math.ceil(deadline - performance.now())))
   try {
     return await follow(transport, { id, deadline, signal: signal ? AbortSignal.any([signal, late]) : late })
   } catch (cause) {
@@ -53,12 +63,11 @@ export async function runJob(
   job: NewJob,
   { timeoutMs = defaultTimeoutMs, ...options }: CreateJobOptions & WaitOptions = {},
 ): Promise<Job> {
-  const startedAt = performance.now()
+  const deadline = performance.now() + timeoutMs
   const waitMs = Math.min(longestWaitMs, timeoutMs)
   const created = await createAndWait(transport, job, { ...options, waitMs })
   if (created.job && isFinal(created.job.state)) return created.job
-  const leftMs = Math.max(1, Math.ceil(timeoutMs - (performance.now() - startedAt)))
-  return await waitForJob(transport, created.id, { timeoutMs: leftMs, signal: options.signal })
+  return await waitUntil(transport, created.id, { timeoutMs, deadline, signal: options.signal })
 }
 
 type Follow = { id: string; deadline: number; signal: AbortSignal }

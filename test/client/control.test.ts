@@ -23,14 +23,15 @@ afterAll(async () => await edge[Symbol.asyncDispose]())
 const job = { containers: ['echo'], data: { n: 1 } }
 const client = () => createClient({ url: edge.url })
 
-/** A proxy that carries a request out and keeps the first answers to itself. */
-async function startDeafProxy(lost: number) {
+/** A proxy that carries requests out and keeps some answers to itself: the first so many, or those that `isLost` names. */
+async function startDeafProxy(lost: number | ((path: string) => boolean)) {
+  const isLost = typeof lost === 'number' ? () => seen <= lost : lost
   let seen = 0
   const server = createServer((incoming, outgoing) => {
     const target = new URL(incoming.url ?? '/', edge.url)
     const onward = httpRequest(target, { method: incoming.method, headers: incoming.headers }, answer => {
       seen += 1
-      if (seen <= lost) {
+      if (isLost(incoming.url ?? '')) {
         answer.resume()
         outgoing.destroy()
       } else {
@@ -169,4 +170,58 @@ test('behavior: terms go with the job', async () => {
   await expect(client().createJob({ ...job, priority: 11 })).rejects.toMatchObject({
     code: 'invalid_request',
   })
+})
+
+test('error: a number that JSON cannot hold is refused here', async () => {
+  await using server = await startHostileServer((_, response) => json(response, 200, { id }))
+  const asked = createClient({ url: server.url })
+  for (const field of ['timeout', 'expires_in', 'priority'])
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
+      await expect(asked.createJob({ ...job, [field]: value })).rejects.toMatchObject({
+        ...{ status: null, code: 'invalid_request', params: { field } },
+      })
+  expect(server.requests).toEqual([])
+})
+
+test('error: so is a key that is no header', async () => {
+  await using server = await startHostileServer((_, response) => json(response, 200, { id }))
+  const asked = createClient({ url: server.url })
+  for (const idempotencyKey of ['', 'two\nlines', 'blank space', 'é', 'k'.repeat(256)])
+    await expect(asked.createJob(job, { idempotencyKey })).rejects.toMatchObject({
+      ...{ status: null, code: 'invalid_request' },
+    })
+  expect(server.requests).toEqual([])
+})
+
+test('behavior: a job is run once through a proxy that loses answers which take long', async () => {
+  await edge.db.orm.run('delete from jobs')
+  await using proxy = await startDeafProxy(path => path.startsWith('/api/jobs?wait'))
+  await using _ = serve(runner)
+  expect(await createClient({ url: proxy.url }).runJob(job)).toMatchObject({ state: 'success' })
+  expect(await edge.db.orm.all('select id from jobs')).toHaveLength(1)
+})
+
+test('behavior: a run that is too short names the time that it was given', async () => {
+  const running = client().runJob(job, { timeoutMs: 300 })
+  await expect(running).rejects.toMatchObject({ code: 'timeout', message: expect.stringContaining('300 ms') })
+  await edge.db.orm.run('delete from jobs')
+})
+
+test('behavior: keys are made where `crypto.randomUUID` is missing, as on pages without TLS', async () => {
+  const { randomUUID: missing } = globalThis.crypto
+  Object.defineProperty(globalThis.crypto, 'randomUUID', {
+    value: undefined,
+    configurable: true,
+    writable: true,
+  })
+  try {
+    expect(await client().createJob(job)).toMatchObject({ replayed: false })
+  } finally {
+    Object.defineProperty(globalThis.crypto, 'randomUUID', {
+      value: missing,
+      configurable: true,
+      writable: true,
+    })
+  }
+  await edge.db.orm.run('delete from jobs')
 })

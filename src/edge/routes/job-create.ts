@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { ErrorCode } from '../../protocol/error.ts'
 import { refusalBody } from '../../protocol/error.ts'
+import { isIdempotencyKey } from '../../protocol/idempotency-key.ts'
 import { Job, JobCreated, JobId, JobRequestBody } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Ring } from '../bell/bell.ts'
@@ -176,7 +177,7 @@ function tellOutcomes(c: Context, outcomes: readonly Outcome[]): void {
 function keyOf(c: Context): string | null {
   const key = c.req.header('idempotency-key')
   if (key === undefined) return null
-  if (key.length <= limits.idempotencyKeyLength && /^[\x21-\x7e]+$/.test(key)) return key
+  if (isIdempotencyKey(key)) return key
   throw new RefusalError(
     'invalid_request',
     `Invalid header: idempotency-key: must be 1-${limits.idempotencyKeyLength} visible ASCII characters`,
