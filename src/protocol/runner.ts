@@ -195,7 +195,11 @@ export type ReportAnswer = v.InferOutput<typeof ReportAnswer>
 /** `POST /admin/runners`: enrols a host. `public_key`: the raw 32 bytes of an Ed25519 key, base64url (a JWK's `x`). */
 export const EnrolRequest = v.object({
   name: v.pipe(Text, v.minLength(1), v.maxLength(128)),
-  public_key: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, 'must be 32 bytes in base64url')),
+  // The last character holds four bits of the key and two zeros: a key is written in one way only, and so has one id.
+  public_key: v.pipe(
+    v.string(),
+    v.regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'must be 32 bytes in base64url'),
+  ),
 })
 export type EnrolRequest = v.InferOutput<typeof EnrolRequest>
 

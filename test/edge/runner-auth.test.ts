@@ -199,7 +199,7 @@ describe("another runner's lease", () => {
     for (const what of ['claim', 'heartbeat', 'control'] as const) {
       expect(await refusalOf(await send(requests[what]!(), authorization)), what).toEqual(unknown)
     }
-    expect((await send(requests.register!(), authorization)).status).toBe(401)
+    expect((await send(requests.register!(), authorization)).status).toBe(409)
     const [row] = await edge.db.orm.all<{ containers: string }>(
       `select containers from runners where id = '${thief.id}'`,
     )
@@ -269,6 +269,12 @@ describe('admin', () => {
     ['{}', 'invalid_request', 'Invalid json: name: '],
     [
       '{"name":"x","public_key":"short"}',
+      'invalid_request',
+      'Invalid json: public_key: must be 32 bytes in base64url',
+    ],
+    [
+      // Of another key than the one that ends in A only in how it is written.
+      '{"name":"x","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"}',
       'invalid_request',
       'Invalid json: public_key: must be 32 bytes in base64url',
     ],

@@ -51,6 +51,19 @@ describe('register', () => {
     expect(enrolled).toBeDefined()
   })
 
+  test('error: so many processes with one key that another would be one too many', async () => {
+    const many = await startTestRunner(edge, [])
+    const register = async () =>
+      await many.post('/runner/register', { instance: randomUUID(), version: 'x', containers: [] })
+    for (let alive = 1; alive < 16; alive += 1) expect((await register()).status).toBe(200)
+    const refused = await register()
+    expect(await refusalOf(refused)).toMatchObject({ status: 409, code: 'conflict', params: { limit: 16 } })
+    await edge.db.orm.run(
+      `update instances set last_seen_at = last_seen_at - 120000 where runner = '${many.id}'`,
+    )
+    expect((await register()).status).toBe(200)
+  })
+
   test('behavior: a policy that every isolate would have to carry is bounded', async () => {
     const image = 'x'.repeat(1_000)
     const containers = Array.from({ length: 256 }, (_, index) =>

@@ -14,7 +14,7 @@ import type { Context as App } from '../context.ts'
 import { extend } from '../jobs/extend.ts'
 import { readOrders } from '../runners/control.ts'
 import { answer } from '../runners/questions.ts'
-import { register } from '../runners/register.ts'
+import { maxInstances, register } from '../runners/register.ts'
 import type { TokenVerifier } from '../runners/token.ts'
 import { type RunnerEnv, refuseRunner, runnerAuth, unauthorized } from './auth.ts'
 import { boundedBody, unbroken } from './body.ts'
@@ -38,6 +38,12 @@ const boundedJson: MiddlewareHandler = async (c, next) => {
   return await next()
 }
 
+const unwelcome = {
+  code: 'conflict',
+  error: `This process cannot register: its id is another runner's, or ${maxInstances} with this key were heard of in the last two minutes`,
+  params: { limit: maxInstances },
+} as const
+
 /** What runners call. All requests are authenticated; `src/protocol/runner.ts` says what each means. */
 export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
   const { db, bells, config, policy } = app
@@ -56,7 +62,7 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
       summary: 'Announce an instance and its containers',
       tag: 'Runner',
       answer: { description: 'The pace.', schema: RegisterAnswer },
-      refusals: ['unauthorized', 'malformed_json', 'invalid_request', 'body_too_large'],
+      refusals: ['unauthorized', 'malformed_json', 'invalid_request', 'conflict', 'body_too_large'],
       secured: 'runner',
     }),
     valid('json', RegisterRequest),
@@ -70,7 +76,8 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
           params: { limit: limits.policyBytes },
         })
       }
-      if (!(await register(db, { ...request, runner: c.var.runner }))) return unauthorized(c)
+      if (!(await register(db, { ...request, runner: c.var.runner })))
+        return await refuseRunner(c, policy, unwelcome)
       return c.json({
         lease_ms: leaseMs,
         heartbeat_ms: heartbeatMs,
@@ -160,7 +167,8 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
       }
       const { runner } = c.var
       const stored = await answer(db, { runner, instance, question, text })
-      if (!stored && !(await policy.readCurrent()).keys.has(runner)) return unauthorized(c)
+      // Anyone may be told, but nobody is woken for a question that nobody asked.
+      if (!stored) return (await policy.readCurrent()).keys.has(runner) ? c.json({}) : unauthorized(c)
       await bells(`question:${question}`).ring({ answer: 10_000 })
       return c.json({})
     },

@@ -3,7 +3,7 @@ import type { RegisterRequest } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
 
 /** Processes of one runner that may be alive at once. */
-const maxInstances = 16
+export const maxInstances = 16
 /** A process that was silent for so long is dead, or registers again. */
 const deadMs = 120_000
 
