@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Request, Terms} from "src/interface/ICoordinator.sol";
-import {CallbackConsumer} from "src/consumer/Callback.sol";
-import {SubscriptionConsumer} from "src/consumer/Subscription.sol";
 import {BaseConsumer} from "src/consumer/Base.sol";
+import {Request, Terms} from "src/interface/ICoordinator.sol";
 
-/// @notice Takes answers and does nothing with them.
+/// @notice Asks for whatever it is told to, and does nothing with answers.
 contract EmptyConsumer is BaseConsumer {
     constructor(address registry) BaseConsumer(registry) {}
 
     function create(
+        string calldata containerId,
         uint32 frequency,
         uint32 period,
         uint16 redundancy,
@@ -21,7 +20,7 @@ contract EmptyConsumer is BaseConsumer {
         address verifier
     ) external returns (uint32) {
         return COORDINATOR.createSubscription(
-            "container", frequency, period, redundancy, lazy, token, amount, wallet, verifier
+            containerId, frequency, period, redundancy, lazy, token, amount, wallet, verifier
         );
     }
 
@@ -31,5 +30,46 @@ contract EmptyConsumer is BaseConsumer {
 
     function cancel(uint32 id) external {
         COORDINATOR.cancelSubscription(id);
+    }
+}
+
+/// @notice The same, and keeps the last answer as it came.
+contract RecordingConsumer is EmptyConsumer {
+    struct Received {
+        uint32 subscriptionId;
+        uint32 interval;
+        uint16 redundancy;
+        address node;
+        bytes input;
+        bytes output;
+        bytes proof;
+        bytes32 containerId;
+        uint256 index;
+    }
+
+    Received internal received;
+    /// @notice Answers so far.
+    uint256 public answers;
+
+    constructor(address registry) EmptyConsumer(registry) {}
+
+    function last() external view returns (Received memory) {
+        return received;
+    }
+
+    function _receiveCompute(
+        uint32 subscriptionId,
+        uint32 interval,
+        uint16 redundancy,
+        address node,
+        bytes calldata input,
+        bytes calldata output,
+        bytes calldata proof,
+        bytes32 containerId,
+        uint256 index
+    ) internal override {
+        received =
+            Received(subscriptionId, interval, redundancy, node, input, output, proof, containerId, index);
+        answers++;
     }
 }
