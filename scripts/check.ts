@@ -1,7 +1,14 @@
 import { spawnSync } from 'node:child_process'
 
 /** `npm run check`: every check that is not a test, all of them even if one fails. */
-const checks = ['check:types', 'check:lint', 'check:imports', 'check:schema', 'check:deploy']
+const checks = [
+  'check:types',
+  'check:lint',
+  'check:imports',
+  'check:schema',
+  'check:contracts',
+  'check:deploy',
+]
 const failed = checks.filter(check => {
   console.log(`\n== ${check}`)
   return spawnSync('npm', ['run', '--silent', check], { stdio: 'inherit' }).status !== 0

@@ -1,17 +1,20 @@
 import { relative, sep } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
 
-type Suite = { files: number; passed: number; failed: number; skipped: number; ms: number }
+export type Suite = { files: number; passed: number; failed: number; skipped: number; ms: number }
 
-/** Prints a line for each folder of `test/`, and for each host that it runs on, with its counts and time, and at the very end `N passed, N failed[, N skipped]`. */
-export function createSuiteReporter(): Reporter {
+/**
+ * Prints a line for each folder of `test/`, and for each host that it runs on, with its counts and time, and at the very end
+ * `N passed, N failed[, N skipped]`. Suites that another runner has run come with the others.
+ */
+export function createSuiteReporter(others: ReadonlyMap<string, Suite>): Reporter {
   let root = process.cwd()
   return {
     onInit(vitest) {
       root = vitest.config.root
     },
     onTestRunEnd(modules, errors) {
-      const suites = new Map<string, Suite>()
+      const suites = new Map(others)
       for (const module of modules) count(suites, suiteOf(module, root), module)
       console.log('\nSuite        files  passed  failed  skipped    time')
       for (const [name, { files, passed, failed, skipped, ms }] of [...suites].sort()) {
