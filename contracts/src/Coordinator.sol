@@ -21,6 +21,7 @@ import {IVerifier} from "./payments/IVerifier.sol";
 import {Wallet} from "./payments/Wallet.sol";
 import {WalletFactory} from "./payments/WalletFactory.sol";
 import {Packed, PackedLib} from "./utility/Packed.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {LibCall} from "solady/utils/LibCall.sol";
 
 /// @title Coordinator
@@ -377,7 +378,9 @@ contract Coordinator is ICoordinator {
     function reportFailure(uint32 subscriptionId, uint32 interval, uint32 code) external nonReentrant {
         Packed storage sub = subscriptions[subscriptionId];
         (uint256 head,) = _checkOpen(sub, interval);
-        if (_redundancyCounts[_intervalKey(subscriptionId, interval)] == sub.redundancyOf(head)) revert IntervalCompleted();
+        if (_redundancyCounts[_intervalKey(subscriptionId, interval)] == sub.redundancyOf(head)) {
+            revert IntervalCompleted();
+        }
         _respond(_responseKey(subscriptionId, interval, msg.sender));
         emit ComputeFailed(subscriptionId, interval, msg.sender, code);
         bytes memory data =
@@ -386,9 +389,7 @@ contract Coordinator is ICoordinator {
     }
 
     function _deliverAnswer(Answer calldata answer) private {
-        _deliver(
-            answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet
-        );
+        _deliver(answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet);
     }
 
     function _deliver(
@@ -429,9 +430,7 @@ contract Coordinator is ICoordinator {
             bytes32 containerId = sub.containerId;
             uint256 index =
                 INBOX.writeViaCoordinator(containerId, msg.sender, subscriptionId, interval, input, output, proof);
-            consumer.rawReceiveCompute(
-                subscriptionId, interval, ordinal, msg.sender, "", "", "", containerId, index
-            );
+            consumer.rawReceiveCompute(subscriptionId, interval, ordinal, msg.sender, "", "", "", containerId, index);
         } else {
             consumer.rawReceiveCompute(
                 subscriptionId, interval, ordinal, msg.sender, input, output, proof, bytes32(0), 0
@@ -506,11 +505,11 @@ contract Coordinator is ICoordinator {
     }
 
     function _intervalKey(uint32 subscriptionId, uint32 interval) private pure returns (bytes32) {
-        return keccak256(abi.encode(subscriptionId, interval));
+        return EfficientHashLib.hash(uint256(subscriptionId), uint256(interval));
     }
 
     function _responseKey(uint32 subscriptionId, uint32 interval, address node) private pure returns (bytes32) {
-        return keccak256(abi.encode(subscriptionId, interval, node));
+        return EfficientHashLib.hash(uint256(subscriptionId), uint256(interval), uint256(uint160(node)));
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -528,7 +527,9 @@ contract Coordinator is ICoordinator {
         address token,
         address nodeWallet
     ) private returns (uint256 escrow) {
-        if (!WALLET_FACTORY.areValidWallets(nodeWallet, PackedLib.walletOf(payment))) revert InvalidWallet();
+        if (!WALLET_FACTORY.areValidWallets(nodeWallet, PackedLib.walletOf(payment))) {
+            revert InvalidWallet();
+        }
         (uint256 fee, address recipient) = FEE.quote();
         uint16 maxFee = PackedLib.maxFeeOf(terms);
         if (maxFee > 0 && fee > maxFee) revert FeeAboveTerms();

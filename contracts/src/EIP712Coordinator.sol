@@ -7,6 +7,7 @@ import {Subscription} from "./interface/ICoordinator.sol";
 import {IEIP712Coordinator} from "./interface/IEIP712Coordinator.sol";
 import {Delegator} from "./pattern/Delegator.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
 import {SignatureCheckerLib} from "solady/utils/SignatureCheckerLib.sol";
 
@@ -82,12 +83,10 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
     }
 
     /// @inheritdoc IEIP712Coordinator
-    function createSubscriptionSigned(
-        uint32 nonce,
-        uint32 expiry,
-        Subscription memory sub,
-        bytes memory signature
-    ) external returns (uint32 subscriptionId) {
+    function createSubscriptionSigned(uint32 nonce, uint32 expiry, Subscription memory sub, bytes memory signature)
+        external
+        returns (uint32 subscriptionId)
+    {
         subscriptionId = _delegate(nonce, expiry, sub, signature);
         bytes32 stored = keccak256(abi.encode(subscriptions[subscriptionId].load()));
         // Cancelled or not: a subscription whose activeAt was overwritten is not what was signed any more.
@@ -155,7 +154,7 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
     }
 
     function _delegationKey(address owner, uint32 nonce) private pure returns (bytes32) {
-        return keccak256(abi.encode(owner, nonce));
+        return EfficientHashLib.hash(uint256(uint160(owner)), uint256(nonce));
     }
 
     function _domainNameAndVersion() internal pure override returns (string memory, string memory) {

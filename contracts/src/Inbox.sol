@@ -102,8 +102,8 @@ contract Inbox is IInbox, BlobStore, Coordinated {
         return keccak256(abi.encode(containerId, node, index));
     }
 
-    function _numberAt(bytes memory head, uint256 at, uint256 size) private pure returns (uint256) {
-        return uint256(LibBytes.load(head, at)) >> (256 - 8 * size);
+    function _numberAt(bytes memory head, uint256 from, uint256 size) private pure returns (uint256) {
+        return uint256(LibBytes.load(head, from)) >> (256 - 8 * size);
     }
 
     function _panic() private pure {

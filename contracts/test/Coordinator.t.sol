@@ -41,7 +41,9 @@ contract CoordinatorTest is Setup {
         assertEq(inbox.read(containerId, node, 0).proof, "proof");
         assertEq(inbox.read(containerId, node, 0).subscriptionId, id);
         bytes memory big = new bytes(60_000);
-        for (uint256 i = 0; i < big.length; i += 7) big[i] = bytes1(uint8(i));
+        for (uint256 i = 0; i < big.length; i += 7) {
+            big[i] = bytes1(uint8(i));
+        }
         inbox.write(containerId, big, "x", big);
         assertEq(inbox.read(containerId, address(this), 0).input, big);
         assertEq(inbox.read(containerId, address(this), 0).proof, big);

@@ -46,12 +46,9 @@ interface IEIP712Coordinator is ICoordinator {
 
     /// @notice The same for signatures of any form, and strict: reverts `DelegationMismatch` when the nonce has created another
     /// subscription than `sub`, or one that was cancelled.
-    function createSubscriptionSigned(
-        uint32 nonce,
-        uint32 expiry,
-        Subscription memory sub,
-        bytes memory signature
-    ) external returns (uint32);
+    function createSubscriptionSigned(uint32 nonce, uint32 expiry, Subscription memory sub, bytes memory signature)
+        external
+        returns (uint32);
 
     /// @notice Creates a subscription, or finds it, and delivers to it; if the delivery fails, neither is done.
     function deliverComputeDelegatee(

@@ -17,7 +17,8 @@ interface IVerifier {
 
     /// @notice Asks for a verdict on a node's proof.
     /// @dev Must refuse every caller but the coordinator. What the proof has to be about is in the coordinator's `delivery()` meanwhile.
-    function requestProofVerification(uint32 subscriptionId, uint32 interval, address node, bytes calldata proof) external;
+    function requestProofVerification(uint32 subscriptionId, uint32 interval, address node, bytes calldata proof)
+        external;
 
     receive() external payable;
 }

@@ -186,7 +186,13 @@ contract Wallet is Ownable, Coordinated {
             // At most one word of the answer is looked at: a token cannot make us pay for copying a long one.
             let success := call(gas(), token, 0, 0x10, 0x44, 0x00, 0x20)
             // Nothing said counts as yes, if there is a contract to have said it.
-            sent := and(success, or(and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1)), and(iszero(returndatasize()), gt(extcodesize(token), 0))))
+            sent := and(
+                success,
+                or(
+                    and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1)),
+                    and(iszero(returndatasize()), gt(extcodesize(token), 0))
+                )
+            )
             mstore(0x34, 0)
         }
     }

@@ -48,8 +48,7 @@ library PackedLib {
             head |= HAS_TOKEN;
         }
         self.containerId = sub.containerId;
-        self.head =
-            head | uint256(uint160(sub.owner)) | (uint256(sub.activeAt) << 160) | (uint256(sub.period) << 192);
+        self.head = head | uint256(uint160(sub.owner)) | (uint256(sub.activeAt) << 160) | (uint256(sub.period) << 192);
     }
 
     function load(Packed storage self) internal view returns (Subscription memory sub) {
@@ -104,6 +103,7 @@ library PackedLib {
     function setExpiry(Packed storage self, uint256 terms, uint32 expiresAt) internal {
         self.terms = (terms & ~(uint256(type(uint32).max) << 168)) | (uint256(expiresAt) << 168);
     }
+
     /// @return flags To be stored with a subscription.
     function pack(Terms calldata terms) internal pure returns (uint256 flags) {
         if (terms.prepaid) flags |= PREPAID;

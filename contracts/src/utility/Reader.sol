@@ -97,13 +97,11 @@ contract Reader is IReader {
         view
         returns (bool known, bytes memory input)
     {
-        bytes memory data =
-            abi.encodeCall(IConsumer.getContainerInputs, (id, interval, uint32(block.timestamp), node));
+        bytes memory data = abi.encodeCall(IConsumer.getContainerInputs, (id, interval, uint32(block.timestamp), node));
         // Padded to whole words.
         uint256 most = INPUT_HEAD + ((uint256(maxBytes) + 31) & ~uint256(31));
         if (most > type(uint16).max) most = type(uint16).max;
-        (bool success, bool exceeded, bytes memory result) =
-            LibCall.tryStaticCall(owner, INPUT_GAS, uint16(most), data);
+        (bool success, bool exceeded, bytes memory result) = LibCall.tryStaticCall(owner, INPUT_GAS, uint16(most), data);
         if (!success || exceeded || result.length < INPUT_HEAD) return (false, "");
         (uint256 offset, uint256 length) = abi.decode(result, (uint256, uint256));
         if (offset != 32 || length > maxBytes || length > result.length - INPUT_HEAD) return (false, "");

@@ -68,8 +68,7 @@ contract RecordingConsumer is EmptyConsumer {
         bytes32 containerId,
         uint256 index
     ) internal override {
-        received =
-            Received(subscriptionId, interval, redundancy, node, input, output, proof, containerId, index);
+        received = Received(subscriptionId, interval, redundancy, node, input, output, proof, containerId, index);
         answers++;
     }
 }

@@ -1,0 +1,106 @@
+/** Made of the contract Reader by `npm run abi`. */
+export const readerAbi = [
+  {
+    type: 'constructor',
+    inputs: [{ name: 'registry', type: 'address', internalType: 'contract Registry' }],
+    stateMutability: 'nonpayable',
+  },
+  {
+    type: 'function',
+    name: 'readRedundancyCountBatch',
+    inputs: [
+      { name: 'ids', type: 'uint32[]', internalType: 'uint32[]' },
+      { name: 'intervals', type: 'uint32[]', internalType: 'uint32[]' },
+    ],
+    outputs: [{ name: 'counts', type: 'uint16[]', internalType: 'uint16[]' }],
+    stateMutability: 'view',
+  },
+  {
+    type: 'function',
+    name: 'readStatusBatch',
+    inputs: [
+      { name: 'startId', type: 'uint32', internalType: 'uint32' },
+      { name: 'endId', type: 'uint32', internalType: 'uint32' },
+      { name: 'node', type: 'address', internalType: 'address' },
+      { name: 'maxInputBytes', type: 'uint16', internalType: 'uint16' },
+    ],
+    outputs: [
+      {
+        name: 'page',
+        type: 'tuple[]',
+        internalType: 'struct Status[]',
+        components: [
+          { name: 'id', type: 'uint32', internalType: 'uint32' },
+          {
+            name: 'subscription',
+            type: 'tuple',
+            internalType: 'struct Subscription',
+            components: [
+              { name: 'owner', type: 'address', internalType: 'address' },
+              { name: 'activeAt', type: 'uint32', internalType: 'uint32' },
+              { name: 'period', type: 'uint32', internalType: 'uint32' },
+              { name: 'frequency', type: 'uint32', internalType: 'uint32' },
+              { name: 'redundancy', type: 'uint16', internalType: 'uint16' },
+              { name: 'containerId', type: 'bytes32', internalType: 'bytes32' },
+              { name: 'lazy', type: 'bool', internalType: 'bool' },
+              { name: 'verifier', type: 'address', internalType: 'address payable' },
+              { name: 'paymentAmount', type: 'uint256', internalType: 'uint256' },
+              { name: 'paymentToken', type: 'address', internalType: 'address' },
+              { name: 'wallet', type: 'address', internalType: 'address payable' },
+            ],
+          },
+          {
+            name: 'terms',
+            type: 'tuple',
+            internalType: 'struct Terms',
+            components: [
+              { name: 'expiresAt', type: 'uint32', internalType: 'uint32' },
+              { name: 'maxFee', type: 'uint16', internalType: 'uint16' },
+              { name: 'prepaid', type: 'bool', internalType: 'bool' },
+              { name: 'committed', type: 'bool', internalType: 'bool' },
+              { name: 'refundOnSilence', type: 'bool', internalType: 'bool' },
+            ],
+          },
+          { name: 'prepayment', type: 'uint256', internalType: 'uint256' },
+          { name: 'interval', type: 'uint32', internalType: 'uint32' },
+          { name: 'count', type: 'uint16', internalType: 'uint16' },
+          { name: 'responded', type: 'bool', internalType: 'bool' },
+          { name: 'funds', type: 'uint256', internalType: 'uint256' },
+          { name: 'allowance', type: 'uint256', internalType: 'uint256' },
+          { name: 'hasInput', type: 'bool', internalType: 'bool' },
+          { name: 'input', type: 'bytes', internalType: 'bytes' },
+        ],
+      },
+    ],
+    stateMutability: 'view',
+  },
+  {
+    type: 'function',
+    name: 'readSubscriptionBatch',
+    inputs: [
+      { name: 'startId', type: 'uint32', internalType: 'uint32' },
+      { name: 'endId', type: 'uint32', internalType: 'uint32' },
+    ],
+    outputs: [
+      {
+        name: '',
+        type: 'tuple[]',
+        internalType: 'struct Subscription[]',
+        components: [
+          { name: 'owner', type: 'address', internalType: 'address' },
+          { name: 'activeAt', type: 'uint32', internalType: 'uint32' },
+          { name: 'period', type: 'uint32', internalType: 'uint32' },
+          { name: 'frequency', type: 'uint32', internalType: 'uint32' },
+          { name: 'redundancy', type: 'uint16', internalType: 'uint16' },
+          { name: 'containerId', type: 'bytes32', internalType: 'bytes32' },
+          { name: 'lazy', type: 'bool', internalType: 'bool' },
+          { name: 'verifier', type: 'address', internalType: 'address payable' },
+          { name: 'paymentAmount', type: 'uint256', internalType: 'uint256' },
+          { name: 'paymentToken', type: 'address', internalType: 'address' },
+          { name: 'wallet', type: 'address', internalType: 'address payable' },
+        ],
+      },
+    ],
+    stateMutability: 'view',
+  },
+] as const
