@@ -1,0 +1,46 @@
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { startChild } from '../child.ts'
+
+/** A chain of its own on this machine, with well-known accounts that are rich. It forgets everything when it ends. */
+export type Anvil = { rpcUrl: string; close(): Promise<void> }
+
+const command = fileURLToPath(new URL('../../../node_modules/.bin/anvil', import.meta.url))
+const readyMs = 20_000
+
+/** `port` 0: a free one. */
+export async function startAnvil({ port = 0 }: { port?: number } = {}): Promise<Anvil> {
+  const child = startChild({
+    command,
+    args: ['--host', '127.0.0.1', '--port', String(port)],
+    stdio: ['ignore', 'pipe', 'inherit'],
+    orphanGraceSeconds: 0,
+  })
+  const close = () => child.close(2_000)
+  try {
+    return { rpcUrl: await listening(child), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function listening({ process, ended }: ReturnType<typeof startChild>): Promise<string> {
+  if (!process.stdout) throw new Error('anvil has no output')
+  const lines = createInterface(process.stdout)
+  const address = new Promise<string>(resolve => {
+    // What follows is read too: a full pipe would stop it.
+    lines.on('line', line => {
+      const found = /^Listening on (\S+)$/.exec(line)
+      if (found?.[1]) resolve(`http://${found[1]}`)
+    })
+  })
+  const died = ended.then(({ code }) => {
+    throw new Error(`anvil ended with code ${code}`)
+  })
+  const late = AbortSignal.timeout(readyMs)
+  const tooLate = new Promise<never>((_, reject) =>
+    late.addEventListener('abort', () => reject(new Error('anvil did not start in time'))),
+  )
+  return await Promise.race([address, died, tooLate])
+}

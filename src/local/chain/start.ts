@@ -1,0 +1,64 @@
+import { type Address, createPublicClient, createWalletClient, http, parseEventLogs } from 'viem'
+import { mnemonicToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
+import { isPortFree } from '../port.ts'
+import { startAnvil } from './anvil.ts'
+import { type Deployer, type Deployment, deployContracts } from './deploy.ts'
+
+/** A chain with our contracts, at the addresses that Infernet's own development chain has them at. */
+export type LocalChain = Deployment & {
+  rpcUrl: string
+  /** The first wallet, of anvil's second account. */
+  wallet: Address
+  close(): Promise<void>
+}
+
+/** Known to everyone: anvil's own. */
+const mnemonic = 'test test test test test test test test test test test junk'
+/** Where tools look for a local chain. */
+const usualPort = 8545
+const pollingInterval = 20
+
+/** The account that anvil makes rich, by its place from 0. */
+export function anvilAccount(addressIndex: number) {
+  return mnemonicToAccount(mnemonic, { addressIndex })
+}
+
+/** What sends as an account, and waits for it. */
+export function createDeployer(rpcUrl: string, account: ReturnType<typeof anvilAccount>): Deployer {
+  const shared = { chain: foundry, transport: http(rpcUrl), pollingInterval }
+  return { wallet: createWalletClient({ ...shared, account }), chain: createPublicClient(shared) }
+}
+
+export async function startLocalChain(): Promise<LocalChain> {
+  const anvil = await startAnvil({ port: (await isPortFree(usualPort)) ? usualPort : 0 })
+  try {
+    const account = anvilAccount(2)
+    const deployer = createDeployer(anvil.rpcUrl, account)
+    const deployment = await deployContracts(deployer, { recipient: account.address, fee: 0 })
+    const wallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(1).address)
+    return { ...deployment, ...anvil, wallet }
+  } catch (error) {
+    await anvil.close()
+    throw error
+  }
+}
+
+/** Makes a wallet. @returns its address. */
+export async function createWallet(
+  { wallet, chain }: Deployer,
+  factory: Address,
+  owner: Address,
+): Promise<Address> {
+  const hash = await wallet.writeContract({
+    address: factory,
+    abi: walletFactoryAbi,
+    functionName: 'createWallet',
+    args: [owner],
+  })
+  const { logs } = await chain.waitForTransactionReceipt({ hash })
+  const [created] = parseEventLogs({ abi: walletFactoryAbi, eventName: 'WalletCreated', logs })
+  if (!created) throw new Error(`No wallet came out of ${hash}`)
+  return created.args.wallet
+}
