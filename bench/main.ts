@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchGas } from './gas.ts'
 import { benchJobs } from './jobs.ts'
 import { benchLarge } from './large.ts'
 import { benchQueue } from './queue.ts'
@@ -8,6 +9,7 @@ import { benchRunner } from './runner.ts'
 import { benchWaiting } from './waiting.ts'
 
 const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
+  gas: benchGas,
   jobs: benchJobs,
   large: benchLarge,
   queue: benchQueue,
