@@ -1,13 +1,22 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 /** forge looks for its compiler from where it is started. */
 const cwd = fileURLToPath(new URL('../contracts', import.meta.url))
 
+/** The command that npm links is a script around the binary, and ends with 0 whatever becomes of that. */
+function binary(): string {
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+  return createRequire(import.meta.url).resolve(
+    `@foundry-rs/forge-${process.platform}-${architecture}/bin/forge`,
+  )
+}
+
 /** Runs forge, which says itself what it does, and tells whether it succeeded. */
 export function runForge(args: readonly string[]): boolean {
-  return spawnSync('forge', args, { cwd, stdio: 'inherit' }).status === 0
+  return spawnSync(binary(), args, { cwd, stdio: 'inherit' }).status === 0
 }
 
 /** Runs forge to its end, with what it prints line by line. */
@@ -15,7 +24,7 @@ export async function readForge(
   args: readonly string[],
   onLine: (line: string) => void,
 ): Promise<{ succeeded: boolean }> {
-  const child = spawn('forge', args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(binary(), args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] })
   createInterface(child.stdout).on('line', onLine)
   return new Promise(resolve => {
     child.once('error', error => {
