@@ -1,17 +1,16 @@
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { startChild } from '../child.ts'
 
 /** A chain of its own on this machine, with well-known accounts that are rich. It forgets everything when it ends. */
 export type Anvil = { rpcUrl: string; close(): Promise<void> }
 
-const command = fileURLToPath(new URL('../../../node_modules/.bin/anvil', import.meta.url))
 const readyMs = 20_000
 
 /** `port` 0: a free one. */
 export async function startAnvil({ port = 0 }: { port?: number } = {}): Promise<Anvil> {
   const child = startChild({
-    command,
+    command: binary(),
     args: ['--host', '127.0.0.1', '--port', String(port)],
     stdio: ['ignore', 'pipe', 'inherit'],
     orphanGraceSeconds: 0,
@@ -43,4 +42,12 @@ async function listening({ process, ended }: ReturnType<typeof startChild>): Pro
     late.addEventListener('abort', () => reject(new Error('anvil did not start in time'))),
   )
   return await Promise.race([address, died, tooLate])
+}
+
+/** The command that npm links is a script around the binary: a signal for the one does not reach the other. */
+function binary(): string {
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+  return createRequire(import.meta.url).resolve(
+    `@foundry-rs/anvil-${process.platform}-${architecture}/bin/anvil`,
+  )
 }
