@@ -527,6 +527,26 @@ describe('process', () => {
     expect(edge.reports.some(report => report.id === id)).toBe(false)
   })
 
+  test('behavior: nobody reads its output any more, and it works on and ends as told', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container } = await setup()
+    const served = await container(echo)
+    const runner = await spawn({ containers: [{ id: 'one', url: served.url }] })
+    await runner.said('Runner is ready')
+    runner.child.stdout?.destroy()
+    runner.child.stderr?.destroy()
+    // Told twice, that it waits and that it works again.
+    let refusals = 1
+    edge.state.fault = path => (path === '/runner/claim' && refusals-- > 0 ? { status: 503 } : undefined)
+    edge.changed()
+    await eventually(() => refusals < 0)
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    expect((await edge.reported(id)).status).toBe('success')
+    runner.child.kill('SIGTERM')
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
+  })
+
   test('behavior: a spool is for one process', { timeout: 15_000 }, async () => {
     const { spawn } = await setup()
     const first = await spawn({})
