@@ -9,7 +9,7 @@ import { createNotice, type Notice } from './notice.ts'
 import { type Entry, takeBatch } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { createTrouble, messageOf } from './trouble.ts'
-import { createUploader } from './upload.ts'
+import { createUploader, DamagedError } from './upload.ts'
 
 export type Reporter = {
   add(entry: Entry): void
@@ -98,13 +98,20 @@ export function createReporter({
     readied.post()
   }
 
+  /** Until it is done, or cannot be: what this host lacks for the moment, such as a free file descriptor, costs no result. */
   async function uploadAll(entry: Entry): Promise<void> {
-    try {
-      for (const upload of entry.uploads) await uploader.upload(entry.lease, upload)
-      ready.push(entry)
-      readied.post()
-    } catch (error) {
-      if (!signal.aborted) await giveUp(entry, error)
+    const backoff = createBackoff()
+    while (!signal.aborted) {
+      try {
+        for (const upload of entry.uploads) await uploader.upload(entry.lease, upload)
+        ready.push(entry)
+        return readied.post()
+      } catch (error) {
+        if (signal.aborted) return
+        if (isFinal(error) || error instanceof DamagedError) return await giveUp(entry, error)
+        trouble.failed(error)
+        await back.wait(signal, paceOf(error, backoff))
+      }
     }
   }
 
@@ -162,7 +169,7 @@ export function createReporter({
     return left
   }
 
-  /** 409: the job went on without us, as a `stale` answer says. Anything else is kept for an operator to look at. */
+  /** 409 of the edge: the job went on without us, as a `stale` answer says. Anything else is kept for an operator to look at. */
   async function giveUp(entry: Entry, error: unknown): Promise<void> {
     if (error instanceof EdgeError && error.status === 409) {
       log.info('A result came too late', { job: entry.lease.id, attempt: entry.lease.attempt })

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { uuidv7 } from 'uuidv7'
 import * as v from 'valibot'
+import { type ErrorCode, errorStatus, refusalBody } from '../../src/protocol/error.ts'
 import { limits } from '../../src/protocol/limits.ts'
 import {
   ClaimRequest,
@@ -39,7 +40,16 @@ export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_
 }
 
 /** What goes wrong next; undefined: nothing. `hang` answers nothing, `drop` does the work and cuts the connection. */
-export type Fault = { status: number; headers?: Record<string, string> } | 'hang' | 'drop' | undefined
+export type Fault =
+  | { status: number; headers?: Record<string, string>; body?: string }
+  | 'hang'
+  | 'drop'
+  | undefined
+
+/** What the edge itself says; a `Fault` without it is a proxy's. */
+export function refusal(code: ErrorCode): Fault {
+  return { status: errorStatus[code], body: JSON.stringify(refusalBody({ code, error: 'No' })) }
+}
 
 export type FakeEdge = Awaited<ReturnType<typeof startFakeEdge>>
 
@@ -268,7 +278,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     const fault = state.fault(path, request)
     if (fault === 'hang') return
     if (typeof fault === 'object') {
-      response.writeHead(fault.status, fault.headers).end()
+      response.writeHead(fault.status, fault.headers).end(fault.body)
       return
     }
     if (!(await verify(request))) {

@@ -78,13 +78,14 @@ export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Ed
 
   async function refuse(request: EdgeRequest, response: Dispatcher.ResponseData): Promise<never> {
     const { statusCode: status, headers } = response
-    const said = await reasonOf(response)
+    const refusal = await refusalOf(response)
     if (status === 401) signer.renew()
     const date = Array.isArray(headers.date) ? headers.date[0] : headers.date
+    const said = refusal ? `${refusal.code}: ${refusal.error.slice(0, 500)}` : 'no reason given'
     const why = status === 401 ? explainRefusal({ date, now: now(), id }) : said
     throw new EdgeError(`The edge answered ${status} to ${request.method} ${plain(request.path)}: ${why}`, {
       status,
-      retry: retryOf(status),
+      retry: retryOf(status, { ours: refusal !== null }),
     })
   }
 
@@ -106,8 +107,9 @@ function plain(path: string): string {
   return path.replace(/\/jobs\/[^?]*/, '/jobs/...').replace(/\?.*/, '')
 }
 
-async function reasonOf({ body }: Dispatcher.ResponseData): Promise<string> {
+/** Null when these are not the edge's words. */
+async function refusalOf({ body }: Dispatcher.ResponseData): Promise<ErrorBody | null> {
   const text = await body.text().catch(() => '')
   const parsed = v.safeParse(v.pipe(v.string(), v.maxLength(errorChars), v.parseJson(), ErrorBody), text)
-  return parsed.success ? `${parsed.output.code}: ${parsed.output.error.slice(0, 500)}` : 'no reason given'
+  return parsed.success ? parsed.output : null
 }

@@ -25,7 +25,7 @@ export type Spool = {
   write(entries: readonly Entry[]): Promise<void>
   /** Forgets an entry that the edge has answered. */
   release(entry: Entry): void
-  /** Keeps an entry that the edge refuses for ever, out of the way. */
+  /** Keeps an entry that cannot be reported, out of the way. On an error it is where it was. */
   setAside(entry: Entry): Promise<void>
   close(): void
 }
@@ -84,12 +84,15 @@ export async function openSpool(
       for (const upload of uploads) remove(upload.path, upload.bytes)
       if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
     },
-    async setAside({ lease, uploads, batch }) {
+    async setAside({ lease, line, uploads, batch }) {
+      // Its line first: a payload that is missing says at the next start that the edge has answered.
+      await writeRope(layout.refused(lease), [`${line}\n`], never)
+      await syncDirectory(layout.corrupt)
       for (const { path, bytes: size } of uploads) {
         await rename(path, join(layout.corrupt, basename(path)))
         bytes -= size
       }
-      log.error('The edge refuses a result; it was set aside', { job: lease.id, directory: layout.corrupt })
+      log.error('A result was set aside', { job: lease.id, file: layout.refused(lease) })
       if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
     },
     close: unlock,
