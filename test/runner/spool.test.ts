@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Lease } from '../../src/protocol/runner.ts'
 import { createEdge } from '../../src/runner/edge/connect.ts'
 import { loadKey } from '../../src/runner/key/load.ts'
@@ -9,7 +10,7 @@ import { createSigner } from '../../src/runner/key/signer.ts'
 import { createNotice } from '../../src/runner/notice.ts'
 import { createReporter } from '../../src/runner/report.ts'
 import type { Entry } from '../../src/runner/spool/entry.ts'
-import { openSpool } from '../../src/runner/spool/spool.ts'
+import { openSpool, type Spool } from '../../src/runner/spool/spool.ts'
 import { eventually, setup } from './setup.ts'
 
 /** A spool in a directory, and what takes it to the edge, without the rest of a runner. */
@@ -51,4 +52,82 @@ test('behavior: a payload that cannot be opened for the moment is reported once 
   await rm(path)
   await writeFile(path, '"xyz"')
   await server.reported(id)
+})
+
+describe('start', () => {
+  const log = { debug() {}, info() {}, warn() {}, error() {} }
+
+  /** The same spool in one process after another, each of them killed. */
+  async function killed() {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-spool-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    return async <T>(use: (spool: Spool) => Promise<T>): Promise<T> => {
+      const spool = await openSpool(directory, { instance: randomUUID(), log })
+      try {
+        return await use(spool)
+      } finally {
+        spool.close()
+      }
+    }
+  }
+
+  async function writeLarge(spool: Spool, ids: readonly string[]): Promise<void> {
+    const entries = ids.map(async id => {
+      const lease = { id, attempt: 1 }
+      const { upload } = await spool.store(lease, 'result', [JSON.stringify('x'.repeat(100_000))])
+      if (upload === null) throw new Error('It is to be a payload of its own')
+      return entryOf(lease, upload)
+    })
+    await spool.write(await Promise.all(entries))
+  }
+
+  const [a, b] = ['01900000-0000-7000-8000-00000000000a', '01900000-0000-7000-8000-00000000000b']
+  const idsLeft = async (spool: Spool) => spool.left.map(({ lease }) => lease.id)
+  const files = async ({ layout }: Spool) => ({
+    batches: (await readdir(layout.batches)).length,
+    payloads: (await readdir(layout.payloads)).length,
+    corrupt: (await readdir(layout.corrupt)).length,
+  })
+
+  test('behavior: what one of a batch has been answered for costs none of the others, however often it is killed', async () => {
+    const start = await killed()
+    await start(async spool => {
+      await writeLarge(spool, [a, b])
+      await unlink(spool.layout.payload({ id: a, attempt: 1 }, 'result'))
+    })
+    expect(await start(idsLeft)).toEqual([b])
+    expect(await start(idsLeft)).toEqual([b])
+    expect(await start(files)).toEqual({ batches: 1, payloads: 1, corrupt: 0 })
+    await start(async spool => {
+      for (const entry of spool.left) spool.release(entry)
+      await expect.poll(() => files(spool)).toEqual({ batches: 0, payloads: 0, corrupt: 0 })
+    })
+  })
+
+  test('behavior: what can be read of a torn batch survives being killed again, and the batch is set aside after', async () => {
+    const start = await killed()
+    await start(async spool => {
+      await writeLarge(spool, [a, b])
+      const [batch = ''] = await readdir(spool.layout.batches)
+      await appendFile(join(spool.layout.batches, batch), '{"id":"torn')
+    })
+    expect(await start(idsLeft)).toEqual([a, b])
+    expect(await start(idsLeft)).toEqual([a, b])
+    await start(async spool => {
+      for (const entry of spool.left) spool.release(entry)
+      await expect.poll(() => files(spool)).toEqual({ batches: 0, payloads: 0, corrupt: 1 })
+      expect(spool.bytes()).toBe(0)
+    })
+  })
+
+  test('behavior: payloads that a line which cannot be read may have named are kept', async () => {
+    const start = await killed()
+    await start(async spool => {
+      await writeLarge(spool, [a])
+      const [batch = ''] = await readdir(spool.layout.batches)
+      await writeFile(join(spool.layout.batches, batch), '{"id":"torn')
+    })
+    expect(await start(idsLeft)).toEqual([])
+    expect(await start(files)).toEqual({ batches: 0, payloads: 0, corrupt: 2 })
+  })
 })

@@ -7,8 +7,8 @@ export type PayloadKind = 'result' | 'intermediate'
 /** A payload file to be uploaded in parts before the result is reported. */
 export type Upload = { kind: PayloadKind; path: string; bytes: number }
 
-/** The file that holds an entry, with others. It goes when none of them is left. */
-export type Batch = { path: string; bytes: number; left: number }
+/** The file that holds an entry, with others. It goes when none of them is left; a damaged one is then set aside. */
+export type Batch = { path: string; bytes: number; left: number; damaged: boolean }
 
 /** A finished job on its way to the edge. `line` is its `ReportedResult` as JSON: the same text in the spool and on the wire. */
 export type Entry = { lease: Lease; line: string; uploads: Upload[]; batch: Batch | null }

@@ -9,7 +9,7 @@ import type { Batch, Entry, PayloadKind, Upload } from './entry.ts'
 import { partsOf } from './entry.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockDirectory } from './lock.ts'
-import { recover } from './recover.ts'
+import { recover, setAside } from './recover.ts'
 import { syncDirectory } from './sync.ts'
 
 export type Stored = { payload: Payload; upload: Upload | null }
@@ -51,6 +51,14 @@ export async function openSpool(
     )
   }
 
+  function leave(batch: Batch | null): void {
+    if (batch === null || --batch.left > 0) return
+    if (batch.damaged) {
+      bytes -= batch.bytes
+      void setAside(batch.path, { layout, log })
+    } else remove(batch.path, batch.bytes)
+  }
+
   return {
     layout,
     left,
@@ -68,7 +76,7 @@ export async function openSpool(
     async write(entries) {
       const text = entries.map(({ line }) => `${line}\n`).join('')
       const path = join(layout.batches, `${instance}-${String(++files).padStart(9, '0')}`)
-      const batch: Batch = { path, bytes: Buffer.byteLength(text), left: entries.length }
+      const batch: Batch = { path, bytes: Buffer.byteLength(text), left: entries.length, damaged: false }
       const file = await open(path, 'wx', 0o600)
       try {
         await file.writeFile(text)
@@ -82,7 +90,7 @@ export async function openSpool(
     },
     release({ uploads, batch }) {
       for (const upload of uploads) remove(upload.path, upload.bytes)
-      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+      leave(batch)
     },
     async setAside({ lease, line, uploads, batch }) {
       // Its line first: a payload that is missing says at the next start that the edge has answered.
@@ -93,7 +101,7 @@ export async function openSpool(
         bytes -= size
       }
       log.error('A result was set aside', { job: lease.id, file: layout.refused(lease) })
-      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+      leave(batch)
     },
     close: unlock,
   }
