@@ -58,6 +58,8 @@ export type Parts = {
   progress: Notice
   /** Resolves when the last claim is over. */
   claimed: Promise<void>
+  /** Resolves when nothing is being written to the spool any more. */
+  spooled: Promise<void>
 }
 
 /** Replies up to this size stay in memory while they are read. */
@@ -219,13 +221,13 @@ export function startParts(options: PartsOptions): Parts {
       signal: claiming,
     })
 
-  void keepRunning('spool', reporter.loops.spool, { log, signal })
+  const spooled = keepRunning('spool', reporter.loops.spool, { log, signal })
   void keepRunning('report', reporter.loops.report, { log, signal })
   for (const target of containers.all().filter(({ config }) => !config.managed)) reach.seek(target)
   for (const container of config.containers.filter(({ managed }) => managed))
     void keepRunning('container', () => keepContainer(docker, container), { log, signal })
   const claimed = keepRunning('claim', claims, { log, signal: claiming })
-  return { edge, agent, containers, docker, heartbeat, leases, reporter, progress, claimed }
+  return { edge, agent, containers, docker, heartbeat, leases, reporter, progress, claimed, spooled }
 }
 
 type QuestionOptions = {

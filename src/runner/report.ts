@@ -19,7 +19,7 @@ export type Reporter = {
   flushed(until: AbortSignal): Promise<void>
   /** Of results that are not in the spool yet, roughly. */
   waitingBytes(): number
-  /** Writes what is not in the spool yet; called once, after the loops have ended. */
+  /** Writes what is not in the spool yet; called once, after the spool's loop has ended. */
   save(): Promise<void>
 }
 

@@ -559,6 +559,29 @@ describe('process', () => {
     expect(edge.reports.some(report => report.id === id)).toBe(false)
   })
 
+  test('behavior: a second signal waits for a result that is being written to the spool', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container, directory } = await setup()
+    const served = await container(echo)
+    const slowDisk = new URL('./slow-disk.ts', import.meta.url).pathname
+    const runner = await spawn(
+      { containers: [{ id: 'one', url: served.url }] },
+      { env: { NODE_OPTIONS: `--import ${slowDisk}` } },
+    )
+    const writing = new Promise(resolve => runner.child.once('message', resolve))
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await writing
+    runner.child.kill('SIGTERM')
+    await runner.said('Draining')
+    runner.child.kill('SIGTERM')
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
+    const batches = join(directory, '.infernet-runner', 'batches')
+    const texts = (await readdir(batches)).map(name => readFile(join(batches, name), 'utf8'))
+    expect((await Promise.all(texts)).join('')).toContain(id)
+    expect(edge.reports).toEqual([])
+  })
+
   test('behavior: nobody reads its output any more, and it works on and ends as told', {
     timeout: 15_000,
   }, async () => {
