@@ -6,6 +6,7 @@ import type { Config } from './config/config.ts'
 import { policyOf } from './config/policy.ts'
 import { type Containers, createContainers } from './containers.ts'
 import { controlLoop, type Mode } from './control.ts'
+import { createDisk } from './disk.ts'
 import { createEngine } from './docker/engine.ts'
 import { type KeepOptions, keepContainer } from './docker/keep.ts'
 import { answer } from './edge/answer.ts'
@@ -96,6 +97,7 @@ export function startParts(options: PartsOptions): Parts {
   const changed = createNotice()
   const progress = createNotice()
   const back = createNotice()
+  const disk = createDisk({ layout: spool.layout, onBack: changed.post, log, signal })
   const docker: KeepOptions = {
     engine: createEngine(options.dockerHost),
     config,
@@ -122,6 +124,7 @@ export function startParts(options: PartsOptions): Parts {
     edge,
     instance,
     spool,
+    disk,
     back,
     log,
     signal,
@@ -139,6 +142,7 @@ export function startParts(options: PartsOptions): Parts {
     scratchSpace,
     leases,
     spool,
+    disk,
     reporter,
     log,
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
@@ -168,7 +172,7 @@ export function startParts(options: PartsOptions): Parts {
     if (isFull && !full) log.warn('The spool is full, claiming no jobs until results are reported')
     if (!isFull && full) log.info('The spool has room again')
     full = isFull
-    return mode === 'run' && !full
+    return mode === 'run' && !full && disk.works()
   }
 
   function obey(told: Mode): void {

@@ -1,5 +1,6 @@
 import type { Lease } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
+import type { Disk } from './disk.ts'
 import type { Edge } from './edge/connect.ts'
 import { EdgeError } from './edge/error.ts'
 import { report } from './edge/report.ts'
@@ -27,6 +28,7 @@ export type ReporterOptions = {
   edge: Edge
   instance: string
   spool: Spool
+  disk: Disk
   /** The edge has answered for these; nothing more is due for them. */
   onAnswered: (leases: readonly Lease[]) => void
   /** Posted when the edge is back: nothing waits longer before it tries again. */
@@ -46,6 +48,7 @@ export function createReporter({
   edge,
   instance,
   spool,
+  disk,
   onAnswered,
   back,
   log,
@@ -84,9 +87,7 @@ export function createReporter({
 
   /** A disk that fails costs safety, not results: they are reported all the same. */
   async function write(batch: readonly Entry[]): Promise<void> {
-    await spool
-      .write(batch)
-      .catch((error: unknown) => log.error('The spool cannot be written', { error: messageOf(error) }))
+    await spool.write(batch).catch(disk.failed)
   }
 
   function pass(entry: Entry): void {

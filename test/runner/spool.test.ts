@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Lease } from '../../src/protocol/runner.ts'
+import { createDisk } from '../../src/runner/disk.ts'
 import { createEdge } from '../../src/runner/edge/connect.ts'
 import { loadKey } from '../../src/runner/key/load.ts'
 import { createSigner } from '../../src/runner/key/signer.ts'
@@ -23,7 +24,8 @@ async function start() {
   const edge = createEdge({ url: server.url, id, signer })
   const controller = new AbortController()
   const { signal } = controller
-  const options = { edge, instance, spool, back: createNotice(), log, signal }
+  const disk = createDisk({ layout: spool.layout, onBack: () => {}, log, signal })
+  const options = { edge, instance, spool, disk, back: createNotice(), log, signal }
   const reporter = createReporter({ ...options, onAnswered: () => {} })
   const loops = [reporter.loops.spool(), reporter.loops.report()]
   onTestFinished(async () => {

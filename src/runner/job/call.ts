@@ -1,6 +1,7 @@
 import type { Agent, Dispatcher } from 'undici'
 import { createBackoff } from '../backoff.ts'
 import type { Target } from '../containers.ts'
+import { DiskError } from '../disk.ts'
 import { EdgeError } from '../edge/error.ts'
 import { type Caps, isFinal, paceOf } from '../edge/retry.ts'
 import type { Rope } from '../rope.ts'
@@ -26,7 +27,10 @@ const brokenInputs = 4
 const askAgainMs: Caps = { silent: 1_500, refused: 5_000 }
 const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
 
-/** Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value. */
+/**
+ * Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value.
+ * @throws DiskError: a reply too large for memory was lost on its way to the disk, or back.
+ */
 export async function call({ agent, target, body, scratch, controller }: CallOptions): Promise<Reply> {
   const { signal } = controller
   const { timeoutMs, bearer } = target.config
@@ -40,8 +44,8 @@ export async function call({ agent, target, body, scratch, controller }: CallOpt
     } catch (error) {
       clearTimeout(timer)
       if (signal.aborted) return failed(stopped(String(signal.reason), target))
-      if (error instanceof RedirectError) return failed(redirected(error))
-      if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
+      if (error instanceof DiskError) throw error
+      if (!(error instanceof InputError)) return failed(refusedOrLost(url, error))
       if (!(error.cause instanceof EdgeError)) broken += 1
       if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
       await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
@@ -93,8 +97,9 @@ export function stopped(reason: string, { config }: Target): Failure {
   return { code: 'timeout', error, detail: error }
 }
 
-function redirected({ message }: RedirectError): Failure {
-  return { code: 'redirect_refused', error: message, detail: message }
+function refusedOrLost(url: URL, error: unknown): Failure {
+  if (!(error instanceof RedirectError)) return connectionFailure(url, error)
+  return { code: 'redirect_refused', error: error.message, detail: error.message }
 }
 
 function noInput(error: InputError): Failure {

@@ -37,6 +37,7 @@ const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'co
 /**
  * Calls a job's containers one after another, each with the reply of the one before, until one fails. The job's own time runs from its
  * first call on, however long it waited for a slot.
+ * @throws DiskError, after which the job may begin anew.
  */
 export async function runJob(options: RunOptions): Promise<Outcome> {
   const { job, controller } = options

@@ -1,7 +1,8 @@
-import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { limits } from '../../protocol/limits.ts'
 import type { Lease, Payload } from '../../protocol/runner.ts'
+import { onDisk } from '../disk.ts'
 import type { Log } from '../log.ts'
 import { bytesOf, type Rope, textOf, writeRope } from '../rope.ts'
 import { messageOf } from '../trouble.ts'
@@ -19,13 +20,13 @@ export type Spool = {
   /** What an earlier process left to report. */
   readonly left: readonly Entry[]
   bytes(): number
-  /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. */
+  /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. @throws DiskError */
   store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
   /** Makes entries durable: one file, synced together with its name. */
   write(entries: readonly Entry[]): Promise<void>
   /** Forgets an entry that the edge has answered. */
   release(entry: Entry): void
-  /** Keeps an entry that cannot be reported, out of the way. On an error it is where it was. */
+  /** Keeps an entry that cannot be reported, out of the way. On an error it stays in its batch. */
   setAside(entry: Entry): Promise<void>
   close(): void
 }
@@ -69,7 +70,7 @@ export async function openSpool(
       if (text !== null) return { payload: { text }, upload: null }
       const path = layout.payload(lease, kind)
       await writeRope(path, rope, never)
-      await syncDirectory(layout.payloads)
+      await onDisk(syncDirectory(layout.payloads))
       bytes += size
       return { payload: { parts: partsOf(size), bytes: size }, upload: { kind, path, bytes: size } }
     },
@@ -82,6 +83,9 @@ export async function openSpool(
         await file.writeFile(text)
         // Side by side, as both wait for the same journal: one after the other would be a second wait for the disk.
         await Promise.all([file.datasync(), syncDirectory(layout.batches)])
+      } catch (error) {
+        await rm(path, { force: true }).catch(() => {})
+        throw error
       } finally {
         await file.close()
       }
