@@ -14,6 +14,7 @@ import { createValidator } from '../../src/runner/job/valid.ts'
 import { createSigner } from '../../src/runner/key/signer.ts'
 import { createLog } from '../../src/runner/log.ts'
 import { createSlots } from '../../src/runner/slots.ts'
+import { takeBatch } from '../../src/runner/spool/entry.ts'
 import { createTrouble } from '../../src/runner/trouble.ts'
 
 describe('slots', () => {
@@ -56,6 +57,27 @@ describe('slots', () => {
     expect(await third).toBe(true)
     slots.leave('a')
     expect(slots.enter('a', never)).toBe(true)
+  })
+})
+
+describe('takeBatch', () => {
+  const entry = (chars: number) => ({
+    lease: { id: 'a', attempt: 1 },
+    line: 'x'.repeat(chars),
+    uploads: [],
+    batch: null,
+  })
+
+  test('behavior: as much as fits into a report of half a MiB, but one at least', () => {
+    const kib = 1024
+    const entries = [700, 200, 300, 100, 500].map(size => entry(size * kib))
+    const taken = () => takeBatch(entries).map(({ line }) => line.length / kib)
+    expect([taken(), taken(), taken(), taken(), taken()]).toEqual([[700], [200, 300], [100], [500], []])
+  })
+
+  test('behavior: 64 small ones at most', () => {
+    const entries = Array.from({ length: 100 }, () => entry(10))
+    expect([takeBatch(entries).length, takeBatch(entries).length]).toEqual([64, 36])
   })
 })
 

@@ -28,13 +28,21 @@ export type Edge = {
   close(): Promise<void>
 }
 
-export type EdgeOptions = { url: string; id: string; signer: Signer; now?: () => number }
+export type EdgeOptions = {
+  url: string
+  id: string
+  signer: Signer
+  now?: () => number
+  /** How long the edge may take for an answer, beyond what the body needs. */
+  answerMs?: number
+}
 
-const answerMs = 20_000
+/** 128 kbit/s. The time for an answer runs while the body is sent, so that a slow uplink needs more of it. */
+const leastBytesPerMs = 16
 const errorChars = 4096
 
 /** The edge over one pool of kept connections. */
-export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Edge {
+export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 }: EdgeOptions): Edge {
   const base = new URL(url)
   const prefix = base.pathname.replace(/\/+$/, '')
   const agent = new Agent({ allowH2: false, connectTimeout: 10_000 })
@@ -63,7 +71,7 @@ export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Ed
         },
         body: body ?? null,
         signal: signal ?? null,
-        headersTimeout: waitMs + answerMs,
+        headersTimeout: waitMs + answerMs + Math.round((body?.length ?? 0) / leastBytesPerMs),
         bodyTimeout: answerMs,
       })
     } catch (cause) {
