@@ -58,6 +58,14 @@ describe('slots', () => {
     slots.leave('a')
     expect(slots.enter('a', never)).toBe(true)
   })
+
+  test('behavior: one that is stopped already takes no turn and waits for none', async () => {
+    const { slots } = start(1)
+    const stopped = AbortSignal.abort()
+    expect(await slots.enter('a', stopped)).toBe(false)
+    expect(slots.enter('a', never)).toBe(true)
+    expect(await Promise.race([slots.enter('a', stopped), 'waits'])).toBe(false)
+  })
 })
 
 describe('takeBatch', () => {

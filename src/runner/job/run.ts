@@ -88,7 +88,7 @@ async function step(
   const { signal } = controller
   const turn = slots.enter(id, signal)
   // Awaited only when it is a promise, so that a job starts within the call that claimed it.
-  const entered = turn === true || (await turn)
+  const entered = typeof turn === 'boolean' ? turn : await turn
   if (!entered) return { ok: false, failure: stopped(String(signal.reason), target) }
   try {
     onStart()
