@@ -24,6 +24,7 @@ export type FakeJob = {
   source: 0 | 1
   destination: 0 | 1 | 2
   requires_proof: boolean
+  timeout_ms: number | null
   data: string
   attempt: number
   state: 'queued' | 'running' | 'done' | 'cancelled'
@@ -34,7 +35,7 @@ export type FakeJob = {
 
 export type Report = ReportedResult & { resultText: string; intermediateText: string | null; answer: string }
 export type Seen = { method: string; path: string; at: number; body: unknown }
-export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_proof'>> & {
+export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_proof' | 'timeout_ms'>> & {
   containers: string[]
   data: string
 }
@@ -144,7 +145,8 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     }
     if (taken.length === 0) await until(takeSome, wanted.wait_ms, request)
     return {
-      jobs: taken.map(({ id, attempt, containers, source, destination, requires_proof, data }) => {
+      jobs: taken.map(job => {
+        const { id, attempt, containers, source, destination, requires_proof, timeout_ms, data } = job
         const inline =
           data.length <= limits.claimInlineBytes / wanted.max && data.length <= limits.inlineBytes
         const data_bytes = Buffer.byteLength(data)
@@ -155,6 +157,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
           source,
           destination,
           requires_proof,
+          timeout_ms,
           data: inline ? data : null,
           data_bytes,
         }
@@ -313,6 +316,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
         source: 1,
         destination: 1,
         requires_proof: false,
+        timeout_ms: null,
         ...job,
         id: uuidv7(),
         attempt: 0,

@@ -20,6 +20,15 @@ export type CallOptions = {
   scratch: Scratch
   /** The job's own: a timeout aborts it, as a cancellation does. */
   controller: AbortController
+  clock: Clock
+}
+
+/** Of a job's own time. */
+export type Clock = {
+  /** Runs from here on, unless it runs already. */
+  run(): void
+  /** Stands still, and then begins anew. */
+  reset(): void
 }
 
 /** Inputs that break off half way. An edge that is away is asked until it is back. */
@@ -31,13 +40,15 @@ const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
  * Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value.
  * @throws DiskError: a reply too large for memory was lost on its way to the disk, or back.
  */
-export async function call({ agent, target, body, scratch, controller }: CallOptions): Promise<Reply> {
+export async function call({ agent, target, body, scratch, controller, clock }: CallOptions): Promise<Reply> {
   const { signal } = controller
   const { timeoutMs, bearer } = target.config
   const url = new URL(`${target.baseUrl}/service_output`)
   const backoff = createBackoff()
   for (let broken = 0; ; ) {
-    // Anew for each try: the container is not to blame for an edge that was away.
+    // Anew for each try, as the job's own time is: neither is to blame for an edge that was away. Nothing has been computed, since
+    // only the first container of a chain reads an input.
+    clock.run()
     const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
     try {
       return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
@@ -48,6 +59,7 @@ export async function call({ agent, target, body, scratch, controller }: CallOpt
       if (!(error instanceof InputError)) return failed(refusedOrLost(url, error))
       if (!(error.cause instanceof EdgeError)) broken += 1
       if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
+      clock.reset()
       await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
     } finally {
       clearTimeout(timer)
