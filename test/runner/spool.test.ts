@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { appendFile, mkdtemp, readdir, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -11,6 +11,7 @@ import { createSigner } from '../../src/runner/key/signer.ts'
 import { createNotice } from '../../src/runner/notice.ts'
 import { createReporter } from '../../src/runner/report.ts'
 import type { Entry } from '../../src/runner/spool/entry.ts'
+import { LockedError } from '../../src/runner/spool/lock.ts'
 import { openSpool, type Spool } from '../../src/runner/spool/spool.ts'
 import { eventually, setup } from './setup.ts'
 
@@ -56,9 +57,42 @@ test('behavior: a payload that cannot be opened for the moment is reported once 
   await server.reported(id)
 })
 
-describe('start', () => {
-  const log = { debug() {}, info() {}, warn() {}, error() {} }
+const log = { debug() {}, info() {}, warn() {}, error() {} }
 
+describe('lock', () => {
+  async function open(directory: string): Promise<Spool> {
+    const spool = await openSpool(directory, { instance: randomUUID(), log })
+    onTestFinished(() => spool.close())
+    return spool
+  }
+
+  async function volume(): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-spool-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    return directory
+  }
+
+  test('behavior: it is of the directory, by whatever name that is reached, and of no other one', async () => {
+    const directory = await volume()
+    const [one, other] = [join(directory, 'one'), join(directory, 'other')]
+    const first = await open(one)
+    await rename(one, other)
+    await expect(open(other)).rejects.toThrow(LockedError)
+    await open(one)
+    first.close()
+    await open(other)
+  })
+
+  test('behavior: it writes nothing, so that a full disk keeps nobody out', async () => {
+    const directory = await volume()
+    await open(directory)
+    const names = await readdir(directory)
+    expect(names.filter(name => name.startsWith('lock'))).toEqual(['lock'])
+    expect((await stat(join(directory, 'lock'))).size).toBe(0)
+  })
+})
+
+describe('start', () => {
   /** The same spool in one process after another, each of them killed. */
   async function killed() {
     const directory = await mkdtemp(join(tmpdir(), 'infernet-spool-'))

@@ -37,7 +37,7 @@ export async function openSpool(
   { instance, log }: { instance: string; log: Log },
 ): Promise<Spool> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const unlock = await lockDirectory(directory)
+  const unlock = lockDirectory(directory)
   const layout = layoutOf(directory)
   const { entries: left, bytes: leftBytes } = await recover(layout, log)
   await syncDirectory(directory)
