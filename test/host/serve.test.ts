@@ -1,54 +1,18 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { createClient } from '../../src/client/client.ts'
-import { freePort } from '../../src/local/port.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import { dataOf, json, serve } from '../runner/serve.ts'
-import { type Spawned, spawnMain } from '../runner/spawn.ts'
+import { spawnMain } from '../runner/spawn.ts'
 import { adminToken } from '../support/edge.ts'
 import { policyOf, startTestRunner } from '../support/runner.ts'
+import { main, root, start, startServer, temporaryFolder } from './server.ts'
 
-/** `npm run serve` as its operator runs it: a process, and a database file beside it. */
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const main = join(root, 'src/host/main.ts')
-
-type Server = Spawned & { url: string; port: number; restart(): Promise<Spawned> }
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'infernet-serve-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-function start(host: string, args: string[], env: Record<string, string>): Spawned {
-  const spawned = spawnMain(['--host', host, ...args], env, main)
-  onTestFinished(async () => {
-    spawned.child.kill('SIGKILL')
-    await spawned.exited
-  })
-  return spawned
-}
-
-/** A host that listens, over a new database file. */
-async function startServer(host: string): Promise<Server> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const database = `file:${join(temporaryFolder(), 'edge.db')}`
-  const env = { ORIGIN: url, DATABASE_URL: database, ADMIN_TOKEN: adminToken }
-  const run = async (...args: string[]) => {
-    const spawned = start(host, ['--port', String(port), ...args], env)
-    await spawned.said('Edge listens')
-    return spawned
-  }
-  return { ...(await run('--migrate')), url, port, restart: () => run() }
-}
+/** `npm run serve` as its operator runs it. */
 
 describe.each(['node', 'deno'])('on %s', host => {
   test('default: serves, with a database in a file', { timeout: 60_000 }, async () => {
