@@ -20,7 +20,7 @@ export type HostOptions = {
   log: Log
   /** How often what the cron trigger does is done. */
   scheduleMs?: number
-  /** What requests in hand have to end in when the host closes. */
+  /** What everything in hand has to end in when the host closes. */
   graceMs?: number
 }
 
@@ -29,7 +29,7 @@ export type Host = {
   url: string
   /** What the schedule does at its time. */
   runSchedule(): Promise<void>
-  /** Accepts nothing more, ends what waits, finishes what is in hand. The database stays open. */
+  /** Accepts nothing more, ends what waits, finishes what is in hand if that is soon done. The database stays open. */
   close(): Promise<void>
 }
 
@@ -37,6 +37,8 @@ export type Host = {
 const cronMs = 60_000
 /** Less than the 10 s that supervisors commonly wait before they kill. */
 const closeMs = 8_000
+/** What is left of it for the work of requests whose connection is broken off. */
+const brokenOffMs = 500
 
 /** Serves the edge from one process: bells in its memory, a timer in place of the cron trigger. */
 export async function startHost({
@@ -69,15 +71,23 @@ export async function startHost({
     url: urlOf({ hostname, port: listener.port }),
     runSchedule: () => onSchedule(context),
     async close() {
-      const drained = listener.drain()
+      const stopped = Promise.all([listener.drain(), schedule.stop()])
+      const settled = stopped.then(() => background.settled())
       closing.abort()
-      const late = setTimeout(listener.destroy, graceMs)
-      await drained
-      clearTimeout(late)
-      await schedule.stop()
-      await background.settled()
+      if (await endsWithin(graceMs - brokenOffMs, settled)) return
+      listener.destroy()
+      if (await endsWithin(brokenOffMs, settled)) return
+      log.warn('Not all that was in hand has ended', { within_ms: graceMs })
     },
   }
+}
+
+async function endsWithin(ms: number, work: Promise<void>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(resolve, ms, false)
+  const inTime = await Promise.race([work.then(() => true), late])
+  clearTimeout(timer)
+  return inTime
 }
 
 function createHandler(app: Hono, closing: AbortSignal): Handler {

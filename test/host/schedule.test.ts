@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Log } from '../../src/edge/log.ts'
 import { createBackground } from '../../src/host/background.ts'
 import { startHost } from '../../src/host/host.ts'
 import { listenOnNode } from '../../src/host/node.ts'
@@ -9,19 +12,51 @@ import { createDatabaseFile } from '../support/database-file.ts'
 
 const silent = { info() {}, warn() {}, error() {} }
 
+/** A host in this process, over this database. */
+async function startOn(url: string, options: { scheduleMs?: number; graceMs?: number; log?: Log } = {}) {
+  const db = await openDb({ url })
+  const config = readSettings({ ORIGIN: 'http://edge.test', DATABASE_URL: url })
+  const host = await startHost({
+    config,
+    db,
+    listen: listenOnNode,
+    hostname: '127.0.0.1',
+    port: 0,
+    log: silent,
+    ...options,
+  })
+  return { ...host, db }
+}
+
 test('default: the timer does what the cron trigger does', async () => {
   const file = await createDatabaseFile()
-  const db = await openDb({ url: file.url })
+  const { db, close } = await startOn(file.url, { scheduleMs: 10 })
   await db.orm.run(
     `insert into jobs (id, owner, route, state, created_at, expires_at) values ('x', 'y', 'a', 'queued', 0, 0)`,
   )
-  const config = readSettings({ ORIGIN: 'http://edge.test', DATABASE_URL: file.url })
-  const options = { config, db, listen: listenOnNode, hostname: '127.0.0.1', port: 0, log: silent }
-  const host = await startHost({ ...options, scheduleMs: 10 })
   await expect.poll(async () => await db.orm.all('select state from jobs')).toEqual([{ state: 'expired' }])
-  await host.close()
+  await close()
   db.close()
   await file.close()
+})
+
+test('behavior: a database that does not answer does not hold up the end', async () => {
+  let asked = 0
+  const mute = createServer(socket => void socket.once('data', () => (asked += 1)).on('error', () => {}))
+  mute.listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  onTestFinished(() => void mute.close())
+  const warnings: string[] = []
+  const { close } = await startOn(`http://127.0.0.1:${(mute.address() as AddressInfo).port}`, {
+    scheduleMs: 10,
+    graceMs: 700,
+    log: { ...silent, warn: event => void warnings.push(event) },
+  })
+  await expect.poll(() => asked).toBeGreaterThan(0)
+  const startedAt = performance.now()
+  await close()
+  expect(performance.now() - startedAt).toBeLessThan(3_000)
+  expect(warnings).toEqual(['Not all that was in hand has ended'])
 })
 
 test('behavior: work that takes longer than its time is not done twice at once, and a failure does not end it', async () => {
