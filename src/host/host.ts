@@ -65,11 +65,12 @@ export async function startHost({
     background: (_c, work) => background.run(work),
   }
   const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
-  const schedule = startSchedule({ everyMs: scheduleMs, work: () => onSchedule(context), log })
+  const runSchedule = () => onSchedule(context, closing.signal)
+  const schedule = startSchedule({ everyMs: scheduleMs, work: runSchedule, log })
 
   return {
     url: urlOf({ hostname, port: listener.port }),
-    runSchedule: () => onSchedule(context),
+    runSchedule,
     async close() {
       const stopped = Promise.all([listener.drain(), schedule.stop()])
       const settled = stopped.then(() => background.settled())

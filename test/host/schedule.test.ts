@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import type { Db } from '../../src/edge/db/open.ts'
 import type { Log } from '../../src/edge/log.ts'
 import { createBackground } from '../../src/host/background.ts'
 import { startHost } from '../../src/host/host.ts'
@@ -57,6 +58,50 @@ test('behavior: a database that does not answer does not hold up the end', async
   await close()
   expect(performance.now() - startedAt).toBeLessThan(3_000)
   expect(warnings).toEqual(['Not all that was in hand has ended'])
+})
+
+/** So many jobs that the next sweep expires, 500 in a round. */
+async function addExpired(db: Db, count: number): Promise<void> {
+  await db.orm.run(`
+    with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count})
+    insert into jobs (id, owner, route, state, created_at, expires_at) select 'job-' || i, 'y', 'a', 'queued', 0, 0 from n`)
+}
+
+async function countWaiting(db: Db): Promise<number> {
+  const [row] = await db.orm.all<{ count: number }>(
+    `select count(*) as count from jobs where state = 'queued'`,
+  )
+  return row?.count ?? 0
+}
+
+test('behavior: requests are answered while a long sweep of a database file is under way', async () => {
+  const file = await createDatabaseFile()
+  const { url, db, runSchedule, close } = await startOn(file.url)
+  await addExpired(db, 20_000)
+  let isSwept = false
+  const sweeping = runSchedule().then(() => {
+    isSwept = true
+  })
+  await (await fetch(`${url}/health`)).text()
+  expect(isSwept).toBe(false)
+  await sweeping
+  expect(await countWaiting(db)).toBe(0)
+  await close()
+  db.close()
+  await file.close()
+})
+
+test('behavior: a host that closes ends its sweep after the round', async () => {
+  const file = await createDatabaseFile()
+  const { db, runSchedule, close } = await startOn(file.url)
+  await addExpired(db, 20_000)
+  const sweeping = runSchedule()
+  await expect.poll(() => countWaiting(db), { interval: 1 }).toBeLessThan(20_000)
+  await close()
+  await sweeping
+  expect(await countWaiting(db)).toBeGreaterThan(0)
+  db.close()
+  await file.close()
 })
 
 test('behavior: work that takes longer than its time is not done twice at once, and a failure does not end it', async () => {
