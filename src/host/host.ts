@@ -1,14 +1,14 @@
-import type { Hono, Context as HonoContext } from 'hono'
+import type { Hono } from 'hono'
 import { createApp, onSchedule } from '../edge/app.ts'
 import { createBells } from '../edge/bell/bell.ts'
 import type { Config } from '../edge/config.ts'
-import type { Context, Peer } from '../edge/context.ts'
+import type { Context } from '../edge/context.ts'
 import type { Db } from '../edge/db/open.ts'
 import type { Log } from '../edge/log.ts'
-import { clientAddress, isLoopback } from '../edge/runners/address.ts'
 import { createPolicyCache } from '../edge/runners/policy.ts'
 import { createBackground } from './background.ts'
-import { type Connection, type Handler, type Listen, urlOf } from './listen.ts'
+import { type Handler, type Listen, urlOf } from './listen.ts'
+import { createPeer } from './peer.ts'
 import { startSchedule } from './schedule.ts'
 
 export type HostOptions = {
@@ -61,7 +61,7 @@ export async function startHost({
     bells: createBells(),
     policy: createPolicyCache({ db, now }),
     log,
-    peer: c => peerOf(c, config.CLIENT_IP_HEADER),
+    peer: createPeer(config, log),
     background: (_c, work) => background.run(work),
   }
   const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
@@ -108,15 +108,4 @@ function endedBy(closing: AbortSignal, request: Request): Request {
       return signal
     },
   })
-}
-
-/**
- * The header that a proxy in front is trusted to set, or the connection: of a neighbour on this machine only if there is no proxy,
- * whose clients would all be neighbours.
- */
-function peerOf(c: HonoContext, header: string): Peer {
-  const { address } = c.env as Connection
-  const direct = header === 'socket'
-  const told = direct ? undefined : c.req.header(header)
-  return { address: clientAddress(told ?? address ?? undefined), loopback: direct && isLoopback(address) }
 }

@@ -64,6 +64,24 @@ describe.each(['node', 'deno'])('on %s', host => {
     expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(200)
   })
 
+  test.for(['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'])(
+    'behavior: what a proxy passes on that no setting names is nobody in particular: %s',
+    { timeout: 60_000 },
+    async name => {
+      const server = await startServer(host)
+      const runner = await startTestRunner(server, [policyOf('echo')])
+      const headers = { [name]: '192.0.2.1' }
+      const body = '{"id":"by-hand","status":"success","containers":[]}'
+      const put = await fetch(`${server.url}/api/status`, { method: 'PUT', body, headers })
+      expect(put.status).toBe(403)
+      const [forwarded, direct] = [createClient({ ...server, headers }), createClient(server)]
+      const { id } = await forwarded.createJob({ containers: ['echo'], data: {} })
+      await expect(direct.getJob(id)).rejects.toMatchObject({ code: 'not_found' })
+      expect(await runner.claim()).toMatchObject([{ id }])
+      expect(server.output().split('A proxy is in front')).toHaveLength(2)
+    },
+  )
+
   test('behavior: a port that is taken is named, 75', { timeout: 60_000 }, async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
@@ -90,6 +108,18 @@ test('behavior: what is missing or wrong in the environment is told together, 78
   expect(await spawned.exited).toEqual({ code: 78, signal: null })
   for (const name of ['ORIGIN', 'DATABASE_URL', 'ADMIN_TOKEN']) expect(spawned.output()).toContain(name)
   expect(spawned.output()).not.toContain('short')
+})
+
+test('behavior: a proxy with TLS in front must be told of, 78', async () => {
+  const spawned = start('node', [], { ORIGIN: 'https://edge.test', DATABASE_URL: 'file:x.db' })
+  expect(await spawned.exited).toEqual({ code: 78, signal: null })
+  expect(spawned.output()).toContain('CLIENT_IP_HEADER')
+})
+
+test('behavior: behind TLS a neighbour may be anyone, and needs a token', { timeout: 60_000 }, async () => {
+  const { url } = await startServer('node', { ORIGIN: 'https://edge.test', CLIENT_IP_HEADER: 'socket' })
+  const body = '{"id":"by-hand","status":"success","containers":[]}'
+  expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(403)
 })
 
 test.each([[['--host', 'bun']], [['--port', 'x']], [['--nothing']]])('behavior: 64 for %j', async args => {
