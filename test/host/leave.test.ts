@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { type Server, startServer } from './server.ts'
@@ -34,6 +36,29 @@ describe.each(['node', 'deno'])('on %s', host => {
     for (let asked = 0; asked < 20; asked += 1) await (await fetch(`${server.url}/health`)).text()
     expect(performance.now() - startedAt).toBeLessThan(1_000)
   })
+
+  test.for([300, 500_000])(
+    "behavior: a body that breaks off after %d bytes is the client's affair: nothing is logged",
+    { timeout: 60_000 },
+    async bytes => {
+      const server = await startServer(host)
+      const socket = connect(server.port, '127.0.0.1')
+      const closed = once(socket, 'close')
+      socket.write(
+        'POST /api/jobs HTTP/1.1\r\nhost: edge\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n',
+      )
+      await once(socket, 'data')
+      await new Promise(resolve =>
+        socket.write(`{"containers":["echo"],"data":"${'x'.repeat(bytes)}`, resolve),
+      )
+      socket.resetAndDestroy()
+      await closed
+      // Whatever the upload has left behind ends before the process does.
+      server.child.kill('SIGTERM')
+      expect(await server.exited).toEqual({ code: 0, signal: null })
+      expect(server.output()).not.toContain('Request failed')
+    },
+  )
 
   test('behavior: SIGTERM answers /resources with what has been said', { timeout: 60_000 }, async () => {
     const server = await startServer(host)
