@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { createClient } from '../../src/client/client.ts'
@@ -25,6 +25,15 @@ describe.each(['node', 'deno'])('on %s', host => {
     const client = createClient({ url })
     const { id } = await client.createJob({ containers: ['echo'], data: {} })
     expect(await waiting).toMatchObject([{ id }])
+  })
+
+  test('behavior: the database, and what lies beside it, is for its owner alone', {
+    timeout: 60_000,
+  }, async () => {
+    const { database } = await startServer(host)
+    const files = readdirSync(dirname(database))
+    expect(files).toContain('edge.db-wal')
+    for (const file of files) expect(statSync(join(dirname(database), file)).mode & 0o077).toBe(0)
   })
 
   test('behavior: a job that was answered with an id is there after kill -9', {
@@ -64,23 +73,22 @@ describe.each(['node', 'deno'])('on %s', host => {
     expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(200)
   })
 
-  test.for(['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'])(
-    'behavior: what a proxy passes on that no setting names is nobody in particular: %s',
-    { timeout: 60_000 },
-    async name => {
-      const server = await startServer(host)
-      const runner = await startTestRunner(server, [policyOf('echo')])
-      const headers = { [name]: '192.0.2.1' }
-      const body = '{"id":"by-hand","status":"success","containers":[]}'
-      const put = await fetch(`${server.url}/api/status`, { method: 'PUT', body, headers })
-      expect(put.status).toBe(403)
-      const [forwarded, direct] = [createClient({ ...server, headers }), createClient(server)]
-      const { id } = await forwarded.createJob({ containers: ['echo'], data: {} })
-      await expect(direct.getJob(id)).rejects.toMatchObject({ code: 'not_found' })
-      expect(await runner.claim()).toMatchObject([{ id }])
-      expect(server.output().split('A proxy is in front')).toHaveLength(2)
-    },
-  )
+  test('behavior: what a proxy passes on that no setting names is nobody in particular', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const body = '{"id":"by-hand","status":"success","containers":[]}'
+    for (const name of ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']) {
+      const put = { method: 'PUT', body, headers: { [name]: '192.0.2.1' } }
+      expect((await fetch(`${server.url}/api/status`, put)).status).toBe(403)
+    }
+    const forwarded = createClient({ ...server, headers: { 'x-forwarded-for': '192.0.2.1' } })
+    const { id } = await forwarded.createJob({ containers: ['echo'], data: {} })
+    await expect(createClient(server).getJob(id)).rejects.toMatchObject({ code: 'not_found' })
+    expect(await runner.claim()).toMatchObject([{ id }])
+    expect(server.output().split('A proxy is in front')).toHaveLength(2)
+  })
 
   test('behavior: a port that is taken is named, 75', { timeout: 60_000 }, async () => {
     const taken = createServer().listen(0, '127.0.0.1')
@@ -120,6 +128,13 @@ test('behavior: behind TLS a neighbour may be anyone, and needs a token', { time
   const { url } = await startServer('node', { ORIGIN: 'https://edge.test', CLIENT_IP_HEADER: 'socket' })
   const body = '{"id":"by-hand","status":"success","containers":[]}'
   expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(403)
+})
+
+test('behavior: a database that is migrated apart is for its owner alone, too', async () => {
+  const database = join(temporaryFolder(), 'edge.db')
+  const migrated = spawnMain([`file:${database}`], {}, join(root, 'src/edge/db/migrate.ts'))
+  expect(await migrated.exited).toEqual({ code: 0, signal: null })
+  expect(statSync(database).mode & 0o077).toBe(0)
 })
 
 test.each([[['--host', 'bun']], [['--port', 'x']], [['--nothing']]])('behavior: 64 for %j', async args => {
