@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
@@ -157,13 +156,8 @@ test('behavior: a runner works through it, from the container to the client', {
     containers: [{ id: 'echo', url: container.url }],
   }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
-  const runner = spawn(process.execPath, [
-    join(root, 'src/runner/main.ts'),
-    'run',
-    '--config',
-    join(folder, 'config.json'),
-  ])
-  onTestFinished(() => void runner.kill('SIGKILL'))
+  const runner = spawnMain(['run', '--config', join(folder, 'config.json')])
+  onTestFinished(() => void runner.child.kill('SIGKILL'))
   const data = { text: 'x'.repeat(300_000) }
   const client = createClient({ url })
   await expect
