@@ -14,6 +14,8 @@ export type WaitOptions = CallOptions & {
 }
 
 const defaultTimeoutMs = 10 * 60_000
+/** How much later than it was asked to a node may answer. */
+const answerMs = 5_000
 /** Longest that a node waits in one request. */
 const longestWaitMs = limits.waitSeconds * 1000
 /** Between two looks at a node that does not wait, or is away. */
@@ -44,19 +46,34 @@ async function waitUntil(
   id: string,
   { timeoutMs, deadline, signal }: Until,
 ): Promise<Job> {
-  const late = AbortSignal.timeout(Math.max(1, Math.ceil(deadline - performance.now())))
+  return await bounded(late => follow(transport, { id, deadline, signal: late }), {
+    leftMs: deadline - performance.now(),
+    signal,
+    tooLate: `The job has not ended within ${timeoutMs} ms`,
+    params: { id },
+  })
+}
+
+type Bound = CallOptions & { leftMs: number; tooLate: string; params: Record<string, unknown> }
+
+/** @throws InfernetError `timeout` when it takes longer. */
+async function bounded<Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+  { leftMs, signal, tooLate, params }: Bound,
+): Promise<Result> {
+  const late = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)))
   try {
-    return await follow(transport, { id, deadline, signal: signal ? AbortSignal.any([signal, late]) : late })
+    return await work(signal ? AbortSignal.any([signal, late]) : late)
   } catch (cause) {
     if (cause !== late.reason) throw cause
-    const options = { status: null, code: 'timeout', params: { id }, cause }
-    throw new InfernetError(`The job has not ended within ${timeoutMs} ms`, options)
+    throw new InfernetError(tooLate, { status: null, code: 'timeout', params, cause })
   }
 }
 
 /**
  * Creates a job and waits until it is in a final state: in one request, if that takes less than 25 s.
- * @throws InfernetError what `createJob` and `waitForJob` throw.
+ * @throws InfernetError what `createJob` and `waitForJob` throw. `timeout` without an `id` among its params: the node has not answered
+ * in time, nor 5 s later; the job may have been created, and the same call with the same `id` or `idempotencyKey` finds it.
  */
 export async function runJob(
   transport: Transport,
@@ -65,7 +82,12 @@ export async function runJob(
 ): Promise<Job> {
   const deadline = performance.now() + timeoutMs
   const waitMs = Math.min(longestWaitMs, timeoutMs)
-  const created = await createAndWait(transport, job, { ...options, waitMs })
+  const created = await bounded(signal => createAndWait(transport, job, { ...options, signal, waitMs }), {
+    leftMs: timeoutMs + answerMs,
+    signal: options.signal,
+    tooLate: `The node has not answered within ${timeoutMs} ms: the job may have been created`,
+    params: options.id === undefined ? {} : { id: options.id },
+  })
   if (created.job && isFinal(created.job.state)) return created.job
   return await waitUntil(transport, created.id, { timeoutMs, deadline, signal: options.signal })
 }

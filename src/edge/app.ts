@@ -94,10 +94,14 @@ function matches(pattern: string, path: string): boolean {
   )
 }
 
-/** What the cron trigger does each minute: sweep, and wake runners for jobs that came back and clients for jobs that ended. */
-export async function onSchedule(app: App): Promise<void> {
+/**
+ * What the cron trigger does each minute: sweep, and wake runners for jobs that came back and clients for jobs that ended. `signal`:
+ * aborts when the host closes.
+ */
+export async function onSchedule(app: App, signal?: AbortSignal): Promise<void> {
   const { db, config, log } = app
-  const swept = await sweep(db, { maxTries: config.MAX_TRIES, retentionMs: config.RETENTION_SECONDS * 1000 })
+  const { MAX_TRIES: maxTries, RETENTION_SECONDS } = config
+  const swept = await sweep(db, { maxTries, retentionMs: RETENTION_SECONDS * 1000, signal })
   await Promise.all([tellRequeued(app, swept.requeued), tellEnded(app, swept.watched)])
   const { lapsed, expired, pruned, requeued } = swept
   if (lapsed + expired + pruned > 0) log.info('Swept', { lapsed, expired, pruned, requeued })

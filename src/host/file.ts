@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type Client, createClient, LibsqlError, type TransactionMode } from '@libsql/client/sqlite3'
 import { drizzle } from 'drizzle-orm/libsql/sqlite3'
 import { databaseNow } from '../edge/db/open.ts'
@@ -21,6 +21,9 @@ export async function openFileDb({ url }: { url: string }): Promise<OpenedDb> {
 }
 
 /**
+ * The engine answers at once: a chain of statements would run to its end before anything else of this process has its turn, so each
+ * waits for one.
+ *
  * A migration, a backup or somebody's shell may hold the lock. The engine would wait for it with the whole process, so it is told
  * not to, and asked again: statements and batches happen whole or not at all. A batch takes the lock as it begins; one that read
  * first would be refused at its first write, however long it waited.
@@ -48,6 +51,7 @@ function patient(native: Client): Client {
 async function unlocked<Result>(work: () => Promise<Result>): Promise<Result> {
   const deadline = performance.now() + patienceMs
   for (;;) {
+    await turn()
     try {
       return await work()
     } catch (error) {

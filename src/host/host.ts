@@ -1,14 +1,14 @@
-import type { Hono, Context as HonoContext } from 'hono'
+import type { Hono } from 'hono'
 import { createApp, onSchedule } from '../edge/app.ts'
 import { createBells } from '../edge/bell/bell.ts'
 import type { Config } from '../edge/config.ts'
-import type { Context, Peer } from '../edge/context.ts'
+import type { Context } from '../edge/context.ts'
 import type { Db } from '../edge/db/open.ts'
 import type { Log } from '../edge/log.ts'
-import { clientAddress, isLoopback } from '../edge/runners/address.ts'
 import { createPolicyCache } from '../edge/runners/policy.ts'
 import { createBackground } from './background.ts'
-import { type Connection, type Handler, type Listen, urlOf } from './listen.ts'
+import { type Handler, type Listen, urlOf } from './listen.ts'
+import { createPeer } from './peer.ts'
 import { startSchedule } from './schedule.ts'
 
 export type HostOptions = {
@@ -20,7 +20,7 @@ export type HostOptions = {
   log: Log
   /** How often what the cron trigger does is done. */
   scheduleMs?: number
-  /** What requests in hand have to end in when the host closes. */
+  /** What everything in hand has to end in when the host closes. */
   graceMs?: number
 }
 
@@ -29,7 +29,7 @@ export type Host = {
   url: string
   /** What the schedule does at its time. */
   runSchedule(): Promise<void>
-  /** Accepts nothing more, ends what waits, finishes what is in hand. The database stays open. */
+  /** Accepts nothing more, ends what waits, finishes what is in hand if that is soon done. The database stays open. */
   close(): Promise<void>
 }
 
@@ -37,6 +37,8 @@ export type Host = {
 const cronMs = 60_000
 /** Less than the 10 s that supervisors commonly wait before they kill. */
 const closeMs = 8_000
+/** What is left of it for the work of requests whose connection is broken off. */
+const brokenOffMs = 500
 
 /** Serves the edge from one process: bells in its memory, a timer in place of the cron trigger. */
 export async function startHost({
@@ -59,25 +61,34 @@ export async function startHost({
     bells: createBells(),
     policy: createPolicyCache({ db, now }),
     log,
-    peer: c => peerOf(c, config.CLIENT_IP_HEADER),
+    peer: createPeer(config, log),
     background: (_c, work) => background.run(work),
   }
   const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
-  const schedule = startSchedule({ everyMs: scheduleMs, work: () => onSchedule(context), log })
+  const runSchedule = () => onSchedule(context, closing.signal)
+  const schedule = startSchedule({ everyMs: scheduleMs, work: runSchedule, log })
 
   return {
     url: urlOf({ hostname, port: listener.port }),
-    runSchedule: () => onSchedule(context),
+    runSchedule,
     async close() {
-      const drained = listener.drain()
+      const stopped = Promise.all([listener.drain(), schedule.stop()])
+      const settled = stopped.then(() => background.settled())
       closing.abort()
-      const late = setTimeout(listener.destroy, graceMs)
-      await drained
-      clearTimeout(late)
-      await schedule.stop()
-      await background.settled()
+      if (await endsWithin(graceMs - brokenOffMs, settled)) return
+      listener.destroy()
+      if (await endsWithin(brokenOffMs, settled)) return
+      log.warn('Not all that was in hand has ended', { within_ms: graceMs })
     },
   }
+}
+
+async function endsWithin(ms: number, work: Promise<void>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(resolve, ms, false)
+  const inTime = await Promise.race([work.then(() => true), late])
+  clearTimeout(timer)
+  return inTime
 }
 
 function createHandler(app: Hono, closing: AbortSignal): Handler {
@@ -97,15 +108,4 @@ function endedBy(closing: AbortSignal, request: Request): Request {
       return signal
     },
   })
-}
-
-/**
- * The header that a proxy in front is trusted to set, or the connection: of a neighbour on this machine only if there is no proxy,
- * whose clients would all be neighbours.
- */
-function peerOf(c: HonoContext, header: string): Peer {
-  const { address } = c.env as Connection
-  const direct = header === 'socket'
-  const told = direct ? undefined : c.req.header(header)
-  return { address: clientAddress(told ?? address ?? undefined), loopback: direct && isLoopback(address) }
 }

@@ -12,7 +12,7 @@ export type Listener = {
   port: number
   /** Accepts nothing more. Resolves when the requests in hand have been answered and their connections are closed. */
   drain(): Promise<void>
-  /** Breaks off every connection that is left. */
+  /** Breaks off every connection that is left, where the host can while it drains. */
   destroy(): void
 }
 

@@ -11,21 +11,22 @@ const keepAliveMs = 75_000
 
 /** Listens with Node's HTTP server. */
 export const listenOnNode: Listen = async options => {
-  const sockets = new Set<Socket>()
-  const inHand = new Map<Socket, ServerResponse>()
+  /** By connection, in order: a client may send its next request before it has been answered. */
+  const inHand = new Map<Socket, Set<ServerResponse>>()
   let draining = false
   const answer = getRequestListener(nodeHandler(options.handle), { hostname: options.hostname })
   const server = createServer({ requestTimeout: requestMs, keepAliveTimeout: keepAliveMs })
   server.on('connection', socket => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    inHand.set(socket, new Set())
+    socket.once('close', () => inHand.delete(socket))
   })
   server.on('request', (incoming, outgoing) => {
     const { socket } = incoming
-    inHand.set(socket, outgoing)
+    const answers = inHand.get(socket)
+    answers?.add(outgoing)
     outgoing.once('close', () => {
-      inHand.delete(socket)
-      if (draining) socket.end()
+      answers?.delete(outgoing)
+      if (draining && answers?.size === 0) socket.end()
     })
     void answer(incoming, outgoing)
   })
@@ -37,8 +38,11 @@ export const listenOnNode: Listen = async options => {
       draining = true
       // Not the HTTP server's own `close`: it destroys connections whose answer has ended but is not all sent.
       const closed = new Promise<void>(resolve => NetServer.prototype.close.call(server, () => resolve()))
-      for (const outgoing of inHand.values()) outgoing.shouldKeepAlive = false
-      for (const socket of sockets) if (!inHand.has(socket)) socket.end()
+      for (const [socket, answers] of inHand) {
+        const last = [...answers].at(-1)
+        if (last) last.shouldKeepAlive = false
+        else socket.end()
+      }
       await closed
     },
     destroy: () => server.closeAllConnections(),

@@ -12,6 +12,8 @@ export type RunOptions = { options: Options; config: Config; listen: Listen }
 
 /** Serves until the first signal, then ends this process. */
 export async function run({ options, config, listen }: RunOptions): Promise<never> {
+  // A reader of the log that goes away, such as a closed terminal, ends the log and nothing else.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   process.on('unhandledRejection', error => log.error('Unhandled rejection', { error: describe(error) }))
   const db = await open(config)
   await checkSchema(db, log)

@@ -41,7 +41,7 @@ export function startChild({ command, args, stdio, env, orphanGraceSeconds }: Ch
  * A killed process cannot end its children, but its end of every pipe closes: a shell waits for that, and ends them. It works for
  * programs that are not ours, and leaves them direct children, whose id is what it seems.
  */
-function tether(
+export function tether(
   pid: number,
   { ended, graceSeconds }: { ended: Promise<unknown>; graceSeconds: number },
 ): void {

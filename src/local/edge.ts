@@ -117,4 +117,5 @@ async function untilListening(control: unknown, sockets: number): Promise<void> 
     if (line.includes('"listen"')) listening += 1
     if (listening === sockets) return
   }
+  throw new Error('workerd ended before it listened')
 }

@@ -3,7 +3,7 @@ import { createBackoff } from './backoff.ts'
 import { cameEarly, pollPauseMs } from './early.ts'
 import type { Edge } from './edge/connect.ts'
 import { control } from './edge/control.ts'
-import { paceOf } from './edge/retry.ts'
+import { type Caps, paceOf } from './edge/retry.ts'
 import type { Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import type { Notice } from './notice.ts'
@@ -30,6 +30,9 @@ export type ControlLoopOptions = {
 
 /** The edge judges the leases that a poll names. One that has run this long unnamed is worth another poll. */
 const unnamedMs = 500
+
+/** As claims: while they get through, nothing else tells this loop that the edge is back, and a cancelled job runs on. */
+const askAgainMs: Caps = { silent: 1_500, refused: 2_000 }
 
 /** Listens for orders with a long poll. */
 export async function controlLoop(options: ControlLoopOptions): Promise<void> {
@@ -82,7 +85,7 @@ export async function controlLoop(options: ControlLoopOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted) break
       trouble.failed(error)
-      await options.back.wait(signal, paceOf(error, backoff))
+      await options.back.wait(signal, paceOf(error, backoff, askAgainMs))
     }
   }
 }

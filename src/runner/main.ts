@@ -18,6 +18,10 @@ const main = defineCommand({
   subCommands: { run, keygen, enrol, revoke },
 })
 
+// A reader of the log that goes away, such as a closed terminal, ends the log and nothing else. Unheard, the error would be logged,
+// which is the next such error.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 const rawArgs = process.argv.slice(2)
 try {
   if (rawArgs.some(arg => ['--help', '-h', '--version', '-v'].includes(arg))) await runMain(main, { rawArgs })

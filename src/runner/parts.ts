@@ -6,6 +6,7 @@ import type { Config } from './config/config.ts'
 import { policyOf } from './config/policy.ts'
 import { type Containers, createContainers } from './containers.ts'
 import { controlLoop, type Mode } from './control.ts'
+import { createDisk } from './disk.ts'
 import { createEngine } from './docker/engine.ts'
 import { type KeepOptions, keepContainer } from './docker/keep.ts'
 import { answer } from './edge/answer.ts'
@@ -58,6 +59,8 @@ export type Parts = {
   progress: Notice
   /** Resolves when the last claim is over. */
   claimed: Promise<void>
+  /** Resolves when nothing is being written to the spool any more. */
+  spooled: Promise<void>
 }
 
 /** Replies up to this size stay in memory while they are read. */
@@ -94,6 +97,7 @@ export function startParts(options: PartsOptions): Parts {
   const changed = createNotice()
   const progress = createNotice()
   const back = createNotice()
+  const disk = createDisk({ layout: spool.layout, onBack: changed.post, log, signal })
   const docker: KeepOptions = {
     engine: createEngine(options.dockerHost),
     config,
@@ -120,6 +124,7 @@ export function startParts(options: PartsOptions): Parts {
     edge,
     instance,
     spool,
+    disk,
     back,
     log,
     signal,
@@ -137,6 +142,7 @@ export function startParts(options: PartsOptions): Parts {
     scratchSpace,
     leases,
     spool,
+    disk,
     reporter,
     log,
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
@@ -166,7 +172,7 @@ export function startParts(options: PartsOptions): Parts {
     if (isFull && !full) log.warn('The spool is full, claiming no jobs until results are reported')
     if (!isFull && full) log.info('The spool has room again')
     full = isFull
-    return mode === 'run' && !full
+    return mode === 'run' && !full && disk.works()
   }
 
   function obey(told: Mode): void {
@@ -219,13 +225,13 @@ export function startParts(options: PartsOptions): Parts {
       signal: claiming,
     })
 
-  void keepRunning('spool', reporter.loops.spool, { log, signal })
+  const spooled = keepRunning('spool', reporter.loops.spool, { log, signal })
   void keepRunning('report', reporter.loops.report, { log, signal })
   for (const target of containers.all().filter(({ config }) => !config.managed)) reach.seek(target)
   for (const container of config.containers.filter(({ managed }) => managed))
     void keepRunning('container', () => keepContainer(docker, container), { log, signal })
   const claimed = keepRunning('claim', claims, { log, signal: claiming })
-  return { edge, agent, containers, docker, heartbeat, leases, reporter, progress, claimed }
+  return { edge, agent, containers, docker, heartbeat, leases, reporter, progress, claimed, spooled }
 }
 
 type QuestionOptions = {

@@ -1,5 +1,6 @@
 import type { Lease } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
+import type { Disk } from './disk.ts'
 import type { Edge } from './edge/connect.ts'
 import { EdgeError } from './edge/error.ts'
 import { report } from './edge/report.ts'
@@ -9,7 +10,7 @@ import { createNotice, type Notice } from './notice.ts'
 import { type Entry, takeBatch } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { createTrouble, messageOf } from './trouble.ts'
-import { createUploader } from './upload.ts'
+import { createUploader, DamagedError } from './upload.ts'
 
 export type Reporter = {
   add(entry: Entry): void
@@ -19,7 +20,7 @@ export type Reporter = {
   flushed(until: AbortSignal): Promise<void>
   /** Of results that are not in the spool yet, roughly. */
   waitingBytes(): number
-  /** Writes what is not in the spool yet; called once, after the loops have ended. */
+  /** Writes what is not in the spool yet; called once, after the spool's loop has ended. */
   save(): Promise<void>
 }
 
@@ -27,6 +28,7 @@ export type ReporterOptions = {
   edge: Edge
   instance: string
   spool: Spool
+  disk: Disk
   /** The edge has answered for these; nothing more is due for them. */
   onAnswered: (leases: readonly Lease[]) => void
   /** Posted when the edge is back: nothing waits longer before it tries again. */
@@ -46,6 +48,7 @@ export function createReporter({
   edge,
   instance,
   spool,
+  disk,
   onAnswered,
   back,
   log,
@@ -84,9 +87,7 @@ export function createReporter({
 
   /** A disk that fails costs safety, not results: they are reported all the same. */
   async function write(batch: readonly Entry[]): Promise<void> {
-    await spool
-      .write(batch)
-      .catch((error: unknown) => log.error('The spool cannot be written', { error: messageOf(error) }))
+    await spool.write(batch).catch(disk.failed)
   }
 
   function pass(entry: Entry): void {
@@ -98,13 +99,20 @@ export function createReporter({
     readied.post()
   }
 
+  /** Until it is done, or cannot be: what this host lacks for the moment, such as a free file descriptor, costs no result. */
   async function uploadAll(entry: Entry): Promise<void> {
-    try {
-      for (const upload of entry.uploads) await uploader.upload(entry.lease, upload)
-      ready.push(entry)
-      readied.post()
-    } catch (error) {
-      if (!signal.aborted) await giveUp(entry, error)
+    const backoff = createBackoff()
+    while (!signal.aborted) {
+      try {
+        for (const upload of entry.uploads) await uploader.upload(entry.lease, upload)
+        ready.push(entry)
+        return readied.post()
+      } catch (error) {
+        if (signal.aborted) return
+        if (isFinal(error) || error instanceof DamagedError) return await giveUp(entry, error)
+        trouble.failed(error)
+        await back.wait(signal, paceOf(error, backoff))
+      }
     }
   }
 
@@ -162,7 +170,7 @@ export function createReporter({
     return left
   }
 
-  /** 409: the job went on without us, as a `stale` answer says. Anything else is kept for an operator to look at. */
+  /** 409 of the edge: the job went on without us, as a `stale` answer says. Anything else is kept for an operator to look at. */
   async function giveUp(entry: Entry, error: unknown): Promise<void> {
     if (error instanceof EdgeError && error.status === 409) {
       log.info('A result came too late', { job: entry.lease.id, attempt: entry.lease.attempt })

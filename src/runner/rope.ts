@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
+import { DiskError, onDisk } from './disk.ts'
 
 /** Bytes that are not in memory: a file, or a body still at the edge. May be opened more than once. */
 export type Source = { readonly bytes: number; open(signal: AbortSignal): AsyncIterable<Uint8Array> }
@@ -29,10 +30,12 @@ export function fileSource(path: string, bytes: number): Source {
   return {
     bytes,
     async *open() {
-      const file = await open(path, 'r')
+      const file = await onDisk(open(path, 'r'))
       try {
         // The stream would close the file by itself, but not when the reader leaves before its first read.
         yield* file.createReadStream({ autoClose: false })
+      } catch (cause) {
+        throw new DiskError(`${path} could not be read`, { cause })
       } finally {
         await file.close()
       }
@@ -40,13 +43,16 @@ export function fileSource(path: string, bytes: number): Source {
   }
 }
 
-/** Writes a rope to a new file and makes it durable. */
+/** Writes a rope to a new file and makes it durable; leaves no part of one. @throws DiskError */
 export async function writeRope(path: string, rope: Rope, signal: AbortSignal): Promise<void> {
-  const file = await open(path, 'w', 0o600)
+  const file = await onDisk(open(path, 'w', 0o600))
   try {
-    for await (const chunk of readRope(rope, signal)) await file.appendFile(chunk)
-    await file.datasync()
+    for await (const chunk of readRope(rope, signal)) await onDisk(file.appendFile(chunk))
+    await onDisk(file.datasync())
+  } catch (error) {
+    await rm(path, { force: true }).catch(() => {})
+    throw error
   } finally {
-    await file.close()
+    await onDisk(file.close())
   }
 }

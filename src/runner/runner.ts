@@ -110,9 +110,12 @@ export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 
     await reporter.flushed(AbortSignal.any([running.signal, AbortSignal.timeout(flushMs)]))
   }
 
-  async function close({ edge, agent, docker, heartbeat, reporter }: Parts, spool: Spool): Promise<void> {
+  async function close(parts: Parts, spool: Spool): Promise<void> {
+    const { edge, agent, docker, heartbeat, reporter, spooled } = parts
     const graceSeconds = stopGraceSeconds[running.signal.aborted ? 'stop' : 'drain']
     running.abort('stop')
+    // What is being written when the end is called is a finished result too.
+    await spooled
     await reporter.save()
     await heartbeat.stop()
     await stopContainers(docker, graceSeconds)

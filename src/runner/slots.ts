@@ -13,7 +13,7 @@ export type Slots = {
    * Takes the turn to call a container; `leave` is due after. Almost always at once: only when the edge gave more jobs than were
    * offered (two chains through one container) does a job wait here. False: the signal aborted first, and no turn was taken.
    */
-  enter(container: string, signal: AbortSignal): true | Promise<boolean>
+  enter(container: string, signal: AbortSignal): boolean | Promise<boolean>
   leave(container: string): void
 }
 
@@ -56,6 +56,7 @@ export function createSlots(containers: Containers): Slots {
       freed = callback
     },
     enter(id, signal) {
+      if (signal.aborted) return false
       const counter = counters.get(id)
       if (counter === undefined || counter.calling < counter.slots) {
         if (counter) counter.calling++

@@ -9,8 +9,16 @@ import type { Notice } from './notice.ts'
 import { partsOf, type Upload } from './spool/entry.ts'
 import type { Trouble } from './trouble.ts'
 
+/** A payload file is not what was stored. */
+export class DamagedError extends Error {
+  override readonly name = 'DamagedError'
+}
+
 export type Uploader = {
-  /** Uploads a payload file part by part. @throws EdgeError only when the edge refuses it for good; Error when the file is damaged. */
+  /**
+   * Uploads a payload file part by part.
+   * @throws EdgeError when the edge refuses it for good, DamagedError, or a file system's error, after which it may be tried again.
+   */
   upload(lease: Lease, upload: Upload): Promise<void>
 }
 
@@ -60,14 +68,17 @@ export function createUploader({
 
   return {
     async upload(lease, { kind, path, bytes }) {
-      const file = await open(path, 'r')
+      const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+        throw cause.code === 'ENOENT' ? new DamagedError(`The payload ${path} is gone`, { cause }) : cause
+      })
       try {
         const puts = Array.from({ length: partsOf(bytes) }, (_, seq) =>
           inLane(async () => {
             const part = Buffer.allocUnsafe(Math.min(limits.partBytes, bytes - seq * limits.partBytes))
             const { bytesRead } = await file.read(part, 0, part.length, seq * limits.partBytes)
             // The rest of the buffer would be whatever this process had in memory before.
-            if (bytesRead < part.length) throw new Error(`The payload ${path} is shorter than it was stored`)
+            if (bytesRead < part.length)
+              throw new DamagedError(`The payload ${path} is shorter than it was stored`)
             await putUntilStored({ lease, kind, seq, bytes: part })
           }),
         )

@@ -1,11 +1,15 @@
 import type { ClaimedJob, ReportedResult } from '../protocol/runner.ts'
+import { createBackoff } from './backoff.ts'
+import { type Disk, DiskError } from './disk.ts'
 import { errorResult } from './job/envelope.ts'
 import { type Outcome, type RunOptions, runJob } from './job/run.ts'
-import type { ScratchSpace } from './job/scratch.ts'
+import type { Scratch, ScratchSpace } from './job/scratch.ts'
 import type { Held, Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import type { Reporter } from './report.ts'
-import type { Entry } from './spool/entry.ts'
+import type { Rope } from './rope.ts'
+import { sleep } from './sleep.ts'
+import type { Entry, PayloadKind, Upload } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { messageOf } from './trouble.ts'
 
@@ -13,6 +17,7 @@ export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'o
   scratchSpace: ScratchSpace
   leases: Leases
   spool: Spool
+  disk: Disk
   reporter: Reporter
   /** A job has started only after a wait, so the heartbeat does not know yet. */
   onLateStart: (held: Held) => void
@@ -44,27 +49,20 @@ export function workOn(options: WorkOptions, jobs: readonly ClaimedJob[]): Held[
 
 type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
 
-// --- I have a lease: every path out of here reports the job, but for a runner that is being stopped at once. A job cut off then
-// --- has not failed: its lease lapses and somebody else runs it.
+// --- I have a lease: every path out of here reports the job, but for a runner that is being stopped at once, and a job that is cut
+// --- off while the disk fails. It has not failed: its lease lapses and somebody else runs it, if it was not cancelled.
 
-async function seeThrough(options: WorkOptions, { job, held, onStart }: Task): Promise<void> {
-  const { leases, reporter, slots, onEnd, log } = options
+async function seeThrough(options: WorkOptions, task: Task): Promise<void> {
+  const { job, held } = task
+  const { leases, reporter, slots, onEnd } = options
   const scratch = options.scratchSpace.forJob()
   try {
-    const run = runJob({
-      ...options,
-      job,
-      scratch,
-      controller: held.controller,
-      onStart: () => onStart(held),
-    })
-    const outcome = await run.catch((error: unknown) => surprise(options, { job, error }))
+    const outcome = await outcomeOf(options, task, scratch)
     slots.release(job.containers)
-    if (held.controller.signal.reason === 'stopped') leases.drop(held)
-    else {
-      if (outcome.failure) logFailure(log, { job, failure: outcome.failure })
-      reporter.add(await entryOf(options, { job, outcome }))
-    }
+    const wanted = outcome !== null && held.controller.signal.reason !== 'stopped'
+    const entry = wanted ? await entryOf(options, task, outcome) : null
+    if (entry === null) leases.drop(held)
+    else reporter.add(entry)
     held.finished = true
   } finally {
     await scratch.clear()
@@ -72,36 +70,83 @@ async function seeThrough(options: WorkOptions, { job, held, onStart }: Task): P
   onEnd()
 }
 
-async function entryOf(
-  options: WorkOptions,
-  { job, outcome }: { job: ClaimedJob; outcome: Outcome },
-): Promise<Entry> {
+/** Null when the job was cut off while the disk failed. */
+async function outcomeOf(options: WorkOptions, task: Task, scratch: Scratch): Promise<Outcome | null> {
+  const { job, held, onStart } = task
+  // Begins within this call, so that the claim's jobs are told as started together.
+  const run = () =>
+    runJob({
+      ...options,
+      job,
+      scratch,
+      controller: held.controller,
+      onStart: () => onStart(held),
+    }).catch(async (error: unknown) => {
+      await scratch.clear()
+      throw error
+    })
   try {
-    return await store(options.spool, { job, outcome })
+    return await outlast(options.disk, held.controller.signal, run)
   } catch (error) {
-    return await store(options.spool, { job, outcome: surprise(options, { job, error }) })
+    return error instanceof DiskError ? null : surprise(options, { job, error })
+  }
+}
+
+/** Null as above. */
+async function entryOf(options: WorkOptions, task: Task, outcome: Outcome): Promise<Entry | null> {
+  if (outcome.failure) logFailure(options.log, { job: task.job, failure: outcome.failure })
+  try {
+    return await store(options, task, outcome)
+  } catch (error) {
+    if (error instanceof DiskError) return null
+    return await store(options, task, surprise(options, { job: task.job, error }))
   }
 }
 
 // --- The lease is the reporter's.
 
-async function store(spool: Spool, { job, outcome }: { job: ClaimedJob; outcome: Outcome }): Promise<Entry> {
-  const lease = { id: job.id, attempt: job.attempt }
-  const result = await spool.store(lease, 'result', outcome.result)
-  const intermediate =
-    outcome.intermediate && (await spool.store(lease, 'intermediate', outcome.intermediate))
-  const reported: ReportedResult = {
-    ...lease,
-    status: outcome.failure ? 'failed' : 'success',
-    error_code: outcome.failure?.code ?? null,
-    result: result.payload,
-    intermediate: intermediate?.payload ?? null,
+/** Does it again until the disk takes it: nobody but this host is to blame. @throws DiskError when the signal has aborted. */
+async function outlast<T>(disk: Disk, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const backoff = createBackoff()
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      disk.failed(error)
+      await sleep(backoff.next(), signal)
+      await disk.wait(signal)
+      if (signal.aborted) throw error
+    }
   }
-  const uploads = [result.upload, intermediate?.upload].filter(upload => upload != null)
-  return { lease, line: JSON.stringify(reported), uploads, batch: null }
 }
 
-/** Something that should not happen, such as a full disk. The requester is told that much and the log the rest. */
+async function store({ spool, disk }: WorkOptions, { job, held }: Task, outcome: Outcome): Promise<Entry> {
+  const lease = { id: job.id, attempt: job.attempt }
+  const uploads: Upload[] = []
+  const keep = async (kind: PayloadKind, rope: Rope) => {
+    const { payload, upload } = await outlast(disk, held.controller.signal, () =>
+      spool.store(lease, kind, rope),
+    )
+    if (upload !== null) uploads.push(upload)
+    return payload
+  }
+  try {
+    const reported: ReportedResult = {
+      ...lease,
+      status: outcome.failure ? 'failed' : 'success',
+      error_code: outcome.failure?.code ?? null,
+      result: await keep('result', outcome.result),
+      intermediate: outcome.intermediate && (await keep('intermediate', outcome.intermediate)),
+    }
+    return { lease, line: JSON.stringify(reported), uploads, batch: null }
+  } catch (error) {
+    spool.release({ lease, line: '', uploads, batch: null })
+    throw error
+  }
+}
+
+/** Something that should not happen. The requester is told that much and the log the rest. */
 function surprise({ log }: WorkOptions, { job, error }: { job: ClaimedJob; error: unknown }): Outcome {
   log.error('A job failed in the runner itself', { job: job.id, error: messageOf(error) })
   const container = job.containers.at(-1) ?? ''

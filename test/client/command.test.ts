@@ -120,6 +120,17 @@ test('default: --sync prints the output, raw when it is a string', async () => {
   expect(await readFile(output, 'utf8')).toBe('café\nbar\n')
 })
 
+test('behavior: a job whose output cannot be written is named', async () => {
+  const output = join(folder, 'missing', 'out.txt')
+  await using _ = serve(runner)
+  for (const sync of [[], ['--sync']]) {
+    const ran = await infernet(['job', '-c', 'echo', '-o', output, ...sync], { stdin: '{"n":1}' })
+    expect(ran).toEqual({ code: 64, stdout: '', stderr: expect.stringContaining('Cannot write the output') })
+    const [, id = ''] = /\(job ([0-9a-f-]{36})\)/.exec(ran.stderr) ?? []
+    await expect.poll(async () => (await infernet(['results', '--id', id])).stdout).toContain('"n": 1')
+  }
+})
+
 test('behavior: --sync of a job that fails prints its error and exits 1', async () => {
   await using _ = serve(runner, job => failure(job, 'out of memory'))
   expect(await infernet(['job', '-c', 'broken', '--sync'], { stdin: '{}' })).toEqual({

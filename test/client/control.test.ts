@@ -207,6 +207,19 @@ test('behavior: a run that is too short names the time that it was given', async
   await edge.db.orm.run('delete from jobs')
 })
 
+test('behavior: a run whose creation is not answered ends soon after its time, and tells what it knows', async () => {
+  await using server = await startHostileServer(() => undefined)
+  const asked = createClient({ url: server.url })
+  const startedAt = performance.now()
+  const failed = { status: null, code: 'timeout', message: expect.stringContaining('may have been created') }
+  await Promise.all([
+    expect(asked.runJob(job, { timeoutMs: 200 })).rejects.toMatchObject({ ...failed, params: {} }),
+    expect(asked.runJob(job, { timeoutMs: 200, id })).rejects.toMatchObject({ ...failed, params: { id } }),
+  ])
+  expect(performance.now() - startedAt).toBeLessThan(10_000)
+  expect(server.requests).toHaveLength(2)
+})
+
 test('behavior: keys are made where `crypto.randomUUID` is missing, as on pages without TLS', async () => {
   const { randomUUID: missing } = globalThis.crypto
   Object.defineProperty(globalThis.crypto, 'randomUUID', {

@@ -18,11 +18,7 @@ export type FromContainer =
   /** The caller left before the whole answer. */
   | { kind: 'dropped'; name: string }
 
-if (process.send) {
-  // With the test that started it, however that ends.
-  process.on('disconnect', () => process.exit())
-  listen(Number(process.argv[2]))
-}
+if (process.send) listen(Number(process.argv[2]))
 
 function listen(port: number): void {
   const manners = new Map<string, Manner>()

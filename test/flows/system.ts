@@ -143,8 +143,25 @@ async function startPrograms({ slots, leases = pace }: SystemOptions): Promise<S
     return made
   }
 
-  const started = database.start().then(() => migrate({ url: databaseUrl }))
-  const [container] = await Promise.all([startContainer(track), startWorkerd(), started])
+  async function close(): Promise<void> {
+    await killEdge()
+    await Promise.all(spawned.map(killed))
+    toEdge.close()
+    toDatabase.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  // All of them have started or failed before any is ended: what starts later would stay.
+  const starting = [
+    startContainer(track),
+    startWorkerd(),
+    database.start().then(() => migrate({ url: databaseUrl })),
+  ] as const
+  await Promise.allSettled(starting)
+  const [container] = await Promise.all(starting).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
 
   const create: System['create'] = data =>
     fetch(`${url}/api/jobs`, { method: 'POST', body: `{"containers":["echo"],"data":${data}}` })
@@ -195,13 +212,7 @@ async function startPrograms({ slots, leases = pace }: SystemOptions): Promise<S
       if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
       return (await response.json()) as Job
     },
-    async close() {
-      await killEdge()
-      await Promise.all(spawned.map(killed))
-      toEdge.close()
-      toDatabase.close()
-      rmSync(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
 

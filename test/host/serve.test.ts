@@ -1,54 +1,17 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { createClient } from '../../src/client/client.ts'
-import { freePort } from '../../src/local/port.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import { dataOf, json, serve } from '../runner/serve.ts'
-import { type Spawned, spawnMain } from '../runner/spawn.ts'
+import { spawnMain } from '../runner/spawn.ts'
 import { adminToken } from '../support/edge.ts'
 import { policyOf, startTestRunner } from '../support/runner.ts'
+import { main, root, start, startServer, temporaryFolder } from './server.ts'
 
-/** `npm run serve` as its operator runs it: a process, and a database file beside it. */
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const main = join(root, 'src/host/main.ts')
-
-type Server = Spawned & { url: string; port: number; restart(): Promise<Spawned> }
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'infernet-serve-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-function start(host: string, args: string[], env: Record<string, string>): Spawned {
-  const spawned = spawnMain(['--host', host, ...args], env, main)
-  onTestFinished(async () => {
-    spawned.child.kill('SIGKILL')
-    await spawned.exited
-  })
-  return spawned
-}
-
-/** A host that listens, over a new database file. */
-async function startServer(host: string): Promise<Server> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const database = `file:${join(temporaryFolder(), 'edge.db')}`
-  const env = { ORIGIN: url, DATABASE_URL: database, ADMIN_TOKEN: adminToken }
-  const run = async (...args: string[]) => {
-    const spawned = start(host, ['--port', String(port), ...args], env)
-    await spawned.said('Edge listens')
-    return spawned
-  }
-  return { ...(await run('--migrate')), url, port, restart: () => run() }
-}
+/** `npm run serve` as its operator runs it. */
 
 describe.each(['node', 'deno'])('on %s', host => {
   test('default: serves, with a database in a file', { timeout: 60_000 }, async () => {
@@ -61,6 +24,15 @@ describe.each(['node', 'deno'])('on %s', host => {
     const client = createClient({ url })
     const { id } = await client.createJob({ containers: ['echo'], data: {} })
     expect(await waiting).toMatchObject([{ id }])
+  })
+
+  test('behavior: the database, and what lies beside it, is for its owner alone', {
+    timeout: 60_000,
+  }, async () => {
+    const { database } = await startServer(host)
+    const files = readdirSync(dirname(database))
+    expect(files).toContain('edge.db-wal')
+    for (const file of files) expect(statSync(join(dirname(database), file)).mode & 0o077).toBe(0)
   })
 
   test('behavior: a job that was answered with an id is there after kill -9', {
@@ -100,6 +72,23 @@ describe.each(['node', 'deno'])('on %s', host => {
     expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(200)
   })
 
+  test('behavior: what a proxy passes on that no setting names is nobody in particular', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const body = '{"id":"by-hand","status":"success","containers":[]}'
+    for (const name of ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']) {
+      const put = { method: 'PUT', body, headers: { [name]: '192.0.2.1' } }
+      expect((await fetch(`${server.url}/api/status`, put)).status).toBe(403)
+    }
+    const forwarded = createClient({ ...server, headers: { 'x-forwarded-for': '192.0.2.1' } })
+    const { id } = await forwarded.createJob({ containers: ['echo'], data: {} })
+    await expect(createClient(server).getJob(id)).rejects.toMatchObject({ code: 'not_found' })
+    expect(await runner.claim()).toMatchObject([{ id }])
+    expect(server.output().split('A proxy is in front')).toHaveLength(2)
+  })
+
   test('behavior: a port that is taken is named, 75', { timeout: 60_000 }, async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
@@ -128,6 +117,25 @@ test('behavior: what is missing or wrong in the environment is told together, 78
   expect(spawned.output()).not.toContain('short')
 })
 
+test('behavior: a proxy with TLS in front must be told of, 78', async () => {
+  const spawned = start('node', [], { ORIGIN: 'https://edge.test', DATABASE_URL: 'file:x.db' })
+  expect(await spawned.exited).toEqual({ code: 78, signal: null })
+  expect(spawned.output()).toContain('CLIENT_IP_HEADER')
+})
+
+test('behavior: behind TLS a neighbour may be anyone, and needs a token', { timeout: 60_000 }, async () => {
+  const { url } = await startServer('node', { ORIGIN: 'https://edge.test', CLIENT_IP_HEADER: 'socket' })
+  const body = '{"id":"by-hand","status":"success","containers":[]}'
+  expect((await fetch(`${url}/api/status`, { method: 'PUT', body })).status).toBe(403)
+})
+
+test('behavior: a database that is migrated apart is for its owner alone, too', async () => {
+  const database = join(temporaryFolder(), 'edge.db')
+  const migrated = spawnMain([`file:${database}`], {}, join(root, 'src/edge/db/migrate.ts'))
+  expect(await migrated.exited).toEqual({ code: 0, signal: null })
+  expect(statSync(database).mode & 0o077).toBe(0)
+})
+
 test.each([[['--host', 'bun']], [['--port', 'x']], [['--nothing']]])('behavior: 64 for %j', async args => {
   const spawned = spawnMain(args, {}, main)
   expect(await spawned.exited).toEqual({ code: 64, signal: null })
@@ -148,13 +156,8 @@ test('behavior: a runner works through it, from the container to the client', {
     containers: [{ id: 'echo', url: container.url }],
   }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
-  const runner = spawn(process.execPath, [
-    join(root, 'src/runner/main.ts'),
-    'run',
-    '--config',
-    join(folder, 'config.json'),
-  ])
-  onTestFinished(() => void runner.kill('SIGKILL'))
+  const runner = spawnMain(['run', '--config', join(folder, 'config.json')])
+  onTestFinished(() => void runner.child.kill('SIGKILL'))
   const data = { text: 'x'.repeat(300_000) }
   const client = createClient({ url })
   await expect

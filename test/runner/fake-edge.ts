@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { uuidv7 } from 'uuidv7'
 import * as v from 'valibot'
+import { type ErrorCode, errorStatus, refusalBody } from '../../src/protocol/error.ts'
 import { limits } from '../../src/protocol/limits.ts'
 import {
   ClaimRequest,
@@ -23,6 +24,7 @@ export type FakeJob = {
   source: 0 | 1
   destination: 0 | 1 | 2
   requires_proof: boolean
+  timeout_ms: number | null
   data: string
   attempt: number
   state: 'queued' | 'running' | 'done' | 'cancelled'
@@ -33,13 +35,22 @@ export type FakeJob = {
 
 export type Report = ReportedResult & { resultText: string; intermediateText: string | null; answer: string }
 export type Seen = { method: string; path: string; at: number; body: unknown }
-export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_proof'>> & {
+export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_proof' | 'timeout_ms'>> & {
   containers: string[]
   data: string
 }
 
 /** What goes wrong next; undefined: nothing. `hang` answers nothing, `drop` does the work and cuts the connection. */
-export type Fault = { status: number; headers?: Record<string, string> } | 'hang' | 'drop' | undefined
+export type Fault =
+  | { status: number; headers?: Record<string, string>; body?: string }
+  | 'hang'
+  | 'drop'
+  | undefined
+
+/** What the edge itself says; a `Fault` without it is a proxy's. */
+export function refusal(code: ErrorCode): Fault {
+  return { status: errorStatus[code], body: JSON.stringify(refusalBody({ code, error: 'No' })) }
+}
 
 export type FakeEdge = Awaited<ReturnType<typeof startFakeEdge>>
 
@@ -134,7 +145,8 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     }
     if (taken.length === 0) await until(takeSome, wanted.wait_ms, request)
     return {
-      jobs: taken.map(({ id, attempt, containers, source, destination, requires_proof, data }) => {
+      jobs: taken.map(job => {
+        const { id, attempt, containers, source, destination, requires_proof, timeout_ms, data } = job
         const inline =
           data.length <= limits.claimInlineBytes / wanted.max && data.length <= limits.inlineBytes
         const data_bytes = Buffer.byteLength(data)
@@ -145,6 +157,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
           source,
           destination,
           requires_proof,
+          timeout_ms,
           data: inline ? data : null,
           data_bytes,
         }
@@ -268,7 +281,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     const fault = state.fault(path, request)
     if (fault === 'hang') return
     if (typeof fault === 'object') {
-      response.writeHead(fault.status, fault.headers).end()
+      response.writeHead(fault.status, fault.headers).end(fault.body)
       return
     }
     if (!(await verify(request))) {
@@ -303,6 +316,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
         source: 1,
         destination: 1,
         requires_proof: false,
+        timeout_ms: null,
         ...job,
         id: uuidv7(),
         attempt: 0,

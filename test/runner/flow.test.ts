@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { HeartbeatRequest, RegisterRequest } from '../../src/protocol/runner.ts'
-import type { FakeEdge } from './fake-edge.ts'
+import { type FakeEdge, refusal } from './fake-edge.ts'
 import { echo, json, serve } from './serve.ts'
 import { eventually, setup } from './setup.ts'
 
@@ -411,18 +411,50 @@ describe('report', () => {
     expect(edge.reports.length).toBe(1)
   })
 
-  test('behavior: a result that the edge refuses for good holds up no other', async () => {
-    const { edge, embed, container, logged } = await setup()
-    const served = await container(echo)
-    let refusing = true
-    edge.state.fault = path => (path === '/runner/report' && refusing ? { status: 400 } : undefined)
-    await embed({ containers: [{ id: 'one', url: served.url }] })
-    edge.enqueue({ containers: ['one'], data: '1' })
-    await eventually(() => logged.some(({ event }) => event === 'A result cannot be reported'))
-    refusing = false
-    const { id } = edge.enqueue({ containers: ['one'], data: '2' })
-    expect((await edge.reported(id)).answer).toBe('accepted')
-  })
+  test.each([400, 404, 405, 409, 413, 422])(
+    'behavior: %s of a proxy before the edge ends nothing',
+    async status => {
+      const { edge, embed, container } = await setup()
+      const served = await container((_, response) => json(response, JSON.stringify('x'.repeat(100_000))))
+      const faults = { report: 2, put: 2 }
+      edge.state.fault = (path, { method }) => {
+        const of = path === '/runner/report' ? 'report' : method === 'PUT' ? 'put' : null
+        return of !== null && faults[of]-- > 0 ? { status, body: '<p>404 page not found' } : undefined
+      }
+      await embed({ containers: [{ id: 'one', url: served.url }] })
+      const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+      expect(await edge.reported(id)).toMatchObject({ attempt: 1, answer: 'accepted' })
+      expect(served.calls.length).toBe(1)
+    },
+  )
+
+  test.each([
+    ['inline', 10],
+    ['in parts', 100_000],
+  ])(
+    'behavior: a result that the edge refuses for good is kept, and holds up no other: %s',
+    async (_, size) => {
+      const { edge, embed, container, directory, logged } = await setup()
+      const output = JSON.stringify('x'.repeat(size))
+      const served = await container((_, response) => json(response, output))
+      let refusing = true
+      edge.state.fault = path =>
+        path === '/runner/report' && refusing ? refusal('invalid_request') : undefined
+      await embed({ containers: [{ id: 'one', url: served.url }] })
+      const refused = edge.enqueue({ containers: ['one'], data: '1' })
+      await eventually(() => logged.some(({ event }) => event === 'A result was set aside'))
+      refusing = false
+      const { id } = edge.enqueue({ containers: ['one'], data: '2' })
+      expect((await edge.reported(id)).answer).toBe('accepted')
+      const spool = join(directory, '.infernet-runner')
+      const line = JSON.parse(await readFile(join(spool, 'corrupt', `${refused.id}.1.json`), 'utf8'))
+      const payload = await readFile(join(spool, 'corrupt', `${refused.id}.1.result`), 'utf8').catch(
+        () => null,
+      )
+      expect(line).toMatchObject({ id: refused.id, attempt: 1, status: 'success' })
+      expect(line.result.text ?? payload).toBe(`{"container":"one","output":${output}}`)
+    },
+  )
 
   test('behavior: results wait in the spool while the edge fails, in few files, and a full spool stops claims', async () => {
     const { edge, embed, container, directory, logged } = await setup()
@@ -525,6 +557,49 @@ describe('process', () => {
     runner.child.kill('SIGTERM')
     expect(await runner.exited).toEqual({ code: 0, signal: null })
     expect(edge.reports.some(report => report.id === id)).toBe(false)
+  })
+
+  test('behavior: a second signal waits for a result that is being written to the spool', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container, directory } = await setup()
+    const served = await container(echo)
+    const slowDisk = new URL('./slow-disk.ts', import.meta.url).pathname
+    const runner = await spawn(
+      { containers: [{ id: 'one', url: served.url }] },
+      { env: { NODE_OPTIONS: `--import ${slowDisk}` } },
+    )
+    const writing = new Promise(resolve => runner.child.once('message', resolve))
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    await writing
+    runner.child.kill('SIGTERM')
+    await runner.said('Draining')
+    runner.child.kill('SIGTERM')
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
+    const batches = join(directory, '.infernet-runner', 'batches')
+    const texts = (await readdir(batches)).map(name => readFile(join(batches, name), 'utf8'))
+    expect((await Promise.all(texts)).join('')).toContain(id)
+    expect(edge.reports).toEqual([])
+  })
+
+  test('behavior: nobody reads its output any more, and it works on and ends as told', {
+    timeout: 15_000,
+  }, async () => {
+    const { edge, spawn, container } = await setup()
+    const served = await container(echo)
+    const runner = await spawn({ containers: [{ id: 'one', url: served.url }] })
+    await runner.said('Runner is ready')
+    runner.child.stdout?.destroy()
+    runner.child.stderr?.destroy()
+    // Told twice, that it waits and that it works again.
+    let refusals = 1
+    edge.state.fault = path => (path === '/runner/claim' && refusals-- > 0 ? { status: 503 } : undefined)
+    edge.changed()
+    await eventually(() => refusals < 0)
+    const { id } = edge.enqueue({ containers: ['one'], data: '1' })
+    expect((await edge.reported(id)).status).toBe('success')
+    runner.child.kill('SIGTERM')
+    expect(await runner.exited).toEqual({ code: 0, signal: null })
   })
 
   test('behavior: a spool is for one process', { timeout: 15_000 }, async () => {

@@ -40,6 +40,7 @@ export async function setup(options: FakeEdgeOptions = {}) {
     edge,
     key,
     logged,
+    log,
     async container(handler: Handler): Promise<Served> {
       const served = await serve(handler)
       closers.push(() => served.close())

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { tether } from '../../src/local/child.ts'
 
 const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
 
@@ -11,6 +12,7 @@ export type Spawned = {
   said(text: string): Promise<void>
 }
 
+/** A program of ours as a process, which does not outlive a test run that is killed, even where it is stopped. */
 export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [script, ...args], {
@@ -27,6 +29,7 @@ export function spawnMain(args: string[], env: Record<string, string> = {}, scri
   const exited = new Promise<{ code: number | null; signal: string | null }>(resolve =>
     child.on('close', (code, signal) => resolve({ code, signal })),
   )
+  if (child.pid !== undefined) tether(child.pid, { ended: exited, graceSeconds: 0 })
   return {
     child,
     output: () => output,

@@ -4,6 +4,7 @@ import { createTokenVerifier } from '../../src/edge/runners/token.ts'
 import { createBackoff } from '../../src/runner/backoff.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
+import { controlLoop } from '../../src/runner/control.ts'
 import { splitReference } from '../../src/runner/docker/image.ts'
 import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
@@ -12,8 +13,10 @@ import { paceOf } from '../../src/runner/edge/retry.ts'
 import { createPulse } from '../../src/runner/heartbeat/pulse.ts'
 import { createValidator } from '../../src/runner/job/valid.ts'
 import { createSigner } from '../../src/runner/key/signer.ts'
+import { createLeases } from '../../src/runner/leases.ts'
 import { createLog } from '../../src/runner/log.ts'
 import { createSlots } from '../../src/runner/slots.ts'
+import { takeBatch } from '../../src/runner/spool/entry.ts'
 import { createTrouble } from '../../src/runner/trouble.ts'
 
 describe('slots', () => {
@@ -57,6 +60,35 @@ describe('slots', () => {
     slots.leave('a')
     expect(slots.enter('a', never)).toBe(true)
   })
+
+  test('behavior: one that is stopped already takes no turn and waits for none', async () => {
+    const { slots } = start(1)
+    const stopped = AbortSignal.abort()
+    expect(await slots.enter('a', stopped)).toBe(false)
+    expect(slots.enter('a', never)).toBe(true)
+    expect(await Promise.race([slots.enter('a', stopped), 'waits'])).toBe(false)
+  })
+})
+
+describe('takeBatch', () => {
+  const entry = (chars: number) => ({
+    lease: { id: 'a', attempt: 1 },
+    line: 'x'.repeat(chars),
+    uploads: [],
+    batch: null,
+  })
+
+  test('behavior: as much as fits into a report of half a MiB, but one at least', () => {
+    const kib = 1024
+    const entries = [700, 200, 300, 100, 500].map(size => entry(size * kib))
+    const taken = () => takeBatch(entries).map(({ line }) => line.length / kib)
+    expect([taken(), taken(), taken(), taken(), taken()]).toEqual([[700], [200, 300], [100], [500], []])
+  })
+
+  test('behavior: 64 small ones at most', () => {
+    const entries = Array.from({ length: 100 }, () => entry(10))
+    expect([takeBatch(entries).length, takeBatch(entries).length]).toEqual([64, 36])
+  })
 })
 
 describe('backoff', () => {
@@ -75,6 +107,39 @@ describe('backoff', () => {
       return Array.from({ length: 9 }, () => paceOf(error, backoff)).at(-1)
     }
     expect([pace(503), pace(null)]).toEqual([30_000, 1_500])
+  })
+})
+
+describe('control', () => {
+  test('behavior: an edge that refuses is asked again at least each two seconds, as a cancellation is due in two', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const waits: number[] = []
+    const say = () => {}
+    await controlLoop({
+      edge: {
+        send: () => Promise.reject(new EdgeError('', { status: 503, retry: 'soon' })),
+        roundTripMs: () => 0,
+        close: async () => {},
+      },
+      back: {
+        post: () => {},
+        async wait(_, ms = Number.POSITIVE_INFINITY) {
+          if (waits.push(ms) === 100) controller.abort()
+        },
+      },
+      instance: 'instance',
+      leases: createLeases(),
+      waitMs: () => 0,
+      mode: () => 'run',
+      onMode: say,
+      onCancel: say,
+      onQuestion: () => false,
+      log: { debug: say, info: say, warn: say, error: say },
+      signal,
+    })
+    expect(waits.length).toBe(100)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(2_000)
   })
 })
 

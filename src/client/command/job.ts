@@ -59,8 +59,13 @@ export const job = command({
     }
     const { id, offline } = await client.createJob(job, key === undefined ? {} : { idempotencyKey: key })
     if (offline) console.error('No runner that could serve this job was heard of lately: it waits for one.')
-    if (!args.sync) return await writeOutput(args.output, id)
-    await finish(client, { id, seconds: Number(args.retries), output: args.output })
+    const printed = args.sync
+      ? finish(client, { id, seconds: Number(args.retries), output: args.output })
+      : writeOutput(args.output, id)
+    await printed.catch((error: unknown) => {
+      // The job goes on, and without its id nobody could ask for it.
+      throw error instanceof UsageError ? new UsageError(`${error.message} (job ${id})`) : error
+    })
   },
 })
 

@@ -20,6 +20,8 @@ if (import.meta.main) {
     console.error('Usage: npm run db:migrate -- URL   (or DATABASE_URL; a token goes into DATABASE_TOKEN)')
     process.exit(78)
   }
+  // A database file is its owner's alone.
+  process.umask(0o077)
   await migrate({ url, token: process.env.DATABASE_TOKEN })
   console.log('The schema is up to date.')
 }

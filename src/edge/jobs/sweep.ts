@@ -4,7 +4,12 @@ import { addToRing } from '../bell/bell.ts'
 import type { Db } from '../db/open.ts'
 import { type Lapsed, lapse } from './claim.ts'
 
-export type SweepOptions = { maxTries: number; retentionMs: number }
+export type SweepOptions = {
+  maxTries: number
+  retentionMs: number
+  /** Leaves what is left for the next sweep. */
+  signal?: AbortSignal | undefined
+}
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
 const perStatement = 500
@@ -41,7 +46,7 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
     swept.lapsed += lapsed.length
     swept.expired += expired.length
     swept.pruned += pruned
-    if (lapsed.length + expired.length + pruned + forgotten === 0) break
+    if (lapsed.length + expired.length + pruned + forgotten === 0 || options.signal?.aborted) break
   }
   return swept
 }

@@ -30,8 +30,10 @@ export async function unbroken<Read>(reading: Promise<Read>): Promise<Read> {
   try {
     return await reading
   } catch (error) {
-    throw error instanceof RefusalError
-      ? error
-      : new RefusalError('invalid_request', 'The request body broke off')
+    throw error instanceof RefusalError ? error : brokeOff()
   }
+}
+
+export function brokeOff(): RefusalError {
+  return new RefusalError('invalid_request', 'The request body broke off')
 }

@@ -4,7 +4,7 @@ import { uuidv7 } from 'uuidv7'
 import { JsonLimitError, JsonShapeError, JsonSyntaxError } from '../../protocol/json-errors.ts'
 import { createScanner, type JsonType, type ScanEvent } from '../../protocol/json-scan.ts'
 import { limits } from '../../protocol/limits.ts'
-import { bodyTooLarge, unbroken } from './body.ts'
+import { bodyTooLarge, brokeOff, unbroken } from './body.ts'
 import { createInput, type Input, type InputStore } from './input.ts'
 import { RefusalError } from './refuse.ts'
 
@@ -93,7 +93,16 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
 
 function read(body: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
   const reader = byobReader(body)
-  return reader ? readInto(reader) : body
+  return reader ? readInto(reader) : readEach(body)
+}
+
+/** What its consumer throws does not come here: it only ends this. */
+async function* readEach(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch {
+    throw brokeOff()
+  }
 }
 
 function byobReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {

@@ -111,16 +111,18 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
       const question = await asking
       if (!question) return refuse(c, { code: 'queue_full', error: 'Too many questions are open' })
       const bell = bells(`question:${question.id}`)
+      const { signal } = c.req.raw
       let deadline = app.now() + resourcesMs
       let ticket = await bell.ticket()
       for (;;) {
         const answered = await selectAnswered(db, question.id)
         if (answered.size > 0) deadline = Math.min(deadline, app.now() + stragglerMs)
         const waitMs = deadline - app.now()
-        if (live.every(instance => answered.has(instance.id)) || waitMs <= 0) {
+        const over = waitMs <= 0 || signal.aborted
+        if (over || live.every(instance => answered.has(instance.id))) {
           return c.json(Object.assign({}, ...(await readAnswers(db, question.id))))
         }
-        ticket = await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, c.req.raw.signal)
+        ticket = await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, signal)
       }
     },
   )

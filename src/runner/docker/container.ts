@@ -18,6 +18,9 @@ const Inspected = v.object({
 })
 export type Inspected = v.InferOutput<typeof Inspected>
 
+/** For the engine's answer, beyond what the container is given. */
+const answerMs = 10_000
+
 export type Started = { id: string; port: number }
 
 export async function inspect(engine: Engine, name: string): Promise<Inspected | null> {
@@ -83,8 +86,12 @@ async function start(engine: Engine, id: string): Promise<boolean> {
   }
 }
 
+/** An engine that hangs is given up: the end of a runner waits for this. */
 export async function stop(engine: Engine, id: string, graceSeconds: number): Promise<void> {
-  await orNull(tellEngine(engine, { method: 'POST', path: `/containers/${id}/stop?t=${graceSeconds}` }))
+  const signal = AbortSignal.timeout(graceSeconds * 1000 + answerMs)
+  await orNull(
+    tellEngine(engine, { method: 'POST', path: `/containers/${id}/stop?t=${graceSeconds}`, signal }),
+  )
 }
 
 async function remove(engine: Engine, id: string): Promise<void> {

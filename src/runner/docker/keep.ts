@@ -24,7 +24,10 @@ export type KeepOptions = {
 
 const watchMs = 10_000
 
-/** Names in Docker begin with this. Two runners on one engine differ in it unless they share a spool, which is locked. */
+/**
+ * Names in Docker begin with this. Two runners on one engine differ in it unless they share a spool, which is locked, or are in
+ * containers and see their spools at the same path.
+ */
 export function scopeOf(config: Config): string {
   return createHash('sha256').update(config.spool.directory).digest('hex').slice(0, 8)
 }

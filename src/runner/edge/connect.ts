@@ -28,13 +28,21 @@ export type Edge = {
   close(): Promise<void>
 }
 
-export type EdgeOptions = { url: string; id: string; signer: Signer; now?: () => number }
+export type EdgeOptions = {
+  url: string
+  id: string
+  signer: Signer
+  now?: () => number
+  /** How long the edge may take for an answer, beyond what the body needs. */
+  answerMs?: number
+}
 
-const answerMs = 20_000
+/** 128 kbit/s. The time for an answer runs while the body is sent, so that a slow uplink needs more of it. */
+const leastBytesPerMs = 16
 const errorChars = 4096
 
 /** The edge over one pool of kept connections. */
-export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Edge {
+export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 }: EdgeOptions): Edge {
   const base = new URL(url)
   const prefix = base.pathname.replace(/\/+$/, '')
   const agent = new Agent({ allowH2: false, connectTimeout: 10_000 })
@@ -63,7 +71,7 @@ export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Ed
         },
         body: body ?? null,
         signal: signal ?? null,
-        headersTimeout: waitMs + answerMs,
+        headersTimeout: waitMs + answerMs + Math.round((body?.length ?? 0) / leastBytesPerMs),
         bodyTimeout: answerMs,
       })
     } catch (cause) {
@@ -78,13 +86,14 @@ export function createEdge({ url, id, signer, now = Date.now }: EdgeOptions): Ed
 
   async function refuse(request: EdgeRequest, response: Dispatcher.ResponseData): Promise<never> {
     const { statusCode: status, headers } = response
-    const said = await reasonOf(response)
+    const refusal = await refusalOf(response)
     if (status === 401) signer.renew()
     const date = Array.isArray(headers.date) ? headers.date[0] : headers.date
+    const said = refusal ? `${refusal.code}: ${refusal.error.slice(0, 500)}` : 'no reason given'
     const why = status === 401 ? explainRefusal({ date, now: now(), id }) : said
     throw new EdgeError(`The edge answered ${status} to ${request.method} ${plain(request.path)}: ${why}`, {
       status,
-      retry: retryOf(status),
+      retry: retryOf(status, { ours: refusal !== null }),
     })
   }
 
@@ -106,8 +115,9 @@ function plain(path: string): string {
   return path.replace(/\/jobs\/[^?]*/, '/jobs/...').replace(/\?.*/, '')
 }
 
-async function reasonOf({ body }: Dispatcher.ResponseData): Promise<string> {
+/** Null when these are not the edge's words. */
+async function refusalOf({ body }: Dispatcher.ResponseData): Promise<ErrorBody | null> {
   const text = await body.text().catch(() => '')
   const parsed = v.safeParse(v.pipe(v.string(), v.maxLength(errorChars), v.parseJson(), ErrorBody), text)
-  return parsed.success ? `${parsed.output.code}: ${parsed.output.error.slice(0, 500)}` : 'no reason given'
+  return parsed.success ? parsed.output : null
 }

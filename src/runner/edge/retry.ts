@@ -4,7 +4,7 @@ import { EdgeError } from './error.ts'
 /** `soon`: back-off. `slowly`: an operator has to act first. `never`: the same bytes would get the same answer. */
 export type Retry = 'soon' | 'slowly' | 'never'
 
-/** What is not retried soon, and why. Everything else is: no answer, 408, 429, 5xx. */
+/** What is not retried soon, and why, where the edge itself says it. Everything else is: no answer, 408, 429, 5xx. */
 const notSoon: Record<number, Retry> = {
   400: 'never', // we wrote something that the edge cannot read
   401: 'slowly', // the key is not enrolled or was revoked, or a clock is off
@@ -16,8 +16,13 @@ const notSoon: Record<number, Retry> = {
   422: 'never', // read, and refused
 }
 
-export function retryOf(status: number): Retry {
-  return notSoon[status] ?? 'soon'
+/**
+ * `ours`: the answer is in the protocol's words. Anything else comes from a proxy before the edge, which says 404 or 405 while the
+ * edge restarts: it has not seen the job, and so ends nothing.
+ */
+export function retryOf(status: number, { ours }: { ours: boolean }): Retry {
+  const retry = notSoon[status] ?? 'soon'
+  return retry === 'never' && !ours ? 'soon' : retry
 }
 
 const slowPaceMs = 15_000
@@ -39,6 +44,7 @@ export function isSilence(error: unknown): boolean {
   return error instanceof EdgeError && error.status === null
 }
 
+/** The edge itself refuses these bytes, and would again. */
 export function isFinal(error: unknown): boolean {
   return error instanceof EdgeError && error.retry === 'never'
 }

@@ -1,6 +1,7 @@
 import type { Agent, Dispatcher } from 'undici'
 import { createBackoff } from '../backoff.ts'
 import type { Target } from '../containers.ts'
+import { DiskError } from '../disk.ts'
 import { EdgeError } from '../edge/error.ts'
 import { type Caps, isFinal, paceOf } from '../edge/retry.ts'
 import type { Rope } from '../rope.ts'
@@ -19,6 +20,15 @@ export type CallOptions = {
   scratch: Scratch
   /** The job's own: a timeout aborts it, as a cancellation does. */
   controller: AbortController
+  clock: Clock
+}
+
+/** Of a job's own time. */
+export type Clock = {
+  /** Runs from here on, unless it runs already. */
+  run(): void
+  /** Stands still, and then begins anew. */
+  reset(): void
 }
 
 /** Inputs that break off half way. An edge that is away is asked until it is back. */
@@ -26,24 +36,30 @@ const brokenInputs = 4
 const askAgainMs: Caps = { silent: 1_500, refused: 5_000 }
 const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
 
-/** Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value. */
-export async function call({ agent, target, body, scratch, controller }: CallOptions): Promise<Reply> {
+/**
+ * Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value.
+ * @throws DiskError: a reply too large for memory was lost on its way to the disk, or back.
+ */
+export async function call({ agent, target, body, scratch, controller, clock }: CallOptions): Promise<Reply> {
   const { signal } = controller
   const { timeoutMs, bearer } = target.config
   const url = new URL(`${target.baseUrl}/service_output`)
   const backoff = createBackoff()
   for (let broken = 0; ; ) {
-    // Anew for each try: the container is not to blame for an edge that was away.
+    // Anew for each try, as the job's own time is: neither is to blame for an edge that was away. Nothing has been computed, since
+    // only the first container of a chain reads an input.
+    clock.run()
     const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
     try {
       return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
     } catch (error) {
       clearTimeout(timer)
       if (signal.aborted) return failed(stopped(String(signal.reason), target))
-      if (error instanceof RedirectError) return failed(redirected(error))
-      if (!(error instanceof InputError)) return failed(connectionFailure(url, error))
+      if (error instanceof DiskError) throw error
+      if (!(error instanceof InputError)) return failed(refusedOrLost(url, error))
       if (!(error.cause instanceof EdgeError)) broken += 1
       if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
+      clock.reset()
       await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
     } finally {
       clearTimeout(timer)
@@ -93,8 +109,9 @@ export function stopped(reason: string, { config }: Target): Failure {
   return { code: 'timeout', error, detail: error }
 }
 
-function redirected({ message }: RedirectError): Failure {
-  return { code: 'redirect_refused', error: message, detail: message }
+function refusedOrLost(url: URL, error: unknown): Failure {
+  if (!(error instanceof RedirectError)) return connectionFailure(url, error)
+  return { code: 'redirect_refused', error: error.message, detail: error.message }
 }
 
 function noInput(error: InputError): Failure {

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { Dispatcher } from 'undici'
+import { onDisk } from '../disk.ts'
 import { fileSource, type Rope } from '../rope.ts'
 import { excerpt, type Failure, quotedBytes } from './failure.ts'
 import type { Scratch } from './scratch.ts'
@@ -9,7 +10,7 @@ export type Reply = { ok: true; text: Rope } | { ok: false; failure: Failure }
 
 type Body = Dispatcher.ResponseData['body']
 
-/** Reads a reply that claims to be JSON: small ones in memory, large ones into a file, none beyond the bound. */
+/** Reads a reply that claims to be JSON: small ones in memory, large ones into a file, none beyond the bound. @throws DiskError */
 export async function readJson(body: Body, announcedBytes: number, scratch: Scratch): Promise<Reply> {
   if (announcedBytes > scratch.maxBytes) {
     discard(body)
@@ -66,6 +67,8 @@ async function largeReply(head: Buffer, rest: AsyncIterator<Buffer>, scratch: Sc
     kept = reply.ok
     return reply
   } finally {
+    // Gives up on what is left of the body.
+    await rest.return?.()
     if (!kept) await scratch.remove(path)
   }
 }
@@ -75,7 +78,7 @@ async function keepReply(
   rest: AsyncIterator<Buffer>,
   { path, scratch }: { path: string; scratch: Scratch },
 ): Promise<Reply> {
-  const file = await open(path, 'w', 0o600)
+  const file = await onDisk(open(path, 'w', 0o600))
   const validator = createValidator()
   let bytes = 0
 
@@ -83,7 +86,7 @@ async function keepReply(
     bytes += chunk.length
     if (bytes > scratch.maxBytes) return tooLarge(scratch).failure
     if (!validator.push(chunk)) return invalid(head).failure
-    await file.appendFile(chunk)
+    await onDisk(file.appendFile(chunk))
     scratch.grew(path, chunk.length)
     return null
   }
@@ -92,11 +95,10 @@ async function keepReply(
     let failure = await take(head)
     for (let next = await rest.next(); !next.done && failure === null; next = await rest.next())
       failure = await take(next.value)
-    await rest.return?.()
     if (failure !== null) return { ok: false, failure }
     return validator.end() ? { ok: true, text: [fileSource(path, bytes)] } : invalid(head)
   } finally {
-    await file.close()
+    await onDisk(file.close())
   }
 }
 

@@ -4,7 +4,7 @@ import type { Containers, Target } from '../containers.ts'
 import type { Edge } from '../edge/connect.ts'
 import { bytesOf, type Rope } from '../rope.ts'
 import type { Slots } from '../slots.ts'
-import { call, stopped } from './call.ts'
+import { type Clock, call, stopped } from './call.ts'
 import { errorResult, intermediateResults, outputResult, requestBody } from './envelope.ts'
 import type { Failure, FailureCode } from './failure.ts'
 import { remoteInput } from './input.ts'
@@ -37,23 +37,30 @@ const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'co
 /**
  * Calls a job's containers one after another, each with the reply of the one before, until one fails. The job's own time runs from its
  * first call on, however long it waited for a slot.
+ * @throws DiskError, after which the job may begin anew.
  */
 export async function runJob(options: RunOptions): Promise<Outcome> {
   const { job, controller } = options
-  if (job.timeout_ms === null) return await runChain(options)
   let timer: NodeJS.Timeout | undefined
-  const onStart = () => {
-    timer ??= setTimeout(() => controller.abort('deadline'), job.timeout_ms ?? 0)
-    options.onStart()
+  const clock: Clock = {
+    run() {
+      if (job.timeout_ms !== null) timer ??= setTimeout(() => controller.abort('deadline'), job.timeout_ms)
+    },
+    reset() {
+      clearTimeout(timer)
+      timer = undefined
+    },
   }
   try {
-    return await runChain({ ...options, onStart })
+    return await runChain({ ...options, clock })
   } finally {
-    clearTimeout(timer)
+    clock.reset()
   }
 }
 
-async function runChain(options: RunOptions): Promise<Outcome> {
+type ChainOptions = RunOptions & { clock: Clock }
+
+async function runChain(options: ChainOptions): Promise<Outcome> {
   const { job, containers, scratch } = options
   const count = job.containers.length
   const results: Rope[] = []
@@ -79,7 +86,7 @@ async function runChain(options: RunOptions): Promise<Outcome> {
 }
 
 async function step(
-  { slots, agent, scratch, controller, onStart, onUnreachable }: RunOptions,
+  { slots, agent, scratch, controller, clock, onStart, onUnreachable }: ChainOptions,
   target: Target,
   body: Rope,
 ): Promise<Reply> {
@@ -87,11 +94,11 @@ async function step(
   const { signal } = controller
   const turn = slots.enter(id, signal)
   // Awaited only when it is a promise, so that a job starts within the call that claimed it.
-  const entered = turn === true || (await turn)
+  const entered = typeof turn === 'boolean' ? turn : await turn
   if (!entered) return { ok: false, failure: stopped(String(signal.reason), target) }
   try {
     onStart()
-    const reply = await call({ agent, target, body, scratch, controller })
+    const reply = await call({ agent, target, body, scratch, controller, clock })
     if (!reply.ok && unreachable.has(reply.failure.code)) onUnreachable(target, reply.failure.detail)
     return reply
   } finally {

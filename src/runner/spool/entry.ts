@@ -7,8 +7,8 @@ export type PayloadKind = 'result' | 'intermediate'
 /** A payload file to be uploaded in parts before the result is reported. */
 export type Upload = { kind: PayloadKind; path: string; bytes: number }
 
-/** The file that holds an entry, with others. It goes when none of them is left. */
-export type Batch = { path: string; bytes: number; left: number }
+/** The file that holds an entry, with others. It goes when none of them is left; a damaged one is then set aside. */
+export type Batch = { path: string; bytes: number; left: number; damaged: boolean }
 
 /** A finished job on its way to the edge. `line` is its `ReportedResult` as JSON: the same text in the spool and on the wire. */
 export type Entry = { lease: Lease; line: string; uploads: Upload[]; batch: Batch | null }
@@ -38,13 +38,19 @@ export function parseEntry(
   }
 }
 
-/** The next entries that fit into one request: at most `limits.reportResults`, and half of what its body may be. */
+/**
+ * What one report carries, in characters of its lines: it gets through uplinks that are slow, and proxies whose usual bound is 1 MiB.
+ * A single line may be longer.
+ */
+const reportChars = 512 * 1024
+
+/** The next entries that go into one request: at most `limits.reportResults`, and `reportChars` of lines. */
 export function takeBatch(entries: Entry[]): Entry[] {
-  let bytes = 0
+  let chars = 0
   let count = 0
   for (const { line } of entries) {
-    bytes += line.length
-    if (count > 0 && (count === limits.reportResults || bytes > limits.runnerBodyBytes / 2)) break
+    chars += line.length
+    if (count > 0 && (count === limits.reportResults || chars > reportChars)) break
     count++
   }
   return entries.splice(0, count)

@@ -4,7 +4,8 @@ import type { PayloadKind } from './entry.ts'
 
 /**
  * The spool on disk. `batches`: one file for each batch of results, a JSON line each. `payloads`: results too large for a line,
- * as they are uploaded. `scratch`: replies being read; emptied at start. `corrupt`: what could not be read; never looked at again.
+ * as they are uploaded. `scratch`: replies being read; emptied at start. `corrupt`: what could not be read, and results that the edge
+ * refused, a file each with their payloads beside them; never looked at again.
  */
 export type Layout = {
   batches: string
@@ -12,15 +13,19 @@ export type Layout = {
   scratch: string
   corrupt: string
   payload(lease: Lease, kind: PayloadKind): string
+  /** Where the line of a refused result is kept. */
+  refused(lease: Lease): string
 }
 
 export function layoutOf(directory: string): Layout {
   const payloads = join(directory, 'payloads')
+  const corrupt = join(directory, 'corrupt')
   return {
     batches: join(directory, 'batches'),
     payloads,
     scratch: join(directory, 'scratch'),
-    corrupt: join(directory, 'corrupt'),
+    corrupt,
     payload: ({ id, attempt }, kind) => join(payloads, `${id}.${attempt}.${kind}`),
+    refused: ({ id, attempt }) => join(corrupt, `${id}.${attempt}.json`),
   }
 }

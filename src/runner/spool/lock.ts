@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import { realpath } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { join } from 'node:path'
+import Database from 'libsql'
 
 /** Two processes on one spool would report and delete each other's results. */
 export class LockedError extends Error {
@@ -8,24 +7,22 @@ export class LockedError extends Error {
 }
 
 /**
- * Claims a directory for this process until it ends, however it ends: a name in Linux's abstract socket space leaves no file
- * behind, so there is no stale lock to judge after a crash. Elsewhere there is no lock.
+ * Claims a directory for this process until it ends, however it ends: Node has no locks of files of its own, so an empty database is
+ * locked. The kernel lets go of that with the process, and it is the file's, by whatever path, and from whichever container, it is
+ * reached.
  * @returns the release.
  * @throws LockedError when another process has it.
  */
-export async function lockDirectory(directory: string): Promise<() => void> {
-  if (process.platform !== 'linux') return () => {}
-  const name = createHash('sha256')
-    .update(await realpath(directory))
-    .digest('hex')
-    .slice(0, 32)
-  const server = createServer(socket => socket.destroy())
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(`\0infernet-runner-${name}`, resolve)
-  }).catch((cause: unknown) => {
-    throw new LockedError(`Another runner uses the spool ${directory}`, { cause })
-  })
-  server.unref()
-  return () => server.close()
+export function lockDirectory(directory: string): () => void {
+  const database = new Database(join(directory, 'lock'))
+  try {
+    // No journal, so that nothing is written: a full disk keeps nobody from reporting what is in the spool.
+    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE')
+  } catch (cause) {
+    database.close()
+    const busy = cause instanceof Error && 'code' in cause && cause.code === 'SQLITE_BUSY'
+    if (busy) throw new LockedError(`Another runner uses the spool ${directory}`, { cause })
+    throw new Error(`The spool ${directory} cannot be locked`, { cause })
+  }
+  return () => database.close()
 }

@@ -1,7 +1,8 @@
-import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { limits } from '../../protocol/limits.ts'
 import type { Lease, Payload } from '../../protocol/runner.ts'
+import { onDisk } from '../disk.ts'
 import type { Log } from '../log.ts'
 import { bytesOf, type Rope, textOf, writeRope } from '../rope.ts'
 import { messageOf } from '../trouble.ts'
@@ -9,7 +10,7 @@ import type { Batch, Entry, PayloadKind, Upload } from './entry.ts'
 import { partsOf } from './entry.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockDirectory } from './lock.ts'
-import { recover } from './recover.ts'
+import { recover, setAside } from './recover.ts'
 import { syncDirectory } from './sync.ts'
 
 export type Stored = { payload: Payload; upload: Upload | null }
@@ -19,13 +20,13 @@ export type Spool = {
   /** What an earlier process left to report. */
   readonly left: readonly Entry[]
   bytes(): number
-  /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. */
+  /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. @throws DiskError */
   store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
   /** Makes entries durable: one file, synced together with its name. */
   write(entries: readonly Entry[]): Promise<void>
   /** Forgets an entry that the edge has answered. */
   release(entry: Entry): void
-  /** Keeps an entry that the edge refuses for ever, out of the way. */
+  /** Keeps an entry that cannot be reported, out of the way. On an error it stays in its batch. */
   setAside(entry: Entry): Promise<void>
   close(): void
 }
@@ -36,7 +37,7 @@ export async function openSpool(
   { instance, log }: { instance: string; log: Log },
 ): Promise<Spool> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const unlock = await lockDirectory(directory)
+  const unlock = lockDirectory(directory)
   const layout = layoutOf(directory)
   const { entries: left, bytes: leftBytes } = await recover(layout, log)
   await syncDirectory(directory)
@@ -51,6 +52,14 @@ export async function openSpool(
     )
   }
 
+  function leave(batch: Batch | null): void {
+    if (batch === null || --batch.left > 0) return
+    if (batch.damaged) {
+      bytes -= batch.bytes
+      void setAside(batch.path, { layout, log })
+    } else remove(batch.path, batch.bytes)
+  }
+
   return {
     layout,
     left,
@@ -61,19 +70,22 @@ export async function openSpool(
       if (text !== null) return { payload: { text }, upload: null }
       const path = layout.payload(lease, kind)
       await writeRope(path, rope, never)
-      await syncDirectory(layout.payloads)
+      await onDisk(syncDirectory(layout.payloads))
       bytes += size
       return { payload: { parts: partsOf(size), bytes: size }, upload: { kind, path, bytes: size } }
     },
     async write(entries) {
       const text = entries.map(({ line }) => `${line}\n`).join('')
       const path = join(layout.batches, `${instance}-${String(++files).padStart(9, '0')}`)
-      const batch: Batch = { path, bytes: Buffer.byteLength(text), left: entries.length }
+      const batch: Batch = { path, bytes: Buffer.byteLength(text), left: entries.length, damaged: false }
       const file = await open(path, 'wx', 0o600)
       try {
         await file.writeFile(text)
         // Side by side, as both wait for the same journal: one after the other would be a second wait for the disk.
         await Promise.all([file.datasync(), syncDirectory(layout.batches)])
+      } catch (error) {
+        await rm(path, { force: true }).catch(() => {})
+        throw error
       } finally {
         await file.close()
       }
@@ -82,15 +94,18 @@ export async function openSpool(
     },
     release({ uploads, batch }) {
       for (const upload of uploads) remove(upload.path, upload.bytes)
-      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+      leave(batch)
     },
-    async setAside({ lease, uploads, batch }) {
+    async setAside({ lease, line, uploads, batch }) {
+      // Its line first: a payload that is missing says at the next start that the edge has answered.
+      await writeRope(layout.refused(lease), [`${line}\n`], never)
+      await syncDirectory(layout.corrupt)
       for (const { path, bytes: size } of uploads) {
         await rename(path, join(layout.corrupt, basename(path)))
         bytes -= size
       }
-      log.error('The edge refuses a result; it was set aside', { job: lease.id, directory: layout.corrupt })
-      if (batch !== null && --batch.left === 0) remove(batch.path, batch.bytes)
+      log.error('A result was set aside', { job: lease.id, file: layout.refused(lease) })
+      leave(batch)
     },
     close: unlock,
   }

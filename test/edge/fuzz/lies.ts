@@ -174,7 +174,7 @@ export function lieOf(world: World): fc.Arbitrary<Lie> {
         "another's instance, registering",
         '/runner/register',
         { instance: victim.instance, version: 'x', containers: [] },
-        { status: 401, answer: { code: 'unauthorized' } },
+        { status: 409, answer: { code: 'conflict' } },
       ),
     ),
     fc

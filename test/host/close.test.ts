@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../../src/client/client.ts'
+import { policyOf, startTestRunner } from '../support/runner.ts'
+import { type Server, startServer } from './server.ts'
+
+/** SIGTERM, with requests in hand. */
+
+const body = JSON.stringify({ containers: ['echo'], data: { text: 'x'.repeat(1_000) } })
+/** A second signal within a second of the first may be its echo. */
+const echoMs = 1_000
+
+/** A job whose second half has not been sent, and which the edge has begun to read. */
+async function halfSend(server: Server): Promise<Socket> {
+  const socket = connect(server.port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write('POST /api/jobs HTTP/1.1\r\nhost: edge\r\nexpect: 100-continue\r\n')
+  socket.write(`content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`)
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toContain('100 Continue')
+  socket.write(body.slice(0, body.length / 2))
+  return socket
+}
+
+describe.each(['node', 'deno'])('on %s', host => {
+  test('behavior: a job that is on its way at SIGTERM is stored and answered', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const socket = await halfSend(server)
+    server.child.kill('SIGTERM')
+    await server.said('Edge ends')
+    const answered = once(socket, 'data')
+    socket.write(body.slice(body.length / 2))
+    const [answer] = await answered
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /)
+    const [, id] = /"id":"([^"]+)"/.exec(String(answer)) ?? []
+    expect(await server.exited).toEqual({ code: 0, signal: null })
+    await server.restart()
+    expect(await runner.claim()).toMatchObject([{ id }])
+    expect(await createClient(server).getJob(id ?? '')).toMatchObject({ state: 'running' })
+  })
+
+  test('behavior: a client that sends no more holds up the end for 8 s, and it is 0', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    await startTestRunner(server, [policyOf('echo')])
+    await halfSend(server)
+    const startedAt = performance.now()
+    server.child.kill('SIGTERM')
+    expect(await server.exited).toEqual({ code: 0, signal: null })
+    expect(performance.now() - startedAt).toBeLessThan(12_000)
+    expect(server.output()).not.toContain('BadResource')
+  })
+
+  test('behavior: a second signal does not wait for what is in hand', { timeout: 60_000 }, async () => {
+    const server = await startServer(host)
+    await startTestRunner(server, [policyOf('echo')])
+    await halfSend(server)
+    const startedAt = performance.now()
+    const again = setInterval(() => server.child.kill('SIGTERM'), 100)
+    onTestFinished(() => clearInterval(again))
+    expect(await server.exited).toEqual({ code: 1, signal: null })
+    expect(performance.now() - startedAt).toBeGreaterThan(echoMs)
+    expect(performance.now() - startedAt).toBeLessThan(4_000)
+  })
+})
+
+test('behavior: requests that were sent one after another on a connection are all answered', {
+  timeout: 60_000,
+}, async () => {
+  const server = await startServer('node')
+  await startTestRunner(server, [policyOf('echo')])
+  const { id } = await createClient(server).createJob({ containers: ['echo'], data: {} })
+  const socket = connect(server.port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  const request = `GET /api/jobs/${id}?wait=20 HTTP/1.1\r\nhost: edge\r\n\r\n`
+  let answered = ''
+  socket.on('data', text => (answered += text))
+  const closed = once(socket, 'close')
+  await new Promise(resolve => socket.write(request.repeat(3), resolve))
+  // Taken later than those, and answered earlier.
+  await (await fetch(`${server.url}/health`)).text()
+  server.child.kill('SIGTERM')
+  await closed
+  expect(answered.match(/HTTP\/1\.1 200/g)).toHaveLength(3)
+  expect(answered.match(/connection: close/gi)).toHaveLength(1)
+  expect(await server.exited).toEqual({ code: 0, signal: null })
+})
