@@ -1,5 +1,6 @@
 import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
+import { type LocalChain, startLocalChain } from './chain/start.ts'
 import { type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { type Edge, startEdge } from './edge.ts'
 import type { Home } from './home.ts'
@@ -23,6 +24,8 @@ export type Stack = {
   database: LibsqlServer
   containers: PreparedContainers
   runner: LocalRunner
+  /** Null where anvil does not run. */
+  chain: LocalChain | null
   close(): Promise<void>
 }
 
@@ -80,11 +83,27 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await steps.run('containers ready', () =>
       untilReady(edge.url, { runner, ids: containers.containers.map(({ id }) => id) }),
     )
-    return { edge, database, containers, runner, close }
+    const chain = await startChain(options)
+    if (chain) closers.push(chain.close)
+    return { edge, database, containers, runner, chain, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Jobs do without: where there is no binary of anvil, everything else works. */
+async function startChain({ steps }: StackOptions): Promise<LocalChain | null> {
+  return await steps
+    .run(
+      'chain with our contracts',
+      startLocalChain,
+      ({ rpcUrl, registry }) => `${rpcUrl}, registry ${registry}`,
+    )
+    .catch((error: unknown) => {
+      steps.note(`no chain: ${error instanceof Error ? error.message : error}`)
+      return null
+    })
 }
 
 async function choosePort({ port, portRequired, steps }: StackOptions): Promise<number> {
