@@ -324,8 +324,7 @@ contract Coordinator is ICoordinator {
 
     /// @inheritdoc ICoordinator
     function deliverComputeBounded(Answer calldata answer, Bounds calldata bounds) external nonReentrant {
-        _checkBounds(answer.subscriptionId, bounds);
-        _deliverAnswer(answer);
+        _deliverAnswer(answer, bounds);
     }
 
     /// @inheritdoc ICoordinator
@@ -334,9 +333,8 @@ contract Coordinator is ICoordinator {
         uint256 committedIn = commitments[commitment];
         if (committedIn == 0 || committedIn == block.number) revert NotCommitted();
         delete commitments[commitment];
-        _checkBounds(answer.subscriptionId, bounds);
         _revealed = 1;
-        _deliverAnswer(answer);
+        _deliverAnswer(answer, bounds);
         _revealed = 0;
     }
 
@@ -385,12 +383,16 @@ contract Coordinator is ICoordinator {
         LibCall.tryCall(PackedLib.ownerOf(head), 0, gasleft(), 0, data);
     }
 
-    function _deliverAnswer(Answer calldata answer) private {
-        _deliver(
+    function _deliverAnswer(Answer calldata answer, Bounds calldata bounds) private {
+        _checkBounds(answer.subscriptionId, bounds);
+        uint256 payout = _deliver(
             answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet
         );
+        // Before and after: a verifier may ask for another fee once the delivery has begun.
+        if (payout < bounds.minPayout) revert PayoutTooLow();
     }
 
+    /// @return payout Base units that the node's wallet has got, or gets by the verdict.
     function _deliver(
         uint32 subscriptionId,
         uint32 interval,
@@ -398,7 +400,7 @@ contract Coordinator is ICoordinator {
         bytes calldata output,
         bytes calldata proof,
         address nodeWallet
-    ) internal {
+    ) internal returns (uint256 payout) {
         Packed storage sub = subscriptions[subscriptionId];
         (uint256 head, uint256 terms) = _checkOpen(sub, interval);
         uint16 ordinal = _count(_intervalKey(subscriptionId, interval), sub.redundancyOf(head));
@@ -409,17 +411,17 @@ contract Coordinator is ICoordinator {
         uint256 payment = sub.paymentOf(head);
         uint256 amount = sub.amountOf(payment);
         if (amount > 0) {
-            uint256 escrow =
+            payout =
                 _pay(subscriptionId, PackedLib.ownerOf(head), payment, terms, amount, sub.tokenOf(head), nodeWallet);
             if (PackedLib.verifierOf(terms) != address(0)) {
-                _proofRequests[key] = _packRequest(key, nodeWallet, escrow);
+                _proofRequests[key] = _packRequest(key, nodeWallet, payout);
                 _delivery = uint256(subscriptionId) | (uint256(interval) << 32) | (uint256(uint160(msg.sender)) << 64);
                 _containerId = sub.containerId;
                 _inputHash = keccak256(input);
                 _outputHash = keccak256(output);
                 if (_ask(key, subscriptionId, interval, PackedLib.verifierOf(terms), proof) == INVALID) {
                     emit AnswerRejected(subscriptionId, interval, msg.sender);
-                    return;
+                    return payout;
                 }
             }
         }
@@ -518,7 +520,7 @@ contract Coordinator is ICoordinator {
     //////////////////////////////////////////////////////////////*/
 
     /// @dev Charges the fees, and pays the node, or locks what it may get and what it may lose.
-    /// @return escrow Base units locked for the node.
+    /// @return left Base units paid to the node, or locked for it.
     function _pay(
         uint32 subscriptionId,
         address owner,
@@ -527,7 +529,7 @@ contract Coordinator is ICoordinator {
         uint256 amount,
         address token,
         address nodeWallet
-    ) private returns (uint256 escrow) {
+    ) private returns (uint256 left) {
         if (!WALLET_FACTORY.areValidWallets(nodeWallet, PackedLib.walletOf(payment))) revert InvalidWallet();
         (uint256 fee, address recipient) = FEE.quote();
         uint16 maxFee = PackedLib.maxFeeOf(terms);
@@ -535,14 +537,14 @@ contract Coordinator is ICoordinator {
 
         // Each side pays the fee, on the same amount.
         uint256 taken = amount * (2 * fee) / SCALE;
-        uint256 left = amount - taken;
+        left = amount - taken;
         bool prepaid = terms & PackedLib.PREPAID > 0;
         if (prepaid) _spendPrepayment(subscriptionId, amount);
         Wallet wallet = _wallet(payment);
         address verifier = PackedLib.verifierOf(terms);
         if (verifier == address(0)) {
             _payTwo(wallet, prepaid, owner, token, recipient, taken, nodeWallet, left);
-            return 0;
+            return left;
         }
 
         if (!IVerifier(payable(verifier)).isSupportedToken(token)) {
@@ -567,7 +569,6 @@ contract Coordinator is ICoordinator {
         Wallet(payable(nodeWallet)).cLock(msg.sender, token, amount);
         // What is prepaid is locked already.
         if (!prepaid) wallet.cLock(owner, token, left);
-        return left;
     }
 
     function _payTwo(
