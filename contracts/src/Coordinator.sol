@@ -119,6 +119,8 @@ contract Coordinator is ICoordinator {
     error FeeAboveTerms();
     /// @notice What was paid in advance is spent, or was taken back.
     error PrepaymentSpent();
+    /// @notice The token does not let what was paid in advance go out.
+    error PrepaymentStuck();
     /// @notice Prepaid, and not over.
     error SubscriptionNotEnded();
     /// @notice Answers have to be committed to first.
@@ -582,8 +584,9 @@ contract Coordinator is ICoordinator {
         uint256 secondAmount
     ) private {
         if (!prepaid) return wallet.cPay(owner, token, first, firstAmount, second, secondAmount);
-        if (firstAmount > 0) wallet.cSettle(owner, token, first, firstAmount);
-        if (secondAmount > 0) wallet.cSettle(owner, token, second, secondAmount);
+        // A delivery may fail, and a node computes for money: it is not paid with a debt.
+        if (firstAmount > 0 && !wallet.cSettle(owner, token, first, firstAmount)) revert PrepaymentStuck();
+        if (secondAmount > 0 && !wallet.cSettle(owner, token, second, secondAmount)) revert PrepaymentStuck();
     }
 
     function _spendPrepayment(uint32 subscriptionId, uint256 amount) private {
@@ -658,7 +661,8 @@ contract Coordinator is ICoordinator {
         else _wallet(payment).cUnlock(owner, token, request.consumerEscrowed);
     }
 
-    /// @dev The node's stake goes to the consumer's wallet, which gets its own escrow back; what was prepaid is made whole by it.
+    /// @dev The node's stake goes to the consumer's wallet, which gets its own escrow back; what was prepaid is made whole by it, if it
+    /// arrives: nothing else of the wallet's may be held, since no allowance covers it.
     function _slash(uint32 subscriptionId, uint256 terms, ProofRequest memory request, address node) private {
         Packed storage sub = subscriptions[subscriptionId];
         uint256 payment = sub.payment;
@@ -667,8 +671,8 @@ contract Coordinator is ICoordinator {
         address owner = PackedLib.ownerOf(head);
         uint256 amount = sub.amountOf(payment);
         uint256 escrow = request.consumerEscrowed;
-        request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
-        if (terms & PackedLib.PREPAID > 0 && _wallet(payment).cHold(owner, token, amount - escrow)) {
+        bool arrived = request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
+        if (arrived && terms & PackedLib.PREPAID > 0 && _wallet(payment).cHold(owner, token, amount - escrow)) {
             prepayments[subscriptionId] += amount;
         } else if (escrow > 0) {
             _wallet(payment).cUnlock(owner, token, escrow);
