@@ -368,7 +368,8 @@ contract Coordinator is ICoordinator {
         for (uint256 i = 0; i < calls.length; i++) {
             (bool success, bytes memory reason) = _tryCall(calls[i]);
             if (success) continue;
-            failures[i] = reason.length < 4 ? bytes4(0xffffffff) : bytes4(reason);
+            // Zero says that all went well: nobody can have it said by reverting with it.
+            failures[i] = bytes4(reason) == bytes4(0) || reason.length < 4 ? bytes4(0xffffffff) : bytes4(reason);
             emit CallFailed(i, reason);
         }
     }
