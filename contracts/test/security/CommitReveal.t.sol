@@ -37,20 +37,20 @@ contract CommitRevealTest is Attack {
 
     function testNodeIsPaid() public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _reveal(node, _answer(id), SALT);
         assertEq(address(nodeWallet).balance, FUNDS + EARNED);
     }
 
     function testThiefCannotRevealWithTheNodesCommitment() public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _cannotReveal(thief, _answer(id), SALT);
     }
 
     function testThiefCannotCommitOnceItHasSeenTheReveal() public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _commit(thief);
         _cannotReveal(thief, _answer(id), SALT);
         _reveal(node, _answer(id), SALT);
@@ -69,7 +69,7 @@ contract CommitRevealTest is Attack {
     function testThiefCannotPutTheCommitmentOffByRepeatingIt() public {
         bytes32 commitment = _commit(node);
         uint256 committedIn = coordinator.commitments(commitment);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         vm.prank(thief);
         coordinator.commitCompute(commitment);
         assertEq(coordinator.commitments(commitment), committedIn);
@@ -80,7 +80,7 @@ contract CommitRevealTest is Attack {
         bytes32 commitment = coordinator.commitmentOf(_answer(id), node, SALT);
         vm.prank(thief);
         coordinator.commitCompute(commitment);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _cannotReveal(thief, _answer(id), SALT);
         _reveal(node, _answer(id), SALT);
         assertEq(consumer.last().node, node);
@@ -88,7 +88,7 @@ contract CommitRevealTest is Attack {
 
     function testNodeCannotChangeItsMind(uint8 part) public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         Answer memory answer = _answer(id);
         bytes32 salt = SALT;
         part = uint8(bound(part, 0, 5));
@@ -103,7 +103,7 @@ contract CommitRevealTest is Attack {
 
     function testNodeCannotShiftBytesBetweenFields() public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         Answer memory answer = _answer(id);
         (answer.input, answer.output) = ("inputo", "utput");
         _cannotReveal(node, answer, SALT);
@@ -111,7 +111,7 @@ contract CommitRevealTest is Attack {
 
     function testCommitmentIsUsedUp() public {
         bytes32 commitment = _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _reveal(node, _answer(id), SALT);
         assertEq(coordinator.commitments(commitment), 0);
         _cannotReveal(node, _answer(id), SALT);
@@ -119,7 +119,7 @@ contract CommitRevealTest is Attack {
 
     function testCommitmentOutlivesARevealThatFails() public {
         bytes32 commitment = _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         Answer memory answer = _answer(id);
         answer.nodeWallet = address(0);
         vm.expectRevert(Coordinator.InvalidWallet.selector);
@@ -129,7 +129,7 @@ contract CommitRevealTest is Attack {
 
     function testRevealOfOneAnswerOpensNothingForTheNext() public {
         _commit(node);
-        vm.roll(block.number + 1);
+        vm.roll(vm.getBlockNumber() + 1);
         _reveal(node, _answer(id), SALT);
         Terms memory terms = _noTerms();
         terms.committed = true;

@@ -30,7 +30,7 @@ contract LockBooksTest is Attack {
         if (kind == 0 || ids.length == 0) return _ask(seed >> 8);
         uint32 id = ids[(seed >> 8) % ids.length];
         address as_ = nodes[(seed >> 16) % nodes.length];
-        vm.warp(block.timestamp + ((seed >> 24) % 2) * ((seed >> 32) % 3 days));
+        vm.warp(vm.getBlockTimestamp() + ((seed >> 24) % 2) * ((seed >> 32) % 3 days));
         // What is refused must leave nothing: that is what is checked after it.
         if (kind < 4) {
             atomic.setVerdict(seed >> 64 & 1 == 1);
