@@ -120,6 +120,8 @@ contract Coordinator is ICoordinator {
     error FeeAboveTerms();
     /// @notice What was paid in advance is spent, or was taken back.
     error PrepaymentSpent();
+    /// @notice The token does not let what was paid in advance go out.
+    error PrepaymentStuck();
     /// @notice Prepaid, and not over.
     error SubscriptionNotEnded();
     /// @notice Answers have to be committed to first.
@@ -325,8 +327,7 @@ contract Coordinator is ICoordinator {
 
     /// @inheritdoc ICoordinator
     function deliverComputeBounded(Answer calldata answer, Bounds calldata bounds) external nonReentrant {
-        _checkBounds(answer.subscriptionId, bounds);
-        _deliverAnswer(answer);
+        _deliverAnswer(answer, bounds);
     }
 
     /// @inheritdoc ICoordinator
@@ -335,9 +336,8 @@ contract Coordinator is ICoordinator {
         uint256 committedIn = commitments[commitment];
         if (committedIn == 0 || committedIn == block.number) revert NotCommitted();
         delete commitments[commitment];
-        _checkBounds(answer.subscriptionId, bounds);
         _revealed = 1;
-        _deliverAnswer(answer);
+        _deliverAnswer(answer, bounds);
         _revealed = 0;
     }
 
@@ -369,7 +369,8 @@ contract Coordinator is ICoordinator {
         for (uint256 i = 0; i < calls.length; i++) {
             (bool success, bytes memory reason) = _tryCall(calls[i]);
             if (success) continue;
-            failures[i] = reason.length < 4 ? bytes4(0xffffffff) : bytes4(reason);
+            // Zero says that all went well: nobody can have it said by reverting with it.
+            failures[i] = bytes4(reason) == bytes4(0) || reason.length < 4 ? bytes4(0xffffffff) : bytes4(reason);
             emit CallFailed(i, reason);
         }
     }
@@ -388,10 +389,16 @@ contract Coordinator is ICoordinator {
         LibCall.tryCall(PackedLib.ownerOf(head), 0, gasleft(), 0, data);
     }
 
-    function _deliverAnswer(Answer calldata answer) private {
-        _deliver(answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet);
+    function _deliverAnswer(Answer calldata answer, Bounds calldata bounds) private {
+        _checkBounds(answer.subscriptionId, bounds);
+        uint256 payout = _deliver(
+            answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet
+        );
+        // Before and after: a verifier may ask for another fee once the delivery has begun.
+        if (payout < bounds.minPayout) revert PayoutTooLow();
     }
 
+    /// @return payout Base units that the node's wallet has got, or gets by the verdict.
     function _deliver(
         uint32 subscriptionId,
         uint32 interval,
@@ -399,7 +406,7 @@ contract Coordinator is ICoordinator {
         bytes calldata output,
         bytes calldata proof,
         address nodeWallet
-    ) internal {
+    ) internal returns (uint256 payout) {
         Packed storage sub = subscriptions[subscriptionId];
         (uint256 head, uint256 terms) = _checkOpen(sub, interval);
         uint16 ordinal = _count(_intervalKey(subscriptionId, interval), sub.redundancyOf(head));
@@ -410,17 +417,17 @@ contract Coordinator is ICoordinator {
         uint256 payment = sub.paymentOf(head);
         uint256 amount = sub.amountOf(payment);
         if (amount > 0) {
-            uint256 escrow =
+            payout =
                 _pay(subscriptionId, PackedLib.ownerOf(head), payment, terms, amount, sub.tokenOf(head), nodeWallet);
             if (PackedLib.verifierOf(terms) != address(0)) {
-                _proofRequests[key] = _packRequest(key, nodeWallet, escrow);
+                _proofRequests[key] = _packRequest(key, nodeWallet, payout);
                 _delivery = uint256(subscriptionId) | (uint256(interval) << 32) | (uint256(uint160(msg.sender)) << 64);
                 _containerId = sub.containerId;
                 _inputHash = keccak256(input);
                 _outputHash = keccak256(output);
                 if (_ask(key, subscriptionId, interval, PackedLib.verifierOf(terms), proof) == INVALID) {
                     emit AnswerRejected(subscriptionId, interval, msg.sender);
-                    return;
+                    return payout;
                 }
             }
         }
@@ -517,7 +524,7 @@ contract Coordinator is ICoordinator {
     //////////////////////////////////////////////////////////////*/
 
     /// @dev Charges the fees, and pays the node, or locks what it may get and what it may lose.
-    /// @return escrow Base units locked for the node.
+    /// @return left Base units paid to the node, or locked for it.
     function _pay(
         uint32 subscriptionId,
         address owner,
@@ -526,7 +533,7 @@ contract Coordinator is ICoordinator {
         uint256 amount,
         address token,
         address nodeWallet
-    ) private returns (uint256 escrow) {
+    ) private returns (uint256 left) {
         if (!WALLET_FACTORY.areValidWallets(nodeWallet, PackedLib.walletOf(payment))) {
             revert InvalidWallet();
         }
@@ -536,14 +543,14 @@ contract Coordinator is ICoordinator {
 
         // Each side pays the fee, on the same amount.
         uint256 taken = amount * (2 * fee) / SCALE;
-        uint256 left = amount - taken;
+        left = amount - taken;
         bool prepaid = terms & PackedLib.PREPAID > 0;
         if (prepaid) _spendPrepayment(subscriptionId, amount);
         Wallet wallet = _wallet(payment);
         address verifier = PackedLib.verifierOf(terms);
         if (verifier == address(0)) {
             _payTwo(wallet, prepaid, owner, token, recipient, taken, nodeWallet, left);
-            return 0;
+            return left;
         }
 
         if (!IVerifier(payable(verifier)).isSupportedToken(token)) {
@@ -568,7 +575,6 @@ contract Coordinator is ICoordinator {
         Wallet(payable(nodeWallet)).cLock(msg.sender, token, amount);
         // What is prepaid is locked already.
         if (!prepaid) wallet.cLock(owner, token, left);
-        return left;
     }
 
     function _payTwo(
@@ -582,8 +588,9 @@ contract Coordinator is ICoordinator {
         uint256 secondAmount
     ) private {
         if (!prepaid) return wallet.cPay(owner, token, first, firstAmount, second, secondAmount);
-        if (firstAmount > 0) wallet.cSettle(owner, token, first, firstAmount);
-        if (secondAmount > 0) wallet.cSettle(owner, token, second, secondAmount);
+        // A delivery may fail, and a node computes for money: it is not paid with a debt.
+        if (firstAmount > 0 && !wallet.cSettle(owner, token, first, firstAmount)) revert PrepaymentStuck();
+        if (secondAmount > 0 && !wallet.cSettle(owner, token, second, secondAmount)) revert PrepaymentStuck();
     }
 
     function _spendPrepayment(uint32 subscriptionId, uint256 amount) private {
@@ -658,7 +665,8 @@ contract Coordinator is ICoordinator {
         else _wallet(payment).cUnlock(owner, token, request.consumerEscrowed);
     }
 
-    /// @dev The node's stake goes to the consumer's wallet, which gets its own escrow back; what was prepaid is made whole by it.
+    /// @dev The node's stake goes to the consumer's wallet, which gets its own escrow back; what was prepaid is made whole by it, if it
+    /// arrives: nothing else of the wallet's may be held, since no allowance covers it.
     function _slash(uint32 subscriptionId, uint256 terms, ProofRequest memory request, address node) private {
         Packed storage sub = subscriptions[subscriptionId];
         uint256 payment = sub.payment;
@@ -667,8 +675,8 @@ contract Coordinator is ICoordinator {
         address owner = PackedLib.ownerOf(head);
         uint256 amount = sub.amountOf(payment);
         uint256 escrow = request.consumerEscrowed;
-        request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
-        if (terms & PackedLib.PREPAID > 0 && _wallet(payment).cHold(owner, token, amount - escrow)) {
+        bool arrived = request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
+        if (arrived && terms & PackedLib.PREPAID > 0 && _wallet(payment).cHold(owner, token, amount - escrow)) {
             prepayments[subscriptionId] += amount;
         } else if (escrow > 0) {
             _wallet(payment).cUnlock(owner, token, escrow);

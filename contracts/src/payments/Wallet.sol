@@ -126,16 +126,22 @@ contract Wallet is Ownable, Coordinated {
         return true;
     }
 
-    /// @notice Pays out of what is escrowed, whatever the owner has done meanwhile. Never fails because a token does.
-    function cSettle(address spender, address token, address to, uint256 amount) external onlyCoordinator {
+    /// @notice Pays out of what is escrowed, whatever the owner has done meanwhile. Never fails because a token does: what it refuses to
+    /// send, or does not have, is owed.
+    /// @return whole Whether nothing is owed.
+    function cSettle(address spender, address token, address to, uint256 amount)
+        external
+        onlyCoordinator
+        returns (bool whole)
+    {
         _unlock(spender, token, amount);
-        if (_trySend(token, to, amount)) {
-            emit Transfer(spender, token, to, amount);
-        } else {
-            lockedBalance[token] += amount;
-            owed[token][to] += amount;
-            emit Owed(to, token, amount);
-        }
+        uint256 sent = _trySend(token, to, amount);
+        if (sent > 0) emit Transfer(spender, token, to, sent);
+        if (sent == amount) return true;
+        uint256 rest = amount - sent;
+        lockedBalance[token] += rest;
+        owed[token][to] += rest;
+        emit Owed(to, token, rest);
     }
 
     function _spendAllowance(address spender, address token, uint256 amount) private {
@@ -172,27 +178,28 @@ contract Wallet is Ownable, Coordinated {
         else SafeTransferLib.safeTransfer(token, to, amount);
     }
 
-    /// @return sent False when the token refused, or the balance does not reach.
-    function _trySend(address token, address to, uint256 amount) private returns (bool sent) {
-        if (amount > _balance(token)) return false;
+    /// @return sent As much of the amount as the balance reaches for; 0 when the token refused.
+    function _trySend(address token, address to, uint256 amount) private returns (uint256 sent) {
+        uint256 balance = _balance(token);
+        sent = amount < balance ? amount : balance;
+        if (sent == 0) return 0;
         if (token == address(0)) {
-            SafeTransferLib.forceSafeTransferETH(to, amount);
-            return true;
+            SafeTransferLib.forceSafeTransferETH(to, sent);
+            return sent;
         }
         assembly ("memory-safe") {
             mstore(0x14, to)
-            mstore(0x34, amount)
+            mstore(0x34, sent)
             mstore(0x00, 0xa9059cbb000000000000000000000000) // transfer(address,uint256)
             // At most one word of the answer is looked at: a token cannot make us pay for copying a long one.
             let success := call(gas(), token, 0, 0x10, 0x44, 0x00, 0x20)
             // Nothing said counts as yes, if there is a contract to have said it.
-            sent := and(
-                success,
+            let yes :=
                 or(
                     and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1)),
                     and(iszero(returndatasize()), gt(extcodesize(token), 0))
                 )
-            )
+            sent := mul(sent, and(success, yes))
             mstore(0x34, 0)
         }
     }

@@ -15,8 +15,10 @@ import {LibCall} from "solady/utils/LibCall.sol";
 contract Reader is IReader {
     /// @dev For what a token's `balanceOf` may take. A token that takes more has no balance here.
     uint256 private constant FUNDS_GAS = 200_000;
-    /// @dev For `getContainerInputs` of one consumer, so that one cannot use up the page's.
+    /// @dev For `getContainerInputs` of one consumer.
     uint256 private constant INPUT_GAS = 3_000_000;
+    /// @dev Kept back for each entry still to come: however many tokens and consumers burn what they are given, the page gets done.
+    uint256 private constant RESERVED_GAS = 100_000;
     /// @dev The offset and the length before the bytes.
     uint256 private constant INPUT_HEAD = 64;
 
@@ -54,11 +56,12 @@ contract Reader is IReader {
         Subscription[] memory subs = COORDINATOR.getSubscriptions(startId, endId);
         page = new Status[](subs.length);
         for (uint256 i = 0; i < subs.length; i++) {
-            page[i] = _status(uint32(startId + i), subs[i], node, maxInputBytes);
+            uint256 reserved = (subs.length - i) * RESERVED_GAS;
+            page[i] = _status(uint32(startId + i), subs[i], node, maxInputBytes, reserved);
         }
     }
 
-    function _status(uint32 id, Subscription memory sub, address node, uint16 maxInputBytes)
+    function _status(uint32 id, Subscription memory sub, address node, uint16 maxInputBytes, uint256 reserved)
         private
         view
         returns (Status memory status)
@@ -69,30 +72,37 @@ contract Reader is IReader {
         status.terms = COORDINATOR.getTerms(id);
         if (status.terms.prepaid) status.prepayment = COORDINATOR.prepayments(id);
         if (sub.paymentAmount > 0 && WALLET_FACTORY.isValidWallet(sub.wallet)) {
-            status.funds = _funds(sub.wallet, sub.paymentToken);
+            status.funds = _funds(sub.wallet, sub.paymentToken, _gasUpTo(FUNDS_GAS, reserved));
             status.allowance = Wallet(sub.wallet).allowance(sub.owner, sub.paymentToken);
         }
-        if (!_isOpen(sub)) return status;
+        if (!_isOpen(sub, status.terms.expiresAt)) return status;
         uint32 interval = COORDINATOR.getSubscriptionInterval(sub.activeAt, sub.period);
         if (interval > sub.frequency) return status;
         status.interval = interval;
         status.count = COORDINATOR.redundancyCount(keccak256(abi.encode(id, interval)));
         status.responded = COORDINATOR.nodeResponded(keccak256(abi.encode(id, interval, node)));
-        (status.hasInput, status.input) = _input(sub.owner, id, interval, node, maxInputBytes);
+        uint256 gasLimit = _gasUpTo(INPUT_GAS, reserved);
+        (status.hasInput, status.input) = _input(sub.owner, id, interval, node, maxInputBytes, gasLimit);
     }
 
-    function _isOpen(Subscription memory sub) private view returns (bool) {
-        return uint32(block.timestamp) >= sub.activeAt;
+    function _isOpen(Subscription memory sub, uint32 expiresAt) private view returns (bool) {
+        return uint32(block.timestamp) >= sub.activeAt && (expiresAt == 0 || block.timestamp < expiresAt);
     }
 
-    function _funds(address wallet, address token) private view returns (uint256) {
+    function _gasUpTo(uint256 most, uint256 reserved) private view returns (uint256 gasLimit) {
+        uint256 left = gasleft();
+        gasLimit = left > reserved ? left - reserved : 0;
+        if (gasLimit > most) gasLimit = most;
+    }
+
+    function _funds(address wallet, address token, uint256 gasLimit) private view returns (uint256) {
         bytes memory data = abi.encodeCall(Wallet.unlockedBalance, (token));
-        (bool success,, bytes memory result) = LibCall.tryStaticCall(wallet, FUNDS_GAS, 32, data);
+        (bool success,, bytes memory result) = LibCall.tryStaticCall(wallet, gasLimit, 32, data);
         return success && result.length == 32 ? abi.decode(result, (uint256)) : 0;
     }
 
     /// @dev A consumer may answer with anything: what is not one byte string, as the compiler writes it, is no input.
-    function _input(address owner, uint32 id, uint32 interval, address node, uint16 maxBytes)
+    function _input(address owner, uint32 id, uint32 interval, address node, uint16 maxBytes, uint256 gasLimit)
         private
         view
         returns (bool known, bytes memory input)
@@ -101,7 +111,7 @@ contract Reader is IReader {
         // Padded to whole words.
         uint256 most = INPUT_HEAD + ((uint256(maxBytes) + 31) & ~uint256(31));
         if (most > type(uint16).max) most = type(uint16).max;
-        (bool success, bool exceeded, bytes memory result) = LibCall.tryStaticCall(owner, INPUT_GAS, uint16(most), data);
+        (bool success, bool exceeded, bytes memory result) = LibCall.tryStaticCall(owner, gasLimit, uint16(most), data);
         if (!success || exceeded || result.length < INPUT_HEAD) return (false, "");
         (uint256 offset, uint256 length) = abi.decode(result, (uint256, uint256));
         if (offset != 32 || length > maxBytes || length > result.length - INPUT_HEAD) return (false, "");
