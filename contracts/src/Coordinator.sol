@@ -368,7 +368,8 @@ contract Coordinator is ICoordinator {
         for (uint256 i = 0; i < calls.length; i++) {
             (bool success, bytes memory reason) = _tryCall(calls[i]);
             if (success) continue;
-            failures[i] = reason.length < 4 ? bytes4(0xffffffff) : bytes4(reason);
+            // Zero would look like success.
+            failures[i] = reason.length < 4 || bytes4(reason) == 0 ? bytes4(0xffffffff) : bytes4(reason);
             emit CallFailed(i, reason);
         }
     }

@@ -221,7 +221,7 @@ interface ICoordinator {
     function deliverComputeBounded(Answer calldata answer, Bounds calldata bounds) external;
 
     /// @notice Makes calls one after another, each in the caller's name. One that fails leaves nothing, and the others stay.
-    /// @return failures For each call: 0, or the first four bytes of what it reverted with, or 0xffffffff where that was less.
+    /// @return failures For each call: 0, or the first four bytes of what it reverted with, or 0xffffffff where that was less, or zero.
     function deliverComputeBatch(Call[] calldata calls) external returns (bytes4[] memory failures);
 
     /// @notice Commits to an answer without telling it: `commitmentOf`.

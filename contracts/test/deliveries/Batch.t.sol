@@ -75,6 +75,11 @@ contract BatchTest is BatchSetup {
         assertEq(_send(_delivery(_failing(""), 1)), UNNAMED);
     }
 
+    function testTellsARevertThatLooksLikeNone() public {
+        assertEq(_send(_delivery(_failing(hex"00000000"), 1)), UNNAMED);
+        assertEq(_send(_delivery(_failing(new bytes(64)), 1)), UNNAMED);
+    }
+
     function testTellsOfFunctionsThatThereAreNot() public {
         assertEq(_send(Call(0, hex"deadbeef")), UNNAMED);
         assertEq(_send(Call(0, "")), UNNAMED);
