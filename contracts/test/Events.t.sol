@@ -60,6 +60,15 @@ contract EventsTest is DelegationSetup {
         assertEq(_times(logs, ICoordinator.AnswerAccepted.selector), 0);
     }
 
+    function testTellsLaterWhoseAnswerWasRejected() public {
+        OptimisticVerifier verifier = new OptimisticVerifier(coordinator);
+        uint32 id = _paid(ETH, 1 ether, address(verifier));
+        _deliver(id);
+        vm.expectEmit(address(coordinator));
+        emit ICoordinator.AnswerRejected(id, 1, node);
+        verifier.finalize(id, 1, node, false);
+    }
+
     function testTellsOfNoRejectionThatIsLate() public {
         OptimisticVerifier verifier = new OptimisticVerifier(coordinator);
         uint32 id = _paid(ETH, 1 ether, address(verifier));
