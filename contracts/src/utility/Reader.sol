@@ -72,7 +72,7 @@ contract Reader is IReader {
             status.funds = _funds(sub.wallet, sub.paymentToken);
             status.allowance = Wallet(sub.wallet).allowance(sub.owner, sub.paymentToken);
         }
-        if (!_isOpen(sub)) return status;
+        if (!_isOpen(sub.activeAt, status.terms.expiresAt)) return status;
         uint32 interval = COORDINATOR.getSubscriptionInterval(sub.activeAt, sub.period);
         if (interval > sub.frequency) return status;
         status.interval = interval;
@@ -81,8 +81,8 @@ contract Reader is IReader {
         (status.hasInput, status.input) = _input(sub.owner, id, interval, node, maxInputBytes);
     }
 
-    function _isOpen(Subscription memory sub) private view returns (bool) {
-        return uint32(block.timestamp) >= sub.activeAt;
+    function _isOpen(uint32 activeAt, uint32 expiresAt) private view returns (bool) {
+        return uint32(block.timestamp) >= activeAt && (expiresAt == 0 || block.timestamp < expiresAt);
     }
 
     function _funds(address wallet, address token) private view returns (uint256) {

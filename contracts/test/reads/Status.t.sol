@@ -101,6 +101,16 @@ contract StatusTest is Setup {
         _assertClosed(id);
     }
 
+    function testHasNoIntervalOnceExpired() public {
+        Terms memory terms = _noTerms();
+        terms.expiresAt = 1_750_000_010;
+        uint32 id = asking.open(_request(ETH, 0, NOBODY), terms);
+        vm.warp(1_750_000_009);
+        assertEq(_status(id).interval, 1);
+        vm.warp(1_750_000_010);
+        _assertClosed(id);
+    }
+
     function testReadsAPageInOrder() public {
         (uint32 first, uint32 second) = (_callback(1), _callback(2));
         Status[] memory page = reader.readStatusBatch(first, second + 2, node, 0);
