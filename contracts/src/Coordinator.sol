@@ -665,8 +665,10 @@ contract Coordinator is ICoordinator {
         address owner = PackedLib.ownerOf(head);
         uint256 amount = sub.amountOf(payment);
         uint256 escrow = request.consumerEscrowed;
-        request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
-        if (terms & PackedLib.PREPAID > 0 && _wallet(payment).cHold(owner, token, amount - escrow)) {
+        bool arrived = request.nodeWallet.cSettle(node, token, PackedLib.walletOf(payment), amount);
+        // Held is what came in, never what the owner has not approved.
+        bool prepaid = arrived && terms & PackedLib.PREPAID > 0;
+        if (prepaid && _wallet(payment).cHold(owner, token, amount - escrow)) {
             prepayments[subscriptionId] += amount;
         } else if (escrow > 0) {
             _wallet(payment).cUnlock(owner, token, escrow);

@@ -127,9 +127,15 @@ contract Wallet is Ownable, Coordinated {
     }
 
     /// @notice Pays out of what is escrowed, whatever the owner has done meanwhile. Never fails because a token does.
-    function cSettle(address spender, address token, address to, uint256 amount) external onlyCoordinator {
+    /// @return sent False when the token refused: then it is owed.
+    function cSettle(address spender, address token, address to, uint256 amount)
+        external
+        onlyCoordinator
+        returns (bool sent)
+    {
         _unlock(spender, token, amount);
-        if (_trySend(token, to, amount)) {
+        sent = _trySend(token, to, amount);
+        if (sent) {
             emit Transfer(spender, token, to, amount);
         } else {
             lockedBalance[token] += amount;

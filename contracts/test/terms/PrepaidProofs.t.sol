@@ -103,6 +103,15 @@ contract PrepaidProofsTest is PrepaidSetup {
         _deliver(id, otherNode, address(otherWallet));
     }
 
+    function testCannotHoldMoreThanWhatArrived() public {
+        (uint32 id, StubbornToken stubborn) = _deliveredInStubbornToken();
+        stubborn.mint(address(wallet), 9 * PRICE);
+        optimistic.finalize(id, 1, node, false);
+        assertEq(coordinator.prepayments(id), 0);
+        assertEq(wallet.unlockedBalance(address(stubborn)), 9 * PRICE + 0.8978 ether);
+        assertEq(wallet.allowance(address(consumer), address(stubborn)), 0.8978 ether);
+    }
+
     function testClaimsTheStakeLater() public {
         (uint32 id, StubbornToken stubborn) = _deliveredInStubbornToken();
         optimistic.finalize(id, 1, node, false);
