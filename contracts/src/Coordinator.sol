@@ -425,10 +425,7 @@ contract Coordinator is ICoordinator {
                 _containerId = sub.containerId;
                 _inputHash = keccak256(input);
                 _outputHash = keccak256(output);
-                if (_ask(key, subscriptionId, interval, PackedLib.verifierOf(terms), proof) == INVALID) {
-                    emit AnswerRejected(subscriptionId, interval, msg.sender);
-                    return payout;
-                }
+                if (_ask(key, subscriptionId, interval, PackedLib.verifierOf(terms), proof) == INVALID) return payout;
             }
         }
 
@@ -645,6 +642,7 @@ contract Coordinator is ICoordinator {
         if (active && !valid) {
             _slash(subscriptionId, terms, request, node);
             _redundancyCounts[_intervalKey(subscriptionId, interval)] -= 1;
+            emit AnswerRejected(subscriptionId, interval, node);
         } else {
             _settle(sub, request, node, active || terms & PackedLib.REFUND_ON_SILENCE == 0);
         }

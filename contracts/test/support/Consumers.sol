@@ -67,7 +67,7 @@ contract RecordingConsumer is EmptyConsumer {
         bytes calldata proof,
         bytes32 containerId,
         uint256 index
-    ) internal override {
+    ) internal virtual override {
         received = Received(subscriptionId, interval, redundancy, node, input, output, proof, containerId, index);
         answers++;
     }

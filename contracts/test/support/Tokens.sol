@@ -17,3 +17,17 @@ contract Token is ERC20 {
         _mint(to, amount);
     }
 }
+
+/// @notice Does not let go what it is told to keep.
+contract StubbornToken is Token {
+    mapping(address holder => bool) public isRefused;
+
+    function refuse(address holder, bool refused) external {
+        isRefused[holder] = refused;
+    }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        require(!isRefused[msg.sender], "no");
+        return super.transfer(to, amount);
+    }
+}
