@@ -550,12 +550,13 @@ contract Coordinator is ICoordinator {
             return left;
         }
 
-        if (!IVerifier(payable(verifier)).isSupportedToken(token)) {
+        bool supported = IVerifier(payable(verifier)).isSupportedToken(token);
+        uint256 verifierFee = supported ? IVerifier(payable(verifier)).fee(token) : 0;
+        if (!supported || verifierFee > left) {
             // A wallet that does not even reach for the fee is told first, as ever.
             if (!prepaid) wallet.cTransfer(owner, token, recipient, taken);
-            revert UnsupportedVerifierToken();
+            if (!supported) revert UnsupportedVerifierToken();
         }
-        uint256 verifierFee = IVerifier(payable(verifier)).fee(token);
         left -= verifierFee;
         uint256 takenOfVerifier = verifierFee * fee / SCALE;
         address verifierWallet = IVerifier(payable(verifier)).getWallet();

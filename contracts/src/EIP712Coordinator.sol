@@ -126,16 +126,18 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
         if (nonce > maxSubscriberNonce[sub.owner]) maxSubscriberNonce[sub.owner] = nonce;
     }
 
-    /// @dev An account's signature has one form only: v of 27 or 28, and s in the lower half. A contract judges for itself.
+    /// @dev An account's signature has one form only: v of 27 or 28, and s in the lower half. A contract judges for itself; an account that
+    /// has taken on code (EIP-7702) may still sign with its key.
     function _checkSignature(address owner, bytes32 digest, bytes memory signature) private view {
         address recovered = _isCanonical(signature) ? ECDSA.tryRecover(digest, signature) : address(0);
         address signer = Delegator(owner).getSigner();
+        if (recovered != address(0) && recovered == signer) return;
         if (signer.code.length > 0) {
-            if (!SignatureCheckerLib.isValidERC1271SignatureNow(signer, digest, signature)) revert SignerMismatch();
-        } else {
-            if (recovered == address(0)) revert ECDSA.InvalidSignature();
-            if (recovered != signer) revert SignerMismatch();
+            if (SignatureCheckerLib.isValidERC1271SignatureNow(signer, digest, signature)) return;
+        } else if (recovered == address(0)) {
+            revert ECDSA.InvalidSignature();
         }
+        revert SignerMismatch();
     }
 
     function _digest(uint32 nonce, uint32 expiry, Subscription memory sub) private view returns (bytes32) {

@@ -33,8 +33,8 @@ interface IEIP712Coordinator is ICoordinator {
     /// @notice Creates a subscription as it was signed, `activeAt` and all.
     /// @dev If the nonce has created one, that one's id is returned, and nothing else is looked at: neither expiry nor signature, and not
     /// whether `sub` is the same. `createSubscriptionSigned` looks. Reverts, in this order: `NonceInvalidated`, `SignatureExpired`,
-    /// `InvalidSignature` (malformed, or with s in the upper half), `SignerMismatch`. A signer with code is asked by EIP-1271, for `r`, `s`,
-    /// `v` in 65 bytes.
+    /// `InvalidSignature` (malformed, or with s in the upper half), `SignerMismatch`. A signer with code, if its key did not sign, is asked
+    /// by EIP-1271, for `r`, `s`, `v` in 65 bytes.
     function createSubscriptionDelegatee(
         uint32 nonce,
         uint32 expiry,

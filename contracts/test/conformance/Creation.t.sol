@@ -53,6 +53,19 @@ contract CreationTest is Setup {
         assertEq(abi.encode(coordinator.getSubscription(id)), abi.encode(expected));
     }
 
+    /// @dev Where numbers are stored in fewer bits than they have.
+    function testStoresNumbersAtTheEdges() public {
+        for (uint256 i = 0; i < 3; i++) {
+            uint32 frequency = uint32((1 << 20) - 2 + i);
+            uint16 redundancy = uint16((1 << 8) - 2 + i);
+            uint256 amount = (1 << 96) - 2 + i;
+            uint32 id = consumer.create("", frequency, 0, redundancy, false, ETH, amount, NOBODY, NOBODY);
+            assertEq(coordinator.getSubscription(id).frequency, frequency);
+            assertEq(coordinator.getSubscription(id).redundancy, redundancy);
+            assertEq(coordinator.getSubscription(id).paymentAmount, amount);
+        }
+    }
+
     function testCallerIsTheOwner(address caller) public {
         vm.prank(caller);
         uint32 id = coordinator.createSubscription("container", 1, 0, 1, false, ETH, 0, NOBODY, NOBODY);

@@ -100,6 +100,20 @@ contract DelegatedCreationTest is DelegationSetup {
         _submit(0, expiry, _sub(), signature);
     }
 
+    /// @dev An account that has taken on code (EIP-7702), which knows nothing of signatures.
+    function testSignerMayHaveTakenOnCode() public {
+        vm.etch(signer, address(token).code);
+        assertEq(_delegate(0, _sub()), 1);
+    }
+
+    function testCannotSignForAnAccountThatHasTakenOnCode() public {
+        vm.etch(signer, address(token).code);
+        (, uint256 key) = makeAddrAndKey("stranger");
+        Signature memory signature = _signAs(key, 0, expiry, _sub());
+        vm.expectRevert(EIP712Coordinator.SignerMismatch.selector);
+        _submit(0, expiry, _sub(), signature);
+    }
+
     function testOwnerCancelsIt() public {
         uint32 id = _delegate(0, _sub());
         delegator.cancel(id);

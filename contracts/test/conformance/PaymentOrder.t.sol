@@ -113,6 +113,12 @@ contract PaymentOrderTest is Setup {
         _refuses(stdError.arithmeticError, id, address(nodeWallet));
     }
 
+    function testAllowanceBeforeTheVerifiersFee() public {
+        verifier.setFee(ETH, 2 ether);
+        _allow(wallet, address(consumer), 0);
+        _refuses(Wallet.InsufficientAllowance.selector, address(verifier));
+    }
+
     function testMayPayAVerifierAllThatIsLeft() public {
         verifier.setFee(ETH, 0.8978 ether);
         _deliver(_paid(ETH, 1 ether, address(verifier)));
