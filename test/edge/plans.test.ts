@@ -14,6 +14,7 @@ import { sweep } from '../../src/edge/jobs/sweep.ts'
 import { selectUnended, watch } from '../../src/edge/jobs/watch.ts'
 import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../src/local/libsql/value.ts'
+import { limits } from '../../src/protocol/limits.ts'
 import { newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
 import type { Argument, Statement } from '../support/sql-proxy.ts'
 
@@ -123,7 +124,7 @@ async function useAll(): Promise<Statement[]> {
   const { epoch } = await readAdmission(db, owner)
   const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
   for (const { id } of [newJob(), newJob()]) {
-    await beginReceive(db, { id, owner, bounds })
+    await beginReceive(db, { id, owner, bounds, heldBytes: limits.bodyBytes })
     await receivePart(db, { id, seq: 0, bytes: Uint8Array.of(1) })
     const input = { ...plainTerms, dataBytes: 1, dataParts: 1 }
     await completeReceive(db, { received: id, id, owner, ...input, epoch: id < second! ? epoch : 0 })
@@ -135,7 +136,7 @@ async function useAll(): Promise<Statement[]> {
   await selectByKey(db, { owner, ...once })
   await selectById(db, { owner, id: first!, fingerprint: 'f' })
   const large = newJob()
-  await beginReceive(db, { id: large.id, owner, bounds })
+  await beginReceive(db, { id: large.id, owner, bounds, heldBytes: limits.bodyBytes })
   const chosen = { ...large, once, received: large.id, owner, dataBytes: 1, dataParts: 1, epoch }
   await completeReceive(db, chosen)
   await completeReceive(db, { ...chosen, id: newJob().id, once: { ...once, key: null } })

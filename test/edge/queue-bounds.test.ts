@@ -49,7 +49,9 @@ test('behavior: a batch of more than one statement stops at the bound, without g
 
 test('behavior: large inputs on their way count', async () => {
   await queue.enqueue({ jobs: many(8), bounds })
-  const begun = await Promise.all(many(6).map(({ id }) => beginReceive(queue.db, { id, owner: me, bounds })))
+  const begun = await Promise.all(
+    many(6).map(({ id }) => beginReceive(queue.db, { id, owner: me, bounds, heldBytes: limits.bodyBytes })),
+  )
   expect(begun.filter(Boolean)).toHaveLength(2)
   expect(await queue.enqueue({ bounds })).toEqual(new Set())
   expect(await queue.enqueue({ owner: other, bounds, jobs: many(9) })).toHaveProperty('size', 5)
@@ -99,11 +101,16 @@ test('behavior: bytes that wait are bounded too, for one owner and in all', asyn
   expect(await miscounts(queue.db)).toEqual([])
 })
 
-test('behavior: a large input counts as the largest until its size is known', async () => {
+test('behavior: a large input counts for what is held for it until its size is known', async () => {
   const { id } = newJob()
   const tight = { ...bounds, maxBytesPerOwner: limits.bodyBytes + 100 }
-  expect(await beginReceive(queue.db, { id, owner: me, bounds: tight })).toBe(true)
-  expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight })).toBe(false)
+  expect(await beginReceive(queue.db, { id, owner: me, bounds: tight, heldBytes: limits.bodyBytes })).toBe(
+    true,
+  )
+  expect(
+    await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight, heldBytes: limits.bodyBytes }),
+  ).toBe(false)
+  expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight, heldBytes: 0 })).toBe(true)
   const { epoch } = await readAdmission(queue.db, me)
   const whole = { ...plainTerms, received: id, id, owner: me, dataBytes: 70_000, dataParts: 1, epoch }
   expect(await completeReceive(queue.db, whole)).toBe(true)

@@ -4,6 +4,7 @@ import { storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../../src/edge/jobs/receive.ts'
 import { writeStatus } from '../../src/edge/jobs/status.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
+import { limits } from '../../src/protocol/limits.ts'
 import {
   leaseMs,
   maxTries,
@@ -139,7 +140,7 @@ describe('sweep', () => {
 
 describe('receiving', () => {
   async function begin(id: string = newJob().id): Promise<string> {
-    expect(await beginReceive(queue.db, { id, owner, bounds })).toBe(true)
+    expect(await beginReceive(queue.db, { id, owner, bounds, heldBytes: limits.bodyBytes })).toBe(true)
     await receivePart(queue.db, { id, seq: 0, bytes: Uint8Array.of(0x7b, 0x7d) })
     return id
   }
