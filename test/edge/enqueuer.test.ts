@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { EnqueueOptions, QueueBounds } from '../../src/edge/jobs/enqueue.ts'
 import { readAdmission, selectExisting } from '../../src/edge/jobs/enqueue.ts'
@@ -82,6 +83,35 @@ test('behavior: inputs that are too large together for one statement are divided
   const requests = Array.from({ length: 100 }, () => request({ data }))
   await Promise.all(requests.map(enqueue))
   expect((await queue.ids()).length).toBe(100)
+})
+
+test('behavior: small jobs are divided too: each takes its place in a statement', async () => {
+  let statements = 0
+  const db = {
+    orm: queue.db.orm,
+    get now() {
+      statements += 1
+      return sql<number>`${statements}`
+    },
+  }
+  const enqueue = createEnqueuer({ db, now: () => Date.now() })
+  const wide = { ...bounds, maxQueuedPerOwner: 10_000 }
+  const requests = Array.from({ length: 60 }, () =>
+    request({ bounds: wide, jobs: Array.from({ length: 100 }, () => newJob()) }),
+  )
+  await Promise.all(requests.map(enqueue))
+  const rows = await queue.db.orm.all<{ n: number }>('select count(*) as n from jobs group by created_at')
+  expect(rows.map(({ n }) => n)).toEqual([100, 2_500, 2_500, 900])
+})
+
+test('behavior: together they leave as many different chains waiting as each by itself', async () => {
+  const enqueue = createEnqueuer({ db: queue.db, now: () => Date.now() })
+  const chain = (index: number) => Array.from(index.toString(2).padStart(10, '0')).join(',')
+  const requests = Array.from({ length: 8 }, (_, place) =>
+    request({ jobs: Array.from({ length: 100 }, (_, item) => newJob({ route: chain(100 * place + item) })) }),
+  )
+  const stored = await Promise.all(requests.map(enqueue))
+  expect(stored.map(ids => ids.size)).toEqual([100, 100, 100, 100, 100, 12, 0, 0])
 })
 
 test('behavior: when the database fails, all that waited together hear of it, and the next is stored', async () => {

@@ -16,6 +16,10 @@ beforeAll(async () => {
 afterAll(async () => await queue.close())
 beforeEach(async () => await queue.clear())
 
+const containers = ['a', 'b', 'c', 'other']
+/** A route for each index. */
+const chain = (index: number) =>
+  [4096, 1024, 256, 64, 16, 4, 1].map(place => containers[Math.floor(index / place) % 4]).join(',')
 const many = (length: number) => Array.from({ length }, () => newJob())
 
 test('default: 50 at once store as many as the owner may have', async () => {
@@ -118,10 +122,20 @@ test('behavior: a large input counts for what is held for it until its size is k
   expect(await miscounts(queue.db)).toEqual([])
 })
 
+test('behavior: of jobs that are stored together those count that come before, in bytes and in chains', async () => {
+  const data = `"${'x'.repeat(998)}"`
+  const tight = { ...bounds, maxBytesPerOwner: 2_500 }
+  const jobs = [data, data, data, '{}'].map(data => newJob({ data }))
+  expect(await queue.enqueue({ jobs, bounds: tight })).toEqual(new Set(jobs.slice(0, 2).map(({ id }) => id)))
+  await queue.clear()
+  const chains = Array.from({ length: 600 }, (_, index) => newJob({ route: chain(index) }))
+  const others = [newJob({ route: chain(511) }), newJob({ route: 'a' })]
+  const stored = await queue.enqueue({ jobs: [...chains, ...others] })
+  expect(stored).toEqual(new Set([...chains.slice(0, 512), ...others].map(({ id }) => id)))
+  expect(await miscounts(queue.db)).toEqual([])
+})
+
 test('behavior: different chains that wait at once are bounded; single containers and chains that wait already are not', async () => {
-  const digits = ['a', 'b', 'c', 'other']
-  const chain = (index: number) =>
-    [4096, 1024, 256, 64, 16, 4, 1].map(place => digits[Math.floor(index / place) % 4]).join(',')
   const jobs = Array.from({ length: 600 }, (_, index) => newJob({ route: chain(index) }))
   let stored = 0
   for (const job of jobs) stored += (await queue.enqueue({ jobs: [job] })).size
@@ -131,7 +145,7 @@ test('behavior: different chains that wait at once are bounded; single container
     2,
   )
   const host = await queue.host()
-  const routes = digits.map(route => ({ route, slots: 64 }))
+  const routes = containers.map(route => ({ route, slots: 64 }))
   const [oldest] = await queue.claim(host, { routes, max: 1 })
   expect(oldest?.id).toBe(jobs[0]?.id)
 })

@@ -1,10 +1,10 @@
 import { type Db, databaseTimeoutMs } from '../db/open.ts'
-import { type EnqueueOptions, enqueue, insertJobs, selectExisting } from './enqueue.ts'
+import { type EnqueueOptions, enqueue, insertJobs, selectExisting, textBytes } from './enqueue.ts'
 
 /** `enqueue`, for a whole isolate: requests that come while one is on its way are stored together after it. */
 export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
 
-/** Requests and input bytes that one flush takes. */
+/** Requests and bytes of text that one flush takes. */
 const maxRequests = 128
 const maxBytes = 512 * 1024
 /** A leader that has not come back by then may have been killed with its request: the next request leads those that wait. */
@@ -83,7 +83,7 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
   }
 
   return async function enqueueTogether(options) {
-    const bytes = options.jobs.reduce((sum, job) => sum + job.dataBytes, 0)
+    const bytes = options.jobs.reduce((sum, job) => sum + textBytes(job), 0)
     if (bytes > maxBytes) return await enqueue(db, options)
     const { promise: told, resolve: settle } = Promise.withResolvers<Outcome>()
     const entry: Waiting = { options, bytes, settle }

@@ -79,7 +79,7 @@ function queue({ now }: Db, job: Received): SQL {
       fingerprint = ${once?.fingerprint ?? null}, data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts},
       expires_at = ${now} + ${job.expiryMs}
     where id = ${received} and state = 'receiving' and (select epoch from policy) = ${job.epoch}
-      and ${mayWait(sql`${job.route}`)} and ${first}
+      and ${mayWait({ route: sql`${job.route}`, others: sql`0` })} and ${first}
     returning id`
 }
 
