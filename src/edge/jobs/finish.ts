@@ -22,7 +22,8 @@ export type Finished = { answers: FinishAnswer[]; watched: string[] }
 
 /**
  * Stores results. A result is accepted from the runner that has the job's current attempt, however late; final states are
- * final. Parts that a result names must all be there. Of two results for one lease the first counts.
+ * final. Parts that a result names must all be there. Of two results for one lease the first counts. The input on the row goes: nobody
+ * reads it any more.
  * @returns null when the runner is revoked.
  */
 export async function finish(
@@ -85,7 +86,7 @@ async function store(
     update jobs set state = item.state, finished_at = ${now}, lease_expires_at = null, error_code = item.error_code,
       error_message = item.error_message,
       tries = jobs.tries + (started_attempt < item.attempt), started_attempt = item.attempt,
-      started_at = coalesce(started_at, claimed_at),
+      started_at = coalesce(started_at, claimed_at), data = null,
       result = item.result, result_bytes = item.result_bytes, result_parts = item.result_parts,
       intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts
     from (select value ->> 'id' as id, value ->> 'a' as attempt, value ->> 's' as state, value ->> 'e' as error_code,

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { limits } from '../../protocol/limits.ts'
 import { addToRing } from '../bell/bell.ts'
 import type { Db } from '../db/open.ts'
@@ -13,7 +13,7 @@ export type SweepOptions = {
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
 const perStatement = 500
-/** What one statement prunes: 1,000 jobs without parts, or about 60 parts: 15 MiB. */
+/** What one statement forgets: 1,000 jobs without parts, or about 60 parts: 15 MiB. */
 const prunePerStatement = 1_000
 /** Rounds of one sweep: what is left waits for the next, a minute later. 100,000 small jobs are more than a node completes in it. */
 const maxRounds = 100
@@ -65,23 +65,24 @@ export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, n
 }
 
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
-  const old = sql`(select id from (
-      select id, row_number() over oldest as place,
-        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over oldest as weight
-      from (select id, finished_at, data_parts, result_parts, intermediate_parts from jobs
-        where finished_at is not null and finished_at <= ${now} - ${retentionMs}
-        order by finished_at limit ${prunePerStatement})
-      window oldest as (order by finished_at, id))
-    where weight <= ${prunePerStatement} or place = 1)`
+  const old = lightest(sql`
+    select id, finished_at as due, data_parts, result_parts, intermediate_parts from jobs
+    where finished_at is not null and finished_at <= ${now} - ${retentionMs}
+    order by finished_at limit ${prunePerStatement}`)
+  const late = lightest(sql`
+    select id, expires_at as due, data_parts, result_parts, intermediate_parts from jobs
+    where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
+    order by expires_at limit ${perStatement}`)
   const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
     order by expires_at limit ${perStatement})`
-  const [lapsed, expired, , , , pruned, forgotten] = await orm.batch([
+  const [lapsed, , expired, , , , pruned, forgotten] = await orm.batch([
     orm.all<Lapsed>(lapse({ now, maxTries, limit: perStatement })),
+    // As with a job that is cancelled, nobody reads its payloads any more, and no bound counts them.
+    orm.run(sql`delete from parts indexed by parts_place where job in ${late}`),
     orm.all<Ended>(sql`
       update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
-        error_message = 'No runner took the job before it expired.'
-      where id in (select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
-        order by expires_at limit ${perStatement})
+        error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
+      where id in ${late}
       returning id, route, state, watched`),
     orm.run(sql`delete from parts indexed by parts_place where job in ${unfinished}`),
     orm.run(sql`delete from jobs where id in ${unfinished}`),
@@ -99,4 +100,13 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
     orm.run(sql`delete from instances where last_seen_at <= ${now} - ${retentionMs}`),
   ])
   return { lapsed, expired, pruned: pruned.rowsAffected, forgotten: forgotten.rowsAffected }
+}
+
+/** The first of these jobs, as many as one statement may take with their parts, and one at least. */
+function lightest(jobs: SQL): SQL {
+  return sql`(select id from (
+      select id, row_number() over first as place,
+        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over first as weight
+      from (${jobs}) window first as (order by due, id))
+    where weight <= ${prunePerStatement} or place = 1)`
 }
