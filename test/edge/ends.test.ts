@@ -201,6 +201,16 @@ describe('ends', () => {
     expect(await took(after.done)).toBeLessThan(soonMs)
   })
 
+  test('behavior: a bell that failed once is listened to again by the first that can', async () => {
+    const wrapped = wrap()
+    const ends = createEnds({ bells: wrapped.bells, now })
+    wrapped.fail = true
+    const waiting = ['first-0', 'second-0', 'third-0'].map(id => wait(ends, id))
+    await Promise.all(waiting.map(({ looked }) => looked))
+    wrapped.fail = false
+    expect(await took(Promise.all(waiting.map(({ done }) => done)))).toBeLessThan(1_000 + soonMs)
+  })
+
   test('behavior: beyond so many, one is told at once that it cannot wait', async () => {
     const bells = createBells()
     const ends = createEnds({ bells, now })

@@ -121,8 +121,8 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     leading: Leading,
     { waitMs, signal }: { waitMs: number; signal: AbortSignal },
   ): Promise<Heard> {
-    const ticket = await within(leading.ticket, graceMs)
-    // Asked for by a request that is gone: what has rung since, nobody knows.
+    const ticket = await within(leading.ticket, graceMs).catch(() => null)
+    // Refused, or asked for by a request that is gone: what has rung since, nobody knows.
     if (ticket === null) return { ...(await bell.ticket()), rung: null }
     return await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, signal)
   }
