@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Bell, type Bells, createBells } from '../../src/edge/bell/bell.ts'
 import { ringEnded } from '../../src/edge/bell/ended.ts'
 import { createEnds, type Ends, maxWaiting } from '../../src/edge/bell/ends.ts'
@@ -75,6 +75,20 @@ describe('ends', () => {
     await ringEnded(bells, ids)
     expect(await took(Promise.all(waiting.map(({ done }) => done)))).toBeLessThan(soonMs)
     expect(waits()).toBeLessThanOrEqual(4)
+  })
+
+  test('behavior: one that has heard of many ends hands on, and nobody misses any', async () => {
+    const { bells, waits } = wrap()
+    const ends = createEnds({ bells, now })
+    const [first, second] = [wait(ends, 'first-0'), wait(ends, 'second-0')]
+    for (let heard = 1; heard <= 200; heard += 1) {
+      await vi.waitUntil(() => waits() === heard, { interval: 1 })
+      await ringEnded(bells, ['other-0'])
+    }
+    expect(await took(first.done)).toBeLessThan(soonMs)
+    await ringEnded(bells, ['second-0'])
+    expect(await took(second.done)).toBeLessThan(soonMs)
+    expect(waits()).toBe(201)
   })
 
   test('behavior: a job that has ended already is not waited for', async () => {

@@ -26,6 +26,8 @@ export const maxWaiting = 10_000
 /** One wait of the leader at the bell: so long a leader that was killed goes unnoticed, and a little longer. */
 const defaultSliceMs = 10_000
 const graceMs = 2_000
+/** Waits at the bell by one leader: each is a request to another service, of which a Worker may make a thousand for one of a client's. */
+const maxWaits = 200
 /** Pause after a bell has failed: the database is looked at once in this time. */
 const failedMs = 1_000
 
@@ -101,9 +103,9 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     }
   }
 
-  /** Listens for all, until its own job has ended or another one leads. */
+  /** Listens for all, until its own job has ended, another one leads, or it has done so for long enough. */
   async function lead(waiter: Waiter, circle: Circle, { deadline, signal }: EndWait): Promise<void> {
-    for (;;) {
+    for (let waits = 0; waits < maxWaits; waits += 1) {
       const waitMs = Math.min(deadline - now(), sliceMs)
       const { leading } = circle
       if (waitMs <= 0 || signal.aborted || waiter.told() === 'ended' || leading?.leader !== waiter) return
