@@ -262,6 +262,23 @@ describe('whatever ends a job rings', () => {
     expect(ms).toBeLessThan(soonMs)
   })
 
+  test('behavior: a report that is sent again, since nobody was told that it is stored', async () => {
+    const id = await edge.createJob(body)
+    const jobs = await runner.claim()
+    const { answer } = await waiting(() => read(`/api/jobs/${id}?wait=20`))
+    const stored = proxy.holdAnswer(/set state = item.state/)
+    const lost = runner.report(jobs.map(job => success(job, '1'))).catch(() => 'lost')
+    await stored.reached
+    proxy.down()
+    stored.release()
+    expect(await lost).toBe('lost')
+    proxy.up()
+    expect(await runner.report(jobs.map(job => success(job, '1')))).toMatchObject([{ answer: 'duplicate' }])
+    const { result, ms } = await took(answer)
+    expect(result.state).toBe('success')
+    expect(ms).toBeLessThan(soonMs)
+  })
+
   test('behavior: a job that nobody waits for does not', async () => {
     const id = await edge.createJob(body)
     await finishAll()

@@ -17,7 +17,10 @@ export type FinishedJob = {
 
 export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
 
-/** An answer for each result, in order. `watched`: jobs that ended by this, and whose end a client waits for. */
+/**
+ * An answer for each result, in order. `watched`: jobs that ended by this, or by the same report before, and whose end a client waits for:
+ * whoever stored it may not have come to ring.
+ */
 export type Finished = { answers: FinishAnswer[]; watched: string[] }
 
 /**
@@ -32,24 +35,25 @@ export async function finish(
 ): Promise<Finished | null> {
   const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
   const accepted = new Set<string>()
-  const watched: string[] = []
+  const watched = new Set<string>()
   for (const chunk of chunks(firsts, textBytes)) {
     for (const ended of await store(db, { runner, jobs: chunk })) {
       accepted.add(leaseOf(ended))
-      if (ended.watched === 1) watched.push(ended.id)
+      if (ended.watched === 1) watched.add(ended.id)
     }
   }
   const stored =
-    accepted.size === jobs.length
-      ? accepted
-      : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
+    accepted.size === jobs.length ? [] : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
   if (stored === null) return null
+  const earlier = new Map(stored.map(ended => [leaseOf(ended), ended]))
   const answers = jobs.map(job => {
     // Only the first of a lease is the one that was accepted.
     if (accepted.delete(leaseOf(job))) return 'accepted'
-    return stored.has(leaseOf(job)) ? 'duplicate' : 'stale'
+    const ended = earlier.get(leaseOf(job))
+    if (ended?.watched === 1) watched.add(ended.id)
+    return ended ? 'duplicate' : 'stale'
   })
-  return { answers, watched }
+  return { answers, watched: [...watched] }
 }
 
 function leaseOf({ id, attempt }: { id: string; attempt: number }): string {
@@ -111,12 +115,12 @@ function whole(kind: 'result' | 'intermediate'): SQL {
 async function selectStored(
   { orm }: Db,
   { runner, ids }: { runner: string; ids: readonly string[] },
-): Promise<Set<string> | null> {
+): Promise<Ended[] | null> {
   const [enrolled, rows] = await orm.batch([
     orm.all(sql`select 1 from runners where id = ${runner} and revoked_at is null`),
-    orm.all<{ id: string; attempt: number }>(sql`
-      select id, attempt from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
+    orm.all<Ended>(sql`
+      select id, attempt, watched from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
         and runner = ${runner} and origin = 'queue' and state in ('success', 'failed') and result_bytes > 0`),
   ])
-  return enrolled.length === 0 ? null : new Set(rows.map(leaseOf))
+  return enrolled.length === 0 ? null : rows
 }

@@ -9,6 +9,8 @@ export type SweepOptions = {
   retentionMs: number
   /** Leaves what is left for the next sweep. */
   signal?: AbortSignal | undefined
+  /** Is told after each round: what was done is to be rung for, although a later one may fail. */
+  tell?(outcome: SweepOutcome): Promise<unknown>
 }
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
@@ -19,13 +21,9 @@ const prunePerStatement = 1_000
 const maxRounds = 100
 
 /** `requeued`: the jobs among the lapsed that wait again, by route. `watched`: jobs that ended, and whose end a client waits for. */
-export type Swept = {
-  lapsed: number
-  expired: number
-  pruned: number
-  requeued: Record<string, number>
-  watched: string[]
-}
+export type SweepOutcome = { requeued: Record<string, number>; watched: string[] }
+
+export type Swept = SweepOutcome & { lapsed: number; expired: number; pruned: number }
 
 /**
  * Puts back lapsed leases, expires jobs that waited too long, forgets unfinished uploads and what is older than the retention.
@@ -38,11 +36,12 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
   const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {}, watched: [] }
   for (let round = 0; round < maxRounds; round += 1) {
     const { lapsed, expired, pruned, forgotten } = await sweepOnce({ ...db, now: sql`${now}` }, options)
-    const { requeued, watched } = outcomeOf([...lapsed, ...expired])
-    for (const [route, count] of Object.entries(requeued)) {
+    const outcome = outcomeOf([...lapsed, ...expired])
+    await options.tell?.(outcome)
+    for (const [route, count] of Object.entries(outcome.requeued)) {
       addToRing(swept.requeued, route, count)
     }
-    swept.watched.push(...watched)
+    swept.watched.push(...outcome.watched)
     swept.lapsed += lapsed.length
     swept.expired += expired.length
     swept.pruned += pruned
@@ -54,7 +53,7 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
 type Ended = Omit<Lapsed, 'state'> & { state: string }
 
 /** What leases that ended mean to others: jobs for runners, by route, and ends that clients wait for. */
-export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, number>; watched: string[] } {
+export function outcomeOf(ended: readonly Ended[]): SweepOutcome {
   const requeued: Record<string, number> = {}
   const watched: string[] = []
   for (const job of ended) {
