@@ -182,6 +182,23 @@ describe('creating', () => {
     }
   })
 
+  test('behavior: a wish is not said to be granted by a refusal', async () => {
+    const prefer = { headers: { prefer: 'wait=1' } }
+    const refusals = [
+      await edge.request('/api/jobs', {
+        method: 'POST',
+        body: '{"containers":["nobody"],"data":{}}',
+        ...prefer,
+      }),
+      await edge.request('/api/jobs/01900000-0000-7000-8000-000000000000', prefer),
+      await edge.request(`/api/jobs?${'id=x&'.repeat(101)}`, prefer),
+    ]
+    expect(refusals.map(({ status }) => status)).toEqual([422, 404, 413])
+    for (const { headers } of refusals) expect(headers.get('preference-applied')).toBeNull()
+    const list = await edge.request('/api/jobs?id=x', prefer)
+    expect(list.headers.get('preference-applied')).toBe('wait=1')
+  })
+
   test('behavior: a job that waits for a runner says so also after a wait', async () => {
     await edge.db.orm.run('update instances set last_seen_at = 0')
     await expect
