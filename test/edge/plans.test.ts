@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cancel } from '../../src/edge/jobs/cancel.ts'
+import { readOutlook } from '../../src/edge/jobs/claim.ts'
 import { readAdmission, selectExisting } from '../../src/edge/jobs/enqueue.ts'
 import { selectHeld } from '../../src/edge/jobs/extend.ts'
 import { selectById, selectByKey } from '../../src/edge/jobs/once.ts'
@@ -107,6 +108,7 @@ async function useAll(): Promise<Statement[]> {
   ]
   const leases = await queue.claim(host, { routes })
   const lease = leases.find(({ id }) => id === first)!
+  await readOutlook(db)
   await queue.beat(host, leases, { started: true })
   await selectHeld(db, { runner: host.runner, leases })
   await selectInput(db, { runner: host.runner, ...lease })
