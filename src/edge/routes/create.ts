@@ -245,10 +245,10 @@ function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
     : { code: 'queue_full', error: 'The queue is full' }
 }
 
-/** Forgets the inputs of jobs that were not made by this request. */
-async function abandonUnused(
-  { db }: App,
-  { items, outcomes }: { items: readonly Item[]; outcomes: Map<Item, Outcome> },
+/** Forgets the inputs of jobs that were not made by this request. `outcomes`: as far as they are known. */
+export async function abandonUnused(
+  { db }: Pick<App, 'db'>,
+  { items, outcomes }: { items: readonly Item[]; outcomes: ReadonlyMap<Item, Outcome> },
 ): Promise<void> {
   for (const item of items) {
     const outcome = outcomes.get(item)
