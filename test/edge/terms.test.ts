@@ -161,15 +161,19 @@ describe('cancelling', () => {
 
   test('behavior: a status written by hand is not a job to cancel', async () => {
     const token = await runner.token()
-    await edge.request('/api/status', {
-      method: 'PUT',
-      body: JSON.stringify({ id: 'by-hand', status: 'running', containers: ['echo'] }),
-      headers: { authorization: `Bearer ${token}` },
-    })
-    expect(await refusalOf(await cancel('by-hand'))).toMatchObject({
-      status: 409,
-      params: { state: 'running' },
-    })
+    for (const status of ['running', 'success']) {
+      await edge.request('/api/status', {
+        method: 'PUT',
+        body: JSON.stringify({ id: 'by-hand', status, containers: ['echo'] }),
+        headers: { authorization: `Bearer ${token}` },
+      })
+      expect(await refusalOf(await cancel('by-hand'))).toEqual({
+        status: 409,
+        code: 'conflict',
+        error: "This job is not the queue's",
+        params: { id: 'by-hand' },
+      })
+    }
   })
 
   test('behavior: of a cancellation and a report at once, one counts', async () => {
