@@ -112,6 +112,7 @@ describe('Idempotency-Key', () => {
     const id = await idOf(await post())
     await edge.db.orm.run('delete from jobs')
     expect(await idOf(await post())).toBe(id)
+    expect(await refusalOf(await post({ path: '/api/jobs?wait=1' }))).toMatchObject({ code: 'not_found' })
     expect(await count('jobs')).toBe(0)
   })
 

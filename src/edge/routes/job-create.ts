@@ -27,6 +27,7 @@ const creating: ErrorCode[] = [
   'chain_too_long',
   'not_external',
   'not_allowed',
+  'not_found',
   'idempotency_conflict',
   'body_too_large',
   'unsupported_container',
