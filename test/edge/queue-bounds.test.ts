@@ -51,6 +51,19 @@ test('behavior: a batch of more than one statement stops at the bound, without g
   expect([...stored]).toEqual(jobs.slice(0, 10).map(job => job.id))
 })
 
+test('behavior: a batch of more than one statement that is sent again goes on after what it has made', async () => {
+  const data = `"${'x'.repeat(300 * 1024)}"`
+  const request = () =>
+    Array.from({ length: 14 }, (_, item) => newJob({ data, once: { key: 'k', item, fingerprint: 'f' } }))
+  expect(
+    await queue.enqueue({ jobs: request(), bounds: { ...bounds, maxQueuedPerOwner: 4 } }),
+  ).toHaveProperty('size', 4)
+  const again = request()
+  const stored = await queue.enqueue({ jobs: again })
+  expect([...stored]).toEqual(again.slice(4).map(({ id }) => id))
+  await queue.db.orm.run('delete from idempotency')
+})
+
 test('behavior: large inputs on their way count', async () => {
   await queue.enqueue({ jobs: many(8), bounds })
   const begun = await Promise.all(
