@@ -100,9 +100,12 @@ function matches(pattern: string, path: string): boolean {
  */
 export async function onSchedule(app: App, signal?: AbortSignal): Promise<void> {
   const { db, config, log } = app
-  const { MAX_TRIES: maxTries, RETENTION_SECONDS } = config
-  const swept = await sweep(db, { maxTries, retentionMs: RETENTION_SECONDS * 1000, signal })
-  await Promise.all([tellRequeued(app, swept.requeued), tellEnded(app, swept.watched)])
-  const { lapsed, expired, pruned, requeued } = swept
+  const { lapsed, expired, pruned, requeued } = await sweep(db, {
+    maxTries: config.MAX_TRIES,
+    retentionMs: config.RETENTION_SECONDS * 1000,
+    signal,
+    tell: async ({ requeued, watched }) =>
+      await Promise.all([tellRequeued(app, requeued), tellEnded(app, watched)]),
+  })
   if (lapsed + expired + pruned > 0) log.info('Swept', { lapsed, expired, pruned, requeued })
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import { newAddress, refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner } from '../support/runner.ts'
 
@@ -37,6 +38,24 @@ describe('batch', () => {
     expect(await answersOf([job()])).toHaveLength(1)
     const hundred = await answersOf(Array.from({ length: 100 }, () => job()))
     expect(new Set(hundred.map(({ id }) => id)).size).toBe(100)
+  })
+
+  test('behavior: a hundred large inputs, of which the first holds room for all until it is stored, the last of them', async () => {
+    await edge.db.orm.run('create table held (bytes integer)')
+    await edge.db.orm.run(`
+      create trigger note_held after update of state on jobs when old.state = 'receiving'
+      begin insert into held values (old.data_bytes); end`)
+    const answers = await answersOf(Array.from({ length: 100 }, () => job({ big: 'x'.repeat(70_000) })))
+    expect(answers.filter(({ id }) => id !== undefined)).toHaveLength(100)
+    const held = await edge.db.orm.all<{ bytes: number }>('select bytes from held order by rowid')
+    for (const statement of [
+      'drop trigger note_held',
+      'drop table held',
+      'delete from parts',
+      'delete from jobs',
+    ])
+      await edge.db.orm.run(statement)
+    expect(held.map(({ bytes }) => bytes)).toEqual([...Array.from({ length: 99 }, () => 0), limits.bodyBytes])
   })
 
   test('behavior: each is judged by itself', async () => {

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
-import type { ClaimAnswer, ClaimRequest } from '../../src/protocol/runner.ts'
+import type { ClaimAnswer, ClaimedJob, ClaimRequest } from '../../src/protocol/runner.ts'
 import { adminToken, startDatabase, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { host } from '../support/hosts.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
@@ -199,6 +199,19 @@ describe('a claim that waits', () => {
       `update jobs set lease_expires_at = unixepoch('subsec') * 1000 + 500 where id = '${id}'`,
     )
     const { result, ms } = await took((await wait(a)).ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(1_000 + soonMs)
+  })
+
+  test('behavior: the same while a lease of its own has lapsed, which it holds', async () => {
+    const mine = await create('a')
+    const [{ attempt }] = (await a.claim()) as [ClaimedJob]
+    const id = await create('a')
+    await alsoA.claim()
+    await edge.db.orm.run(
+      `update jobs set lease_expires_at = iif(id = '${id}', unixepoch('subsec') * 1000 + 500, 0)`,
+    )
+    const { result, ms } = await took((await wait(a, { holding: [{ id: mine, attempt }] })).ids)
     expect(result).toEqual([id])
     expect(ms).toBeLessThan(1_000 + soonMs)
   })

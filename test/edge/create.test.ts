@@ -252,6 +252,20 @@ describe('refusals', () => {
   })
 })
 
+test('behavior: inputs leave nothing behind where storing their jobs fails', async () => {
+  await edge.db.orm.run(
+    `create trigger fails before update of state on jobs begin select raise(abort, 'fails'); end`,
+  )
+  const item = { containers: ['echo'], data: { x: 'x'.repeat(700_000) } }
+  const response = await edge.create([item, item], { ip: newAddress(), path: '/api/jobs/batch' })
+  await edge.db.orm.run('drop trigger fails')
+  expect(response.status).toBe(500)
+  await expect
+    .poll(async () => await edge.db.orm.all(`select id from jobs where state = 'receiving'`))
+    .toEqual([])
+  expect(await edge.db.orm.all('select job from parts where job not in (select id from jobs)')).toEqual([])
+})
+
 describe('body size', () => {
   const tooLarge = {
     status: 413,

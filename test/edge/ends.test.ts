@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Bell, type Bells, createBells } from '../../src/edge/bell/bell.ts'
 import { ringEnded } from '../../src/edge/bell/ended.ts'
 import { createEnds, type Ends, maxWaiting } from '../../src/edge/bell/ends.ts'
@@ -10,7 +10,7 @@ const longMs = 20_000
 /** All of one bell: the last character decides. */
 const ids = Array.from({ length: 20 }, (_, index) => `job-${index}-0`)
 
-type Wrapped = { bells: Bells; waits(): number; fail: boolean; lose: boolean }
+type Wrapped = { bells: Bells; waits(): number; fail: boolean; lose: boolean; loseWaits: boolean }
 
 /** Bells whose waits are counted, fail, or never come back, as those of a request that was killed. */
 function wrap(inner: Bells = createBells()): Wrapped {
@@ -19,13 +19,14 @@ function wrap(inner: Bells = createBells()): Wrapped {
     waits: () => waits,
     fail: false,
     lose: false,
+    loseWaits: false,
     bells: topic => {
       const bell = inner(topic)
       return {
         ticket: async () => await guard(bell.ticket()),
         wait: async (...args: Parameters<Bell['wait']>) => {
           waits += 1
-          return await guard(bell.wait(...args))
+          return wrapped.loseWaits ? await new Promise<never>(() => {}) : await guard(bell.wait(...args))
         },
         ring: bell.ring,
       } satisfies Bell
@@ -40,12 +41,14 @@ function wrap(inner: Bells = createBells()): Wrapped {
 
 type Waiting = { id: string; left: AbortController; done: Promise<boolean>; looked: Promise<void> }
 
-function wait(ends: Ends, id: string, { ms = longMs, hasEnded = false } = {}): Waiting {
+type WaitingOptions = { ms?: number; hasEnded?: boolean | Promise<boolean> }
+
+function wait(ends: Ends, id: string, { ms = longMs, hasEnded = false }: WaitingOptions = {}): Waiting {
   const left = new AbortController()
   const { promise: looked, resolve } = Promise.withResolvers<void>()
   const done = ends.wait(id, { deadline: Date.now() + ms, signal: left.signal }, async () => {
     resolve()
-    return hasEnded
+    return await hasEnded
   })
   return { id, left, done, looked }
 }
@@ -72,6 +75,20 @@ describe('ends', () => {
     await ringEnded(bells, ids)
     expect(await took(Promise.all(waiting.map(({ done }) => done)))).toBeLessThan(soonMs)
     expect(waits()).toBeLessThanOrEqual(4)
+  })
+
+  test('behavior: one that has heard of many ends hands on, and nobody misses any', async () => {
+    const { bells, waits } = wrap()
+    const ends = createEnds({ bells, now })
+    const [first, second] = [wait(ends, 'first-0'), wait(ends, 'second-0')]
+    for (let heard = 1; heard <= 200; heard += 1) {
+      await vi.waitUntil(() => waits() === heard, { interval: 1 })
+      await ringEnded(bells, ['other-0'])
+    }
+    expect(await took(first.done)).toBeLessThan(soonMs)
+    await ringEnded(bells, ['second-0'])
+    expect(await took(second.done)).toBeLessThan(soonMs)
+    expect(waits()).toBe(201)
   })
 
   test('behavior: a job that has ended already is not waited for', async () => {
@@ -119,6 +136,71 @@ describe('ends', () => {
     first.left.abort()
   }, 20_000)
 
+  /** Clocks of their own, so that time passes for nobody but those that wait. */
+  function startClock(): { now(): number; pass(ms: number): void } {
+    let passedMs = 0
+    return {
+      now: () => Date.now() + passedMs,
+      pass(ms) {
+        passedMs += ms
+      },
+    }
+  }
+  /** Longer than anyone waits for a leader, and shorter than a wait. */
+  const deadMs = 18_000
+
+  test('behavior: when another takes over from one that was killed, all look again', async () => {
+    const wrapped = wrap()
+    const clock = startClock()
+    const ends = createEnds({ bells: wrapped.bells, now: clock.now })
+    wrapped.loseWaits = true
+    const first = wait(ends, 'first-0')
+    await expect.poll(wrapped.waits).toBe(1)
+    const second = wait(ends, 'second-0')
+    await second.looked
+    await ringEnded(wrapped.bells, ['second-0'])
+    wrapped.loseWaits = false
+    clock.pass(deadMs)
+    const third = wait(ends, 'third-0', { ms: 2 * longMs })
+    expect(await took(second.done)).toBeLessThan(soonMs)
+    await ringEnded(wrapped.bells, ['third-0'])
+    expect(await took(third.done)).toBeLessThan(soonMs)
+    first.left.abort()
+  })
+
+  test('behavior: one that was taken for dead and was only slow listens no more', async () => {
+    const wrapped = wrap()
+    const clock = startClock()
+    const ends = createEnds({ bells: wrapped.bells, now: clock.now })
+    const first = wait(ends, 'first-0')
+    await expect.poll(wrapped.waits).toBe(1)
+    clock.pass(deadMs)
+    const others = ['second-0', 'third-0'].map(id => wait(ends, id, { ms: 2 * longMs }))
+    await expect.poll(wrapped.waits).toBe(2)
+    await ringEnded(wrapped.bells, ['nobody-0'])
+    expect(await took(first.done)).toBeLessThan(soonMs)
+    await ringEnded(wrapped.bells, ['second-0', 'third-0'])
+    expect(await took(Promise.all(others.map(({ done }) => done)))).toBeLessThan(soonMs)
+    expect(wrapped.waits()).toBeLessThanOrEqual(4)
+  })
+
+  test('behavior: one that still looks at the database is not taken for dead', async () => {
+    const wrapped = wrap()
+    const clock = startClock()
+    const ends = createEnds({ bells: wrapped.bells, now: clock.now })
+    const { promise: hasEnded, resolve: answer } = Promise.withResolvers<boolean>()
+    const slow = wait(ends, 'slow-0', { hasEnded })
+    await slow.looked
+    clock.pass(10_000)
+    const others = ['second-0', 'third-0'].map(id => wait(ends, id))
+    await Promise.all(others.map(({ looked }) => looked))
+    answer(false)
+    await expect.poll(wrapped.waits).toBe(1)
+    await ringEnded(wrapped.bells, ['slow-0', 'second-0', 'third-0'])
+    expect(await took(Promise.all([slow, ...others].map(({ done }) => done)))).toBeLessThan(soonMs)
+    expect(wrapped.waits()).toBe(1)
+  })
+
   test('behavior: a bell that fails makes each look about once a second, and no more', async () => {
     const wrapped = wrap()
     const ends = createEnds({ bells: wrapped.bells, now })
@@ -131,6 +213,16 @@ describe('ends', () => {
     await after.looked
     await ringEnded(wrapped.bells, ['job-0'])
     expect(await took(after.done)).toBeLessThan(soonMs)
+  })
+
+  test('behavior: a bell that failed once is listened to again by the first that can', async () => {
+    const wrapped = wrap()
+    const ends = createEnds({ bells: wrapped.bells, now })
+    wrapped.fail = true
+    const waiting = ['first-0', 'second-0', 'third-0'].map(id => wait(ends, id))
+    await Promise.all(waiting.map(({ looked }) => looked))
+    wrapped.fail = false
+    expect(await took(Promise.all(waiting.map(({ done }) => done)))).toBeLessThan(1_000 + soonMs)
   })
 
   test('behavior: beyond so many, one is told at once that it cannot wait', async () => {

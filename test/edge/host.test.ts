@@ -5,6 +5,7 @@ import { createBells } from '../../src/edge/bell/bell.ts'
 import { parseConfig } from '../../src/edge/config.ts'
 import type { Context } from '../../src/edge/context.ts'
 import { openDb } from '../../src/edge/db/open.ts'
+import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
 import { createPolicyCache } from '../../src/edge/runners/policy.ts'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
 import { adminToken, startDatabase } from '../support/edge.ts'
@@ -101,4 +102,15 @@ test('behavior: the schedule sweeps', async () => {
   await context.db.orm.run(`update jobs set expires_at = 0 where state = 'queued'`)
   await onSchedule(context)
   expect(await context.db.orm.all(`select id from jobs where state = 'queued'`)).toEqual([])
+})
+
+test('behavior: where too many wait already, an answer comes at once and does not say that it waited', async () => {
+  const reads = jobReadRoutes(context, { wait: async () => false })
+  const created = await request('/api/jobs', { method: 'POST', body })
+  const { id } = (await created.json()) as { id: string }
+  for (const path of [`/api/jobs/${id}`, `/api/jobs?id=${id}`]) {
+    const response = await reads.request(path, { headers: { prefer: 'wait=20' } })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('preference-applied')).toBeNull()
+  }
 })

@@ -82,6 +82,21 @@ describe('Idempotency-Key', () => {
     expect(await count('jobs')).toBe(5)
   })
 
+  test('behavior: the same for a job and a batch, while others are storing theirs', async () => {
+    const batch = `[${jobOf()},${jobOf()},${jobOf()}]`
+    for (let round = 0; round < 5; round += 1) {
+      const key = `round-${round}`
+      const others = [edge.createJob(jobOf()), edge.createJob(jobOf())]
+      const single = post({ key })
+      const response = await post({ key, path: '/api/jobs/batch', body: batch })
+      const codes = ((await response.json()) as { code?: string }[]).map(({ code = 'made' }) => code)
+      const refused = (await single).status === 409
+      expect(codes).toEqual(Array.from({ length: 3 }, () => (refused ? 'made' : 'idempotency_conflict')))
+      expect((await post({ key })).status).toBe(refused ? 409 : 200)
+      await Promise.all(others)
+    }
+  })
+
   test('behavior: the answer stays when the job has ended, and when the node would refuse it today', async () => {
     const id = await idOf(await post())
     await runner.report((await runner.claim()).map(job => success(job, '1')))
@@ -97,6 +112,7 @@ describe('Idempotency-Key', () => {
     const id = await idOf(await post())
     await edge.db.orm.run('delete from jobs')
     expect(await idOf(await post())).toBe(id)
+    expect(await refusalOf(await post({ path: '/api/jobs?wait=1' }))).toMatchObject({ code: 'not_found' })
     expect(await count('jobs')).toBe(0)
   })
 
@@ -216,6 +232,28 @@ describe('PUT', () => {
     expect(`{"containers":["echo"],"data":${await input.text()}}`).toBe(winner)
     const [row] = await edge.db.orm.all<{ n: number }>(`select count(*) as n from parts where job <> '${id}'`)
     expect(row?.n).toBe(0)
+  })
+
+  test('behavior: the same while others are storing theirs', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const id = randomUUID()
+      const others = [edge.createJob(jobOf()), edge.createJob(jobOf())]
+      const clients = [{ body: jobOf({ n: 1 }) }, { body: jobOf({ n: 2 }) }, { ip: newAddress() }]
+      const responses = await Promise.all(clients.map(client => put(id, client)))
+      expect(responses.map(({ status }) => status).toSorted()).toEqual([200, 409, 409])
+      await Promise.all(others)
+    }
+  })
+
+  test('behavior: the same request twice while others are storing theirs: one is told that it is replayed', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const id = randomUUID()
+      const others = [edge.createJob(jobOf()), edge.createJob(jobOf())]
+      const responses = await Promise.all([put(id), put(id)])
+      const replayed = responses.map(({ headers }) => headers.get('idempotent-replayed'))
+      expect(replayed.toSorted()).toEqual(['true', null].toSorted())
+      await Promise.all(others)
+    }
   })
 
   test("behavior: an id that is taken, by one's own other job or by another's, is refused", async () => {

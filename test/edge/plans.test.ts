@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cancel } from '../../src/edge/jobs/cancel.ts'
+import { readOutlook } from '../../src/edge/jobs/claim.ts'
 import { readAdmission, selectExisting } from '../../src/edge/jobs/enqueue.ts'
 import { selectHeld } from '../../src/edge/jobs/extend.ts'
 import { selectById, selectByKey } from '../../src/edge/jobs/once.ts'
@@ -14,6 +15,7 @@ import { sweep } from '../../src/edge/jobs/sweep.ts'
 import { selectUnended, watch } from '../../src/edge/jobs/watch.ts'
 import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../src/local/libsql/value.ts'
+import { limits } from '../../src/protocol/limits.ts'
 import { newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
 import type { Argument, Statement } from '../support/sql-proxy.ts'
 
@@ -106,6 +108,7 @@ async function useAll(): Promise<Statement[]> {
   ]
   const leases = await queue.claim(host, { routes })
   const lease = leases.find(({ id }) => id === first)!
+  await readOutlook(db)
   await queue.beat(host, leases, { started: true })
   await selectHeld(db, { runner: host.runner, leases })
   await selectInput(db, { runner: host.runner, ...lease })
@@ -123,7 +126,7 @@ async function useAll(): Promise<Statement[]> {
   const { epoch } = await readAdmission(db, owner)
   const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
   for (const { id } of [newJob(), newJob()]) {
-    await beginReceive(db, { id, owner, bounds })
+    await beginReceive(db, { id, owner, bounds, heldBytes: limits.bodyBytes })
     await receivePart(db, { id, seq: 0, bytes: Uint8Array.of(1) })
     const input = { ...plainTerms, dataBytes: 1, dataParts: 1 }
     await completeReceive(db, { received: id, id, owner, ...input, epoch: id < second! ? epoch : 0 })
@@ -135,7 +138,7 @@ async function useAll(): Promise<Statement[]> {
   await selectByKey(db, { owner, ...once })
   await selectById(db, { owner, id: first!, fingerprint: 'f' })
   const large = newJob()
-  await beginReceive(db, { id: large.id, owner, bounds })
+  await beginReceive(db, { id: large.id, owner, bounds, heldBytes: limits.bodyBytes })
   const chosen = { ...large, once, received: large.id, owner, dataBytes: 1, dataParts: 1, epoch }
   await completeReceive(db, chosen)
   await completeReceive(db, { ...chosen, id: newJob().id, once: { ...once, key: null } })

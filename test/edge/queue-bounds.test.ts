@@ -16,6 +16,10 @@ beforeAll(async () => {
 afterAll(async () => await queue.close())
 beforeEach(async () => await queue.clear())
 
+const containers = ['a', 'b', 'c', 'other']
+/** A route for each index. */
+const chain = (index: number) =>
+  [4096, 1024, 256, 64, 16, 4, 1].map(place => containers[Math.floor(index / place) % 4]).join(',')
 const many = (length: number) => Array.from({ length }, () => newJob())
 
 test('default: 50 at once store as many as the owner may have', async () => {
@@ -47,9 +51,24 @@ test('behavior: a batch of more than one statement stops at the bound, without g
   expect([...stored]).toEqual(jobs.slice(0, 10).map(job => job.id))
 })
 
+test('behavior: a batch of more than one statement that is sent again goes on after what it has made', async () => {
+  const data = `"${'x'.repeat(300 * 1024)}"`
+  const request = () =>
+    Array.from({ length: 14 }, (_, item) => newJob({ data, once: { key: 'k', item, fingerprint: 'f' } }))
+  expect(
+    await queue.enqueue({ jobs: request(), bounds: { ...bounds, maxQueuedPerOwner: 4 } }),
+  ).toHaveProperty('size', 4)
+  const again = request()
+  const stored = await queue.enqueue({ jobs: again })
+  expect([...stored]).toEqual(again.slice(4).map(({ id }) => id))
+  await queue.db.orm.run('delete from idempotency')
+})
+
 test('behavior: large inputs on their way count', async () => {
   await queue.enqueue({ jobs: many(8), bounds })
-  const begun = await Promise.all(many(6).map(({ id }) => beginReceive(queue.db, { id, owner: me, bounds })))
+  const begun = await Promise.all(
+    many(6).map(({ id }) => beginReceive(queue.db, { id, owner: me, bounds, heldBytes: limits.bodyBytes })),
+  )
   expect(begun.filter(Boolean)).toHaveLength(2)
   expect(await queue.enqueue({ bounds })).toEqual(new Set())
   expect(await queue.enqueue({ owner: other, bounds, jobs: many(9) })).toHaveProperty('size', 5)
@@ -99,11 +118,16 @@ test('behavior: bytes that wait are bounded too, for one owner and in all', asyn
   expect(await miscounts(queue.db)).toEqual([])
 })
 
-test('behavior: a large input counts as the largest until its size is known', async () => {
+test('behavior: a large input counts for what is held for it until its size is known', async () => {
   const { id } = newJob()
   const tight = { ...bounds, maxBytesPerOwner: limits.bodyBytes + 100 }
-  expect(await beginReceive(queue.db, { id, owner: me, bounds: tight })).toBe(true)
-  expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight })).toBe(false)
+  expect(await beginReceive(queue.db, { id, owner: me, bounds: tight, heldBytes: limits.bodyBytes })).toBe(
+    true,
+  )
+  expect(
+    await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight, heldBytes: limits.bodyBytes }),
+  ).toBe(false)
+  expect(await beginReceive(queue.db, { id: newJob().id, owner: me, bounds: tight, heldBytes: 0 })).toBe(true)
   const { epoch } = await readAdmission(queue.db, me)
   const whole = { ...plainTerms, received: id, id, owner: me, dataBytes: 70_000, dataParts: 1, epoch }
   expect(await completeReceive(queue.db, whole)).toBe(true)
@@ -111,10 +135,20 @@ test('behavior: a large input counts as the largest until its size is known', as
   expect(await miscounts(queue.db)).toEqual([])
 })
 
+test('behavior: of jobs that are stored together those count that come before, in bytes and in chains', async () => {
+  const data = `"${'x'.repeat(998)}"`
+  const tight = { ...bounds, maxBytesPerOwner: 2_500 }
+  const jobs = [data, data, data, '{}'].map(data => newJob({ data }))
+  expect(await queue.enqueue({ jobs, bounds: tight })).toEqual(new Set(jobs.slice(0, 2).map(({ id }) => id)))
+  await queue.clear()
+  const chains = Array.from({ length: 600 }, (_, index) => newJob({ route: chain(index) }))
+  const others = [newJob({ route: chain(511) }), newJob({ route: 'a' })]
+  const stored = await queue.enqueue({ jobs: [...chains, ...others] })
+  expect(stored).toEqual(new Set([...chains.slice(0, 512), ...others].map(({ id }) => id)))
+  expect(await miscounts(queue.db)).toEqual([])
+})
+
 test('behavior: different chains that wait at once are bounded; single containers and chains that wait already are not', async () => {
-  const digits = ['a', 'b', 'c', 'other']
-  const chain = (index: number) =>
-    [4096, 1024, 256, 64, 16, 4, 1].map(place => digits[Math.floor(index / place) % 4]).join(',')
   const jobs = Array.from({ length: 600 }, (_, index) => newJob({ route: chain(index) }))
   let stored = 0
   for (const job of jobs) stored += (await queue.enqueue({ jobs: [job] })).size
@@ -124,7 +158,7 @@ test('behavior: different chains that wait at once are bounded; single container
     2,
   )
   const host = await queue.host()
-  const routes = digits.map(route => ({ route, slots: 64 }))
+  const routes = containers.map(route => ({ route, slots: 64 }))
   const [oldest] = await queue.claim(host, { routes, max: 1 })
   expect(oldest?.id).toBe(jobs[0]?.id)
 })

@@ -39,6 +39,7 @@ describe('report', () => {
       result: '{"container":"a","output":1}',
       finished_at: queue.clock.ms,
       lease_expires_at: null,
+      data: null,
     })
     expect(await queue.finish(host, result(lease, '{"container":"a","output":2}'))).toEqual(['duplicate'])
     expect((await queue.read(id))?.result).toBe('{"container":"a","output":1}')

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../../src/edge/jobs/receive.ts'
 import { writeStatus } from '../../src/edge/jobs/status.ts'
-import { sweep } from '../../src/edge/jobs/sweep.ts'
+import { type SweepOutcome, sweep } from '../../src/edge/jobs/sweep.ts'
+import { watch } from '../../src/edge/jobs/watch.ts'
+import { limits } from '../../src/protocol/limits.ts'
+import { host } from '../support/hosts.ts'
 import {
   leaseMs,
   maxTries,
@@ -79,6 +82,23 @@ describe('sweep', () => {
     expect(await miscounts(queue.db)).toEqual([])
   })
 
+  test.skipIf(host === 'node')(
+    'behavior: what a round did is told, although the next one fails',
+    async () => {
+      const id = await queue.add({ expiryMs: 1_000 })
+      await watch(queue.db, { owner, ids: [id] })
+      queue.clock.ms += 1_000
+      const told: SweepOutcome[] = []
+      const tell = async (outcome: SweepOutcome) => {
+        told.push(outcome)
+        queue.proxy.down()
+      }
+      await expect(sweep(queue.db, { maxTries, retentionMs, tell })).rejects.toThrow()
+      queue.proxy.up()
+      expect(told).toEqual([{ requeued: {}, watched: [id] }])
+    },
+  )
+
   test('behavior: a job that runs does not expire, however long', async () => {
     const id = await queue.add({ expiryMs: 1_000 })
     const host = await queue.host()
@@ -139,7 +159,7 @@ describe('sweep', () => {
 
 describe('receiving', () => {
   async function begin(id: string = newJob().id): Promise<string> {
-    expect(await beginReceive(queue.db, { id, owner, bounds })).toBe(true)
+    expect(await beginReceive(queue.db, { id, owner, bounds, heldBytes: limits.bodyBytes })).toBe(true)
     await receivePart(queue.db, { id, seq: 0, bytes: Uint8Array.of(0x7b, 0x7d) })
     return id
   }

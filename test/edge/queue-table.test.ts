@@ -6,6 +6,7 @@ import { enqueue } from '../../src/edge/jobs/enqueue.ts'
 import { selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive } from '../../src/edge/jobs/receive.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
+import { limits } from '../../src/protocol/limits.ts'
 import {
   type Host,
   type Lease,
@@ -59,7 +60,7 @@ async function lapsed(): Promise<Lease> {
 const states: Record<string, () => Promise<Lease>> = {
   receiving: async () => {
     const { id } = newJob()
-    await beginReceive(queue.db, { id, owner, bounds })
+    await beginReceive(queue.db, { id, owner, bounds, heldBytes: limits.bodyBytes })
     return { id, attempt: 1 }
   },
   queued: async () => ({ id: await queue.add(), attempt: 1 }),

@@ -14,11 +14,20 @@ beforeAll(async () => {
   runner = await startTestRunner(edge, [policyOf('echo')])
 })
 afterAll(async () => await edge[Symbol.asyncDispose]())
-beforeEach(async () => await edge.db.orm.run('delete from jobs'))
+beforeEach(async () => {
+  for (const table of ['jobs', 'parts']) await edge.db.orm.run(`delete from ${table}`)
+})
 
 const jobOf = (terms: object = {}) => ({ containers: ['echo'], data: {}, ...terms })
 const large = { x: 'x'.repeat(600_000) }
 const read = async (id: string) => (await (await edge.request(`/api/jobs/${id}`)).json()) as Job
+/** What is stored of a job's payloads. */
+async function stored(id: string): Promise<{ data: string | null; data_parts: number; parts: number }> {
+  const [row] = await edge.db.orm.all<{ data: string | null; data_parts: number; parts: number }>(`
+    select data, data_parts, (select count(*) from parts where job = jobs.id) as parts from jobs where id = '${id}'`)
+  return row!
+}
+const nothing = { data: null, data_parts: 0, parts: 0 }
 const lives = ({ created_at, expires_at }: Job) => Date.parse(expires_at) - Date.parse(created_at)
 
 describe('terms', () => {
@@ -49,6 +58,16 @@ describe('terms', () => {
     expect(await runner.claim()).toEqual([])
     await edge.runSchedule()
     expect(await read(id)).toMatchObject({ state: 'expired', status: 'failed', error: { code: 'expired' } })
+  })
+
+  test('behavior: the inputs of jobs that expire go with the waiting, of those that are left stay', async () => {
+    const late = []
+    for (const data of [{}, large, large]) late.push(await edge.createJob(jobOf({ data, expires_in: 1 })))
+    const left = await edge.createJob(jobOf({ data: large }))
+    await edge.db.orm.run(`update jobs set expires_at = expires_at - 1000 where id <> '${left}'`)
+    await edge.runSchedule()
+    for (const id of late) expect(await stored(id)).toEqual(nothing)
+    expect(await stored(left)).toEqual({ data: null, data_parts: 3, parts: 3 })
   })
 
   test.for([
@@ -105,6 +124,19 @@ describe('cancelling', () => {
     expect(await read(id)).toMatchObject({ ...cancelled, attempt: 1 })
   })
 
+  test.for([{}, large])('behavior: its input, and what there is of its result, go at once', async data => {
+    const id = await edge.createJob(jobOf({ data }))
+    await runner.claim()
+    const part = { method: 'PUT', body: 'x' }
+    expect((await runner.send(`/runner/jobs/${id}/result/0?attempt=1&kind=result`, part)).status).toBe(200)
+    const before = await stored(id)
+    expect(before).toMatchObject({ parts: before.data_parts + 1 })
+    await cancel(id, newAddress())
+    expect(await stored(id)).toEqual(before)
+    await cancel(id)
+    expect(await stored(id)).toEqual(nothing)
+  })
+
   test('behavior: a second time it is the same answer', async () => {
     const id = await edge.createJob(jobOf())
     const first = await (await cancel(id)).json()
@@ -129,15 +161,19 @@ describe('cancelling', () => {
 
   test('behavior: a status written by hand is not a job to cancel', async () => {
     const token = await runner.token()
-    await edge.request('/api/status', {
-      method: 'PUT',
-      body: JSON.stringify({ id: 'by-hand', status: 'running', containers: ['echo'] }),
-      headers: { authorization: `Bearer ${token}` },
-    })
-    expect(await refusalOf(await cancel('by-hand'))).toMatchObject({
-      status: 409,
-      params: { state: 'running' },
-    })
+    for (const status of ['running', 'success']) {
+      await edge.request('/api/status', {
+        method: 'PUT',
+        body: JSON.stringify({ id: 'by-hand', status, containers: ['echo'] }),
+        headers: { authorization: `Bearer ${token}` },
+      })
+      expect(await refusalOf(await cancel('by-hand'))).toEqual({
+        status: 409,
+        code: 'conflict',
+        error: "This job is not the queue's",
+        params: { id: 'by-hand' },
+      })
+    }
   })
 
   test('behavior: of a cancellation and a report at once, one counts', async () => {

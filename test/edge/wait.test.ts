@@ -182,6 +182,23 @@ describe('creating', () => {
     }
   })
 
+  test('behavior: a wish is not said to be granted by a refusal', async () => {
+    const prefer = { headers: { prefer: 'wait=1' } }
+    const refusals = [
+      await edge.request('/api/jobs', {
+        method: 'POST',
+        body: '{"containers":["nobody"],"data":{}}',
+        ...prefer,
+      }),
+      await edge.request('/api/jobs/01900000-0000-7000-8000-000000000000', prefer),
+      await edge.request(`/api/jobs?${'id=x&'.repeat(101)}`, prefer),
+    ]
+    expect(refusals.map(({ status }) => status)).toEqual([422, 404, 413])
+    for (const { headers } of refusals) expect(headers.get('preference-applied')).toBeNull()
+    const list = await edge.request('/api/jobs?id=x', prefer)
+    expect(list.headers.get('preference-applied')).toBe('wait=1')
+  })
+
   test('behavior: a job that waits for a runner says so also after a wait', async () => {
     await edge.db.orm.run('update instances set last_seen_at = 0')
     await expect
@@ -259,6 +276,23 @@ describe('whatever ends a job rings', () => {
     await end(id)
     const { result, ms } = await took(answer)
     expect(result.state).toBe(state)
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: a report that is sent again, since nobody was told that it is stored', async () => {
+    const id = await edge.createJob(body)
+    const jobs = await runner.claim()
+    const { answer } = await waiting(() => read(`/api/jobs/${id}?wait=20`))
+    const stored = proxy.holdAnswer(/set state = item.state/)
+    const lost = runner.report(jobs.map(job => success(job, '1'))).catch(() => 'lost')
+    await stored.reached
+    proxy.down()
+    stored.release()
+    expect(await lost).toBe('lost')
+    proxy.up()
+    expect(await runner.report(jobs.map(job => success(job, '1')))).toMatchObject([{ answer: 'duplicate' }])
+    const { result, ms } = await took(answer)
+    expect(result.state).toBe('success')
     expect(ms).toBeLessThan(soonMs)
   })
 

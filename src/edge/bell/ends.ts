@@ -1,3 +1,4 @@
+import { databaseTimeoutMs } from '../db/open.ts'
 import type { Bell, Bells, Heard, Ticket } from './bell.ts'
 import { bellOf, topicOf } from './ended.ts'
 
@@ -25,19 +26,23 @@ export const maxWaiting = 10_000
 /** One wait of the leader at the bell: so long a leader that was killed goes unnoticed, and a little longer. */
 const defaultSliceMs = 10_000
 const graceMs = 2_000
+/** Waits at the bell by one leader: each is a request to another service, of which a Worker may make a thousand for one of a client's. */
+const maxWaits = 200
 /** Pause after a bell has failed: the database is looked at once in this time. */
 const failedMs = 1_000
 
 /** What a waiter is told: its job has ended, or it is to listen for all. */
 type Call = 'ended' | 'lead'
 
+/** `until`: a leader that was not heard of by then was killed with its request, or is so slow that nobody waits for it. */
+type Leading = { leader: Waiter; ticket: Promise<Ticket>; until: number }
+
 /** Waiters of one bell. One of them, the leader, listens to it for all. */
 type Circle = {
   bell: Bell
   /** By job. */
   waiters: Map<string, Set<Waiter>>
-  /** `until`: a leader that was not heard of by then was killed with its request. */
-  leading: { ticket: Promise<Ticket>; until: number } | null
+  leading: Leading | null
 }
 
 /**
@@ -56,11 +61,18 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     return circle
   }
 
-  function beginLeading(circle: Circle): void {
+  function beginLeading(circle: Circle, leader: Waiter): void {
+    // The last one is gone, and nobody knows what it heard: all look again.
+    if (circle.leading) tellEnded(circle, circle.waiters.keys())
     const ticket = circle.bell.ticket()
     // Whoever awaits it is told; nobody may.
     ticket.catch(() => undefined)
-    circle.leading = { ticket, until: now() + graceMs }
+    circle.leading = { leader, ticket, until: untilItListens(leader) }
+  }
+
+  /** Who still looks at the database may take as long as that may. */
+  function untilItListens({ isLooking }: Waiter): number {
+    return now() + graceMs + (isLooking ? databaseTimeoutMs : 0)
   }
 
   function isLed({ leading }: Circle): boolean {
@@ -72,7 +84,7 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     const all = [...circle.waiters.values()].flatMap(waiters => [...waiters])
     const next = all.find(waiter => waiter.told() === null)
     if (circle.leading && next) {
-      circle.leading.until = now() + graceMs
+      circle.leading = { ...circle.leading, leader: next, until: untilItListens(next) }
       next.tell('lead')
     } else circle.leading = null
   }
@@ -91,28 +103,28 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     }
   }
 
-  /** Listens for all, until its own job has ended. */
+  /** Listens for all, until its own job has ended, another one leads, or it has done so for long enough. */
   async function lead(waiter: Waiter, circle: Circle, { deadline, signal }: EndWait): Promise<void> {
-    for (;;) {
+    for (let waits = 0; waits < maxWaits; waits += 1) {
       const waitMs = Math.min(deadline - now(), sliceMs)
-      if (waitMs <= 0 || signal.aborted || waiter.told() === 'ended') return
-      if (circle.leading === null) beginLeading(circle)
-      const heard = await listen(circle, { waitMs, signal }).catch(() => null)
+      const { leading } = circle
+      if (waitMs <= 0 || signal.aborted || waiter.told() === 'ended' || leading?.leader !== waiter) return
+      leading.until = now() + waitMs + 2 * graceMs
+      const heard = await listen(circle.bell, leading, { waitMs, signal }).catch(() => null)
       if (heard === null) return await pause(Math.min(waitMs, failedMs))
       const { rung, ...ticket } = heard
-      if (circle.leading) circle.leading.ticket = Promise.resolve(ticket)
+      leading.ticket = Promise.resolve(ticket)
       tellEnded(circle, rung ?? circle.waiters.keys())
     }
   }
 
   async function listen(
-    circle: Circle,
+    bell: Bell,
+    leading: Leading,
     { waitMs, signal }: { waitMs: number; signal: AbortSignal },
   ): Promise<Heard> {
-    const { bell, leading } = circle
-    if (leading) leading.until = now() + waitMs + 2 * graceMs
-    const ticket = leading && (await within(leading.ticket, graceMs))
-    // Asked for by a request that is gone: what has rung since, nobody knows.
+    const ticket = await within(leading.ticket, graceMs).catch(() => null)
+    // Refused, or asked for by a request that is gone: what has rung since, nobody knows.
     if (ticket === null) return { ...(await bell.ticket()), rung: null }
     return await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, signal)
   }
@@ -124,12 +136,12 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
       const circle = circleOf(id)
       const waiter = createWaiter(id)
       const isFirst = !isLed(circle)
-      if (isFirst) beginLeading(circle)
+      if (isFirst) beginLeading(circle, waiter)
       const leave = () => {
         if (!remove(circle, waiter)) return
         waiting -= 1
-        // What it was told as it left is for somebody else.
-        if (isFirst || waiter.isCalledToLead()) handOn(circle)
+        // Also when it was told so only as it left. Whoever leads in its place goes on.
+        if (circle.leading?.leader === waiter) handOn(circle)
       }
       add(circle, waiter)
       waiting += 1
@@ -138,6 +150,7 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
       try {
         if (circle.leading) await within(circle.leading.ticket, graceMs).catch(() => null)
         if (await hasEnded()) return true
+        waiter.isLooking = false
         if (isFirst || (await follow(waiter, circle, deadline)) === 'lead')
           await lead(waiter, circle, { deadline, signal })
         return true
@@ -151,23 +164,22 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
 
 type Waiter = {
   id: string
+  /** It has not been told yet whether its job has ended already. */
+  isLooking: boolean
   called: Promise<Call>
   told(): Call | null
-  isCalledToLead(): boolean
   tell(call: Call): void
 }
 
 function createWaiter(id: string): Waiter {
   const { promise: called, resolve } = Promise.withResolvers<Call>()
   let told: Call | null = null
-  let isCalledToLead = false
   return {
     id,
+    isLooking: true,
     called,
     told: () => told,
-    isCalledToLead: () => isCalledToLead,
     tell(call) {
-      if (call === 'lead') isCalledToLead = true
       told = call
       resolve(call)
     },

@@ -12,8 +12,14 @@ export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
         const id = crypto.randomUUID()
         // An aborted signal is not passed on to a Durable Object (workerd 2026-10): its waiter would take a ring for nobody. And
         // once the caller has gone, only a listener and what it hands to `waitUntil` still run.
-        signal?.addEventListener('abort', () => waitUntil(post('/leave', id).catch(() => undefined)))
-        return await (await post('/wait', JSON.stringify({ ...wait, id }))).json<Heard>()
+        const leave = () => waitUntil(post('/leave', id).catch(() => undefined))
+        signal?.addEventListener('abort', leave)
+        try {
+          return await (await post('/wait', JSON.stringify({ ...wait, id }))).json<Heard>()
+        } finally {
+          // Its client may wait again and again, and leave at the end.
+          signal?.removeEventListener('abort', leave)
+        }
       },
       ring: async ring => void (await post('/ring', JSON.stringify(ring))),
     } satisfies Bell

@@ -57,7 +57,10 @@ export const jobs = sqliteTable(
     timeoutMs: integer('timeout_ms'),
     /** 1: a client waits for the end, so whoever ends the job rings. */
     watched: integer().notNull().default(0),
-    /** SHA-256 of the request that made it, base64url, when it asked to be made once: `PUT`, or an `Idempotency-Key`. */
+    /**
+     * SHA-256 of the request that made it, in hex, of a batch with `batch ` before it, when it asked to be made once: `PUT`, or an
+     * `Idempotency-Key`.
+     */
     fingerprint: text(),
   },
   t => [
@@ -105,7 +108,7 @@ export const idempotency = sqliteTable(
     owner: text().notNull(),
     key: text().notNull(),
     item: integer().notNull(),
-    /** SHA-256 of the whole request, base64url. */
+    /** SHA-256 of the whole request, in hex, of a batch with `batch ` before it. */
     fingerprint: text().notNull(),
     job: text().notNull(),
     createdAt: integer('created_at').notNull(),

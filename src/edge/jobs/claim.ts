@@ -88,15 +88,19 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
   }
 }
 
-/** `waiting`: whether any job waits at all. `lapseMs`: until the first lease lapses unless it is renewed; null: there is none. */
-export type Outlook = { waiting: boolean; lapseMs: number | null }
+/**
+ * `waiting`: whether any job waits at all. `lapsed`: whether any lease has lapsed and was not put back. `lapseMs`: until the first of the
+ * others lapses unless it is renewed; null: there is none.
+ */
+export type Outlook = { waiting: boolean; lapsed: boolean; lapseMs: number | null }
 
 /** What a claim that has found nothing asks before it looks again: looking writes, asking does not. */
 export async function readOutlook({ orm, now }: Db): Promise<Outlook> {
-  const [row] = await orm.all<{ waiting: number; lapse_ms: number | null }>(sql`
+  const [row] = await orm.all<{ waiting: number; lapsed: number; lapse_ms: number | null }>(sql`
     select exists (select 1 from queued_routes limit 1) as waiting,
-      (select min(lease_expires_at) from jobs where state = 'running') - ${now} as lapse_ms`)
-  return { waiting: row?.waiting === 1, lapseMs: row?.lapse_ms ?? null }
+      exists (select 1 from jobs where state = 'running' and lease_expires_at <= ${now}) as lapsed,
+      (select min(lease_expires_at) from jobs where state = 'running' and lease_expires_at > ${now}) - ${now} as lapse_ms`)
+  return { waiting: row?.waiting === 1, lapsed: row?.lapsed === 1, lapseMs: row?.lapse_ms ?? null }
 }
 
 /**

@@ -40,6 +40,14 @@ export type EnqueueOptions = {
   bounds: QueueBounds
 }
 
+/** What a job adds to its statement beside its input and its route, about. */
+const frameBytes = 200
+
+/** Text that a job adds to the statement that stores it. */
+export function textBytes({ dataBytes, route }: NewJob): number {
+  return dataBytes + route.length + frameBytes
+}
+
 /**
  * Stores jobs as queued, in one statement for each MiB, as far as the bounds allow.
  * @returns the ids stored. Fewer than asked: the policy has moved on, a bound was met (`readAdmission` tells which of the two), or the
@@ -47,16 +55,17 @@ export type EnqueueOptions = {
  */
 export async function enqueue(db: Db, options: EnqueueOptions): Promise<Set<string>> {
   const stored = new Set<string>()
-  for (const jobs of chunks(options.jobs, job => job.dataBytes)) {
+  for (const jobs of chunks(options.jobs, textBytes)) {
     const ids = await insertJobs(db, [{ ...options, jobs }])
     for (const id of ids) stored.add(id)
-    if (ids.size < jobs.length) break
+    // What follows would fare no better; but of a request that was sent before, these may be there already.
+    if (ids.size < jobs.length && jobs.every(({ once }) => once === null)) break
   }
   return stored
 }
 
 /**
- * A statement for each element, three where jobs are to be made once, all in one round trip. Together at most a MiB of input.
+ * A statement for each element, three where jobs are to be made once, all in one round trip. Together at most a MiB of text.
  * @returns the ids stored.
  */
 export async function insertJobs(db: Db, groups: readonly EnqueueOptions[]): Promise<Set<string>> {
@@ -77,7 +86,7 @@ function statements(db: Db, group: EnqueueOptions) {
 
 function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions) {
   const items = JSON.stringify(
-    jobs.map(job => ({
+    addUp(jobs).map(({ job, bytes, chains }) => ({
       i: job.id,
       r: job.route,
       p: job.requiresProof ? 1 : 0,
@@ -90,6 +99,8 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
       n: job.once?.item ?? 0,
       b: job.dataBytes,
       d: job.data,
+      sum: bytes,
+      chains,
     })),
   )
   return orm.all<{ id: string }>(sql`
@@ -98,27 +109,41 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
     select value ->> 'i', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + (value ->> 'x'), value ->> 'p', value ->> 'y', value ->> 't',
       value ->> 'w', value ->> 'f', value ->> 'b', value ->> 'd'
     from json_each(${items})
-    where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sumOf(jobs), bounds })} and ${mayWait(sql`value ->> 'r'`)}
+    where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
+      and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })}
       and (value ->> 'k' is null or ${isFirst({ owner, key: sql`value ->> 'k'`, item: sql`value ->> 'n'`, id: sql`value ->> 'i'` })})
     limit ${room(owner, bounds)}
     on conflict (id) do nothing
     returning id`)
 }
 
-function sumOf(jobs: readonly NewJob[]): number {
-  return jobs.reduce((sum, job) => sum + job.dataBytes, 0)
+/**
+ * The jobs of a statement, each with the bytes of input up to it, itself included, and the other chains before it. A statement does not
+ * see what it stores itself, so the bounds need to be told.
+ */
+function addUp(jobs: readonly NewJob[]): { job: NewJob; bytes: number; chains: number }[] {
+  const places = new Map<string, number>()
+  let bytes = 0
+  return jobs.map(job => {
+    bytes += job.dataBytes
+    if (job.route.includes(',') && !places.has(job.route)) places.set(job.route, places.size)
+    return { job, bytes, chains: places.get(job.route) ?? 0 }
+  })
 }
 
 /** Whether so many bytes of input may still wait. */
-export function fits(owner: string, { bytes, bounds }: { bytes: number; bounds: QueueBounds }): SQL {
+export function fits(owner: string, { bytes, bounds }: { bytes: number | SQL; bounds: QueueBounds }): SQL {
   return sql`coalesce((select bytes from queue_counts where owner = ${owner}), 0) + ${bytes} <= ${bounds.maxBytesPerOwner}
     and coalesce((select bytes from queue_counts where owner = '*'), 0) + ${bytes} <= ${bounds.maxBytes}`
 }
 
-/** Whether a route may wait: a single container, a chain that waits already, or one of not too many others. */
-export function mayWait(route: SQL): SQL {
+/**
+ * Whether a route may wait: a single container, a chain that waits already, or one of not too many others. `others`: those that the same
+ * statement may store before it.
+ */
+export function mayWait({ route, others }: { route: SQL; others: SQL }): SQL {
   return sql`(instr(${route}, ',') = 0 or exists (select 1 from queued_routes where route = ${route})
-    or (select count(*) from queued_routes) < ${maxWaitingRoutes})`
+    or (select count(*) from queued_routes) + ${others} < ${maxWaitingRoutes})`
 }
 
 /** How many jobs may still be queued for an owner; never negative, which SQLite would take for "no limit". */

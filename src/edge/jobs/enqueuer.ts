@@ -1,10 +1,10 @@
 import { type Db, databaseTimeoutMs } from '../db/open.ts'
-import { type EnqueueOptions, enqueue, insertJobs, selectExisting } from './enqueue.ts'
+import { type EnqueueOptions, enqueue, insertJobs, selectExisting, textBytes } from './enqueue.ts'
 
 /** `enqueue`, for a whole isolate: requests that come while one is on its way are stored together after it. */
 export type Enqueuer = (options: EnqueueOptions) => Promise<Set<string>>
 
-/** Requests and input bytes that one flush takes. */
+/** Requests and bytes of text that one flush takes. */
 const maxRequests = 128
 const maxBytes = 512 * 1024
 /** A leader that has not come back by then may have been killed with its request: the next request leads those that wait. */
@@ -45,17 +45,25 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
     return outcome
   }
 
+  /** Of those that make the same job, one: whose a stored job is, the statement that stores it cannot tell. Others wait for the next. */
   function take(first: Waiting): Waiting[] {
-    const rest = waiting.filter(entry => entry !== first)
+    const group = [first]
+    const left: Waiting[] = []
+    const identities = new Set([identityOf(first.options)])
     let bytes = first.bytes
-    let count = 1
-    for (const entry of rest) {
+    for (const entry of waiting.filter(other => other !== first)) {
+      const identity = identityOf(entry.options)
+      const isFull = group.length === maxRequests || bytes + entry.bytes > maxBytes
+      if (isFull || (identity !== null && identities.has(identity))) {
+        left.push(entry)
+        continue
+      }
+      group.push(entry)
+      identities.add(identity)
       bytes += entry.bytes
-      if (count === maxRequests || bytes > maxBytes) break
-      count += 1
     }
-    waiting = rest.slice(count - 1)
-    return [first, ...rest.slice(0, count - 1)]
+    waiting = left
+    return group
   }
 
   async function follow(entry: Waiting, told: Promise<Outcome>): Promise<Outcome> {
@@ -75,7 +83,7 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
   }
 
   return async function enqueueTogether(options) {
-    const bytes = options.jobs.reduce((sum, job) => sum + job.dataBytes, 0)
+    const bytes = options.jobs.reduce((sum, job) => sum + textBytes(job), 0)
     if (bytes > maxBytes) return await enqueue(db, options)
     const { promise: told, resolve: settle } = Promise.withResolvers<Outcome>()
     const entry: Waiting = { options, bytes, settle }
@@ -91,6 +99,12 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
     const ids = outcome.kind === 'stored' ? outcome.ids : new Set<string>()
     return new Set(options.jobs.map(job => job.id).filter(id => ids.has(id)))
   }
+}
+
+/** What makes two requests the same; null: nothing, since each makes jobs of its own. */
+function identityOf({ owner, jobs: [job] }: EnqueueOptions): string | null {
+  if (!job?.once) return null
+  return job.once.key === null ? `id ${job.id}` : `key ${owner} ${job.once.key}`
 }
 
 /** One statement for each owner and policy: those are what its conditions speak of. */

@@ -17,12 +17,16 @@ export type FinishedJob = {
 
 export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
 
-/** An answer for each result, in order. `watched`: jobs that ended by this, and whose end a client waits for. */
+/**
+ * An answer for each result, in order. `watched`: jobs that ended by this, or by the same report before, and whose end a client waits for:
+ * whoever stored it may not have come to ring.
+ */
 export type Finished = { answers: FinishAnswer[]; watched: string[] }
 
 /**
  * Stores results. A result is accepted from the runner that has the job's current attempt, however late; final states are
- * final. Parts that a result names must all be there. Of two results for one lease the first counts.
+ * final. Parts that a result names must all be there. Of two results for one lease the first counts. The input on the row goes: nobody
+ * reads it any more.
  * @returns null when the runner is revoked.
  */
 export async function finish(
@@ -31,24 +35,25 @@ export async function finish(
 ): Promise<Finished | null> {
   const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
   const accepted = new Set<string>()
-  const watched: string[] = []
+  const watched = new Set<string>()
   for (const chunk of chunks(firsts, textBytes)) {
     for (const ended of await store(db, { runner, jobs: chunk })) {
       accepted.add(leaseOf(ended))
-      if (ended.watched === 1) watched.push(ended.id)
+      if (ended.watched === 1) watched.add(ended.id)
     }
   }
   const stored =
-    accepted.size === jobs.length
-      ? accepted
-      : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
+    accepted.size === jobs.length ? [] : await selectStored(db, { runner, ids: jobs.map(job => job.id) })
   if (stored === null) return null
+  const earlier = new Map(stored.map(ended => [leaseOf(ended), ended]))
   const answers = jobs.map(job => {
     // Only the first of a lease is the one that was accepted.
     if (accepted.delete(leaseOf(job))) return 'accepted'
-    return stored.has(leaseOf(job)) ? 'duplicate' : 'stale'
+    const ended = earlier.get(leaseOf(job))
+    if (ended?.watched === 1) watched.add(ended.id)
+    return ended ? 'duplicate' : 'stale'
   })
-  return { answers, watched }
+  return { answers, watched: [...watched] }
 }
 
 function leaseOf({ id, attempt }: { id: string; attempt: number }): string {
@@ -85,7 +90,7 @@ async function store(
     update jobs set state = item.state, finished_at = ${now}, lease_expires_at = null, error_code = item.error_code,
       error_message = item.error_message,
       tries = jobs.tries + (started_attempt < item.attempt), started_attempt = item.attempt,
-      started_at = coalesce(started_at, claimed_at),
+      started_at = coalesce(started_at, claimed_at), data = null,
       result = item.result, result_bytes = item.result_bytes, result_parts = item.result_parts,
       intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts
     from (select value ->> 'id' as id, value ->> 'a' as attempt, value ->> 's' as state, value ->> 'e' as error_code,
@@ -110,12 +115,12 @@ function whole(kind: 'result' | 'intermediate'): SQL {
 async function selectStored(
   { orm }: Db,
   { runner, ids }: { runner: string; ids: readonly string[] },
-): Promise<Set<string> | null> {
+): Promise<Ended[] | null> {
   const [enrolled, rows] = await orm.batch([
     orm.all(sql`select 1 from runners where id = ${runner} and revoked_at is null`),
-    orm.all<{ id: string; attempt: number }>(sql`
-      select id, attempt from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
+    orm.all<Ended>(sql`
+      select id, attempt, watched from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
         and runner = ${runner} and origin = 'queue' and state in ('success', 'failed') and result_bytes > 0`),
   ])
-  return enrolled.length === 0 ? null : new Set(rows.map(leaseOf))
+  return enrolled.length === 0 ? null : rows
 }

@@ -1,5 +1,4 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
 import { fits, type JobTerms, mayWait, type QueueBounds, room } from './enqueue.ts'
 import { forgetUnmade, isFirst, noteKeys } from './once.ts'
@@ -7,19 +6,21 @@ import { forgetUnmade, isFirst, noteKeys } from './once.ts'
 /** How long a body may take to arrive before the sweep takes its job away. */
 const receiveMs = 10 * 60_000
 
+/** `heldBytes`: what it counts for, against the bounds, until its size is known. */
+export type Receiving = { id: string; owner: string; bounds: QueueBounds; heldBytes: number }
+
 /**
- * Begins a job whose input is too large for its row: nobody knows its id until `completeReceive`. It counts against the
- * bounds, as large as a body can be until its size is known.
+ * Begins a job whose input is too large for its row: nobody knows its id until `completeReceive`.
  * @returns false when a bound was met.
  */
 export async function beginReceive(
   { orm, now }: Db,
-  { id, owner, bounds }: { id: string; owner: string; bounds: QueueBounds },
+  { id, owner, bounds, heldBytes }: Receiving,
 ): Promise<boolean> {
   const rows = await orm.all(sql`
     insert into jobs (id, owner, route, state, created_at, expires_at, data_bytes)
-    select ${id}, ${owner}, '', 'receiving', ${now}, ${now} + ${receiveMs}, ${limits.bodyBytes}
-    where ${room(owner, bounds)} > 0 and ${fits(owner, { bytes: limits.bodyBytes, bounds })}
+    select ${id}, ${owner}, '', 'receiving', ${now}, ${now} + ${receiveMs}, ${heldBytes}
+    where ${room(owner, bounds)} > 0 and ${fits(owner, { bytes: heldBytes, bounds })}
     returning id`)
   return rows.length === 1
 }
@@ -78,7 +79,7 @@ function queue({ now }: Db, job: Received): SQL {
       fingerprint = ${once?.fingerprint ?? null}, data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts},
       expires_at = ${now} + ${job.expiryMs}
     where id = ${received} and state = 'receiving' and (select epoch from policy) = ${job.epoch}
-      and ${mayWait(sql`${job.route}`)} and ${first}
+      and ${mayWait({ route: sql`${job.route}`, others: sql`0` })} and ${first}
     returning id`
 }
 

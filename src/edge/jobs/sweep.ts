@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { limits } from '../../protocol/limits.ts'
 import { addToRing } from '../bell/bell.ts'
 import type { Db } from '../db/open.ts'
@@ -9,23 +9,21 @@ export type SweepOptions = {
   retentionMs: number
   /** Leaves what is left for the next sweep. */
   signal?: AbortSignal | undefined
+  /** Is told after each round: what was done is to be rung for, although a later one may fail. */
+  tell?(outcome: SweepOutcome): Promise<unknown>
 }
 
 /** Rows that one statement of a sweep changes, so that none holds the one writer for long. */
 const perStatement = 500
-/** What one statement prunes: 1,000 jobs without parts, or about 60 parts: 15 MiB. */
+/** What one statement forgets: 1,000 jobs without parts, or about 60 parts: 15 MiB. */
 const prunePerStatement = 1_000
 /** Rounds of one sweep: what is left waits for the next, a minute later. 100,000 small jobs are more than a node completes in it. */
 const maxRounds = 100
 
 /** `requeued`: the jobs among the lapsed that wait again, by route. `watched`: jobs that ended, and whose end a client waits for. */
-export type Swept = {
-  lapsed: number
-  expired: number
-  pruned: number
-  requeued: Record<string, number>
-  watched: string[]
-}
+export type SweepOutcome = { requeued: Record<string, number>; watched: string[] }
+
+export type Swept = SweepOutcome & { lapsed: number; expired: number; pruned: number }
 
 /**
  * Puts back lapsed leases, expires jobs that waited too long, forgets unfinished uploads and what is older than the retention.
@@ -38,11 +36,12 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
   const swept: Swept = { lapsed: 0, expired: 0, pruned: 0, requeued: {}, watched: [] }
   for (let round = 0; round < maxRounds; round += 1) {
     const { lapsed, expired, pruned, forgotten } = await sweepOnce({ ...db, now: sql`${now}` }, options)
-    const { requeued, watched } = outcomeOf([...lapsed, ...expired])
-    for (const [route, count] of Object.entries(requeued)) {
+    const outcome = outcomeOf([...lapsed, ...expired])
+    await options.tell?.(outcome)
+    for (const [route, count] of Object.entries(outcome.requeued)) {
       addToRing(swept.requeued, route, count)
     }
-    swept.watched.push(...watched)
+    swept.watched.push(...outcome.watched)
     swept.lapsed += lapsed.length
     swept.expired += expired.length
     swept.pruned += pruned
@@ -54,7 +53,7 @@ export async function sweep(db: Db, options: SweepOptions): Promise<Swept> {
 type Ended = Omit<Lapsed, 'state'> & { state: string }
 
 /** What leases that ended mean to others: jobs for runners, by route, and ends that clients wait for. */
-export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, number>; watched: string[] } {
+export function outcomeOf(ended: readonly Ended[]): SweepOutcome {
   const requeued: Record<string, number> = {}
   const watched: string[] = []
   for (const job of ended) {
@@ -65,23 +64,24 @@ export function outcomeOf(ended: readonly Ended[]): { requeued: Record<string, n
 }
 
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
-  const old = sql`(select id from (
-      select id, row_number() over oldest as place,
-        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over oldest as weight
-      from (select id, finished_at, data_parts, result_parts, intermediate_parts from jobs
-        where finished_at is not null and finished_at <= ${now} - ${retentionMs}
-        order by finished_at limit ${prunePerStatement})
-      window oldest as (order by finished_at, id))
-    where weight <= ${prunePerStatement} or place = 1)`
+  const old = lightest(sql`
+    select id, finished_at as due, data_parts, result_parts, intermediate_parts from jobs
+    where finished_at is not null and finished_at <= ${now} - ${retentionMs}
+    order by finished_at limit ${prunePerStatement}`)
+  const late = lightest(sql`
+    select id, expires_at as due, data_parts, result_parts, intermediate_parts from jobs
+    where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
+    order by expires_at limit ${perStatement}`)
   const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
     order by expires_at limit ${perStatement})`
-  const [lapsed, expired, , , , pruned, forgotten] = await orm.batch([
+  const [lapsed, , expired, , , , pruned, forgotten] = await orm.batch([
     orm.all<Lapsed>(lapse({ now, maxTries, limit: perStatement })),
+    // As with a job that is cancelled, nobody reads its payloads any more, and no bound counts them.
+    orm.run(sql`delete from parts indexed by parts_place where job in ${late}`),
     orm.all<Ended>(sql`
       update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
-        error_message = 'No runner took the job before it expired.'
-      where id in (select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
-        order by expires_at limit ${perStatement})
+        error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
+      where id in ${late}
       returning id, route, state, watched`),
     orm.run(sql`delete from parts indexed by parts_place where job in ${unfinished}`),
     orm.run(sql`delete from jobs where id in ${unfinished}`),
@@ -99,4 +99,13 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
     orm.run(sql`delete from instances where last_seen_at <= ${now} - ${retentionMs}`),
   ])
   return { lapsed, expired, pruned: pruned.rowsAffected, forgotten: forgotten.rowsAffected }
+}
+
+/** The first of these jobs, as many as one statement may take with their parts, and one at least. */
+function lightest(jobs: SQL): SQL {
+  return sql`(select id from (
+      select id, row_number() over first as place,
+        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over first as weight
+      from (${jobs}) window first as (order by due, id))
+    where weight <= ${prunePerStatement} or place = 1)`
 }

@@ -44,10 +44,19 @@ const maxRounds = 3
 
 type Candidate = { item: Item; request: JobRequest }
 
-/** Where the inputs of a sender's jobs go while they arrive. */
+/**
+ * Where the inputs of one request's jobs go while they arrive. The first holds room for all, since a body is no larger, however many it
+ * carries.
+ */
 export function inputStore({ db, config }: App, owner: string): InputStore {
+  let isHeld = false
   return {
-    begin: id => beginReceive(db, { id, owner, bounds: boundsOf(config) }),
+    async begin(id) {
+      const heldBytes = isHeld ? 0 : limits.bodyBytes
+      const begun = await beginReceive(db, { id, owner, bounds: boundsOf(config), heldBytes })
+      isHeld ||= begun
+      return begun
+    },
     part: part => receivePart(db, part),
     abandon: id => abandonReceive(db, id),
   }
@@ -153,13 +162,14 @@ async function store(
   const { owner } = options.sender
   const inline: NewJob[] = []
   const ids = new Set<string>()
-  for (const { item, request } of admitted) {
+  // From the last one: the first large input holds room for the others until they are counted.
+  for (const { item, request } of admitted.toReversed()) {
     const { inline: bytes, ...input } = item.input.done()
     if (input.refused) continue
     const id = idOf(item, options)
     const once = onceOf(options.identity, items.indexOf(item))
     const job = { id, ...termsOf(request, config), once, watched, dataBytes: input.bytes }
-    if (bytes) inline.push({ ...job, data: decoder.decode(bytes) })
+    if (bytes) inline.unshift({ ...job, data: decoder.decode(bytes) })
     else if (await completeReceive(db, { ...job, received: item.id, owner, dataParts: input.parts, epoch })) {
       ids.add(id)
     }
@@ -235,10 +245,10 @@ function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
     : { code: 'queue_full', error: 'The queue is full' }
 }
 
-/** Forgets the inputs of jobs that were not made by this request. */
-async function abandonUnused(
-  { db }: App,
-  { items, outcomes }: { items: readonly Item[]; outcomes: Map<Item, Outcome> },
+/** Forgets the inputs of jobs that were not made by this request. `outcomes`: as far as they are known. */
+export async function abandonUnused(
+  { db }: Pick<App, 'db'>,
+  { items, outcomes }: { items: readonly Item[]; outcomes: ReadonlyMap<Item, Outcome> },
 ): Promise<void> {
   for (const item of items) {
     const outcome = outcomes.get(item)

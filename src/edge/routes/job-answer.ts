@@ -6,7 +6,7 @@ import { isId } from './id.ts'
 import { refuse } from './refuse.ts'
 import { isInParts, isPending, jobInFull, respond } from './render.ts'
 import { senderOf } from './sender.ts'
-import { untilEnded } from './wait.ts'
+import { tellWaited, untilEnded } from './wait.ts'
 
 export type JobAnswer = {
   id: string
@@ -37,5 +37,6 @@ export async function respondWithJob(
     row = await read()
   }
   if (!row) return refuse(c, jobNotFound)
+  if (canWait) tellWaited(c)
   return await respond(c, jobInFull(app.db, row), { streamed: isInParts(row) })
 }

@@ -28,7 +28,7 @@ export function jobCancelRoutes(app: App): Hono {
         'It ends at once, whether it waits or runs; its runner is told, and drops the call of its container within 2 s.',
       parameters: [{ name: 'id', in: 'path', description: 'The id that creating it answered.' }],
       answer: { description: 'The job in full, cancelled; also when it was cancelled before.', schema: Job },
-      refusals: ['not_found', 'already_ended'],
+      refusals: ['not_found', 'conflict', 'already_ended'],
     }),
     async c => {
       const id = c.req.param('id')
@@ -46,6 +46,9 @@ export function jobCancelRoutes(app: App): Hono {
       const ended = await cancelled
       const [row] = await readJobs(db, { owner, ids: [id] })
       if (!row) return refuse(c, jobNotFound)
+      if (row.origin === 'status') {
+        return refuse(c, { code: 'conflict', error: "This job is not the queue's", params: { id } })
+      }
       if (!ended && row.state !== 'cancelled') {
         return refuse(c, {
           code: 'already_ended',

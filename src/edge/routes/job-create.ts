@@ -11,9 +11,9 @@ import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
 import { bodyTooLarge } from './body.ts'
-import { createJobs, type Identity, inputStore, type Outcome } from './create.ts'
+import { abandonUnused, createJobs, type Identity, inputStore, type Outcome } from './create.ts'
 import { described, type Parameter } from './describe.ts'
-import { readItems } from './intake.ts'
+import { type Item, readItems } from './intake.ts'
 import { respondWithJob } from './job-answer.ts'
 import { RefusalError, refuse } from './refuse.ts'
 import { senderOf } from './sender.ts'
@@ -27,6 +27,7 @@ const creating: ErrorCode[] = [
   'chain_too_long',
   'not_external',
   'not_allowed',
+  'not_found',
   'idempotency_conflict',
   'body_too_large',
   'unsupported_container',
@@ -67,19 +68,19 @@ export function jobCreateRoutes(
     const sender = senderOf(app, c)
     const key = id === undefined ? keyOf(c) : null
     const fingerprinted = id !== undefined || key !== null
+    let arrived: readonly Item[] = []
     const created = (async () => {
       const store = inputStore(app, sender.owner)
       const { items, fingerprint } = await readItems(c.req.raw, { batch, store, fingerprinted })
       const identity = identityOf({ fingerprint, batch, id, key })
+      arrived = items
       return await createJobs(app, { items, sender, enqueue, identity, watched: waitMs > 0 })
     })()
     const ring = ({ stored }: { stored: Ring }) =>
       ringClaims(stored).catch(error => app.log.warn('Ring lost', { error: describe(error) }))
-    // The client is told of a failure; here it only ends the chain.
-    app.background(
-      c,
-      created.then(ring, () => undefined),
-    )
+    // The client is told of a failure. What has arrived holds room in the queue until the sweep comes, if this fails as well.
+    const forget = () => abandonUnused(app, { items: arrived, outcomes: new Map() }).catch(() => undefined)
+    app.background(c, created.then(ring, forget))
     return (await created).outcomes
   }
 

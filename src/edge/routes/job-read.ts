@@ -12,7 +12,7 @@ import { refuse } from './refuse.ts'
 import { isInParts, isPending, jobResult, list, respond } from './render.ts'
 import { senderOf } from './sender.ts'
 import { valid } from './validate.ts'
-import { untilEnded, waitOf, waitParameters } from './wait.ts'
+import { tellWaited, untilEnded, waitOf, waitParameters } from './wait.ts'
 
 /** A cursor: when the last job of a page was created, and its id. */
 function toPlace(cursor: string): Place {
@@ -92,9 +92,10 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
     }
     const unique = [...new Set(ids)]
     const waitMs = waitOf(c)
+    let waited = false
     if (waitMs > 0) {
       const deadline = app.now() + waitMs
-      await untilEnded(app, ends, { owner, ids: unique, deadline, signal: c.req.raw.signal })
+      waited = await untilEnded(app, ends, { owner, ids: unique, deadline, signal: c.req.raw.signal })
     }
     // One job is read whatever its size, since it is streamed; a large one among many is better asked for by itself.
     const bytes = ids.length > 1 ? await selectResultBytes(app.db, { owner, ids, intermediate }) : 0
@@ -109,6 +110,7 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
     const rows = new Map((await readJobs(app.db, { owner, ids: unique })).map(row => [row.id, row]))
     const found = ids.map(id => rows.get(id)).filter(row => row !== undefined)
     const ordered = [...found.filter(row => !isPending(row)), ...found.filter(isPending)]
+    if (waited) tellWaited(c)
     const elements = ordered.map(row => jobResult(app.db, row, { intermediate }))
     return await respond(c, list(elements), { streamed: ordered.some(isInParts) })
   }

@@ -25,7 +25,7 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
   while (!signal.aborted) {
     // Whoever is rung for looks at once; asking first would cost each job a round trip.
     const outlook = rung ? null : await readOutlook(app.db)
-    if (outlook === null || outlook.waiting || isLapsed(outlook)) {
+    if (outlook === null || outlook.waiting || outlook.lapsed) {
       const claimed = await look()
       if (!claimed.passed || claimed.jobs.length > 0) return claimed
     }
@@ -42,11 +42,10 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
   return { passed: true, jobs: [], lapsed: [] }
 }
 
-function isLapsed({ lapseMs }: Outlook): boolean {
-  return lapseMs !== null && lapseMs <= 0
-}
-
-/** No ring tells of a lease that lapses while everybody waits. Where every runner lives, none lapses within a wait. */
+/**
+ * No ring tells of a lease that lapses while everybody waits. Where every runner lives, none lapses within a wait. One that has lapsed
+ * already and stays is held by this claim itself: its report is on its way.
+ */
 function untilLapseMs({ lapseMs }: Outlook): number {
-  return lapseMs === null || lapseMs <= 0 ? Number.POSITIVE_INFINITY : lapseMs + lapseJitterMs * Math.random()
+  return lapseMs === null ? Number.POSITIVE_INFINITY : lapseMs + lapseJitterMs * Math.random()
 }

@@ -13,7 +13,7 @@ export const waitParameters: readonly Parameter[] = [
 
 /**
  * How long a client wants to wait for an end, in milliseconds: `?wait=SECONDS`, else `Prefer: wait=SECONDS` (RFC 7240), of which we take
- * what we can and say so.
+ * what we can; `tellWaited` says so.
  * @throws RefusalError when `wait` is not a number of seconds that we can wait.
  */
 export function waitOf(c: Context): number {
@@ -32,9 +32,13 @@ function preferredWait(c: Context): number {
   const [, asked] =
     /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i.exec(c.req.header('prefer') ?? '') ?? []
   if (asked === undefined) return 0
-  const seconds = Math.min(Number(asked), limits.waitSeconds)
-  c.header('preference-applied', `wait=${seconds}`)
-  return seconds * 1000
+  return Math.min(Number(asked), limits.waitSeconds) * 1000
+}
+
+/** Says in an answer, which waited, that the wish was granted: a refusal, or an answer that could not wait, has not. */
+export function tellWaited(c: Context): void {
+  const waitMs = c.req.query('wait') === undefined ? preferredWait(c) : 0
+  if (waitMs > 0) c.header('preference-applied', `wait=${waitMs / 1000}`)
 }
 
 export type Awaited = {

@@ -89,7 +89,7 @@ export const put = (id: string, fingerprint: string) =>
 export const begin = () =>
   command('begin()', async (state, { queue }) => {
     const id = uuidv7()
-    expect(await beginReceive(queue.db, { id, owner, bounds })).toBe(true)
+    expect(await beginReceive(queue.db, { id, owner, bounds, heldBytes: limits.bodyBytes })).toBe(true)
     model.addJob(state, { id, route: '', priority: 0, fingerprint: null }, 'receiving')
   })
 
