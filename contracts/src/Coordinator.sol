@@ -65,6 +65,8 @@ contract Coordinator is ICoordinator {
     uint256 private transient _entered;
     /// @dev 1 if the answer was committed to,
     uint256 private transient _revealed;
+    /// @dev what the node has to get at least,
+    uint256 private transient _minPayout;
     /// @dev the proof that a verifier is asked about, what it has said, and what the proof is about.
     bytes32 private transient _asked;
     uint256 private transient _verdict;
@@ -326,6 +328,7 @@ contract Coordinator is ICoordinator {
     function deliverComputeBounded(Answer calldata answer, Bounds calldata bounds) external nonReentrant {
         _checkBounds(answer.subscriptionId, bounds);
         _deliverAnswer(answer);
+        _minPayout = 0;
     }
 
     /// @inheritdoc ICoordinator
@@ -338,6 +341,7 @@ contract Coordinator is ICoordinator {
         _revealed = 1;
         _deliverAnswer(answer);
         _revealed = 0;
+        _minPayout = 0;
     }
 
     /// @inheritdoc ICoordinator
@@ -469,7 +473,7 @@ contract Coordinator is ICoordinator {
         _nodeResponses[key] = 1;
     }
 
-    function _checkBounds(uint32 subscriptionId, Bounds calldata bounds) private view {
+    function _checkBounds(uint32 subscriptionId, Bounds calldata bounds) private {
         if (bounds.deadline > 0 && block.timestamp > bounds.deadline) revert DeliveryTooLate();
         Packed storage sub = subscriptions[subscriptionId];
         if (bounds.containerId != bytes32(0) && bounds.containerId != sub.containerId) revert UnexpectedSubscription();
@@ -487,6 +491,7 @@ contract Coordinator is ICoordinator {
             payout = amount > taken ? amount - taken : 0;
         }
         if (payout < bounds.minPayout) revert PayoutTooLow();
+        _minPayout = bounds.minPayout;
     }
 
     /// @dev In the caller's name, since it is our own code that is called.
@@ -552,6 +557,8 @@ contract Coordinator is ICoordinator {
         }
         uint256 verifierFee = IVerifier(payable(verifier)).fee(token);
         left -= verifierFee;
+        // A verifier may have said another fee when the bounds were checked.
+        if (left < _minPayout) revert PayoutTooLow();
         uint256 takenOfVerifier = verifierFee * fee / SCALE;
         address verifierWallet = IVerifier(payable(verifier)).getWallet();
         _payTwo(
