@@ -7,6 +7,8 @@ import {Handler} from "./Handler.sol";
 
 /// @notice Payments in tokens that say false, take a cut of transfers, and change balances by themselves.
 contract OddTokensInvariant is Campaign {
+    /// @dev No action reverts, whatever the contracts do: one that does has not been checked.
+    /// forge-config: default.invariant.fail-on-revert = true
     function invariant_BooksAreKeptWhateverTokensDo() public {
         _checkAll();
     }

@@ -8,6 +8,8 @@ import {Handler} from "./Handler.sol";
 
 /// @notice Payments in ETH, in a token as most are, and in one that returns nothing and refuses accounts by reverting.
 contract PlainTokensInvariant is Campaign {
+    /// @dev No action reverts, whatever the contracts do: one that does has not been checked.
+    /// forge-config: default.invariant.fail-on-revert = true
     function invariant_MoneyGoesWhereItOught() public {
         _checkAll();
     }
