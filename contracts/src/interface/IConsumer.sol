@@ -6,7 +6,8 @@ pragma solidity ^0.8.28;
 interface IConsumer {
     /// @notice An answer. Its revert undoes the delivery, payment included.
     /// @dev Must refuse every caller but the coordinator.
-    /// @param redundancy Which of the interval's answers this is, from 1.
+    /// @param redundancy Which of the interval's answers this is, from 1. When an answer is found invalid later, the count goes back by one,
+    /// and a number comes again: tell answers apart by `node`.
     /// @param node Whose answer it is.
     /// @param input What the node says that it gave to the containers. Empty when lazy, as `output` and `proof` are.
     /// @param containerId With `node` and `index`, where a lazy answer lies in the Inbox. Zero when eager.

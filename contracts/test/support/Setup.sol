@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {LibDeploy} from "../../script/LibDeploy.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {Inbox} from "src/Inbox.sol";
 import {Registry} from "src/Registry.sol";
@@ -10,6 +9,7 @@ import {Fee} from "src/payments/Fee.sol";
 import {Wallet} from "src/payments/Wallet.sol";
 import {WalletFactory} from "src/payments/WalletFactory.sol";
 import {Reader} from "src/utility/Reader.sol";
+import {Deployment} from "./Deployment.sol";
 import {RecordingConsumer} from "./Consumers.sol";
 import {Token} from "./Tokens.sol";
 import {Test} from "forge-std/Test.sol";
@@ -27,6 +27,7 @@ abstract contract Setup is Test {
     /// @dev Owns the wallets of nodes and of the consumer.
     address internal immutable owner = makeAddr("owner");
 
+    Deployment private deployment;
     Registry internal registry;
     EIP712Coordinator internal coordinator;
     Inbox internal inbox;
@@ -42,24 +43,25 @@ abstract contract Setup is Test {
 
     function setUp() public virtual {
         vm.warp(1_750_000_000);
-        (registry, coordinator, inbox, reader, fee, factory) =
-            LibDeploy.deployContracts(address(this), vm.getNonce(address(this)), feeRecipient, FEE);
-        consumer = new RecordingConsumer(address(registry));
-        token = new Token();
+        // By name: with `new`, every test contract would be compiled with all of this inside.
+        bytes memory arguments = abi.encode(feeRecipient, FEE, owner);
+        deployment = Deployment(deployCode("Deployment.sol:Deployment", arguments));
+        registry = deployment.registry();
+        coordinator = deployment.coordinator();
+        inbox = deployment.inbox();
+        reader = deployment.reader();
+        fee = deployment.fee();
+        factory = deployment.factory();
+        consumer = deployment.consumer();
+        token = deployment.token();
         wallet = _fundedWallet(address(consumer));
         nodeWallet = _fundedWallet(node);
         otherWallet = _fundedWallet(otherNode);
     }
 
     /// @notice A wallet with ETH and tokens, of which a spender may spend everything.
-    function _fundedWallet(address spender) internal returns (Wallet funded) {
-        funded = Wallet(payable(factory.createWallet(owner)));
-        vm.deal(address(funded), FUNDS);
-        token.mint(address(funded), FUNDS);
-        vm.startPrank(owner);
-        funded.approve(spender, ETH, FUNDS);
-        funded.approve(spender, address(token), FUNDS);
-        vm.stopPrank();
+    function _fundedWallet(address spender) internal returns (Wallet) {
+        return deployment.fund(spender, FUNDS);
     }
 
     /// @notice A callback of the consumer's, unpaid, for so many nodes.

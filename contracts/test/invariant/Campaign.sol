@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Handler} from "./Handler.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @notice Random histories of all actors. One invariant says all, since each would be a campaign of its own.
+abstract contract Campaign is Test {
+    Handler internal handler;
+
+    function setUp() public {
+        handler = _handler();
+        bytes4[] memory actions = new bytes4[](23);
+        uint256 n;
+        actions[n++] = handler.ask.selector;
+        actions[n++] = handler.askWithTerms.selector;
+        actions[n++] = handler.askSigned.selector;
+        actions[n++] = handler.cancel.selector;
+        actions[n++] = handler.reclaim.selector;
+        actions[n++] = handler.setMood.selector;
+        actions[n++] = handler.answer.selector;
+        actions[n++] = handler.answerBounded.selector;
+        actions[n++] = handler.answerCommitted.selector;
+        actions[n++] = handler.answerBatch.selector;
+        actions[n++] = handler.reportFailure.selector;
+        actions[n++] = handler.writeUnasked.selector;
+        actions[n++] = handler.behave.selector;
+        actions[n++] = handler.judge.selector;
+        actions[n++] = handler.close.selector;
+        actions[n++] = handler.closeTwice.selector;
+        actions[n++] = handler.fund.selector;
+        actions[n++] = handler.withdraw.selector;
+        actions[n++] = handler.approve.selector;
+        actions[n++] = handler.renounce.selector;
+        actions[n++] = handler.claim.selector;
+        actions[n++] = handler.changeFee.selector;
+        actions[n++] = handler.passFee.selector;
+        targetSelector(FuzzSelector(address(handler), actions));
+        bytes4[] memory more = new bytes4[](3);
+        more[0] = handler.refuse.selector;
+        more[1] = handler.rebase.selector;
+        more[2] = handler.wait_.selector;
+        targetSelector(FuzzSelector(address(handler), more));
+        targetContract(address(handler));
+    }
+
+    function _handler() internal virtual returns (Handler);
+
+    /// @dev One token at every fourth turn: what is wrong stays wrong, and checking takes longer than acting.
+    function _checkAll() internal {
+        uint256 turn = handler.turn();
+        if (turn % 4 == 0) handler.check(turn / 4);
+        assertEq(handler.broken(), "");
+    }
+
+    function afterInvariant() public {
+        handler.checkHistory();
+        handler.checkVerdicts();
+        handler.closeAll();
+        assertEq(handler.broken(), "");
+        _checkEffect();
+    }
+
+    /// @dev A history in which little happens says little.
+    function _checkEffect() private view {
+        (uint256 tried, uint256 done) = (handler.triedInAll(), handler.doneInAll());
+        if (tried >= 100) assertGt(done * 3, tried, "most actions are refused");
+        tried = handler.tried("answer") + handler.tried("answerBounded") + handler.tried("answerCommitted");
+        done = handler.done("answer") + handler.done("answerBounded") + handler.done("answerCommitted");
+        if (tried >= 40) assertGt(done * 10, tried, "hardly an answer is accepted");
+        if (handler.tried("finalize") >= 20) assertGt(handler.done("finalize"), 0, "no verdict is given");
+    }
+}
