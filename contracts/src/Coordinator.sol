@@ -497,14 +497,19 @@ contract Coordinator is ICoordinator {
         uint256 gasLimit = call.gasLimit == 0 ? gasleft() : call.gasLimit;
         bytes calldata data = call.data;
         assembly ("memory-safe") {
-            reason := mload(0x40)
-            calldatacopy(reason, data.offset, data.length)
-            success := delegatecall(gasLimit, address(), reason, data.length, 0, 0)
-            let size := returndatasize()
-            if gt(size, MAX_REASON) { size := MAX_REASON }
-            mstore(reason, size)
-            returndatacopy(add(reason, 0x20), 0, size)
-            mstore(0x40, add(reason, add(MAX_REASON, 0x20)))
+            let free := mload(0x40)
+            calldatacopy(free, data.offset, data.length)
+            success := delegatecall(gasLimit, address(), free, data.length, 0, 0)
+            // No bytes, unless it failed: then what it said, in memory that is kept.
+            reason := 0x60
+            if iszero(success) {
+                let size := returndatasize()
+                if gt(size, MAX_REASON) { size := MAX_REASON }
+                reason := free
+                mstore(reason, size)
+                returndatacopy(add(reason, 0x20), 0, size)
+                mstore(0x40, add(reason, add(MAX_REASON, 0x20)))
+            }
         }
     }
 

@@ -676,6 +676,7 @@ export const eip712CoordinatorAbi = [
   { type: 'error', name: 'NotSubscriptionOwner', inputs: [] },
   { type: 'error', name: 'PayoutTooLow', inputs: [] },
   { type: 'error', name: 'PrepaymentSpent', inputs: [] },
+  { type: 'error', name: 'PrepaymentStuck', inputs: [] },
   { type: 'error', name: 'ProofRequestNotFound', inputs: [] },
   { type: 'error', name: 'Reentrancy', inputs: [] },
   { type: 'error', name: 'SignatureExpired', inputs: [] },

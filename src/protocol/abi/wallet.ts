@@ -75,7 +75,7 @@ export const walletAbi = [
       { name: 'to', type: 'address', internalType: 'address' },
       { name: 'amount', type: 'uint256', internalType: 'uint256' },
     ],
-    outputs: [],
+    outputs: [{ name: 'whole', type: 'bool', internalType: 'bool' }],
     stateMutability: 'nonpayable',
   },
   {
