@@ -88,6 +88,8 @@ contract MoodyVerifier is IVerifier, Intruder {
         bool refusesEth;
         bool refusesTokens;
         uint256 fee;
+        /// @dev What it asks for on top, once the answer that it watches is under way.
+        uint256 surcharge;
     }
 
     struct Proof {
@@ -102,6 +104,7 @@ contract MoodyVerifier is IVerifier, Intruder {
     Wallet public wallet;
     address public spender;
     address public token;
+    Proof public watched;
     /// @dev Another proof that waits for this verifier.
     Proof private _other;
 
@@ -127,6 +130,10 @@ contract MoodyVerifier is IVerifier, Intruder {
         token = token_;
     }
 
+    function watch(uint32 id, uint32 interval, address node) external {
+        watched = Proof(id, interval, node);
+    }
+
     function setOther(uint32 id, uint32 interval, address node) external {
         _other = Proof(id, interval, node);
     }
@@ -140,7 +147,8 @@ contract MoodyVerifier is IVerifier, Intruder {
     }
 
     function fee(address) external view returns (uint256) {
-        return conduct.fee;
+        bytes32 key = keccak256(abi.encode(watched.id, watched.interval, watched.node));
+        return conduct.fee + (_coordinator.nodeResponded(key) ? conduct.surcharge : 0);
     }
 
     function finalize(uint32 id, uint32 interval, address node, bool valid) external {

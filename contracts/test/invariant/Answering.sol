@@ -25,7 +25,7 @@ abstract contract Answering is Asking {
         if (asked.length == 0) return;
         (Answer memory a, address node) = _anyAnswer();
         uint256 before = _prepare(a, node);
-        (bool success,) = _act("answer", node, address(coordinator), _deliveryOf(a), _specOf(a, node, false));
+        (bool success,) = _act("answer", node, address(coordinator), _deliveryOf(a), _specOf(a, node, false, 0));
         _checkAnswer(a, node, success, before);
     }
 
@@ -34,8 +34,10 @@ abstract contract Answering is Asking {
         (Answer memory a, address node) = _anyAnswer();
         uint256 before = _prepare(a, node);
         uint256 excess = _oneIn(8) ? 1 : 0;
-        bytes memory data = abi.encodeCall(Coordinator.deliverComputeBounded, (a, _boundsOf(a, excess)));
-        bytes memory spec = excess > 0 ? abi.encodeCall(this.spec_refuse, ()) : _specOf(a, node, false);
+        Bounds memory bounds = _boundsOf(a, excess, _oneIn(2));
+        bytes memory data = abi.encodeCall(Coordinator.deliverComputeBounded, (a, bounds));
+        bytes memory spec =
+            excess > 0 ? abi.encodeCall(this.spec_refuse, ()) : _specOf(a, node, false, bounds.minPayout);
         (bool success,) = _act("answerBounded", node, address(coordinator), data, spec);
         _checkAnswer(a, node, success, before);
     }
@@ -50,12 +52,14 @@ abstract contract Answering is Asking {
         bytes32 commitment = coordinator.commitmentOf(a, node, "salt");
         vm.prank(node);
         coordinator.commitCompute(commitment);
-        bytes memory data = abi.encodeCall(Coordinator.revealCompute, (a, _boundsOf(a, 0), "salt"));
+        Bounds memory bounds = _boundsOf(a, 0, _oneIn(2));
+        bytes memory data = abi.encodeCall(Coordinator.revealCompute, (a, bounds, "salt"));
         if (_oneIn(8)) {
             _act("revealEarly", node, address(coordinator), data, abi.encodeCall(this.spec_refuse, ()));
         }
         vm.roll(vm.getBlockNumber() + 1);
-        (bool success,) = _act("answerCommitted", node, address(coordinator), data, _specOf(a, node, true));
+        bytes memory spec = _specOf(a, node, true, bounds.minPayout);
+        (bool success,) = _act("answerCommitted", node, address(coordinator), data, spec);
         _checkAnswer(a, node, success, before);
     }
 
@@ -78,7 +82,7 @@ abstract contract Answering is Asking {
         bytes4[] memory failures = coordinator.deliverComputeBatch(calls);
         for (uint256 i = 0; i < 4; i++) {
             uint256 before = received[asked[answers[i].subscriptionId - 1].sub.owner];
-            (bool expected,) = address(this).call(_specOf(answers[i], node, false));
+            (bool expected,) = address(this).call(_specOf(answers[i], node, false, 0));
             _expect(expected == (failures[i] == 0), "answerBatch");
             _count("answerBatch", expected);
             if (expected) _note(answers[i], node, before, type(uint256).max);
@@ -130,10 +134,12 @@ abstract contract Answering is Asking {
             && !responded[a.subscriptionId][a.interval][node];
     }
 
-    /// @dev Gives the intruding verifier something to reach for.
+    /// @dev Shows the verifier the answer, and gives the intruding one something to reach for.
     function _prepare(Answer memory a, address node) private returns (uint256 before) {
         Asked storage about = asked[a.subscriptionId - 1];
         before = received[about.sub.owner];
+        if (about.sub.verifier == address(0)) return before;
+        MoodyVerifier(about.sub.verifier).watch(a.subscriptionId, a.interval, node);
         if (about.sub.verifier != address(verifiers[0])) return before;
         verifiers[0].setTarget(_oneIn(2) ? node : about.sub.owner, about.sub.paymentToken);
         for (uint256 i = 0; i < open.length; i++) {
@@ -149,17 +155,24 @@ abstract contract Answering is Asking {
         );
     }
 
-    function _specOf(Answer memory a, address node, bool revealed) private view returns (bytes memory) {
-        return abi.encodeCall(this.spec_deliver, (a.subscriptionId, a.interval, node, a.nodeWallet, revealed));
+    function _specOf(Answer memory a, address node, bool revealed, uint256 minPayout)
+        private
+        view
+        returns (bytes memory)
+    {
+        return
+            abi.encodeCall(this.spec_deliver, (a.subscriptionId, a.interval, node, a.nodeWallet, revealed, minPayout));
     }
 
     /// @param excess How much more than it would get the node wants.
-    function _boundsOf(Answer memory a, uint256 excess) private view returns (Bounds memory bounds) {
+    /// @param foresees Whether the node knows that the verifier will ask for more.
+    function _boundsOf(Answer memory a, uint256 excess, bool foresees) private view returns (Bounds memory bounds) {
         Asked storage about = asked[a.subscriptionId - 1];
         uint256 amount = about.sub.paymentAmount;
         uint256 taken = amount * (2 * (recipient == address(0) ? 0 : feeBps)) / 10_000;
         if (amount > 0 && about.sub.verifier != address(0)) {
-            (,,,, uint256 fee_) = MoodyVerifier(about.sub.verifier).conduct();
+            (,,,, uint256 fee_, uint256 surcharge) = MoodyVerifier(about.sub.verifier).conduct();
+            if (foresees) fee_ += surcharge;
             taken = fee_ > amount ? amount : taken + fee_;
         }
         bounds.minPayout = (amount > taken ? amount - taken : 0) + excess;

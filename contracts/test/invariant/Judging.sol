@@ -19,6 +19,7 @@ abstract contract Judging is Answering {
         if (size > 8) conduct.fee = _draw(0.01 ether);
         else if (size > 4) conduct.fee = _draw(50);
         else if (size == 4) conduct.fee = type(uint256).max - _draw(100);
+        if (size != 4 && _oneIn(4)) conduct.surcharge = 1 + (_oneIn(2) ? _draw(50) : _draw(0.01 ether));
         uint256 which = _draw(verifiers.length);
         conduct.intrudes = which == 0 && !_oneIn(4);
         verifiers[which].setConduct(conduct);

@@ -13,6 +13,14 @@ abstract contract Ledger {
         address to;
     }
 
+    /// @dev What one action says in events: base units sent in a spender's name, and owed; answers accepted, and rejected.
+    struct Told {
+        uint256 sent;
+        uint256 owed;
+        uint256 accepted;
+        uint256 rejected;
+    }
+
     address internal constant ETH = address(0);
 
     mapping(address token => mapping(address holder => uint256)) public balances;
@@ -24,6 +32,7 @@ abstract contract Ledger {
     mapping(address token => uint256) public supply;
     /// @dev What was owed once, and may have been claimed since.
     Debt[] internal debts;
+    Told internal told;
     /// @dev Tokens that do as they like.
     mapping(address token => bool) internal isOdd;
 
@@ -72,6 +81,7 @@ abstract contract Ledger {
         _spend(wallet, spender, token, amount);
         require(amount <= _free(wallet, token), "free");
         require(_send(wallet, token, to, amount), "sent");
+        told.sent += amount;
     }
 
     function _lock(address wallet, address spender, address token, uint256 amount) internal {
@@ -87,14 +97,19 @@ abstract contract Ledger {
         allowances[token][wallet][spender] = above ? type(uint256).max : left + amount;
     }
 
-    /// @dev Out of what is locked; what the token refuses stays there, and is owed.
-    function _settle(address wallet, address token, address to, uint256 amount) internal {
-        if (amount == 0) return;
-        if (_send(wallet, token, to, amount)) {
-            locked[token][wallet] -= amount;
-        } else {
-            owed[token][wallet][to] += amount;
-            owedOf[token][wallet] += amount;
+    /// @dev Out of what is locked, as far as the balance goes; what the token refuses, or is not there, stays locked, and is owed.
+    /// @return whole Whether nothing is owed.
+    function _settle(address wallet, address token, address to, uint256 amount) internal returns (bool whole) {
+        uint256 there = balances[token][wallet];
+        uint256 sent = amount < there ? amount : there;
+        if (sent > 0 && !_send(wallet, token, to, sent)) sent = 0;
+        locked[token][wallet] -= sent;
+        told.sent += sent;
+        whole = sent == amount;
+        if (!whole) {
+            owed[token][wallet][to] += amount - sent;
+            owedOf[token][wallet] += amount - sent;
+            told.owed += amount - sent;
             debts.push(Debt(token, wallet, to));
         }
     }

@@ -13,7 +13,8 @@ abstract contract Model is Ledger {
         Subscription sub;
         Terms terms;
         bool cancelled;
-        /// @dev Of a prepayment: all of it; what is left; what answers have cost that were not judged invalid; what went back.
+        /// @dev Of a prepayment: all of it; what is left; what answers have cost, but for those judged invalid whose stake
+        /// made it whole; what went back.
         uint256 prepaid;
         uint256 left;
         uint256 spent;
@@ -80,7 +81,17 @@ abstract contract Model is Ledger {
         responded[id][interval][node] = true;
     }
 
-    function spec_deliver(uint32 id, uint32 interval, address node, address wallet, bool revealed) external model {
+    /// @param minPayout What the node wants at least, as the verifier's fee is before the delivery, and as it is in the course of it.
+    function spec_deliver(uint32 id, uint32 interval, address node, address wallet, bool revealed, uint256 minPayout)
+        external
+        model
+    {
+        require(_payoutOf(id) >= minPayout, "payout");
+        _deliver(id, interval, node, wallet, revealed);
+        require(_payoutOf(id) >= minPayout, "payout");
+    }
+
+    function _deliver(uint32 id, uint32 interval, address node, address wallet, bool revealed) private {
         Asked storage a = asked[id - 1];
         _checkOpen(a, interval);
         require(counts[id][interval] < a.sub.redundancy, "complete");
@@ -91,6 +102,7 @@ abstract contract Model is Ledger {
         if (a.sub.paymentAmount > 0 && !_charge(a, id, interval, node, wallet)) return;
         require(MoodyConsumer(a.sub.owner).mood() != MoodyConsumer.Mood.Reverts, "consumer");
         received[a.sub.owner]++;
+        told.accepted++;
     }
 
     function spec_finalize(uint32 id, uint32 interval, address node, bool valid, address caller) external model {
@@ -124,7 +136,8 @@ abstract contract Model is Ledger {
             return true;
         }
         MoodyVerifier verifier = MoodyVerifier(sub.verifier);
-        (MoodyVerifier.Mood mood, bool intrudes,, bool refuses, uint256 fee) = verifier.conduct();
+        (MoodyVerifier.Mood mood, bool intrudes,, bool refuses,,) = verifier.conduct();
+        uint256 fee = _feeOf(verifier);
         require(!refuses && fee <= left && mood != MoodyVerifier.Mood.Reverts, "verifier");
         uint256 takenOfFee = fee * bps / 10_000;
         left -= fee;
@@ -142,8 +155,24 @@ abstract contract Model is Ledger {
         return mood == MoodyVerifier.Mood.Valid;
     }
 
+    /// @dev What a verifier asks for, which is more as soon as the answer that it watches is under way.
+    function _feeOf(MoodyVerifier verifier) private view returns (uint256 fee) {
+        uint256 surcharge;
+        (,,,, fee, surcharge) = verifier.conduct();
+        (uint32 id, uint32 interval, address node) = verifier.watched();
+        if (responded[id][interval][node]) fee += surcharge;
+    }
+
+    /// @dev What an answer would bring the node.
+    function _payoutOf(uint32 id) private view returns (uint256) {
+        Subscription memory sub = asked[id - 1].sub;
+        uint256 taken = sub.paymentAmount * (2 * (recipient == address(0) ? 0 : feeBps)) / 10_000;
+        if (sub.paymentAmount > 0 && sub.verifier != address(0)) taken += _feeOf(MoodyVerifier(sub.verifier));
+        return sub.paymentAmount > taken ? sub.paymentAmount - taken : 0;
+    }
+
     function _charge(Asked storage a, address to, uint256 amount) private {
-        if (a.terms.prepaid) _settle(a.sub.wallet, a.sub.paymentToken, to, amount);
+        if (a.terms.prepaid) require(_settle(a.sub.wallet, a.sub.paymentToken, to, amount), "stuck");
         else _pay(a.sub.wallet, a.sub.owner, a.sub.paymentToken, to, amount);
     }
 
@@ -172,9 +201,9 @@ abstract contract Model is Ledger {
 
     function _slash(Asked storage a, Open memory o) private {
         Subscription memory sub = a.sub;
-        _settle(o.wallet, sub.paymentToken, sub.wallet, sub.paymentAmount);
+        bool whole = _settle(o.wallet, sub.paymentToken, sub.wallet, sub.paymentAmount);
         uint256 missing = sub.paymentAmount - o.escrow;
-        if (a.terms.prepaid && missing <= _free(sub.wallet, sub.paymentToken)) {
+        if (whole && a.terms.prepaid && missing <= _free(sub.wallet, sub.paymentToken)) {
             locked[sub.paymentToken][sub.wallet] += missing;
             a.left += sub.paymentAmount;
             a.spent -= sub.paymentAmount;
@@ -182,6 +211,7 @@ abstract contract Model is Ledger {
             _unlock(sub.wallet, sub.owner, sub.paymentToken, o.escrow);
         }
         counts[o.id][o.interval]--;
+        told.rejected++;
     }
 
     function _checkOpen(Asked storage a, uint32 interval) private view {

@@ -5,12 +5,14 @@ import {LibDeploy} from "../../script/LibDeploy.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {Inbox} from "src/Inbox.sol";
 import {Registry} from "src/Registry.sol";
+import {ICoordinator} from "src/interface/ICoordinator.sol";
 import {Fee} from "src/payments/Fee.sol";
 import {Wallet} from "src/payments/Wallet.sol";
 import {WalletFactory} from "src/payments/WalletFactory.sol";
 import {MoodyConsumer, MoodyVerifier} from "./Actors.sol";
 import {Model} from "./Model.sol";
 import {CommonBase} from "forge-std/Base.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 /// @title World
 /// @notice All contracts and actors, and how an action is taken: in reality and on the model, which have to agree.
@@ -85,11 +87,36 @@ abstract contract World is Model, CommonBase {
         internal
         returns (bool success, bytes memory result)
     {
+        delete told;
+        vm.recordLogs();
         vm.prank(as_);
         (success, result) = target.call(data);
         (bool expected,) = address(this).call(spec);
         _expect(success == expected, string.concat(name, success ? ": ought to be refused" : ": ought to succeed"));
+        if (success) _checkTold(name);
         if (bytes4(spec) != this.spec_refuse.selector) _count(name, success);
+    }
+
+    /// @dev Whether the events of an action say what has come of it.
+    function _checkTold(string memory name) private {
+        Told memory real;
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; i++) {
+            bytes32 topic = logs[i].topics[0];
+            if (logs[i].emitter == address(coordinator)) {
+                if (topic == ICoordinator.AnswerAccepted.selector) real.accepted++;
+                else if (topic == ICoordinator.AnswerRejected.selector) real.rejected++;
+            } else if (isWallet[logs[i].emitter]) {
+                if (topic == Wallet.Transfer.selector) real.sent += _amountOf(logs[i].data);
+                else if (topic == Wallet.Owed.selector) real.owed += _amountOf(logs[i].data);
+            }
+        }
+        bool same = keccak256(abi.encode(real)) == keccak256(abi.encode(told));
+        _expect(same, string.concat(name, ": told otherwise"));
+    }
+
+    function _amountOf(bytes memory data) private pure returns (uint256 amount) {
+        (, amount) = abi.decode(data, (address, uint256));
     }
 
     /// @dev What ought to be refused whatever the state does not count.
