@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { contractModules } from './contract-modules.ts'
 import { runForge } from './forge.ts'
+import { staleMutants } from './mutant.ts'
 
-/** Solidity: format, lint, warnings, and whether the TypeScript that is made of the contracts is what they make. */
+/** Solidity: format, lint, warnings; whether the TypeScript that is made of the contracts is what they make, and mutants still fit. */
 const root = fileURLToPath(new URL('..', import.meta.url))
 const generated = ['src/protocol/abi', 'src/local/contracts']
 
@@ -13,6 +14,7 @@ const problems = [
   ...(runForge(['build', 'src', '--deny', 'warnings'])
     ? drift()
     : ['The contracts do not build without warnings']),
+  ...staleMutants().map(({ file, what }) => `contracts/mutants.json: no place in ${file} to have "${what}"`),
 ]
 for (const problem of problems) console.error(problem)
 console.log(`contracts: ${problems.length} problems`)
