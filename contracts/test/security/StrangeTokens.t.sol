@@ -90,6 +90,16 @@ contract StrangeTokensTest is Attack {
         coordinator.deliverCompute(id, 1, "", "", "", address(nodeWallet));
     }
 
+    /// @dev The protocol's fee goes out, and what the node is due does not.
+    function testCannotPayABlockedNodeWithADebtOutOfAPrepayment() public {
+        uint32 id = _openWith(_prepaid(), at, NOBODY);
+        strange.setBlocked(address(nodeWallet), true);
+        vm.prank(node);
+        vm.expectRevert(Coordinator.PrepaymentStuck.selector);
+        coordinator.deliverCompute(id, 1, "", "", "", address(nodeWallet));
+        assertEq(strange.balanceOf(feeRecipient), 0);
+    }
+
     /// @dev A spender with a verifier and a blocked node of its own would exchange the node's dead funds for the wallet's free ones.
     function testCannotSpendBeyondTheAllowanceByAStakeThatDoesNotArrive() public {
         optimistic.setFee(at, PRICE - TAKEN);
