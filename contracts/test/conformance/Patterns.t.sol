@@ -5,6 +5,7 @@ import {EmptyConsumer} from "../support/Consumers.sol";
 import {SigningConsumer} from "../support/DelegationSetup.sol";
 import {Setup} from "../support/Setup.sol";
 import {Allowlist} from "src/pattern/Allowlist.sol";
+import {Delegator} from "src/pattern/Delegator.sol";
 import {stdError} from "forge-std/Test.sol";
 
 contract ChoosingConsumer is EmptyConsumer, Allowlist {
@@ -102,5 +103,26 @@ contract PatternsTest is Setup {
         assertEq(delegator.getSigner(), signer);
         delegator.setSigner(next);
         assertEq(delegator.getSigner(), next);
+    }
+
+    function testChangesOfTheListAreTold() public {
+        ChoosingConsumer choosing = _choosing(node);
+        address[] memory nodes = new address[](2);
+        bool[] memory statuses = new bool[](2);
+        (nodes[0], nodes[1], statuses[1]) = (node, otherNode, true);
+        vm.expectEmit(address(choosing));
+        emit Allowlist.AllowlistUpdated(node, false);
+        vm.expectEmit(address(choosing));
+        emit Allowlist.AllowlistUpdated(otherNode, true);
+        choosing.update(nodes, statuses);
+    }
+
+    function testAnotherSignerIsTold(address signer, address next) public {
+        vm.expectEmit();
+        emit Delegator.SignerUpdated(signer);
+        SigningConsumer delegator = new SigningConsumer(address(registry), signer);
+        vm.expectEmit(address(delegator));
+        emit Delegator.SignerUpdated(next);
+        delegator.setSigner(next);
     }
 }

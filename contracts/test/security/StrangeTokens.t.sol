@@ -156,6 +156,8 @@ contract StrangeTokensTest is Attack {
         uint32 id = _underVerdict();
         optimistic.finalize(id, 1, node, true);
         assertEq(strange.balanceOf(address(nodeWallet)), 10 * PRICE + EARNED);
+        assertEq(wallet.owed(at, address(nodeWallet)), 0);
+        assertEq(wallet.lockedBalance(at), 0);
     }
 
     function testNothingIsSentToNobody() public {
