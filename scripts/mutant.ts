@@ -13,7 +13,7 @@ const Mutant = v.strictObject({
   replace: v.string(),
   /** What is wrong then. */
   what: v.string(),
-  /** Of what tests inherit from: a glob of those that are compiled again and run. Else all run, as they are. */
+  /** Where it ends up inside of tests (bases, libraries): a glob of those to compile again and run. Else all run, as they are. */
   tests: v.optional(v.string()),
 })
 

@@ -11,6 +11,7 @@ import { type Mutant, mutate, readMutants, staleMutants } from './mutant.ts'
 type Outcome = 'killed' | 'survived' | 'broken'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const cachePath = 'cache/solidity-files-cache.json'
 const filters = process.argv.slice(2)
 
 process.exitCode = await main()
@@ -42,6 +43,7 @@ async function runAll(copy: string, chosen: readonly [number, Mutant][]): Promis
     return 1
   }
   console.log(`Without a mutant all tests pass (${seconds()} s).`)
+  keepBuild(copy)
   const outcomes: Outcome[] = []
   for (const [index, mutant] of chosen) outcomes.push(await runOne(copy, index, mutant))
   const count = (outcome: Outcome) => outcomes.filter(each => each === outcome).length
@@ -52,9 +54,9 @@ async function runAll(copy: string, chosen: readonly [number, Mutant][]): Promis
 
 async function runOne(copy: string, index: number, mutant: Mutant): Promise<Outcome> {
   const seconds = stopwatch()
+  resetBuild(copy)
   const path = join(copy, 'contracts/src', mutant.file)
   writeFileSync(path, mutate(mutant) ?? '')
-  if (!mutant.tests) keepTests(copy)
   const { succeeded, failures } = await runTests(copy, mutant.tests)
   cpSync(join(root, 'contracts/src', mutant.file), path)
   const outcome = succeeded ? 'survived' : failures.length > 0 ? 'killed' : 'broken'
@@ -63,21 +65,17 @@ async function runOne(copy: string, index: number, mutant: Mutant): Promise<Outc
   return outcome
 }
 
-/**
- * Has forge compile none of the tests again. It does so where one inherits from what has changed, and from whatever that imports: the
- * consumers import the coordinator, and so nearly all tests, minutes of them, would be compiled for each mutant.
- */
-function keepTests(copy: string): void {
-  const path = join(copy, 'contracts/cache/solidity-files-cache.json')
-  const cache = JSON.parse(readFileSync(path, 'utf8'))
-  writeFileSync(path, JSON.stringify({ ...cache, mocks: [] }))
-}
-
 /** Which tests failed, as `CONTRACT.TEST`. None if they do not even build: then forge says why. */
 async function runTests(copy: string, tests?: string): Promise<{ succeeded: boolean; failures: string[] }> {
   const failures: string[] = []
   let suite = ''
-  const args = ['test', '--fail-fast', '--fuzz-seed', '1', ...(tests ? ['--match-path', tests] : [])]
+  const args = [
+    'test',
+    '--fail-fast',
+    '--fuzz-seed',
+    '1',
+    ...(tests ? ['--force', '--match-path', tests] : []),
+  ]
   const { succeeded } = await readForge(args, readLine, join(copy, 'contracts'))
   return { succeeded, failures }
 
@@ -102,6 +100,25 @@ function copyContracts(): string {
     })
   }
   return copy
+}
+
+/**
+ * What is built without any mutant, for each to start from. forge is made to forget which tests inherit from a source: it would compile
+ * those again when anything that the source imports changes. Consumers import the coordinator, and nearly all tests consumers: minutes.
+ */
+function keepBuild(copy: string): void {
+  const cache = JSON.parse(readFileSync(join(copy, 'contracts', cachePath), 'utf8'))
+  writeFileSync(join(copy, 'contracts', cachePath), JSON.stringify({ ...cache, mocks: [] }))
+  for (const path of ['out', cachePath])
+    cpSync(join(copy, 'contracts', path), join(copy, 'built', path), {
+      recursive: true,
+      preserveTimestamps: true,
+    })
+}
+
+function resetBuild(copy: string): void {
+  rmSync(join(copy, 'contracts/out'), { recursive: true, force: true })
+  cpSync(join(copy, 'built'), join(copy, 'contracts'), { recursive: true, preserveTimestamps: true })
 }
 
 function stopwatch(): () => string {
