@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Test} from "forge-std/Test.sol";
+import {Test} from "./support/Test.sol";
 import {Registry} from "infernet-sdk/Registry.sol";
 
 contract RegistryTest is Test {

@@ -7,7 +7,7 @@ import {FreeVerifier} from "./FreeVerifier.sol";
 import {Greeter} from "./Greeter.sol";
 import {Heartbeat} from "./Heartbeat.sol";
 import {Oracle} from "./Oracle.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
 import {Coordinator} from "infernet-sdk/Coordinator.sol";
 import {EIP712Coordinator} from "infernet-sdk/EIP712Coordinator.sol";
 import {Inbox} from "infernet-sdk/Inbox.sol";

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.4;
 
 import {LibDeploy} from "../lib/LibDeploy.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
 import {Coordinator, ProofRequest, Subscription} from "infernet-sdk/Coordinator.sol";
 import {EIP712Coordinator} from "infernet-sdk/EIP712Coordinator.sol";
 import {Inbox, InboxItem} from "infernet-sdk/Inbox.sol";

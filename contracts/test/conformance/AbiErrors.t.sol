@@ -7,7 +7,7 @@ import {BaseConsumer} from "src/consumer/Base.sol";
 import {Allowlist} from "src/pattern/Allowlist.sol";
 import {Wallet} from "src/payments/Wallet.sol";
 import {Coordinated} from "src/utility/Coordinated.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
 import {Ownable} from "solady/auth/Ownable.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
 import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";

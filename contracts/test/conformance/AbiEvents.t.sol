@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Setup} from "../support/Setup.sol";
 import {OptimisticVerifier} from "../support/Verifiers.sol";
 import {Fee} from "src/payments/Fee.sol";
-import {Vm} from "forge-std/Test.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 /// @notice The events that nodes and indexers read, as they are emitted: hash, indexed parameters, length of the rest.
 contract AbiEventsTest is Setup {

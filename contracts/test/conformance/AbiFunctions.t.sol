@@ -12,7 +12,7 @@ import {IVerifier} from "src/payments/IVerifier.sol";
 import {Wallet} from "src/payments/Wallet.sol";
 import {WalletFactory} from "src/payments/WalletFactory.sol";
 import {Reader} from "src/utility/Reader.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
 
 /// @notice The selectors that nodes and consumers call.
 contract AbiFunctionsTest is Test {

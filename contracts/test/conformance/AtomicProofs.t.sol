@@ -5,7 +5,7 @@ import {WatchingConsumer} from "../support/OddConsumers.sol";
 import {Setup} from "../support/Setup.sol";
 import {AtomicVerifier} from "../support/Verifiers.sol";
 import {ICoordinator} from "src/interface/ICoordinator.sol";
-import {Vm} from "forge-std/Test.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 /// @notice Verifiers that say so at once.
 contract AtomicProofsTest is Setup {

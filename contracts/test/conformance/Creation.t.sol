@@ -4,7 +4,8 @@ pragma solidity ^0.8.28;
 import {Setup} from "../support/Setup.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {ICoordinator, Subscription} from "src/interface/ICoordinator.sol";
-import {StdStorage, stdError, stdStorage} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
+import {StdStorage, stdStorage} from "forge-std/StdStorage.sol";
 
 contract CreationTest is Setup {
     using stdStorage for StdStorage;

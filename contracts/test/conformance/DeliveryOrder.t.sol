@@ -6,7 +6,7 @@ import {Setup} from "../support/Setup.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {ICoordinator} from "src/interface/ICoordinator.sol";
 import {Wallet} from "src/payments/Wallet.sol";
-import {Vm} from "forge-std/Test.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 /// @notice What a delivery is refused for, each check by itself and each two in their order.
 contract DeliveryOrderTest is Setup {

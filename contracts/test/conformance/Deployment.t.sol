@@ -8,7 +8,7 @@ import {Registry} from "src/Registry.sol";
 import {Fee} from "src/payments/Fee.sol";
 import {WalletFactory} from "src/payments/WalletFactory.sol";
 import {Reader} from "src/utility/Reader.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
 
 contract DeploymentTest is Test {
     /// @dev The third account of anvil, and of every other development chain with the usual mnemonic.

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Setup} from "../support/Setup.sol";
 import {IInbox, InboxItem} from "src/interface/IInbox.sol";
 import {Coordinated} from "src/utility/Coordinated.sol";
-import {stdError} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
 
 contract InboxTest is Setup {
     bytes32 private constant CONTAINER = keccak256(abi.encode("container"));

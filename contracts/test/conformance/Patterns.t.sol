@@ -6,7 +6,7 @@ import {SigningConsumer} from "../support/DelegationSetup.sol";
 import {Setup} from "../support/Setup.sol";
 import {Allowlist} from "src/pattern/Allowlist.sol";
 import {Delegator} from "src/pattern/Delegator.sol";
-import {stdError} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
 
 contract ChoosingConsumer is EmptyConsumer, Allowlist {
     uint256 public answers;

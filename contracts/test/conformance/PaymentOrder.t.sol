@@ -5,7 +5,7 @@ import {Setup} from "../support/Setup.sol";
 import {AtomicVerifier} from "../support/Verifiers.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {Wallet} from "src/payments/Wallet.sol";
-import {stdError} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
 import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 /// @notice What a payment is refused for, each check by itself and those that follow each other in their order. 1 ETH, of which 0.1022

@@ -5,7 +5,7 @@ import {Setup} from "../support/Setup.sol";
 import {OptimisticVerifier} from "../support/Verifiers.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {ICoordinator} from "src/interface/ICoordinator.sol";
-import {stdError} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
 
 /// @notice Verifiers that do not say so within their week. From the second of the expiry on it is over.
 contract ProofExpiryTest is Setup {

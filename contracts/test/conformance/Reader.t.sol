@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Setup} from "../support/Setup.sol";
 import {Subscription} from "src/interface/ICoordinator.sol";
-import {stdError} from "forge-std/Test.sol";
+import {stdError} from "forge-std/StdError.sol";
 
 contract ReaderTest is Setup {
     function testReadsFromTheStartToBeforeTheEnd() public {

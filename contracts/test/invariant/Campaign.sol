@@ -2,10 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {Handler} from "./Handler.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "../support/Test.sol";
+import {StdInvariant} from "forge-std/StdInvariant.sol";
 
 /// @notice Random histories of all actors. One invariant says all, since each would be a campaign of its own.
-abstract contract Campaign is Test {
+abstract contract Campaign is Test, StdInvariant {
     Handler internal handler;
 
     function setUp() public {
@@ -45,6 +46,11 @@ abstract contract Campaign is Test {
     }
 
     function _handler() internal virtual returns (Handler);
+
+    /// @dev By name: with `new`, each campaign would be compiled with all of it inside.
+    function _deployHandler(address[] memory tokens, bool[] memory odd, bool shrinks) internal returns (Handler) {
+        return Handler(deployCode("Handler.sol:Handler", abi.encode(tokens, odd, shrinks)));
+    }
 
     /// @dev One token at every fourth turn: what is wrong stays wrong, and checking takes longer than acting.
     function _checkAll() internal {

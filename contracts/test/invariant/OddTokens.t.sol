@@ -19,6 +19,6 @@ contract OddTokensInvariant is Campaign {
         tokens[1] = address(new OddToken(OddToken.Refusal.Reverts, false, 100));
         bool[] memory odd = new bool[](3);
         odd[0] = odd[1] = true;
-        return new Handler(tokens, odd, true);
+        return _deployHandler(tokens, odd, true);
     }
 }

@@ -20,6 +20,6 @@ contract PlainTokensInvariant is Campaign {
         tokens[2] = address(new OddToken(OddToken.Refusal.Reverts, true, 0));
         bool[] memory odd = new bool[](3);
         odd[2] = true;
-        return new Handler(tokens, odd, false);
+        return _deployHandler(tokens, odd, false);
     }
 }

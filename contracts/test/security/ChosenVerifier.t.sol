@@ -18,9 +18,9 @@ contract ChosenVerifierTest is Attack {
         id = _paid(ETH, PRICE, address(accomplice));
     }
 
-    function _cannotDeliver(Bounds memory bounds, bytes4 error) internal {
+    function _cannotDeliver(Bounds memory bounds, bytes4 selector) internal {
         vm.prank(node);
-        vm.expectRevert(error);
+        vm.expectRevert(selector);
         coordinator.deliverComputeBounded(_answer(id), bounds);
     }
 

@@ -55,9 +55,9 @@ contract FeeRaiseTest is Attack {
         fee.updateFee(to);
     }
 
-    function _cannotDeliver(uint32 id, Bounds memory bounds, bytes4 error) internal {
+    function _cannotDeliver(uint32 id, Bounds memory bounds, bytes4 selector) internal {
         vm.prank(node);
-        vm.expectRevert(error);
+        vm.expectRevert(selector);
         coordinator.deliverComputeBounded(_answer(id), bounds);
     }
 

@@ -46,13 +46,13 @@ contract ContractSigner {
 
 /// @notice Signatures that were taken back, bent, or never made.
 contract SignaturesTest is Delegated {
-    function _cannotCreate(bytes4 error) internal {
+    function _cannotCreate(bytes4 selector) internal {
         (uint8 v, bytes32 r, bytes32 s) = _sign(1, _sub());
-        _cannotCreate(v, r, s, error);
+        _cannotCreate(v, r, s, selector);
     }
 
-    function _cannotCreate(uint8 v, bytes32 r, bytes32 s, bytes4 error) internal {
-        vm.expectRevert(error);
+    function _cannotCreate(uint8 v, bytes32 r, bytes32 s, bytes4 selector) internal {
+        vm.expectRevert(selector);
         coordinator.createSubscriptionDelegatee(1, expiry, _sub(), v, r, s);
     }
 

@@ -8,8 +8,8 @@ import {Wallet} from "src/payments/Wallet.sol";
 
 /// @notice Requests that look like work and can never be answered, or paid.
 contract UnanswerableRequestsTest is Attack {
-    function _cannotOpen(Request memory request, Terms memory terms, bytes4 error) internal {
-        vm.expectRevert(error);
+    function _cannotOpen(Request memory request, Terms memory terms, bytes4 selector) internal {
+        vm.expectRevert(selector);
         consumer.open(request, terms);
     }
 

@@ -12,17 +12,17 @@ contract WalletReentrancyTest is Attack {
     Intruder internal intruder;
     StrangeToken internal strange;
     Wallet internal owned;
-    address internal at;
+    address internal tokenAt;
 
     function setUp() public override {
         super.setUp();
         intruder = new Intruder();
         strange = new StrangeToken();
-        at = address(strange);
+        tokenAt = address(strange);
         owned = Wallet(payable(factory.createWallet(address(intruder))));
         _give(owned, PRICE);
         _give(nodeWallet, FUNDS);
-        _setAllowance(nodeWallet, node, at, FUNDS);
+        _setAllowance(nodeWallet, node, tokenAt, FUNDS);
         _approve(address(intruder), PRICE);
     }
 
@@ -32,7 +32,7 @@ contract WalletReentrancyTest is Attack {
     }
 
     function _approve(address spender, uint256 amount) internal {
-        intruder.act(address(owned), abi.encodeCall(Wallet.approve, (spender, at, amount)));
+        intruder.act(address(owned), abi.encodeCall(Wallet.approve, (spender, tokenAt, amount)));
         intruder.act(address(owned), abi.encodeCall(Wallet.approve, (spender, ETH, amount)));
     }
 
@@ -40,7 +40,9 @@ contract WalletReentrancyTest is Attack {
         id = coordinator.id();
         intruder.act(
             address(coordinator),
-            abi.encodeCall(coordinator.createSubscription, ("c", 1, 0, 1, false, at, PRICE, address(owned), verifier))
+            abi.encodeCall(
+                coordinator.createSubscription, ("c", 1, 0, 1, false, tokenAt, PRICE, address(owned), verifier)
+            )
         );
     }
 
@@ -48,10 +50,10 @@ contract WalletReentrancyTest is Attack {
         return abi.encodeCall(Wallet.withdraw, (token_, amount));
     }
 
-    function _cannotDeliver(uint32 id, bytes4 error) internal {
+    function _cannotDeliver(uint32 id, bytes4 selector) internal {
         strange.setHook(address(intruder));
         vm.prank(node);
-        vm.expectRevert(error);
+        vm.expectRevert(selector);
         coordinator.deliverCompute(id, 1, "", "", "", address(nodeWallet));
     }
 
@@ -64,22 +66,22 @@ contract WalletReentrancyTest is Attack {
 
     function testCannotWithdrawBetweenTwoPayments() public {
         uint32 id = _ask(NOBODY);
-        intruder.plan(address(owned), _withdrawal(at, EARNED));
+        intruder.plan(address(owned), _withdrawal(tokenAt, EARNED));
         _cannotDeliver(id, 0x90b8ec18); // TransferFailed
         assertEq(strange.balanceOf(address(owned)), PRICE);
     }
 
     function testCannotWithdrawBetweenPaymentAndEscrow() public {
         uint32 id = _ask(address(optimistic));
-        intruder.plan(address(owned), _withdrawal(at, 1));
+        intruder.plan(address(owned), _withdrawal(tokenAt, 1));
         _cannotDeliver(id, Wallet.InsufficientFunds.selector);
-        assertEq(nodeWallet.lockedBalance(at), 0);
+        assertEq(nodeWallet.lockedBalance(tokenAt), 0);
     }
 
     function testCannotPrepayAnotherRequestBetweenPaymentAndEscrow() public {
         _approve(address(intruder), 2 * PRICE);
         uint32 id = _ask(address(optimistic));
-        Request memory request = _request(at, EARNED, NOBODY);
+        Request memory request = _request(tokenAt, EARNED, NOBODY);
         request.wallet = address(owned);
         intruder.plan(address(coordinator), abi.encodeCall(coordinator.openSubscription, (request, _prepaid())));
         _cannotDeliver(id, Wallet.InsufficientFunds.selector);
@@ -87,7 +89,7 @@ contract WalletReentrancyTest is Attack {
 
     function testCannotSpendAnAllowanceTwiceByRaisingItMeanwhile() public {
         uint32 id = _ask(NOBODY);
-        intruder.plan(address(owned), abi.encodeCall(Wallet.approve, (address(intruder), at, type(uint256).max)));
+        intruder.plan(address(owned), abi.encodeCall(Wallet.approve, (address(intruder), tokenAt, type(uint256).max)));
         strange.setHook(address(intruder));
         _deliver(id);
         assertEq(strange.balanceOf(address(nodeWallet)), FUNDS + EARNED);
@@ -98,7 +100,7 @@ contract WalletReentrancyTest is Attack {
         uint32 id = _ask(address(optimistic));
         _deliver(id);
         strange.setHook(address(intruder));
-        intruder.plan(address(owned), _withdrawal(at, 1));
+        intruder.plan(address(owned), _withdrawal(tokenAt, 1));
         optimistic.finalize(id, 1, node, true);
         assertEq(intruder.failed(), 1);
         assertEq(strange.balanceOf(address(nodeWallet)), FUNDS + EARNED);
@@ -112,9 +114,9 @@ contract WalletReentrancyTest is Attack {
         strange.setBlocked(address(owned), false);
         strange.mint(address(owned), PRICE);
         strange.setHook(address(intruder));
-        intruder.plan(address(owned), abi.encodeCall(Wallet.claim, (at, address(nodeWallet))));
-        owned.claim(at, address(nodeWallet));
+        intruder.plan(address(owned), abi.encodeCall(Wallet.claim, (tokenAt, address(nodeWallet))));
+        owned.claim(tokenAt, address(nodeWallet));
         assertEq(strange.balanceOf(address(nodeWallet)), FUNDS + EARNED);
-        assertEq(owned.lockedBalance(at), 0);
+        assertEq(owned.lockedBalance(tokenAt), 0);
     }
 }

@@ -12,7 +12,7 @@ import {Reader} from "src/utility/Reader.sol";
 import {Deployment} from "./Deployment.sol";
 import {RecordingConsumer} from "./Consumers.sol";
 import {Token} from "./Tokens.sol";
-import {Test} from "forge-std/Test.sol";
+import {Test} from "./Test.sol";
 
 /// @notice All contracts, a consumer with a wallet that pays, and two nodes with wallets that may be staked.
 abstract contract Setup is Test {
