@@ -114,7 +114,8 @@ contract Coordinator is ICoordinator {
     error InvalidOwner();
     /// @notice The verifier has no code.
     error InvalidVerifier();
-    /// @notice Terms that have run out already, or that cannot be kept: prepaid without a price.
+    /// @notice Terms that have run out already, or that cannot be kept: prepaid without a price, or without an end at which
+    /// what is left comes back.
     error InvalidTerms();
     /// @notice The protocol's fee is more than the terms allow.
     error FeeAboveTerms();
@@ -233,8 +234,9 @@ contract Coordinator is ICoordinator {
         uint256 head = sub.head;
         if (!_isOver(sub, head)) revert SubscriptionNotEnded();
         amount = prepayments[subscriptionId];
+        if (amount == 0) return 0;
         prepayments[subscriptionId] = 0;
-        if (amount > 0) _wallet(sub.payment).cUnlock(PackedLib.ownerOf(head), sub.tokenOf(head), amount);
+        _wallet(sub.payment).cUnlock(PackedLib.ownerOf(head), sub.tokenOf(head), amount);
         emit PrepaymentReclaimed(subscriptionId, amount);
     }
 
@@ -292,10 +294,10 @@ contract Coordinator is ICoordinator {
         // A contract under construction has no code yet, but is not the transaction's origin.
         if (msg.sender == tx.origin && msg.sender.code.length == 0) revert InvalidOwner();
         if (terms.expiresAt > 0 && terms.expiresAt <= block.timestamp + request.period) revert InvalidTerms();
-        if (request.paymentAmount == 0) {
-            if (terms.prepaid) revert InvalidTerms();
-            return;
+        if (terms.prepaid && (request.paymentAmount == 0 || (request.period == 0 && terms.expiresAt == 0))) {
+            revert InvalidTerms();
         }
+        if (request.paymentAmount == 0) return;
         if (!WALLET_FACTORY.isValidWallet(request.wallet)) revert InvalidWallet();
         if (request.verifier != address(0) && request.verifier.code.length == 0) revert InvalidVerifier();
     }

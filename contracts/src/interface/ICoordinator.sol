@@ -40,7 +40,7 @@ struct ProofRequest {
 }
 
 /// @notice What a subscription may say beyond the first deployments' fields. All zero: what `createSubscription` gives.
-/// @param expiresAt Unix seconds from which no answer is accepted; 0: none.
+/// @param expiresAt Unix seconds from which no answer is accepted; 0: none. A prepaid callback has to have one.
 /// @param maxFee Basis points of protocol fee that each side may be charged; above it nothing is delivered. 0: any.
 /// @param prepaid The price of every answer is escrowed when the subscription is created.
 /// @param committed A node commits to its answer in an earlier block than it tells it (`commitCompute`, `revealCompute`).

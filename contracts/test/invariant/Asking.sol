@@ -143,9 +143,9 @@ abstract contract Asking is World {
     }
 
     function _anyTerms(Subscription memory sub) private returns (Terms memory terms) {
-        if (_oneIn(3)) terms.expiresAt = sub.activeAt + 1 + uint32(_draw(2 days));
+        if (_oneIn(2)) terms.expiresAt = sub.activeAt + 1 + uint32(_draw(2 days));
         if (_oneIn(4)) terms.maxFee = uint16(400 + _draw(1_000));
-        terms.prepaid = sub.paymentAmount > 0 && _oneIn(2);
+        terms.prepaid = sub.paymentAmount > 0 && (sub.period > 0 || terms.expiresAt > 0) && _oneIn(2);
         terms.committed = _oneIn(4);
         terms.refundOnSilence = _oneIn(3);
     }

@@ -31,6 +31,7 @@ abstract contract Attack is Setup {
     function _prepaid() internal pure returns (Terms memory terms) {
         terms = _noTerms();
         terms.prepaid = true;
+        terms.expiresAt = type(uint32).max;
     }
 
     function _setAllowance(Wallet of_, address spender, address token_, uint256 amount) internal {

@@ -37,7 +37,7 @@ contract SilentVerifierTest is Attack {
 
     function testWhatIsPrepaidGoesBackAsWell() public {
         Terms memory terms = _refundable();
-        terms.prepaid = true;
+        (terms.prepaid, terms.expiresAt) = (true, type(uint32).max);
         uint32 id = _silent(terms);
         coordinator.finalizeProofVerification(id, 1, node, true);
         assertEq(coordinator.prepayments(id), 0);

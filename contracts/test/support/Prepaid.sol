@@ -24,7 +24,7 @@ abstract contract PrepaidSetup is Setup {
 
     /// @notice A callback, paid in advance.
     function _openPrepaidCallback(address token_, address verifier) internal returns (uint32) {
-        return consumer.open(_request(token_, PRICE, verifier), _prepaidTerms(0));
+        return consumer.open(_request(token_, PRICE, verifier), _prepaidTerms(type(uint32).max));
     }
 
     function _prepaidTerms(uint32 expiresAt) internal pure returns (Terms memory terms) {

@@ -32,13 +32,17 @@ contract OpenSubscriptionTest is Setup {
     }
 
     function testKeepsTerms(Terms memory terms) public {
-        if (terms.expiresAt > 0) terms.expiresAt = uint32(bound(terms.expiresAt, 1_750_000_001, type(uint32).max));
+        if (terms.expiresAt > 0 || terms.prepaid) {
+            terms.expiresAt = uint32(bound(terms.expiresAt, 1_750_000_001, type(uint32).max));
+        }
         uint32 id = consumer.open(_request(ETH, 1 ether, NOBODY), terms);
         assertEq(abi.encode(coordinator.getTerms(id)), abi.encode(terms));
     }
 
     function testKeepsTermsBesideTheVerifier(Terms memory terms) public {
-        if (terms.expiresAt > 0) terms.expiresAt = uint32(bound(terms.expiresAt, 1_750_000_001, type(uint32).max));
+        if (terms.expiresAt > 0 || terms.prepaid) {
+            terms.expiresAt = uint32(bound(terms.expiresAt, 1_750_000_001, type(uint32).max));
+        }
         address verifier = address(new OptimisticVerifier(coordinator));
         uint32 id = consumer.open(_request(ETH, 1 ether, verifier), terms);
         assertEq(abi.encode(coordinator.getTerms(id)), abi.encode(terms));
@@ -66,7 +70,7 @@ contract OpenSubscriptionTest is Setup {
     function testOpensWithinADeliveryOfAnother() public {
         Request memory request = _request(ETH, 1 ether, NOBODY);
         Terms memory terms = _noTerms();
-        terms.prepaid = true;
+        (terms.prepaid, terms.expiresAt) = (true, type(uint32).max);
         Repeater repeater = new Repeater(address(registry), request, terms);
         vm.prank(owner);
         wallet.approve(address(repeater), ETH, 10 ether);

@@ -47,7 +47,7 @@ contract PrepaidTest is PrepaidSetup {
         Request memory request = _request(ETH, type(uint256).max / 2 + 1, NOBODY);
         request.redundancy = 2;
         vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11));
-        consumer.open(request, _prepaidTerms(0));
+        consumer.open(request, _prepaidTerms(type(uint32).max));
     }
 
     function testCannotWithdrawWhatIsPrepaid() public {
@@ -113,7 +113,7 @@ contract PrepaidTest is PrepaidSetup {
         amount = bound(amount, 1, 100 ether);
         vm.prank(feeRecipient);
         fee.updateFee(uint16(bound(charged, 0, 5000)));
-        uint32 id = consumer.open(_request(address(token), amount, NOBODY), _prepaidTerms(0));
+        uint32 id = consumer.open(_request(address(token), amount, NOBODY), _prepaidTerms(type(uint32).max));
         _deliver(id);
         _assertEscrowed(id, address(token), 0, 0);
         assertEq(token.balanceOf(address(wallet)), FUNDS - amount);

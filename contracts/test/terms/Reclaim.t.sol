@@ -129,7 +129,9 @@ contract ReclaimTest is PrepaidSetup {
         uint32 id = consumer.create("container", 2, 60, 2, false, ETH, PRICE, address(wallet), NOBODY);
         uint32 prepaid = _openPrepaid();
         vm.warp(END);
+        vm.recordLogs();
         assertEq(coordinator.reclaimPrepayment(id), 0);
+        assertEq(vm.getRecordedLogs().length, 0);
         assertEq(wallet.lockedBalance(ETH), coordinator.prepayments(prepaid));
     }
 

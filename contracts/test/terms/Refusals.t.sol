@@ -120,6 +120,14 @@ contract RefusalsTest is Setup {
         _expect(Coordinator.InvalidTerms.selector);
     }
 
+    /// @dev Nobody may be able to cancel it, and without an end nothing comes back.
+    function testCannotPrepayACallbackForEver() public {
+        terms.prepaid = true;
+        _expect(Coordinator.InvalidTerms.selector);
+        terms.expiresAt = type(uint32).max;
+        assertEq(consumer.open(request, terms), 1);
+    }
+
     function testCreatesWhateverIsRefusedHere() public {
         consumer.create("", 0, 0, 0, false, ETH, 1, makeAddr("no wallet"), makeAddr("no verifier"));
         assertEq(coordinator.id(), 2);

@@ -81,7 +81,7 @@ contract SilenceTest is Setup {
 
     function testGivesBackWhatWasPrepaid() public {
         Terms memory terms = _refund();
-        terms.prepaid = true;
+        (terms.prepaid, terms.expiresAt) = (true, type(uint32).max);
         uint32 id = _delivered(terms);
         _expire(id);
         assertEq(coordinator.prepayments(id), 0);
