@@ -17,6 +17,7 @@ const door = [
   'refusals',
   'runner-auth',
   'runner-protocol',
+  'stream',
   'terms',
   'wait',
 ]

@@ -140,7 +140,7 @@ const operations: readonly Operation[] = [
     const stored = await time('enqueue', () => enqueue(db, options))
     const [lease] = await time('claim', () => claimOurs(side))
     if (stored.size !== 1 || !lease) throw new Error('A job was not stored, or not claimed')
-    await time('finish', () => finish(db, { runner, jobs: [result(lease)] }))
+    await time('finish', () => finish(db, { runner, jobs: [result(lease)], streamStoredBytes: 0 }))
   },
   (side, time) => time('claim_empty', () => claimOurs(side)),
   (side, time) => time('list_pending_few', () => list(side, fewOwner, true)),

@@ -25,6 +25,7 @@ const platformFiles = [
   'src/edge/index.ts',
   'src/edge/bell/object.ts',
   'src/edge/bell/remote.ts',
+  'src/edge/stream/object.ts',
   'src/edge/db/migrate.ts',
 ]
 

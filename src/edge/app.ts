@@ -9,6 +9,7 @@ import { nodeRoutes } from './routes/node.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
 import { tellEnded, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
+import { streamRoutes } from './routes/runner-stream.ts'
 import { createTokenVerifier } from './runners/token.ts'
 import { version } from './version.ts'
 
@@ -40,6 +41,8 @@ export function createApp(app: App): Hono {
   }
   hono.route('/', nodeRoutes(app, verify))
   hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
+  // Before the others, whose bodies are bounded and read whole.
+  hono.route('/', streamRoutes(app, verify))
   hono.route('/', runnerRoutes(app, verify))
   hono.route('/', adminRoutes(app))
   hono.get(

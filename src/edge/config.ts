@@ -43,6 +43,8 @@ export const Config = v.object({
   MAX_RUN_SECONDS: seconds(24 * 3600),
   QUEUE_EXPIRY_SECONDS: seconds(24 * 3600),
   RETENTION_SECONDS: seconds(7 * 24 * 3600),
+  STREAM_EXPIRY_SECONDS: seconds(60),
+  STREAM_STORED_MIB: amount(16),
 })
 export type Config = v.InferOutput<typeof Config>
 
@@ -56,6 +58,11 @@ const Checked = v.pipe(
     ['HEARTBEAT_SECONDS'],
   ),
 )
+
+/** Of a stream's output, stored at most. */
+export function storedBytesOf({ STREAM_STORED_MIB }: Config): number {
+  return STREAM_STORED_MIB * 1024 * 1024
+}
 
 export class ConfigError extends Error {
   override name = 'ConfigError'

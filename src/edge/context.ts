@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { Db } from './db/open.ts'
 import type { Log } from './log.ts'
 import type { PolicyCache } from './runners/policy.ts'
+import type { Relays } from './stream/relay.ts'
 
 /** What a host tells of a request's sender. `address` is null where the platform does not say. */
 export type Peer = { address: string | null; loopback: boolean }
@@ -13,6 +14,7 @@ export type Context = {
   config: Config
   db: Db
   bells: Bells
+  relays: Relays
   policy: PolicyCache
   log: Log
   /** Unix milliseconds of this machine: for tokens and caches. Leases and expiries go by the database's clock. */

@@ -8,10 +8,12 @@ import { openDb } from './db/open.ts'
 import { consoleLog } from './log.ts'
 import { clientAddress } from './runners/address.ts'
 import { createPolicyCache } from './runners/policy.ts'
+import { Relay } from './stream/object.ts'
+import { createRemoteRelays } from './stream/remote.ts'
 
-export { Bell }
+export { Bell, Relay }
 
-type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
+type Env = { BELL: DurableObjectNamespace; RELAY: DurableObjectNamespace } & Record<string, unknown>
 
 let wired: { context: Context; app: Hono } | undefined
 
@@ -25,6 +27,7 @@ function wire(env: Env): { context: Context; app: Hono } {
     db,
     now,
     bells: createRemoteBells(env.BELL),
+    relays: createRemoteRelays(env.RELAY),
     policy: createPolicyCache({ db, now }),
     log: consoleLog,
     peer: c => ({ address: clientAddress(senderOf(c.req.raw, config.CLIENT_IP_HEADER)), loopback: false }),

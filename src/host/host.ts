@@ -1,11 +1,12 @@
 import type { Hono } from 'hono'
 import { createApp, onSchedule } from '../edge/app.ts'
 import { createBells } from '../edge/bell/bell.ts'
-import type { Config } from '../edge/config.ts'
+import { type Config, storedBytesOf } from '../edge/config.ts'
 import type { Context } from '../edge/context.ts'
 import type { Db } from '../edge/db/open.ts'
 import type { Log } from '../edge/log.ts'
 import { createPolicyCache } from '../edge/runners/policy.ts'
+import { createRelays } from '../edge/stream/relays.ts'
 import { createBackground } from './background.ts'
 import { type Handler, type Listen, urlOf } from './listen.ts'
 import { createPeer } from './peer.ts'
@@ -54,11 +55,13 @@ export async function startHost({
   const now = () => Date.now()
   const background = createBackground(log)
   const closing = new AbortController()
+  const bells = createBells()
   const context: Context = {
     config,
     db,
     now,
-    bells: createBells(),
+    bells,
+    relays: createRelays({ db, bells, storedBytes: storedBytesOf(config) }),
     policy: createPolicyCache({ db, now }),
     log,
     peer: createPeer(config, log),

@@ -40,6 +40,12 @@ export const JobRequest = v.object({
     ),
     v.description('Higher goes first.'),
   ),
+  detach: v.pipe(
+    v.nullish(v.union([v.boolean(), seconds({ least: 0, most: limits.timeoutSeconds })]), false),
+    v.description(
+      'Of a stream: `true` lets it run to its end though nobody reads; a number, for so many seconds. Else it is cancelled when its client leaves.',
+    ),
+  ),
 })
 export type JobRequest = v.InferOutput<typeof JobRequest>
 
@@ -72,12 +78,20 @@ export const jobStatus = {
 
 export const ContainerResult = v.union([
   v.object({ container: v.string(), output: v.unknown() }),
-  v.object({ container: v.string(), error: v.string(), code: v.optional(v.string()) }),
+  v.object({
+    container: v.string(),
+    error: v.string(),
+    code: v.optional(v.string()),
+    output: v.pipe(v.optional(v.unknown()), v.description('What a stream said before it failed.')),
+  }),
 ])
 export type ContainerResult = v.InferOutput<typeof ContainerResult>
 
 /** The queue's jobs have UUIDs; statuses written through `PUT /api/status` have the ids that their writers chose. */
 const AnyJobId = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+
+/** What `output` of a streaming job is: its bytes as text, or in base64 where they are not UTF-8. */
+export const StreamOutput = v.object({ output: v.string(), encoding: v.optional(v.literal('base64')) })
 
 /** One element of `GET /api/jobs?id=`, in the reference's fields. */
 export const JobResult = v.object({
@@ -108,6 +122,12 @@ export const Job = v.object({
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
   result: v.nullable(ContainerResult),
   intermediate_results: v.array(ContainerResult),
+  stream: v.pipe(
+    v.nullable(v.object({ bytes: v.number(), truncated: v.boolean() })),
+    v.description(
+      'Of a streaming job: bytes of output so far; `truncated`: it had more than the node keeps.',
+    ),
+  ),
 })
 export type Job = v.InferOutput<typeof Job>
 

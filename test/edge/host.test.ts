@@ -2,11 +2,12 @@ import type { Hono } from 'hono'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
-import { parseConfig } from '../../src/edge/config.ts'
+import { parseConfig, storedBytesOf } from '../../src/edge/config.ts'
 import type { Context } from '../../src/edge/context.ts'
 import { openDb } from '../../src/edge/db/open.ts'
 import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
 import { createPolicyCache } from '../../src/edge/runners/policy.ts'
+import { createRelays } from '../../src/edge/stream/relays.ts'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
 import { adminToken, startDatabase } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
@@ -29,12 +30,14 @@ beforeAll(async () => {
   })
   const db = openDb({ url: database.url })
   const now = () => Date.now()
+  const bells = createBells()
   const silent = { info() {}, warn() {}, error() {} }
   context = {
     config,
     db,
     now,
-    bells: createBells(),
+    bells,
+    relays: createRelays({ db, bells, storedBytes: storedBytesOf(config) }),
     policy: createPolicyCache({ db, now }),
     log: silent,
     peer: () => peer,

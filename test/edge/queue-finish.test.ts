@@ -214,7 +214,7 @@ test.skipIf(edgeHost === 'node')(
     const text = (size: number) => `{"container":"a","output":"${'\\\\'.repeat(size / 2 - 20)}"}`
     const payload = { text: text(64 * 1024), bytes: 64 * 1024, parts: 0 }
     const jobs = leases.map(lease => ({ ...result(lease), result: payload, intermediate: payload }))
-    await finish(queue.db, { runner: host.runner, jobs })
+    await finish(queue.db, { runner: host.runner, jobs, streamStoredBytes: 0 })
     const rows = await readJobs(queue.db, { owner: 'ip:192.0.2.1', ids: leases.map(lease => lease.id) })
     expect(rows).toHaveLength(40)
     expect(queue.proxy.largestResponse()).toBeGreaterThan(2 * 1024 * 1024)

@@ -173,7 +173,8 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       const { kept } = await extend(db, { ...host, leases: named, containers: [], leaseMs, maxRunMs })
       return [...kept]
     },
-    finish: async ({ runner }, ...jobs) => (await finish(db, { runner, jobs }))?.answers ?? null,
+    finish: async ({ runner }, ...jobs) =>
+      (await finish(db, { runner, jobs, streamStoredBytes }))?.answers ?? null,
     async read(id) {
       const [row] = await orm.all<JobFields>(sql`select * from jobs where id = ${id}`)
       return row
@@ -189,6 +190,8 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
   }
 }
 
+export const streamStoredBytes = 1024 * 1024
+
 /** What a job has that asks for nothing in particular. */
 export const plainTerms: JobTerms = {
   route: 'a',
@@ -197,6 +200,8 @@ export const plainTerms: JobTerms = {
   timeoutMs: null,
   expiryMs,
   watched: false,
+  stream: null,
+  endpoint: null,
   once: null,
 }
 
@@ -214,6 +219,7 @@ export function result({ id, attempt }: Lease, text = '{"container":"a","output"
     errorMessage: null,
     result: { text, bytes: Buffer.byteLength(text), parts: 0 },
     intermediate: { text: null, bytes: 0, parts: 0 },
+    stream: null,
   }
 }
 

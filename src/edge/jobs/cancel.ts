@@ -5,7 +5,8 @@ import type { Db } from '../db/open.ts'
 export type Cancelled = { instance: string | null; watched: boolean }
 
 /**
- * Ends a job that waits or runs. Its payloads go at once: nobody reads them any more, and the bounds of the queue no longer count them.
+ * Ends a job that waits or runs. Its input goes at once: nobody reads it any more, and the bounds of the queue no longer count it. What it
+ * has streamed stays.
  * @returns null when it is not the owner's, or has ended.
  */
 export async function cancel(
@@ -19,7 +20,7 @@ export async function cancel(
       where id = ${id} and +owner = ${owner} and origin = 'queue' and state in ('queued', 'running')
       returning instance, watched`),
     orm.run(sql`
-      delete from parts indexed by parts_place where job = ${id}
+      delete from parts indexed by parts_place where job = ${id} and kind <> 'stream'
         and exists (select 1 from jobs where id = ${id} and +owner = ${owner} and state = 'cancelled')`),
   ])
   return row ? { instance: row.instance, watched: row.watched === 1 } : null

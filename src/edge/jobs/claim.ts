@@ -160,7 +160,8 @@ export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spar
  * result that comes late is still accepted if nobody has claimed the job since.
  */
 function putBack({ now, maxTries, leases }: Tries & { leases: SQL }): SQL {
-  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts})`
+  // Bytes of a stream may be out: another attempt could contradict them.
+  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0)`
   return sql`
     update jobs set lease_expires_at = null,
       state = case when ${spent} then 'failed' else 'queued' end,

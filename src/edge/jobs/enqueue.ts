@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { destination } from '../../protocol/job.ts'
 import type { Db } from '../db/open.ts'
 import { chunks } from './chunks.ts'
 import { forgetUnmade, isFirst, noteKeys, type Once } from './once.ts'
@@ -25,6 +26,10 @@ export type JobTerms = {
   expiryMs: number
   /** A client waits for the end. */
   watched: boolean
+  /** Its output is streamed, and it runs on for so long while nobody reads; null: to its end. */
+  stream: { unreadMs: number | null } | null
+  /** As in the schema. */
+  endpoint: 'openai' | null
   /** Makes the job once; null: as often as it is asked for. */
   once: Once | null
 }
@@ -94,6 +99,9 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
       t: job.timeoutMs,
       x: job.expiryMs,
       w: job.watched ? 1 : 0,
+      o: destinationOf(job),
+      u: job.stream?.unreadMs ?? null,
+      e: job.endpoint,
       f: job.once?.fingerprint ?? null,
       k: job.once?.key ?? null,
       n: job.once?.item ?? 0,
@@ -104,10 +112,10 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
     })),
   )
   return orm.all<{ id: string }>(sql`
-    insert into jobs (id, owner, route, state, created_at, expires_at, requires_proof, priority, timeout_ms, watched, fingerprint,
-      data_bytes, data)
+    insert into jobs (id, owner, route, state, created_at, expires_at, requires_proof, priority, timeout_ms, watched,
+      destination, unread_ms, endpoint, fingerprint, data_bytes, data)
     select value ->> 'i', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + (value ->> 'x'), value ->> 'p', value ->> 'y', value ->> 't',
-      value ->> 'w', value ->> 'f', value ->> 'b', value ->> 'd'
+      value ->> 'w', value ->> 'o', value ->> 'u', value ->> 'e', value ->> 'f', value ->> 'b', value ->> 'd'
     from json_each(${items})
     where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
       and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })}
@@ -115,6 +123,10 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
     limit ${room(owner, bounds)}
     on conflict (id) do nothing
     returning id`)
+}
+
+export function destinationOf({ stream }: Pick<JobTerms, 'stream'>): number {
+  return stream ? destination.stream : destination.offchain
 }
 
 /**

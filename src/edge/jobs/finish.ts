@@ -13,6 +13,8 @@ export type FinishedJob = {
   errorMessage: string | null
   result: StoredPayload
   intermediate: StoredPayload
+  /** Output of a stream, stored before as far as the cap allows. */
+  stream: { bytes: number; utf8: boolean } | null
 }
 
 export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
@@ -23,6 +25,9 @@ export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
  */
 export type Finished = { answers: FinishAnswer[]; watched: string[] }
 
+/** `streamStoredBytes`: of a stream's output, stored at most. */
+export type Finishing = { runner: string; jobs: readonly FinishedJob[]; streamStoredBytes: number }
+
 /**
  * Stores results. A result is accepted from the runner that has the job's current attempt, however late; final states are
  * final. Parts that a result names must all be there. Of two results for one lease the first counts. The input on the row goes: nobody
@@ -31,13 +36,13 @@ export type Finished = { answers: FinishAnswer[]; watched: string[] }
  */
 export async function finish(
   db: Db,
-  { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
+  { runner, jobs, streamStoredBytes }: Finishing,
 ): Promise<Finished | null> {
   const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
   const accepted = new Set<string>()
   const watched = new Set<string>()
   for (const chunk of chunks(firsts, textBytes)) {
-    for (const ended of await store(db, { runner, jobs: chunk })) {
+    for (const ended of await store(db, { runner, jobs: chunk, streamStoredBytes })) {
       accepted.add(leaseOf(ended))
       if (ended.watched === 1) watched.add(ended.id)
     }
@@ -67,12 +72,9 @@ function textBytes({ result, intermediate }: FinishedJob): number {
 type Ended = { id: string; attempt: number; watched: number }
 
 /** One statement for all. @returns the leases whose results it stored. */
-async function store(
-  { orm, now }: Db,
-  { runner, jobs }: { runner: string; jobs: readonly FinishedJob[] },
-): Promise<Ended[]> {
+async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Finishing): Promise<Ended[]> {
   const items = JSON.stringify(
-    jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate }) => ({
+    jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate, stream }) => ({
       id,
       a: attempt,
       s: state,
@@ -84,6 +86,8 @@ async function store(
       i: intermediate.text,
       ib: intermediate.bytes,
       ip: intermediate.parts,
+      sb: stream?.bytes ?? null,
+      su: stream && (stream.utf8 ? 1 : 0),
     })),
   )
   return await orm.all<Ended>(sql`
@@ -92,15 +96,18 @@ async function store(
       tries = jobs.tries + (started_attempt < item.attempt), started_attempt = item.attempt,
       started_at = coalesce(started_at, claimed_at), data = null,
       result = item.result, result_bytes = item.result_bytes, result_parts = item.result_parts,
-      intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts
+      intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts,
+      stream_total = item.stream_bytes, stream_text = item.stream_text
     from (select value ->> 'id' as id, value ->> 'a' as attempt, value ->> 's' as state, value ->> 'e' as error_code,
         value ->> 'm' as error_message,
         value ->> 'r' as result, value ->> 'rb' as result_bytes, value ->> 'rp' as result_parts,
-        value ->> 'i' as intermediate, value ->> 'ib' as intermediate_bytes, value ->> 'ip' as intermediate_parts
+        value ->> 'i' as intermediate, value ->> 'ib' as intermediate_bytes, value ->> 'ip' as intermediate_parts,
+        value ->> 'sb' as stream_bytes, value ->> 'su' as stream_text
       from json_each(${items})) as item
     where jobs.id = item.id and jobs.attempt = item.attempt and jobs.runner = ${runner} and jobs.state in ('running', 'queued')
       and exists (select 1 from runners where id = ${runner} and revoked_at is null)
       and (item.result_parts = 0 or ${whole('result')}) and (item.intermediate_parts = 0 or ${whole('intermediate')})
+      and jobs.stream_bytes >= min(coalesce(item.stream_bytes, 0), ${streamStoredBytes})
     returning id, attempt, watched`)
 }
 

@@ -25,11 +25,17 @@ export type JobRow = {
   intermediate_parts: number
   result: string | null
   intermediate: string | null
+  destination: number
+  unread_ms: number | null
+  stream_bytes: number
+  stream_total: number | null
+  stream_text: number | null
 }
 
 const columns =
   sql.raw(`id, state, route, requires_proof, attempt, tries, runner, created_at, expires_at, claimed_at,
-  started_at, finished_at, origin, error_code, error_message, result_bytes, result_parts, intermediate_bytes, intermediate_parts`)
+  started_at, finished_at, origin, error_code, error_message, result_bytes, result_parts, intermediate_bytes, intermediate_parts,
+  destination, unread_ms, stream_bytes, stream_total, stream_text`)
 
 /** Inline results of 12 jobs are at most 1.5 MiB, escaped 3 MiB: a SQL response stays below 4 MiB. */
 const jobsPerRead = 12
@@ -66,7 +72,7 @@ export async function selectResultBytes(
   { owner, ids, intermediate }: { owner: string; ids: readonly string[]; intermediate: boolean },
 ): Promise<number> {
   const [row] = await orm.all<{ bytes: number }>(sql`
-    select coalesce(sum(result_bytes + ${intermediate ? sql`intermediate_bytes` : sql`0`}), 0) as bytes
+    select coalesce(sum(result_bytes + stream_bytes + ${intermediate ? sql`intermediate_bytes` : sql`0`}), 0) as bytes
     from json_each(${JSON.stringify(ids)}) as wanted cross join jobs on jobs.id = wanted.value and +jobs.owner = ${owner}`)
   return row?.bytes ?? 0
 }

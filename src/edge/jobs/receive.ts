@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
-import { fits, type JobTerms, mayWait, type QueueBounds, room } from './enqueue.ts'
+import { destinationOf, fits, type JobTerms, mayWait, type QueueBounds, room } from './enqueue.ts'
 import { forgetUnmade, isFirst, noteKeys } from './once.ts'
 
 /** How long a body may take to arrive before the sweep takes its job away. */
@@ -76,6 +76,7 @@ function queue({ now }: Db, job: Received): SQL {
   return sql`
     update jobs set state = 'queued', id = ${id}, route = ${job.route}, requires_proof = ${job.requiresProof ? 1 : 0},
       priority = ${job.priority}, timeout_ms = ${job.timeoutMs}, watched = ${job.watched ? 1 : 0},
+      destination = ${destinationOf(job)}, unread_ms = ${job.stream?.unreadMs ?? null}, endpoint = ${job.endpoint},
       fingerprint = ${once?.fingerprint ?? null}, data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts},
       expires_at = ${now} + ${job.expiryMs}
     where id = ${received} and state = 'receiving' and (select epoch from policy) = ${job.epoch}

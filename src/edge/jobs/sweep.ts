@@ -65,11 +65,11 @@ export function outcomeOf(ended: readonly Ended[]): SweepOutcome {
 
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
   const old = lightest(sql`
-    select id, finished_at as due, data_parts, result_parts, intermediate_parts from jobs
+    select id, finished_at as due, data_parts, result_parts, intermediate_parts, stream_bytes from jobs
     where finished_at is not null and finished_at <= ${now} - ${retentionMs}
     order by finished_at limit ${prunePerStatement}`)
   const late = lightest(sql`
-    select id, expires_at as due, data_parts, result_parts, intermediate_parts from jobs
+    select id, expires_at as due, data_parts, result_parts, intermediate_parts, stream_bytes from jobs
     where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'queued'
     order by expires_at limit ${perStatement}`)
   const unfinished = sql`(select id from jobs where state in ('receiving', 'queued') and expires_at <= ${now} and state = 'receiving'
@@ -105,7 +105,7 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
 function lightest(jobs: SQL): SQL {
   return sql`(select id from (
       select id, row_number() over first as place,
-        sum(1 + 16 * (data_parts + result_parts + intermediate_parts)) over first as weight
+        sum(1 + 16 * (data_parts + result_parts + intermediate_parts + (stream_bytes + 262143) / 262144)) over first as weight
       from (${jobs}) window first as (order by due, id))
     where weight <= ${prunePerStatement} or place = 1)`
 }

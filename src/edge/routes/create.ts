@@ -25,7 +25,15 @@ import type { Sender } from './sender.ts'
  * What became of an item: an id, or a refusal. `offline`: queued, but no runner that could serve it was heard of lately. `replayed`: it
  * was made by an earlier request.
  */
-export type Outcome = { id: string; offline: boolean; replayed: boolean } | Refusal
+export type Outcome = Made | Refusal
+
+export type Made = {
+  id: string
+  offline: boolean
+  replayed: boolean
+  /** Of a stream that this request made. */
+  stream: { container: string; expiryMs: number; unreadMs: number | null } | null
+}
 
 /** A request that makes its jobs once: under a key, or as a job whose id its maker chose. */
 export type Identity = { fingerprint: string } & ({ key: string } | { id: string })
@@ -37,6 +45,9 @@ export type CreateOptions = {
   identity: Identity | null
   /** The client waits for the end. */
   watched: boolean
+  /** Its output is streamed. */
+  streamed: boolean
+  endpoint: 'openai' | null
 }
 
 /** How often a policy that moves on between admission and storing is read again. */
@@ -74,7 +85,7 @@ export async function createJobs(
   const outcomes = new Map<Item, Outcome>()
   let candidates: Candidate[] = []
   for (const item of items) {
-    const request = parseRequest(item)
+    const request = parseRequest(item, options.streamed)
     if ('code' in request) outcomes.set(item, request)
     else candidates.push({ item, request })
   }
@@ -93,8 +104,13 @@ export async function createJobs(
     const isStored = ({ item }: Candidate) => ids.has(idOf(item, options))
     for (const { item, request } of admitted.filter(isStored)) {
       const offline = !isOnline(snapshot, request.containers)
-      outcomes.set(item, { id: idOf(item, options), offline, replayed: false })
-      const route = routeOf(request.containers)
+      outcomes.set(item, {
+        id: idOf(item, options),
+        offline,
+        replayed: false,
+        stream: streamOf(app, request, options),
+      })
+      const route = routeOf(options.streamed ? request.containers.slice(0, 1) : request.containers)
       addToRing(stored, route, 1)
     }
     candidates = admitted.filter(candidate => !isStored(candidate))
@@ -134,7 +150,7 @@ async function recall(
   for (const [index, item] of missing) {
     const id = earlier.jobs.get(index)
     if (earlier.conflict) outcomes.set(item, conflictOf(identity))
-    else if (id !== undefined) outcomes.set(item, { id, offline: false, replayed: true })
+    else if (id !== undefined) outcomes.set(item, { id, offline: false, replayed: true, stream: null })
   }
 }
 
@@ -158,7 +174,7 @@ async function store(
   { db, config }: App,
   options: CreateOptions & { admitted: readonly Candidate[]; epoch: number },
 ): Promise<Set<string>> {
-  const { admitted, enqueue, epoch, items, watched } = options
+  const { admitted, enqueue, epoch, items, watched, endpoint } = options
   const { owner } = options.sender
   const inline: NewJob[] = []
   const ids = new Set<string>()
@@ -168,7 +184,8 @@ async function store(
     if (input.refused) continue
     const id = idOf(item, options)
     const once = onceOf(options.identity, items.indexOf(item))
-    const job = { id, ...termsOf(request, config), once, watched, dataBytes: input.bytes }
+    const terms = options.streamed ? streamTermsOf(request, config) : termsOf(request, config)
+    const job = { id, ...terms, endpoint, once, watched, dataBytes: input.bytes }
     if (bytes) inline.unshift({ ...job, data: decoder.decode(bytes) })
     else if (await completeReceive(db, { ...job, received: item.id, owner, dataParts: input.parts, epoch })) {
       ids.add(id)
@@ -180,7 +197,32 @@ async function store(
   return ids.union(queued)
 }
 
-function termsOf(request: JobRequest, config: App['config']): Omit<JobTerms, 'once' | 'watched'> {
+function streamOf({ config }: App, request: JobRequest, { streamed }: CreateOptions): Made['stream'] {
+  if (!streamed) return null
+  const { expiryMs, stream } = streamTermsOf(request, config)
+  return { container: request.containers[0] ?? '', expiryMs, unreadMs: stream?.unreadMs ?? null }
+}
+
+type Terms = Omit<JobTerms, 'once' | 'watched' | 'endpoint'>
+
+/** Of a chain only the first container is called, as the reference does. Somebody sits there and waits: it expires sooner. */
+function streamTermsOf(request: JobRequest, config: App['config']): Terms {
+  const { containers, detach, expires_in } = request
+  const seconds =
+    detach === true
+      ? config.QUEUE_EXPIRY_SECONDS
+      : Math.min(config.STREAM_EXPIRY_SECONDS, config.QUEUE_EXPIRY_SECONDS)
+  const leaveMs =
+    typeof detach === 'number' ? Math.max(detach * 1000, limits.streamLeaveMs) : limits.streamLeaveMs
+  return {
+    ...termsOf(request, config),
+    route: routeOf(containers.slice(0, 1)),
+    expiryMs: Math.ceil((expires_in ?? seconds) * 1000),
+    stream: { unreadMs: detach === true ? null : leaveMs },
+  }
+}
+
+function termsOf(request: JobRequest, config: App['config']): Terms {
   const { containers, requires_proof, priority, timeout, expires_in } = request
   return {
     route: routeOf(containers),
@@ -188,6 +230,7 @@ function termsOf(request: JobRequest, config: App['config']): Omit<JobTerms, 'on
     priority: priority ?? 0,
     timeoutMs: timeout == null ? null : Math.ceil(timeout * 1000),
     expiryMs: Math.ceil((expires_in ?? config.QUEUE_EXPIRY_SECONDS) * 1000),
+    stream: null,
   }
 }
 
@@ -200,10 +243,14 @@ function onceOf(identity: Identity | null, item: number): Once | null {
 const mebibyte = 1024 * 1024
 const decoder = new TextDecoder()
 
-function parseRequest({ fields, dataType }: Item): JobRequest | Refusal {
+function parseRequest({ fields, dataType }: Item, streamed: boolean): JobRequest | Refusal {
   if (!fields) return { code: 'invalid_request', error: 'Invalid json: expected an object' }
   const body: unknown = JSON.parse(decoder.decode(fields))
-  if (isDelegated(body)) return { code: 'chain_not_enabled', error: 'Chain not enabled' }
+  if (isDelegated(body)) {
+    return streamed
+      ? { code: 'streaming_offchain_only', error: 'Streaming only supported for OffchainJob requests.' }
+      : { code: 'chain_not_enabled', error: 'Chain not enabled' }
+  }
   if (dataType === null) return { code: 'invalid_request', error: 'Invalid json: data: is missing' }
   if (dataType !== 'object')
     return { code: 'invalid_request', error: 'Invalid json: data: must be an object' }

@@ -1,93 +1,30 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import type { ErrorCode } from '../../protocol/error.ts'
 import { refusalBody } from '../../protocol/error.ts'
-import { isIdempotencyKey } from '../../protocol/idempotency-key.ts'
 import { Job, JobCreated, JobId, JobRequestBody } from '../../protocol/job.ts'
-import { limits } from '../../protocol/limits.ts'
-import type { Ring } from '../bell/bell.ts'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
-import { createEnqueuer } from '../jobs/enqueuer.ts'
-import { describe } from '../log.ts'
-import { bodyTooLarge } from './body.ts'
-import { abandonUnused, createJobs, type Identity, inputStore, type Outcome } from './create.ts'
-import { described, type Parameter } from './describe.ts'
-import { type Item, readItems } from './intake.ts'
+import { type Create, creating, keyParameter, offlineHeader, tellOutcomes } from './creating.ts'
+import { described } from './describe.ts'
 import { respondWithJob } from './job-answer.ts'
-import { RefusalError, refuse } from './refuse.ts'
-import { senderOf } from './sender.ts'
+import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
 import { waitOf, waitParameters } from './wait.ts'
-
-const creating: ErrorCode[] = [
-  'malformed_json',
-  'invalid_request',
-  'no_containers',
-  'chain_too_long',
-  'not_external',
-  'not_allowed',
-  'not_found',
-  'idempotency_conflict',
-  'body_too_large',
-  'unsupported_container',
-  'unsupported_proof',
-  'queue_full_for_owner',
-  'queue_full',
-  'no_runner',
-  'chain_not_enabled',
-]
-
-/** The header that says that a job waits for a runner to come back. */
-const offlineHeader = 'infernet-runner'
-/** The header that says that an earlier request made the job. */
-const replayedHeader = 'idempotent-replayed'
-
-const keyParameter: Parameter = {
-  name: 'Idempotency-Key',
-  in: 'header',
-  description: `1 to ${limits.idempotencyKeyLength} visible ASCII characters. The same key with the same request makes its jobs once, for 24 hours; with another request it is refused.`,
-}
 
 const UuidInLowerCase = v.pipe(JobId, v.regex(/^[0-9a-f-]+$/, 'must be in lower case'))
 
 /** How jobs come in. */
-export function jobCreateRoutes(
-  app: App,
-  { ends, ringClaims }: { ends: Ends; ringClaims: (ring: Ring) => Promise<void> },
-): Hono {
+export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
   const routes = new Hono()
-  const enqueue = createEnqueuer(app)
-
-  /** Reads, stores and rings. It goes on when the client leaves: a stored job must not wait because the bell was kept still. */
-  async function create(
-    c: Context,
-    { batch, id, waitMs }: { batch: boolean; id?: string; waitMs: number },
-  ): Promise<Outcome[]> {
-    if (Number(c.req.header('content-length') ?? 0) > limits.bodyBytes) throw bodyTooLarge(limits.bodyBytes)
-    const sender = senderOf(app, c)
-    const key = id === undefined ? keyOf(c) : null
-    const fingerprinted = id !== undefined || key !== null
-    let arrived: readonly Item[] = []
-    const created = (async () => {
-      const store = inputStore(app, sender.owner)
-      const { items, fingerprint } = await readItems(c.req.raw, { batch, store, fingerprinted })
-      const identity = identityOf({ fingerprint, batch, id, key })
-      arrived = items
-      return await createJobs(app, { items, sender, enqueue, identity, watched: waitMs > 0 })
-    })()
-    const ring = ({ stored }: { stored: Ring }) =>
-      ringClaims(stored).catch(error => app.log.warn('Ring lost', { error: describe(error) }))
-    // The client is told of a failure. What has arrived holds room in the queue until the sweep comes, if this fails as well.
-    const forget = () => abandonUnused(app, { items: arrived, outcomes: new Map() }).catch(() => undefined)
-    app.background(c, created.then(ring, forget))
-    return (await created).outcomes
-  }
 
   async function createOne(c: Context, id?: string): Promise<Response> {
     const waitMs = waitOf(c)
     const deadline = app.now() + waitMs
-    const [outcome] = await create(c, { batch: false, waitMs, ...(id === undefined ? {} : { id }) })
+    const [outcome] = await create(c, {
+      batch: false,
+      watched: waitMs > 0,
+      ...(id === undefined ? {} : { id }),
+    })
     if (!outcome) return refuse(c, { code: 'malformed_json', error: 'Malformed JSON: the body is empty' })
     if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
@@ -147,49 +84,11 @@ export function jobCreateRoutes(
         const error = 'Invalid query: wait: is for one job; wait for these with GET /api/jobs?id=…&wait=…'
         return refuse(c, { code: 'invalid_request', error })
       }
-      const outcomes = await create(c, { batch: true, waitMs: 0 })
+      const outcomes = await create(c, { batch: true, watched: false })
       tellOutcomes(c, outcomes)
       return c.json(outcomes.map(outcome => ('code' in outcome ? refusalBody(outcome) : { id: outcome.id })))
     },
   )
 
-  routes.post(
-    '/api/jobs/stream',
-    described({
-      summary: 'Create a streaming job',
-      tag: 'Jobs',
-      description: 'Not available yet.',
-      refusals: ['streaming_not_available'],
-    }),
-    c =>
-      refuse(c, { code: 'streaming_not_available', error: 'Streaming jobs are not available on this node' }),
-  )
-
   return routes
-}
-
-function tellOutcomes(c: Context, outcomes: readonly Outcome[]): void {
-  const made = outcomes.flatMap(outcome => ('code' in outcome ? [] : [outcome]))
-  if (made.some(({ offline }) => offline)) c.header(offlineHeader, 'offline')
-  if (made.some(({ replayed }) => replayed)) c.header(replayedHeader, 'true')
-}
-
-/** @throws RefusalError when it is no key. */
-function keyOf(c: Context): string | null {
-  const key = c.req.header('idempotency-key')
-  if (key === undefined) return null
-  if (isIdempotencyKey(key)) return key
-  throw new RefusalError(
-    'invalid_request',
-    `Invalid header: idempotency-key: must be 1-${limits.idempotencyKeyLength} visible ASCII characters`,
-  )
-}
-
-type Asked = { fingerprint: string | null; batch: boolean; id: string | undefined; key: string | null }
-
-function identityOf({ fingerprint, batch, id, key }: Asked): Identity | null {
-  if (fingerprint === null) return null
-  if (id !== undefined) return { id, fingerprint }
-  // The same body means another thing as a batch.
-  return key === null ? null : { key, fingerprint: batch ? `batch ${fingerprint}` : fingerprint }
 }

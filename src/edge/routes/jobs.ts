@@ -2,15 +2,19 @@ import { Hono } from 'hono'
 import type { Ring } from '../bell/bell.ts'
 import { createEnds } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
+import { createCreate } from './creating.ts'
 import { jobCancelRoutes } from './job-cancel.ts'
 import { jobCreateRoutes } from './job-create.ts'
 import { jobReadRoutes } from './job-read.ts'
+import { jobStreamRoutes } from './job-stream.ts'
 
 /** What clients do with jobs. */
 export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
   const routes = new Hono()
   const ends = createEnds(app)
-  routes.route('/', jobCreateRoutes(app, { ends, ringClaims }))
+  const create = createCreate(app, ringClaims)
+  routes.route('/', jobCreateRoutes(app, { ends, create }))
+  routes.route('/', jobStreamRoutes(app, { ends, create }))
   routes.route('/', jobReadRoutes(app, ends))
   routes.route('/', jobCancelRoutes(app))
   return routes

@@ -1,9 +1,12 @@
 import type { Context } from 'hono'
 import { containersOf } from '../../protocol/container.ts'
-import { jobStatus } from '../../protocol/job.ts'
+import { destination, jobStatus } from '../../protocol/job.ts'
+import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
+import { readOutput } from '../jobs/output.ts'
 import { readParts } from '../jobs/parts.ts'
 import type { JobRow } from '../jobs/read.ts'
+import { toBase64 } from './base64.ts'
 
 /** JSON text in pieces: what containers said goes through verbatim, never parsed and written again. */
 type Pieces = AsyncGenerator<string | Uint8Array>
@@ -21,7 +24,16 @@ export async function* jobResult(db: Db, row: JobRow, { intermediate }: { interm
 
 /** The body of `GET /api/jobs/:id`. */
 export async function* jobInFull(db: Db, row: JobRow): Pieces {
-  const head = {
+  yield `${JSON.stringify(headOf(row)).slice(0, -1)},"result":`
+  yield* result(db, row)
+  yield ',"intermediate_results":'
+  yield* intermediateResults(db, row)
+  yield '}'
+}
+
+/** A job without what its containers said. */
+export function headOf(row: JobRow) {
+  return {
     id: row.id,
     state: row.state,
     status: jobStatus[row.state],
@@ -38,22 +50,70 @@ export async function* jobInFull(db: Db, row: JobRow): Pieces {
     finished_at: isPending(row) ? null : time(row.finished_at),
     error:
       row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? row.error_code },
+    stream: isStream(row)
+      ? { bytes: outputBytes(row), truncated: outputBytes(row) > row.stream_bytes }
+      : null,
   }
-  yield `${JSON.stringify(head).slice(0, -1)},"result":`
-  yield* result(db, row)
-  yield ',"intermediate_results":'
-  yield* intermediateResults(db, row)
-  yield '}'
+}
+
+export function isStream({ destination: to }: JobRow): boolean {
+  return to === destination.stream
+}
+
+/** Of a stream, as far as it is known. */
+export function outputBytes({ stream_bytes, stream_total }: JobRow): number {
+  return Math.max(stream_bytes, stream_total ?? 0)
 }
 
 async function* result(db: Db, row: JobRow): Pieces {
   if (row.result_parts > 0) yield* readParts(db, partsOf(row, 'result', row.result_parts))
+  else if (isStream(row) && !isPending(row)) yield* streamResult(db, row)
   else if (row.result !== null) yield row.result
   else if (row.origin === 'queue' && row.finished_at !== null) {
-    // The job ended without its containers: the reference's clients look for the reason here.
-    const container = containersOf(row.route)[0] ?? ''
-    yield JSON.stringify({ container, error: row.error_message ?? '', code: row.error_code ?? '' })
+    yield JSON.stringify(endOf(row))
   } else yield 'null'
+}
+
+/** As the reference stores it: the whole output as text. What ended early has its reason beside it. */
+async function* streamResult(db: Db, row: JobRow): Pieces {
+  const said = row.result ?? JSON.stringify(endOf(row))
+  if (row.state !== 'success' && row.stream_bytes === 0) return yield said
+  yield `${said.slice(0, said.lastIndexOf('}'))},"output":`
+  const bytes = readOutput(db, { id: row.id, attempt: row.attempt, from: 0, to: row.stream_bytes })
+  yield* row.stream_text === 0 ? inBase64(bytes) : asText(bytes)
+  yield '}'
+}
+
+async function* asText(bytes: AsyncGenerator<Uint8Array>): Pieces {
+  const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+  yield '{"output":"'
+  for await (const piece of bytes) yield escaped(text.decode(piece, { stream: true }))
+  yield `${escaped(text.decode())}"}`
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
+}
+
+async function* inBase64(bytes: AsyncGenerator<Uint8Array>): Pieces {
+  let left = new Uint8Array(0)
+  yield '{"output":"'
+  for await (const piece of bytes) {
+    const whole = new Uint8Array(left.byteLength + piece.byteLength)
+    whole.set(left)
+    whole.set(piece, left.byteLength)
+    // Three bytes are four characters: what is left over begins the next piece.
+    const cut = whole.byteLength - (whole.byteLength % 3)
+    left = whole.slice(cut)
+    yield toBase64(whole.subarray(0, cut))
+  }
+  yield `${toBase64(left)}","encoding":"base64"}`
+}
+
+/** The job ended without its containers: the reference's clients look for the reason here. */
+function endOf(row: JobRow) {
+  const container = containersOf(row.route)[0] ?? ''
+  return { container, error: row.error_message ?? '', code: row.error_code ?? '' }
 }
 
 async function* intermediateResults(db: Db, row: JobRow): Pieces {
@@ -113,5 +173,5 @@ export function isPending({ state }: JobRow): boolean {
 }
 
 export function isInParts(row: JobRow): boolean {
-  return row.result_parts > 0 || row.intermediate_parts > 0
+  return row.result_parts > 0 || row.intermediate_parts > 0 || row.stream_bytes > limits.inlineBytes
 }

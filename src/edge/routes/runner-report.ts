@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { JobId } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import { type Payload, ReportAnswer, type ReportedResult, ReportRequest } from '../../protocol/runner.ts'
+import { storedBytesOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
 import { type FinishedJob, finish, type StoredPayload } from '../jobs/finish.ts'
 import { storePart } from '../jobs/parts.ts'
@@ -74,7 +75,11 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
           params: { id: results[bad]?.id },
         })
       }
-      const finished = finish(db, { runner: c.var.runner, jobs: results.map(toFinishedJob) })
+      const finished = finish(db, {
+        runner: c.var.runner,
+        jobs: results.map(toFinishedJob),
+        streamStoredBytes: storedBytesOf(app.config),
+      })
       const ring = finished.then(
         ended => tellEnded(app, ended?.watched ?? []),
         () => undefined,
@@ -102,6 +107,7 @@ function toFinishedJob({
   error_code,
   result,
   intermediate,
+  stream,
 }: ReportedResult): FinishedJob {
   return {
     id,
@@ -111,6 +117,7 @@ function toFinishedJob({
     errorMessage: status === 'failed' ? errorOf(result) : null,
     result: toStoredPayload(result),
     intermediate: toStoredPayload(intermediate),
+    stream,
   }
 }
 

@@ -1,0 +1,120 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/open.ts'
+
+/** A lease on a streaming job. */
+export type StreamLease = { runner: string; id: string; attempt: number }
+
+/** `stored`: bytes of output in the database, from the first on. `unreadMs`: how long it runs on while nobody reads; null: to its end. */
+export type StoredStream = { stored: number; unreadMs: number | null }
+
+/** Pieces shorter than this grow with what follows: a stream of tokens is stored each second, and must not leave a row each time. */
+const grownBytes = 16 * 1024
+/** One read: as much as one piece may have. */
+const readBytes = 256 * 1024
+const readPieces = 64
+
+/** @returns null when the lease is not the runner's, or the job no stream. */
+export async function selectUpload({ orm }: Db, lease: StreamLease): Promise<StoredStream | null> {
+  const [row] = await orm.all<{ stored: number; unread_ms: number | null }>(sql`
+    select stream_bytes as stored, unread_ms from jobs where ${holds(lease)}`)
+  return row ? { stored: row.stored, unreadMs: row.unread_ms } : null
+}
+
+/**
+ * Stores output that follows what is stored. What was stored in between, or by somebody else, makes it fail: bytes are never twice in
+ * the database, and never missing.
+ * @returns false when it does not follow, or the lease is not the runner's.
+ */
+export async function storeOutput(
+  { orm }: Db,
+  { from, bytes, ...lease }: StreamLease & { from: number; bytes: Uint8Array },
+): Promise<boolean> {
+  const follows = sql`exists (select 1 from jobs where ${holds(lease)} and stream_bytes = ${from})`
+  const last = sql`(select max(seq) from parts indexed by parts_place where ${pieces(lease)})`
+  const advance = orm.all(sql`
+    update jobs set stream_bytes = ${from + bytes.byteLength} where ${holds(lease)} and stream_bytes = ${from} returning id`)
+  const add = (unless: SQL) =>
+    orm.run(sql`
+      insert into parts (job, kind, attempt, seq, bytes)
+      select ${lease.id}, 'stream', ${lease.attempt}, ${from}, ${bytes} where ${follows} ${unless}`)
+  if (from === 0 || bytes.byteLength >= grownBytes) {
+    const [, rows] = await orm.batch([add(sql``), advance])
+    return rows.length === 1
+  }
+  const [, , rows] = await orm.batch([
+    orm.run(sql`
+      update parts indexed by parts_place set bytes = cast(bytes || ${bytes} as blob)
+      where ${pieces(lease)} and seq = ${last} and length(bytes) < ${grownBytes} and ${follows}`),
+    add(sql`and not exists (
+      select 1 from parts indexed by parts_place where ${pieces(lease)} and seq = ${last} and seq + length(bytes) > ${from})`),
+    advance,
+  ])
+  return rows.length === 1
+}
+
+/** Output from an offset to another, as it is stored, some pieces in memory at a time. */
+export async function* readOutput(
+  { orm }: Db,
+  { id, attempt, from, to }: { id: string; attempt: number; from: number; to: number },
+): AsyncGenerator<Uint8Array> {
+  const ours = pieces({ id, attempt })
+  for (let offset = from; offset < to; ) {
+    const rows = await orm.all<{ seq: number; bytes: ArrayBuffer | Uint8Array }>(sql`
+      select seq, bytes from (
+        select seq, bytes, sum(length(bytes)) over (order by seq) as total, row_number() over (order by seq) as place
+        from (
+          select seq, bytes from parts indexed by parts_place
+          where ${ours} and seq >= (select max(seq) from parts indexed by parts_place where ${ours} and seq <= ${offset})
+          order by seq limit ${readPieces}))
+      where total <= ${readBytes} or place = 1 order by seq`)
+    const before = offset
+    for (const { seq, bytes } of rows) {
+      const piece = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
+      const wanted = piece.subarray(offset - seq, to - seq)
+      offset += wanted.byteLength
+      if (wanted.byteLength > 0) yield wanted
+    }
+    if (offset === before) throw new Error(`The output of job ${id} is missing from ${offset} on.`)
+  }
+}
+
+export type Unread = { instance: string | null; watched: boolean }
+
+/** Ends a stream that nobody reads any more. @returns null when it has ended already. */
+export async function cancelUnread({ orm, now }: Db, id: string): Promise<Unread | null> {
+  const [[row]] = await orm.batch([
+    orm.all<{ instance: string | null; watched: number }>(sql`
+      update jobs set state = 'cancelled', finished_at = ${now}, lease_expires_at = null, error_code = 'cancelled',
+        error_message = 'Its client left.', data = null, data_parts = 0
+      where id = ${id} and destination = 2 and state in ('queued', 'running')
+      returning instance, watched`),
+    orm.run(sql`
+      delete from parts indexed by parts_place where job = ${id} and kind = 'data'
+        and exists (select 1 from jobs where id = ${id} and state = 'cancelled')`),
+  ])
+  return row ? { instance: row.instance, watched: row.watched === 1 } : null
+}
+
+/** Ends a stream that no runner took in time, without waiting for the sweep. @returns whether it has. */
+export async function expireStream({ orm, now }: Db, id: string): Promise<boolean> {
+  const [rows] = await orm.batch([
+    orm.all(sql`
+      update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
+        error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
+      where id = ${id} and destination = 2 and state = 'queued' and expires_at <= ${now}
+      returning id`),
+    orm.run(sql`
+      delete from parts indexed by parts_place where job = ${id} and kind = 'data'
+        and exists (select 1 from jobs where id = ${id} and state = 'expired')`),
+  ])
+  return rows.length === 1
+}
+
+function holds({ runner, id, attempt }: StreamLease): SQL {
+  return sql`id = ${id} and attempt = ${attempt} and runner = ${runner} and destination = 2 and state in ('running', 'queued')
+    and exists (select 1 from runners where id = ${runner} and revoked_at is null)`
+}
+
+function pieces({ id, attempt }: { id: string; attempt: number }): SQL {
+  return sql`job = ${id} and kind = 'stream' and attempt = ${attempt}`
+}

@@ -1,0 +1,261 @@
+import { type Context, Hono } from 'hono'
+import * as v from 'valibot'
+import { containersOf } from '../../protocol/container.ts'
+import type { Refusal } from '../../protocol/error.ts'
+import { JobRequestBody } from '../../protocol/job.ts'
+import { limits } from '../../protocol/limits.ts'
+import type { Ends } from '../bell/ends.ts'
+import { storedBytesOf } from '../config.ts'
+import type { Context as App } from '../context.ts'
+import { type JobRow, readJobs } from '../jobs/read.ts'
+import { describe as describeError } from '../log.ts'
+import { type Piece, readStream } from '../stream/reader.ts'
+import type { Made } from './create.ts'
+import { type Create, creating, keyParameter, tellOutcomes } from './creating.ts'
+import { described } from './describe.ts'
+import { isId } from './id.ts'
+import { jobNotFound } from './job-answer.ts'
+import { events, goneError, lastEventId } from './job-events.ts'
+import { refuse } from './refuse.ts'
+import { isPending, isStream, outputBytes } from './render.ts'
+import { senderOf } from './sender.ts'
+
+/** A stream that a client is about to be given. */
+export type Opening = {
+  id: string
+  container: string
+  from: number
+  unreadMs: number | null
+  expiresAt: number | null
+  isNew: boolean
+}
+
+/** How long a reading that may be of what has passed is looked at before it is answered. */
+const peekMs = 1_000
+
+export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
+  const routes = new Hono()
+  const open = createOpen(app, ends)
+
+  routes.post(
+    '/api/jobs/stream',
+    described({
+      summary: 'Create a streaming job',
+      tag: 'Jobs',
+      description:
+        "The job's id and a line end, then the container's bytes as they come; with `Accept: text/event-stream` events: `start`, `output`, then `completed` or `error`. Of a chain the first container is called. When its client leaves the job is cancelled, unless `detach` says otherwise.",
+      body: JobRequestBody,
+      parameters: [keyParameter],
+      answer: { description: 'The stream.', schema: v.string(), contentType: 'application/octet-stream' },
+      refusals: [...creating, 'streaming_offchain_only'],
+    }),
+    async c => {
+      const [outcome] = await create(c, { batch: false, watched: true, streamed: true })
+      if (!outcome) return refuse(c, { code: 'malformed_json', error: 'Malformed JSON: the body is empty' })
+      if ('code' in outcome) return refuse(c, outcome)
+      tellOutcomes(c, [outcome])
+      return await openMade(c, outcome)
+    },
+  )
+
+  /** What an earlier request made is read from its beginning. */
+  async function openMade(c: Context, { id, stream }: Pick<Made, 'id' | 'stream'>): Promise<Response> {
+    if (stream === null) {
+      const [row] = await readJobs(app.db, { owner: senderOf(app, c).owner, ids: [id] })
+      if (!row) return refuse(c, jobNotFound)
+      return await open(c, { ...openingOf(row), from: 0, withId: true })
+    }
+    return await open(c, {
+      id,
+      container: stream.container,
+      from: 0,
+      unreadMs: stream.unreadMs,
+      expiresAt: app.now() + stream.expiryMs,
+      isNew: true,
+      withId: true,
+    })
+  }
+
+  routes.get(
+    '/api/jobs/:id/stream',
+    described({
+      summary: 'Read a stream again, or go on with it',
+      tag: 'Jobs',
+      description:
+        'As creating it answers, without the id in front. From the byte after `Last-Event-ID`, or `from`, on; while it runs, and as long as the node keeps it. Several may read one stream.',
+      parameters: [
+        { name: 'id', in: 'path', description: 'The id that creating it answered.' },
+        { name: 'from', in: 'query', description: 'Offset of the first byte wanted.' },
+        { name: 'Last-Event-ID', in: 'header', description: 'Id of the last `output` event seen.' },
+      ],
+      answer: { description: 'The stream.', schema: v.string(), contentType: 'application/octet-stream' },
+      refusals: ['invalid_request', 'not_found', 'conflict', 'output_gone', 'too_many_readers'],
+    }),
+    async c => {
+      const id = c.req.param('id')
+      if (!isId(id)) return refuse(c, jobNotFound)
+      const asked = c.req.header('last-event-id') || (c.req.query('from') ?? '0')
+      // Who has seen the end, and asks again as browsers do, is told not to.
+      if (asked === lastEventId) return c.body(null, 204)
+      const from = /^\d{1,15}$/.test(asked) ? Number(asked) : null
+      if (from === null)
+        return refuse(c, {
+          code: 'invalid_request',
+          error: 'Invalid query: from: must be an offset in bytes',
+        })
+      const [row] = await readJobs(app.db, { owner: senderOf(app, c).owner, ids: [id] })
+      if (!row) return refuse(c, jobNotFound)
+      if (!isStream(row))
+        return refuse(c, { code: 'conflict', error: 'This job is no stream', params: { id } })
+      const refusal = isPending(row) ? null : refusalOf(row, from)
+      if (refusal) return refuse(c, refusal)
+      return await open(c, { ...openingOf(row), from, withId: false })
+    },
+  )
+
+  return routes
+}
+
+/** Why an ended stream cannot be read from an offset on. */
+function refusalOf(row: JobRow, from: number): Refusal | null {
+  const bytes = outputBytes(row)
+  if (from > bytes)
+    return { code: 'invalid_request', error: `The stream has ${bytes} bytes`, params: { bytes } }
+  return from > row.stream_bytes && from < bytes ? goneError('passed') : null
+}
+
+function openingOf(row: JobRow): Omit<Opening, 'from'> {
+  return {
+    id: row.id,
+    container: containersOf(row.route)[0] ?? '',
+    unreadMs: row.unread_ms,
+    expiresAt: row.state === 'queued' ? row.expires_at : null,
+    isNew: false,
+  }
+}
+
+/** Answers with a stream, as the client wants it. */
+export function createOpen(app: App, ends: Ends) {
+  return async function open(
+    c: Context,
+    { withId, ...opening }: Opening & { withId: boolean },
+  ): Promise<Response> {
+    const leaving = new AbortController()
+    const { signal } = c.req.raw
+    const left = () => leaving.abort()
+    signal.addEventListener('abort', left)
+    const { owner } = senderOf(app, c)
+    const pieces = readStream({
+      app,
+      ends,
+      ...opening,
+      job: { id: opening.id, owner },
+      signal: leaving.signal,
+      background: work => app.background(c, work),
+    })
+    const early = opening.from >= storedBytesOf(app.config) ? await peek(pieces) : null
+    if (early?.seen?.kind === 'gone') {
+      left()
+      return refuse(c, goneError(early.seen.why))
+    }
+    const all = early ? early.pieces : pieces
+    const isEvents = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
+    const body = isEvents
+      ? toBody(events(all, opening), { leaving, commented: true, onError })
+      : toBody(verbatim(all, withId ? `${opening.id}\n` : ''), { leaving, commented: false, onError })
+    return c.body(body, 200, {
+      'content-type': isEvents ? 'text/event-stream; charset=utf-8' : 'application/octet-stream',
+      'content-encoding': 'identity',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    })
+  }
+
+  function onError(error: unknown): void {
+    app.log.error('A stream broke off', { error: describeError(error) })
+  }
+}
+
+type Peeked = { seen: Piece | null; pieces: AsyncGenerator<Piece> }
+
+/** What comes first, if it is there soon. */
+async function peek(pieces: AsyncGenerator<Piece>): Promise<Peeked> {
+  const first = pieces.next()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<null>(resolve => {
+    timer = setTimeout(() => resolve(null), peekMs)
+  })
+  const seen = await Promise.race([first, late])
+  clearTimeout(timer)
+  return { seen: seen?.done === false ? seen.value : null, pieces: again(first, pieces) }
+}
+
+async function* again(
+  first: Promise<IteratorResult<Piece>>,
+  rest: AsyncGenerator<Piece>,
+): AsyncGenerator<Piece> {
+  const { done, value } = await first
+  if (done) return
+  yield value
+  yield* rest
+}
+
+/** The bytes as they are. What is lost breaks the answer off: a clean end would be taken for the whole. */
+async function* verbatim(pieces: AsyncGenerator<Piece>, head: string): AsyncGenerator<string | Uint8Array> {
+  if (head !== '') yield head
+  for await (const piece of pieces) {
+    if (piece.kind === 'output') yield piece.bytes
+    else if (piece.kind === 'gone') throw new Error(goneError(piece.why).error)
+  }
+}
+
+type BodyOptions = { leaving: AbortController; commented: boolean; onError(error: unknown): void }
+
+const encoder = new TextEncoder()
+const comment = encoder.encode(':\n\n')
+
+/**
+ * A response's body. The next piece is asked for when the client has room; what comes of it is kept over a comment that is sent while
+ * there is none.
+ */
+function toBody(
+  pieces: AsyncGenerator<string | Uint8Array>,
+  { leaving, commented, onError }: BodyOptions,
+): ReadableStream<Uint8Array> {
+  let next: Promise<IteratorResult<string | Uint8Array>> | null = null
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          next ??= pieces.next()
+          const result = commented ? await inTime(next) : await next
+          if (result === null) return controller.enqueue(comment)
+          next = null
+          if (result.done) controller.close()
+          else
+            controller.enqueue(typeof result.value === 'string' ? encoder.encode(result.value) : result.value)
+        } catch (error) {
+          if (!leaving.signal.aborted) onError(error)
+          controller.error(error)
+        }
+      },
+      cancel() {
+        leaving.abort()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/** Null when there is nothing for so long that somebody on the way may think the connection dead. */
+async function inTime<Value>(value: Promise<Value>): Promise<Value | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const silent = new Promise<null>(resolve => {
+    timer = setTimeout(() => resolve(null), limits.streamCommentMs)
+  })
+  try {
+    return await Promise.race([value, silent])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,49 @@
+import { DurableObject } from 'cloudflare:workers'
+import { createRemoteBells } from '../bell/remote.ts'
+import { parseConfig, storedBytesOf } from '../config.ts'
+import { openDb } from '../db/open.ts'
+import { createRelay, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
+import { createRelayStore } from './store.ts'
+
+type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
+
+/** The relay of one job on Workers. */
+export class Relay extends DurableObject<Env> {
+  #relay: RelayApi | null = null
+
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url)
+    const job = url.searchParams.get('job') ?? ''
+    this.#relay ??= this.#create(job)
+    switch (url.pathname) {
+      case '/write':
+        return Response.json(await this.#relay.write(told<Upload>(url), request.body))
+      case '/read':
+        return answer(await this.#relay.read(told<Reading>(url)))
+      case '/leave':
+        await this.#relay.leave(await request.json<{ key: string; isOver: boolean }>())
+        return new Response(null, { status: 204 })
+      default:
+        return new Response(null, { status: 404 })
+    }
+  }
+
+  #create(job: string): RelayApi {
+    const config = parseConfig(this.env)
+    const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
+    const bells = createRemoteBells(this.env.BELL)
+    return createRelay({ store: createRelayStore({ db, bells }, job), storedBytes: storedBytesOf(config) })
+  }
+}
+
+/** Only our own Worker calls: what it says is as it should be. */
+function told<Told>(url: URL): Told {
+  return JSON.parse(url.searchParams.get('told') ?? '{}') as Told
+}
+
+function answer(output: ReadableStream<Uint8Array> | null): Response {
+  if (output === null) return new Response(null, { status: 429 })
+  return new Response(output, {
+    headers: { 'content-type': 'application/octet-stream', 'content-encoding': 'identity' },
+  })
+}
