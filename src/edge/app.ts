@@ -36,7 +36,7 @@ export function createApp(app: App): Hono {
   })
   const hono = new Hono()
   // Not /admin: whatever spoils the policy, the operator must be able to revoke its cause.
-  for (const path of ['/api/*', '/runner/*', '/info', '/resources']) {
+  for (const path of ['/api/*', '/v1/*', '/runner/*', '/info', '/resources']) {
     hono.use(path, requireSchema(policy))
   }
   hono.route('/', nodeRoutes(app, verify))

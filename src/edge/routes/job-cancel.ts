@@ -1,22 +1,17 @@
 import { Hono } from 'hono'
 import { Job } from '../../protocol/job.ts'
 import type { Context as App } from '../context.ts'
-import { type Cancelled, cancel } from '../jobs/cancel.ts'
 import { readJobs } from '../jobs/read.ts'
-import { describe } from '../log.ts'
+import { cancelled } from './cancelled.ts'
 import { described } from './describe.ts'
 import { isId } from './id.ts'
 import { jobNotFound } from './job-answer.ts'
 import { refuse } from './refuse.ts'
 import { isInParts, jobInFull, respond } from './render.ts'
-import { tellEnded } from './rings.ts'
 import { senderOf } from './sender.ts'
 
-/** Enough for all processes of a runner. */
-const everyWaiter = 1_000
-
 export function jobCancelRoutes(app: App): Hono {
-  const { db, bells, log } = app
+  const { db } = app
   const routes = new Hono()
 
   routes.delete(
@@ -34,16 +29,7 @@ export function jobCancelRoutes(app: App): Hono {
       const id = c.req.param('id')
       if (!isId(id)) return refuse(c, jobNotFound)
       const { owner } = senderOf(app, c)
-      const cancelled = cancel(db, { owner, id })
-      // The job has ended for its runner also when this client leaves.
-      app.background(
-        c,
-        cancelled.then(
-          ended => tell(id, ended),
-          () => undefined,
-        ),
-      )
-      const ended = await cancelled
+      const ended = await cancelled(app, c, { owner, id })
       const [row] = await readJobs(db, { owner, ids: [id] })
       if (!row) return refuse(c, jobNotFound)
       if (row.origin === 'status') {
@@ -59,18 +45,6 @@ export function jobCancelRoutes(app: App): Hono {
       return await respond(c, jobInFull(db, row), { streamed: isInParts(row) })
     },
   )
-
-  async function tell(id: string, cancelled: Cancelled | null): Promise<void> {
-    if (!cancelled) return
-    const { instance, watched } = cancelled
-    const runner =
-      instance === null
-        ? undefined
-        : bells('control')
-            .ring({ [instance]: everyWaiter })
-            .catch(error => log.warn('Ring lost', { error: describe(error) }))
-    await Promise.all([runner, tellEnded(app, watched ? [id] : [])])
-  }
 
   return routes
 }

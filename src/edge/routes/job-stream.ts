@@ -3,7 +3,6 @@ import * as v from 'valibot'
 import { containersOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequestBody } from '../../protocol/job.ts'
-import { limits } from '../../protocol/limits.ts'
 import type { Ends } from '../bell/ends.ts'
 import { storedBytesOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
@@ -19,6 +18,7 @@ import { events, goneError, lastEventId } from './job-events.ts'
 import { refuse } from './refuse.ts'
 import { isPending, isStream, outputBytes } from './render.ts'
 import { senderOf } from './sender.ts'
+import { toBody } from './stream-body.ts'
 
 /** A stream that a client is about to be given. */
 export type Opening = {
@@ -206,56 +206,5 @@ async function* verbatim(pieces: AsyncGenerator<Piece>, head: string): AsyncGene
   for await (const piece of pieces) {
     if (piece.kind === 'output') yield piece.bytes
     else if (piece.kind === 'gone') throw new Error(goneError(piece.why).error)
-  }
-}
-
-type BodyOptions = { leaving: AbortController; commented: boolean; onError(error: unknown): void }
-
-const encoder = new TextEncoder()
-const comment = encoder.encode(':\n\n')
-
-/**
- * A response's body. The next piece is asked for when the client has room; what comes of it is kept over a comment that is sent while
- * there is none.
- */
-function toBody(
-  pieces: AsyncGenerator<string | Uint8Array>,
-  { leaving, commented, onError }: BodyOptions,
-): ReadableStream<Uint8Array> {
-  let next: Promise<IteratorResult<string | Uint8Array>> | null = null
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          next ??= pieces.next()
-          const result = commented ? await inTime(next) : await next
-          if (result === null) return controller.enqueue(comment)
-          next = null
-          if (result.done) controller.close()
-          else
-            controller.enqueue(typeof result.value === 'string' ? encoder.encode(result.value) : result.value)
-        } catch (error) {
-          if (!leaving.signal.aborted) onError(error)
-          controller.error(error)
-        }
-      },
-      cancel() {
-        leaving.abort()
-      },
-    },
-    { highWaterMark: 0 },
-  )
-}
-
-/** Null when there is nothing for so long that somebody on the way may think the connection dead. */
-async function inTime<Value>(value: Promise<Value>): Promise<Value | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const silent = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), limits.streamCommentMs)
-  })
-  try {
-    return await Promise.race([value, silent])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -7,6 +7,7 @@ import { jobCancelRoutes } from './job-cancel.ts'
 import { jobCreateRoutes } from './job-create.ts'
 import { jobReadRoutes } from './job-read.ts'
 import { jobStreamRoutes } from './job-stream.ts'
+import { openAiRoutes } from './openai.ts'
 
 /** What clients do with jobs. */
 export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
@@ -15,6 +16,7 @@ export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): 
   const create = createCreate(app, ringClaims)
   routes.route('/', jobCreateRoutes(app, { ends, create }))
   routes.route('/', jobStreamRoutes(app, { ends, create }))
+  routes.route('/', openAiRoutes(app, { ends, create }))
   routes.route('/', jobReadRoutes(app, ends))
   routes.route('/', jobCancelRoutes(app))
   return routes

@@ -1,0 +1,211 @@
+import { type Context, Hono } from 'hono'
+import * as v from 'valibot'
+import { JsonLimitError, JsonSyntaxError } from '../../protocol/json-errors.ts'
+import { createScanner } from '../../protocol/json-scan.ts'
+import { limits } from '../../protocol/limits.ts'
+import type { Ends } from '../bell/ends.ts'
+import type { Context as App } from '../context.ts'
+import { type JobRow, readJobs } from '../jobs/read.ts'
+import { admit } from '../runners/admit.ts'
+import type { PolicySnapshot } from '../runners/policy.ts'
+import { bodyTooLarge, unbroken } from './body.ts'
+import { cancelled } from './cancelled.ts'
+import { type Create, creating, tellOutcomes } from './creating.ts'
+import { described } from './describe.ts'
+import { failureError, modelNotFound, openAiError, refusalError } from './openai-error.ts'
+import { openAiStream } from './openai-stream.ts'
+import { RefusalError } from './refuse.ts'
+import { isInParts, isPending, outputOf, respond } from './render.ts'
+import { senderOf } from './sender.ts'
+import { untilEnded } from './wait.ts'
+
+/** What of a request the node has to understand; the container gets it byte for byte. */
+const ChatRequest = v.looseObject({
+  model: v.string(),
+  stream: v.nullish(v.boolean(), false),
+})
+
+/** All fields but `messages`, together. */
+const fieldBytes = 1024 * 1024
+/** How long an end is waited for at a time. */
+const waitMs = 60_000
+
+/** OpenAI's API on containers that speak it: what works with OpenAI's clients works with this node as their base URL. */
+export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
+  const routes = new Hono()
+
+  routes.get(
+    '/v1/models',
+    described({
+      summary: 'Models, as OpenAI lists them',
+      tag: 'Jobs',
+      description: 'Containers that declare `openai`, and are open to the caller.',
+      answer: { description: 'Models.', schema: v.looseObject({ object: v.literal('list') }) },
+    }),
+    async c => {
+      const snapshot = await app.policy.read()
+      const { address } = senderOf(app, c)
+      const data = [...snapshot.containers.keys()]
+        .filter(id => isOpen(snapshot, { model: id, address }))
+        .map(id => ({ id, object: 'model', created: 0, owned_by: 'infernet' }))
+      return c.json({ object: 'list', data })
+    },
+  )
+
+  routes.post(
+    '/v1/chat/completions',
+    described({
+      summary: "Chat, in OpenAI's format",
+      tag: 'Jobs',
+      description:
+        '`model` is the id of a container that declares `openai`; the request reaches its `/v1/chat/completions` as it is, and its answer the client, streamed or not. Refusals have OpenAI’s format. When the client leaves, the job is cancelled.',
+      body: ChatRequest,
+      answer: { description: 'The container’s answer.', schema: v.looseObject({}) },
+      refusals: creating,
+    }),
+    async c => {
+      try {
+        return await complete(c)
+      } catch (error) {
+        if (error instanceof RefusalError) return refusalError(c, error.refusal)
+        throw error
+      }
+    },
+  )
+
+  async function complete(c: Context): Promise<Response> {
+    const body = await readBody(c.req.raw)
+    const request = parseChat(body)
+    if (typeof request === 'string') return openAiError(c, 400, { message: request })
+    const { model, stream } = request
+    const known = { model, address: senderOf(app, c).address }
+    if (!isOpenAi(await app.policy.read(), known) && !isOpenAi(await app.policy.readCurrent(), known))
+      return modelNotFound(c, model)
+    const made = await create(c, {
+      request: asJob(c.req.url, model, body),
+      batch: false,
+      watched: true,
+      streamed: stream === true,
+      endpoint: 'openai',
+    })
+    const [outcome] = made
+    if (!outcome) return openAiError(c, 400, { message: 'The body is empty' })
+    if ('code' in outcome) return refusalError(c, outcome)
+    tellOutcomes(c, [outcome])
+    const { id } = outcome
+    c.header('infernet-job', id)
+    return outcome.stream
+      ? await openAiStream(app, ends, c, { id, ...outcome.stream })
+      : await answerWhole(c, id)
+  }
+
+  /** Whoever waits for an answer in one piece has no use for it after leaving. */
+  async function answerWhole(c: Context, id: string): Promise<Response> {
+    const { owner } = senderOf(app, c)
+    const { signal } = c.req.raw
+    const leave = () =>
+      app.background(
+        c,
+        cancelled(app, c, { owner, id }).catch(() => undefined),
+      )
+    signal.addEventListener('abort', leave)
+    try {
+      for (let areWatched = true; ; areWatched = false) {
+        await untilEnded(app, ends, { owner, ids: [id], areWatched, deadline: app.now() + waitMs, signal })
+        const [row] = await readJobs(app.db, { owner, ids: [id] })
+        if (!row) return openAiError(c, 404, { message: 'The job is gone' })
+        if (signal.aborted || !isPending(row)) return await answerEnded(c, row)
+      }
+    } finally {
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  async function answerEnded(c: Context, row: JobRow): Promise<Response> {
+    if (row.state !== 'success') return failureError(c, row)
+    return await respond(c, outputOf(app.db, row), { streamed: isInParts(row) })
+  }
+
+  return routes
+}
+
+type Asked = { model: string; address: string | null }
+
+function isOpenAi({ containers }: PolicySnapshot, { model }: Asked): boolean {
+  return containers.get(model)?.openai ?? false
+}
+
+function isOpen(snapshot: PolicySnapshot, asked: Asked): boolean {
+  const { model, address } = asked
+  return (
+    isOpenAi(snapshot, asked) &&
+    admit(snapshot, { containers: [model], requiresProof: false, address }) === null
+  )
+}
+
+/** @throws RefusalError when it is too large, or breaks off. */
+async function readBody(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > limits.bodyBytes)
+    throw bodyTooLarge(limits.bodyBytes)
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  const source = request.body?.getReader()
+  while (source) {
+    const { done, value } = await unbroken(source.read())
+    if (done) break
+    bytes += value.byteLength
+    if (bytes > limits.bodyBytes) throw bodyTooLarge(limits.bodyBytes)
+    pieces.push(value)
+  }
+  const body = new Uint8Array(bytes)
+  let at = 0
+  for (const piece of pieces) {
+    body.set(piece, at)
+    at += piece.byteLength
+  }
+  return body
+}
+
+/** The messages, which may be many MiB, are looked through and not parsed. @returns what is wrong, else the request. */
+function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | string {
+  let fields: Uint8Array | null = null
+  const take = (event: { kind: string; fields?: Uint8Array | null }) => {
+    if (event.kind === 'end') fields = event.fields ?? null
+  }
+  try {
+    const scanner = createScanner({
+      carry: 'messages',
+      maxItems: null,
+      maxDepth: limits.jsonDepth,
+      maxFieldBytes: fieldBytes,
+    })
+    scanner.push(body, take)
+    scanner.end(take)
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return `Malformed JSON: ${error.message}`
+    if (error instanceof JsonLimitError) return error.message
+    throw error
+  }
+  const parsed = v.safeParse(
+    ChatRequest,
+    fields === null ? null : JSON.parse(new TextDecoder().decode(fields)),
+  )
+  if (parsed.success) return parsed.output
+  const [issue] = parsed.issues
+  return `${v.getDotPath(issue) ?? 'The body'}: ${issue.message}`
+}
+
+/** The request as one for a job, whose input it is. */
+function asJob(url: string, model: string, body: Uint8Array): Request {
+  const encoder = new TextEncoder()
+  const head = encoder.encode(`{"containers":[${JSON.stringify(model)}],"data":`)
+  const whole = new Uint8Array(head.byteLength + body.byteLength + 1)
+  whole.set(head)
+  whole.set(body, head.byteLength)
+  whole.set(encoder.encode('}'), head.byteLength + body.byteLength)
+  return new Request(url, {
+    method: 'POST',
+    headers: { 'content-length': String(whole.byteLength) },
+    body: whole,
+  })
+}
