@@ -11,6 +11,7 @@ const door = [
   'list',
   'node',
   'once',
+  'openai',
   'openapi',
   'outage',
   'read',

@@ -26,8 +26,8 @@ export function toBody(text: string): Uint8Array<ArrayBuffer> {
 /** The JSON text of a job, its input spliced in as it stands. */
 export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob): string {
   const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
-  const { containers, timeout, expires_in, priority } = terms
-  checkNumbers({ timeout, expires_in, priority })
+  const { containers, timeout, expires_in, priority, detach } = terms
+  checkNumbers({ timeout, expires_in, priority, ...(typeof detach === 'number' && { detach }) })
   // What is not asked for is not in the text.
   const fields = JSON.stringify({
     containers,
@@ -35,6 +35,7 @@ export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob):
     timeout,
     expires_in,
     priority,
+    detach: detach === false ? undefined : detach,
   })
   return `${fields.slice(0, -1)},"data":${input}}`
 }

@@ -20,6 +20,7 @@ import {
   getResultsText,
   type ResultsOptions,
 } from './read.ts'
+import { type JobStream, resumeStream, type StreamOptions, stream } from './stream.ts'
 import { type CallOptions, createTransport, type TransportOptions } from './transport.ts'
 import { runJob, type WaitOptions, waitForJob } from './wait.ts'
 
@@ -35,6 +36,8 @@ export type Client = {
   getOutputText(id: string, options?: CallOptions): Promise<string | null>
   listJobs(options?: ListOptions): AsyncGenerator<string, void, undefined>
   waitForJob(id: string, options?: WaitOptions): Promise<Job>
+  stream(job: NewJob, options?: StreamOptions): JobStream
+  resumeStream(id: string, options?: StreamOptions & { from?: number }): JobStream
   health(options?: CallOptions): Promise<Health>
   info(options?: CallOptions): Promise<Info>
   ready(options?: CallOptions): Promise<Ready>
@@ -55,6 +58,8 @@ export function createClient(options: TransportOptions): Client {
     getOutputText: (id, options) => getOutputText(transport, id, options),
     listJobs: options => listJobs(transport, options),
     waitForJob: (id, options) => waitForJob(transport, id, options),
+    stream: (job, options) => stream(transport, job, options),
+    resumeStream: (id, options) => resumeStream(transport, id, options),
     health: options => health(transport, options),
     info: options => info(transport, options),
     ready: options => ready(transport, options),

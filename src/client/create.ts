@@ -90,7 +90,7 @@ function creation(job: NewJob, { id, idempotencyKey, signal }: CreateJobOptions)
     : { method: 'PUT', path: `/api/jobs/${encodeURIComponent(id)}`, body, signal, repeatable: true }
 }
 
-function once(key: string | null = createKey()): Pick<Request, 'headers' | 'repeatable'> {
+export function once(key: string | null = createKey()): Pick<Request, 'headers' | 'repeatable'> {
   return key === null
     ? { repeatable: false }
     : { headers: { 'idempotency-key': checkedKey(key) }, repeatable: true }

@@ -39,6 +39,11 @@ export type Answer = { request: Request; status: number; headers: Headers; bytes
 export type Transport = {
   /** @throws InfernetError; the reason of `signal` when that aborted. */
   send(request: Request): Promise<Answer>
+  /**
+   * Sends once, and hands on the answer as soon as its head is there: the caller reads the body, and bounds how long that takes.
+   * @throws InfernetError; the reason of `signal` when that aborted.
+   */
+  open(request: Request): Promise<Response>
 }
 
 export function createTransport({
@@ -53,43 +58,43 @@ export function createTransport({
   async function once(request: Request): Promise<Answer> {
     const patienceMs = timeoutMs + (request.waitMs ?? 0)
     const timeout = AbortSignal.timeout(patienceMs)
+    const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout
     try {
-      return await exchange(request, request.signal ? AbortSignal.any([request.signal, timeout]) : timeout)
+      const response = await exchange(request, signal)
+      const { status, headers } = response
+      return { request, status, headers, bytes: new Uint8Array(await response.arrayBuffer()) }
     } catch (cause) {
       if (request.signal?.aborted) throw request.signal.reason
-      const asked = `${request.method} ${request.path}`
-      throw timeout.aborted
-        ? new InfernetError(`No answer to ${asked} within ${patienceMs} ms`, {
-            status: null,
-            code: 'timeout',
-            cause,
-          })
-        : new InfernetError(`No answer from ${base.origin} to ${asked}`, {
-            status: null,
-            code: 'unreachable',
-            cause,
-          })
+      throw timeout.aborted ? late(request, patienceMs, cause) : unreachable(request, cause)
     }
   }
 
-  async function exchange(request: Request, signal: AbortSignal): Promise<Answer> {
+  function late({ method, path }: Request, ms: number, cause: unknown): InfernetError {
+    const message = `No answer to ${method} ${path} within ${ms} ms`
+    return new InfernetError(message, { status: null, code: 'timeout', cause })
+  }
+
+  function unreachable({ method, path }: Request, cause: unknown): InfernetError {
+    const message = `No answer from ${base.origin} to ${method} ${path}`
+    return new InfernetError(message, { status: null, code: 'unreachable', cause })
+  }
+
+  async function exchange(request: Request, signal: AbortSignal): Promise<Response> {
     const { method, path, query, body } = request
     const target = new URL(path.slice(1), base)
     if (query) target.search = query.toString()
     const all = new Headers(headers)
     for (const [name, value] of Object.entries(request.headers ?? {})) all.set(name, value)
-    all.set('accept', 'application/json')
+    if (!request.headers?.accept) all.set('accept', 'application/json')
     if (body) all.set('content-type', 'application/json')
     // Followed, a redirect would turn a POST into a GET.
-    const response = await fetch(target, {
+    return await fetch(target, {
       method,
       headers: all,
       signal,
       redirect: 'manual',
       ...(body && { body }),
     })
-    const bytes = new Uint8Array(await response.arrayBuffer())
-    return { request, status: response.status, headers: response.headers, bytes }
   }
 
   async function attempt(request: Request): Promise<Answer> {
@@ -100,6 +105,23 @@ export function createTransport({
   }
 
   return {
+    async open(request) {
+      const head = new AbortController()
+      const timer = setTimeout(() => head.abort(), timeoutMs)
+      const signal = request.signal ? AbortSignal.any([request.signal, head.signal]) : head.signal
+      try {
+        const response = await exchange(request, signal)
+        const { status, headers } = response
+        if (status >= 200 && status < 300) return response
+        throw toRefusal({ status, headers, text: await response.text() })
+      } catch (cause) {
+        if (request.signal?.aborted) throw request.signal.reason
+        if (cause instanceof InfernetError) throw cause
+        throw head.signal.aborted ? late(request, timeoutMs, cause) : unreachable(request, cause)
+      } finally {
+        clearTimeout(timer)
+      }
+    },
     async send(request) {
       for (let made = 0; ; made += 1) {
         try {

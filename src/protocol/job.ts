@@ -123,7 +123,7 @@ export const Job = v.object({
   result: v.nullable(ContainerResult),
   intermediate_results: v.array(ContainerResult),
   stream: v.pipe(
-    v.nullable(v.object({ bytes: v.number(), truncated: v.boolean() })),
+    v.nullish(v.object({ bytes: v.number(), truncated: v.boolean() }), null),
     v.description(
       'Of a streaming job: bytes of output so far; `truncated`: it had more than the node keeps.',
     ),

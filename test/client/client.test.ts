@@ -43,6 +43,7 @@ test('default: a job is created, waited for and read', async () => {
     error: null,
     result: { container: 'echo', output: { prompt: 'café ☃' } },
     intermediate_results: [],
+    stream: null,
   })
   expect(await client.getResults([id])).toEqual([
     { id, status: 'success', result: { container: 'echo', output: { prompt: 'café ☃' } } },

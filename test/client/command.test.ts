@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
+import { openUpload, streamed } from '../support/stream.ts'
 import { json, startHostileServer } from './hostile.ts'
 import { chained, failure, serve } from './serve.ts'
 
@@ -249,4 +250,24 @@ test('behavior: terms, a key, and cancelling', async () => {
     code: 64,
     stderr: '--priority must be a number\n',
   })
+})
+
+test('default: --stream prints the output as it comes', async () => {
+  const args = ['job', '-c', 'echo', '--stream']
+  const running = infernet(args, { stdin: '{}' })
+  const [job] = await runner.claim({ wait_ms: 20_000 })
+  if (!job) throw new Error('Nothing to claim')
+  const upload = await openUpload(runner, edge, { ...job, from: 0 })
+  upload.write('one\n')
+  upload.write('two')
+  await upload.end()
+  await runner.report([streamed(job, { bytes: 7 })])
+  expect(await running).toEqual(ok('one\ntwo'))
+})
+
+test('error: --stream of a job that fails', async () => {
+  const running = infernet(['job', '-c', 'echo', '--stream'], { stdin: '{}' })
+  const [job] = await runner.claim({ wait_ms: 20_000 })
+  if (job) await runner.report([failure(job, 'It broke')])
+  expect(await running).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('It broke') })
 })

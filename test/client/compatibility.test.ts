@@ -191,13 +191,13 @@ test('refusals: status outside 2xx, error and params of the reference', async ()
 })
 
 test('request_stream, request_delegated_subscription: refused with an error that the client reads', async () => {
-  expect(await python('POST', '/api/jobs/stream', job)).toMatchObject({
-    status: 501,
-    type: 'application/json',
-    body: { error: 'Streaming jobs are not available on this node', params: {} },
-  })
   const signature = `{"nonce": 0, "expiry": 1893456000, "v": 27, "r": ${2n ** 255n}, "s": ${2n ** 254n}}`
   const delegated = `{"signature": ${signature}, "subscription": {"owner": "0x0"}, "data": {}}`
+  expect(await python('POST', '/api/jobs/stream', delegated)).toMatchObject({
+    status: 405,
+    type: 'application/json',
+    body: { error: 'Streaming only supported for OffchainJob requests.', params: {} },
+  })
   expect(await python('POST', '/api/jobs', delegated)).toMatchObject({
     status: 501,
     body: { error: 'Chain not enabled', params: {} },

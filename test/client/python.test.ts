@@ -152,6 +152,15 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
     expect(all).toEqual({ value: expect.arrayContaining([idle, done]) })
   })
 
+  test('request_stream: the id, then the bytes', async () => {
+    const { value } = (await call('request_stream', [job(['echo'], { prompt: 'x' })])) as {
+      value: string[]
+    }
+    const [id, ...pieces] = value
+    expect(id).toMatch(/^'[0-9a-f-]{36}'$/)
+    expect(pieces.join('')).toBe(`b'{"prompt": "x"}'`)
+  })
+
   test('refusals are its APIError', async () => {
     expect(await call('request_job', [job(['nope'])])).toEqual({
       api_error: {
@@ -170,8 +179,8 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
     expect(await call('get_job_results', [Array(101).fill('x')])).toMatchObject({
       api_error: { status: 413 },
     })
-    expect(await call('request_stream', [job(['echo'])])).toMatchObject({
-      api_error: { status: 501, message: 'Streaming jobs are not available on this node' },
+    expect(await call('request_stream', [job(['nope'])])).toMatchObject({
+      api_error: { status: 422, message: 'Container not supported' },
     })
     expect(await call('record_status', ['x', 'success', job(['echo'])])).toMatchObject({
       api_error: { text: '[403] Unauthorized' },

@@ -1,5 +1,6 @@
 import type { ClaimedJob, ControlAnswer, ReportedResult } from '../../src/protocol/runner.ts'
 import { success, type TestRunner } from '../support/runner.ts'
+import { streamed } from '../support/stream.ts'
 
 /** Answers every job of a runner, until disposed, with what `answer` makes of it: by default its own input, byte for byte. */
 export function serve(
@@ -10,7 +11,9 @@ export function serve(
   const loop = (async () => {
     while (!stopped) {
       const jobs = await runner.claim({ wait_ms: 200 })
-      if (jobs.length > 0) await runner.report(jobs.map(answer))
+      for (const job of jobs.filter(isStream)) await serveStream(runner, job)
+      const others = jobs.filter(job => !isStream(job))
+      if (others.length > 0) await runner.report(others.map(answer))
     }
   })()
   return {
@@ -19,6 +22,17 @@ export function serve(
       await loop
     },
   }
+}
+
+const isStream = (job: ClaimedJob) => job.destination === 2
+
+/** Streams a job's own input. */
+async function serveStream(runner: TestRunner, job: ClaimedJob): Promise<void> {
+  const body = job.data ?? ''
+  const path = `/runner/jobs/${job.id}/stream?attempt=${job.attempt}&from=0`
+  await runner.send(path, { method: 'PUT', body })
+  const [container] = job.containers
+  await runner.report([streamed(job, { bytes: Buffer.byteLength(body), ...(container && { container }) })])
 }
 
 /** A report of a job whose container failed. */

@@ -43,7 +43,9 @@ export function toExit(error: unknown): { code: number; message: string | null }
   throw error
 }
 
-function exitOf({ status, code }: InfernetError): number {
+function exitOf({ status, code, params }: InfernetError): number {
+  // A job that was streamed, and failed.
+  if (status === null && 'state' in params) return exitCode.refused
   if (status === 429 || status === 503) return exitCode.tryLater
   if (code === 'bad_answer' || code === 'redirected') return exitCode.unavailable
   if (status !== null) return exitCode.refused

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { UsageError } from './exit.ts'
 
@@ -25,4 +25,28 @@ export async function writeOutput(path: string, line: string): Promise<void> {
       else resolve()
     })
   })
+}
+
+/** Writes bytes as they come, to a file, or to stdout for `-`. A reader that has seen enough, such as `head`, ends it. */
+export async function writePieces(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  if (path !== '-') {
+    const file = await open(path, 'w').catch((error: Error) => {
+      throw new UsageError(`Cannot write the output: ${error.message}`)
+    })
+    try {
+      for await (const piece of pieces) await file.writeFile(piece)
+    } finally {
+      await file.close()
+    }
+    return
+  }
+  for await (const piece of pieces) {
+    const isTaken = await new Promise<boolean>((resolve, reject) => {
+      process.stdout.write(piece, error => {
+        if (error && !('code' in error && error.code === 'EPIPE')) reject(error)
+        else resolve(!error)
+      })
+    })
+    if (!isTaken) return
+  }
 }

@@ -1,8 +1,9 @@
+import type { NewJob } from '../body.ts'
 import type { Client } from '../client.ts'
 import { InfernetError } from '../error.ts'
 import { command } from './command.ts'
 import { NegativeAnswer, PendingJob, UsageError } from './exit.ts'
-import { readInput, writeOutput } from './files.ts'
+import { readInput, writeOutput, writePieces } from './files.ts'
 import { toLine } from './indent.ts'
 import { input, openClient, output, url } from './options.ts'
 
@@ -34,6 +35,7 @@ export const job = command({
       description: 'The same key with the same job is the same job, for a day.',
       valueHint: 'key',
     },
+    stream: { type: 'boolean', default: false, description: 'Print the output as the container makes it.' },
     sync: { type: 'boolean', default: false, description: 'Wait for the job, and print its output.' },
     retries: {
       type: 'string',
@@ -57,6 +59,7 @@ export const job = command({
       priority: toNumber('--priority', args.priority),
       dataJson: await readInput(args.input),
     }
+    if (args.stream) return await printStream(client, job, { key, output: args.output })
     const { id, offline } = await client.createJob(job, key === undefined ? {} : { idempotencyKey: key })
     if (offline) console.error('No runner that could serve this job was heard of lately: it waits for one.')
     const printed = args.sync
@@ -68,6 +71,28 @@ export const job = command({
     })
   },
 })
+
+/** The bytes as they come. Ctrl-C cancels the job. */
+async function printStream(
+  client: Client,
+  job: NewJob,
+  { key, output }: { key: string | undefined; output: string },
+): Promise<void> {
+  const leaving = new AbortController()
+  const leave = () => leaving.abort()
+  process.once('SIGINT', leave)
+  const stream = client.stream(job, {
+    signal: leaving.signal,
+    ...(key !== undefined && { idempotencyKey: key }),
+  })
+  try {
+    await writePieces(output, stream.bytes())
+  } catch (error) {
+    throw leaving.signal.aborted ? new NegativeAnswer() : error
+  } finally {
+    process.removeListener('SIGINT', leave)
+  }
+}
 
 /** @throws UsageError; the node judges what the number may be. */
 function toNumber(name: string, text: string | undefined): number | undefined {

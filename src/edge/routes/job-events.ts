@@ -1,10 +1,11 @@
+import { lastEventId } from '../../protocol/stream.ts'
 import type { Piece } from '../stream/reader.ts'
 import { createText } from '../stream/text.ts'
 import { toBase64 } from './base64.ts'
 import { headOf } from './render.ts'
 
-/** What follows the last event of a stream that was seen to its end. */
-export const lastEventId = 'end'
+/** Output of one event at most, so that it gets through connections that keep breaking. */
+const eventBytes = 16 * 1024
 
 /**
  * A stream as server-sent events: `start`; `output`, whose id is the offset that it ends at; then `completed` or `error`. Output that is
@@ -18,7 +19,12 @@ export async function* events(
   yield event('start', { id, container })
   for await (const piece of pieces) {
     if (piece.kind === 'output') {
-      yield* output(text.push(piece.bytes), piece.end - text.held())
+      const begin = piece.end - piece.bytes.byteLength
+      for (let at = 0; at < piece.bytes.byteLength; at += eventBytes) {
+        const part = piece.bytes.subarray(at, at + eventBytes)
+        const said = text.push(part)
+        yield* output(said, begin + at + part.byteLength - text.held())
+      }
       continue
     }
     const end = piece.kind === 'ended' ? text.end() : null

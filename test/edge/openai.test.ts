@@ -1,0 +1,146 @@
+import OpenAI from 'openai'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { ClaimedJob, ReportedResult } from '../../src/protocol/runner.ts'
+import { startTestEdge, type TestEdge } from '../support/edge.ts'
+import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
+import { openUpload, streamed } from '../support/stream.ts'
+
+let edge: TestEdge
+let runner: TestRunner
+let openai: OpenAI
+
+beforeAll(async () => {
+  edge = await startTestEdge()
+  runner = await startTestRunner(edge, [
+    policyOf('chat', { openai: true }),
+    policyOf('inner', { openai: true, external: false }),
+    policyOf('plain'),
+  ])
+  openai = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: 'none', maxRetries: 0 })
+})
+afterAll(async () => await edge[Symbol.asyncDispose]())
+beforeEach(async () => await edge.db.orm.run('delete from jobs'))
+
+const messages = [{ role: 'user' as const, content: 'Hi' }]
+
+async function claim(): Promise<ClaimedJob> {
+  const [job] = await runner.claim({ wait_ms: 5_000 })
+  if (!job) throw new Error('Nothing to claim')
+  return job
+}
+
+function chunk(content: string): string {
+  const choices = [{ index: 0, delta: { content }, finish_reason: null }]
+  return `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'chat', choices })}\n\n`
+}
+
+function failed({ id, attempt }: ClaimedJob, code: string, error: string): ReportedResult {
+  const result = { text: JSON.stringify({ container: 'chat', error, code }) }
+  return { id, attempt, status: 'failed', error_code: code, result, intermediate: null, stream: null }
+}
+
+test('default: an answer in one piece, as the container gives it', async () => {
+  const asked = openai.chat.completions.create({ model: 'chat', messages, temperature: 0.5 })
+  const job = await claim()
+  expect(job).toMatchObject({ endpoint: 'openai', destination: 1 })
+  expect(JSON.parse(job.data ?? '')).toEqual({ model: 'chat', messages, temperature: 0.5 })
+  const completion = {
+    id: 'x',
+    object: 'chat.completion',
+    choices: [{ message: { content: 'Hello' } }],
+    big: 1e21,
+  }
+  await runner.report([success(job, JSON.stringify(completion))])
+  expect(await asked).toEqual(completion)
+})
+
+test('default: a stream, as the container gives it', async () => {
+  const asked = openai.chat.completions.create({ model: 'chat', messages, stream: true })
+  const job = await claim()
+  expect(job).toMatchObject({ endpoint: 'openai', destination: 2 })
+  const upload = await openUpload(runner, edge, { ...job, from: 0 })
+  upload.write(chunk('Hel'))
+  const reading = (await asked)[Symbol.asyncIterator]()
+  expect((await reading.next()).value?.choices[0]?.delta.content).toBe('Hel')
+  upload.write(chunk('lo'))
+  expect((await reading.next()).value?.choices[0]?.delta.content).toBe('lo')
+  upload.write('data: [DONE]\n\n')
+  const { body } = await upload.end()
+  await runner.report([streamed(job, { bytes: body.have, container: 'chat' })])
+  expect((await reading.next()).done).toBe(true)
+})
+
+test('default: models are the containers that declare it, and are open', async () => {
+  const { data } = await openai.models.list()
+  expect(data.map(({ id }) => id)).toEqual(['chat'])
+})
+
+test.each(['nobody', 'plain'])('error: no such model: %s', async model => {
+  const asked = openai.chat.completions.create({ model, messages })
+  await expect(asked).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
+})
+
+test('error: a container that is not open', async () => {
+  const asked = openai.chat.completions.create({ model: 'inner', messages })
+  await expect(asked).rejects.toMatchObject({ status: 403, code: 'not_external' })
+})
+
+test.each([
+  ['{"model":', 'Malformed JSON'],
+  ['[]', 'The body'],
+  ['{"messages":[]}', 'model'],
+  ['{"model":"chat","stream":"yes"}', 'stream'],
+])('error: a body that is no request: %s', async (body, message) => {
+  const response = await edge.request('/v1/chat/completions', { method: 'POST', body })
+  expect(response.status).toBe(400)
+  const { error } = (await response.json()) as { error: { message: string; type: string } }
+  expect(error.message).toContain(message)
+  expect(error.type).toBe('invalid_request_error')
+})
+
+test('error: what the container refuses is the client’s, before anything is streamed', async () => {
+  const asked = openai.chat.completions.create({ model: 'chat', messages, stream: true })
+  await runner.report([failed(await claim(), 'http_error', "400, message='Bad Request', url=URL('x')\nno")])
+  await expect(asked).rejects.toMatchObject({ status: 400, code: 'http_error' })
+})
+
+test('error: what fails in between is said in the stream', async () => {
+  const asked = openai.chat.completions.create({ model: 'chat', messages, stream: true })
+  const job = await claim()
+  const upload = await openUpload(runner, edge, { ...job, from: 0 })
+  upload.write(chunk('Hel'))
+  const { body } = await upload.end()
+  const reading = (await asked)[Symbol.asyncIterator]()
+  await reading.next()
+  await runner.report([
+    { ...failed(job, 'connection_lost', 'Server disconnected'), stream: { bytes: body.have, utf8: true } },
+  ])
+  await expect(reading.next()).rejects.toMatchObject({ code: 'connection_lost' })
+})
+
+// Bare workerd does not notice a connection that is only half closed until it writes.
+test.each(process.env.EDGE_HOST === undefined ? [true] : [true, false])(
+  'behavior: leaving cancels the job: streamed %s',
+  async stream => {
+    const leaving = new AbortController()
+    const asked = openai.chat.completions.create(
+      { model: 'chat', messages, stream },
+      { signal: leaving.signal },
+    )
+    const job = await claim()
+    const upload = stream ? await openUpload(runner, edge, { ...job, from: 0 }) : null
+    upload?.write(chunk('Hel'))
+    if (stream) await asked
+    leaving.abort()
+    await asked.catch(() => undefined)
+    const state = async () =>
+      ((await (await edge.request(`/api/jobs/${job.id}`)).json()) as { state: string }).state
+    await expect
+      .poll(async () => {
+        upload?.write(chunk('more'))
+        return await state()
+      })
+      .toBe('cancelled')
+    upload?.destroy()
+  },
+)
