@@ -6,6 +6,7 @@ import { benchQueue } from './queue.ts'
 import { benchRecovery } from './recovery.ts'
 import { createReport, type Report } from './report.ts'
 import { benchRunner } from './runner.ts'
+import { benchStream } from './stream.ts'
 import { benchWaiting } from './waiting.ts'
 
 const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
@@ -15,6 +16,7 @@ const benches: Record<string, (report: Report, options: { seconds: number }) => 
   queue: benchQueue,
   recovery: benchRecovery,
   runner: benchRunner,
+  stream: benchStream,
   waiting: benchWaiting,
 }
 

@@ -13,13 +13,15 @@ const adminToken = 'admin-token-of-the-benchmarks-0123456789'
 export type BenchStack = {
   edge: Edge
   databaseUrl: string
+  /** Where the container answers. */
+  programUrl: string
   /** What passes between edge and database, and between runner and edge; null when not asked for. */
   counters: { sql: Counter; runner: Counter } | null
   startRunner(): Promise<Child>
   close(): Promise<void>
 }
 
-export type BenchOptions = { count: boolean; container?: 'noop' | 'echo'; inspectorPort?: number }
+export type BenchOptions = { count: boolean; container?: 'noop' | 'echo' | 'pour'; inspectorPort?: number }
 
 /**
  * The system as `npm start` runs it, with a container that does nothing, each program a process of its own, the database on disk
@@ -63,6 +65,7 @@ export async function startBenchStack({
   return {
     edge,
     databaseUrl: database.firstLine,
+    programUrl: program.firstLine,
     counters: sql && runnerSide ? { sql, runner: runnerSide } : null,
     startRunner: () => startRunner(folder),
     async close() {
