@@ -50,9 +50,9 @@ export function headOf(row: JobRow) {
     finished_at: isPending(row) ? null : time(row.finished_at),
     error:
       row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? row.error_code },
-    stream: isStream(row)
-      ? { bytes: outputBytes(row), truncated: outputBytes(row) > row.stream_bytes }
-      : null,
+    ...(isStream(row) && {
+      stream: { bytes: outputBytes(row), truncated: outputBytes(row) > row.stream_bytes },
+    }),
   }
 }
 
