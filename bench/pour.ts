@@ -23,8 +23,9 @@ const server = createServer(async (request, response) => {
     return
   }
   let left = pieces
+  let timer: NodeJS.Timeout | undefined
   say()
-  const timer = left > 0 ? setInterval(say, everyMs) : undefined
+  if (left > 0) timer = setInterval(say, everyMs)
   response.on('close', () => clearInterval(timer))
 
   function say(): void {

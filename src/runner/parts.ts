@@ -148,6 +148,8 @@ export function startParts(options: PartsOptions): Parts {
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
     onUnreachable: reach.lost,
     onEnd: () => progress.post(),
+    back,
+    signal,
   }
 
   function stopJobs(named: readonly Lease[], reason: 'lost' | 'cancelled'): void {

@@ -1,16 +1,17 @@
+import { destination } from '../protocol/job.ts'
 import type { ClaimedJob, ReportedResult } from '../protocol/runner.ts'
-import { createBackoff } from './backoff.ts'
-import { type Disk, DiskError } from './disk.ts'
+import { type Disk, DiskError, outlast } from './disk.ts'
 import { errorResult } from './job/envelope.ts'
 import { type Outcome, type RunOptions, runJob } from './job/run.ts'
 import type { Scratch, ScratchSpace } from './job/scratch.ts'
 import type { Held, Leases } from './leases.ts'
 import type { Log } from './log.ts'
+import type { Notice } from './notice.ts'
 import type { Reporter } from './report.ts'
 import type { Rope } from './rope.ts'
-import { sleep } from './sleep.ts'
 import type { Entry, PayloadKind, Upload } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
+import { seeStreamThrough } from './stream/see-through.ts'
 import { messageOf } from './trouble.ts'
 
 export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'onStart'> & {
@@ -19,6 +20,10 @@ export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'o
   spool: Spool
   disk: Disk
   reporter: Reporter
+  /** Posted when the edge is back. */
+  back: Notice
+  /** Aborted to do nothing more. */
+  signal: AbortSignal
   /** A job has started only after a wait, so the heartbeat does not know yet. */
   onLateStart: (held: Held) => void
   /** A job's result is with the reporter, or the job was cut off. */
@@ -40,14 +45,16 @@ export function workOn(options: WorkOptions, jobs: readonly ClaimedJob[]): Held[
     const held = options.leases.take(job)
     if (held === null) continue
     taken.push(held)
-    options.slots.reserve(job.containers)
-    void seeThrough(options, { job, held, onStart })
+    const task = { job, held, onStart }
+    const isStream = job.destination === destination.stream
+    options.slots.reserve(isStream ? job.containers.slice(0, 1) : job.containers)
+    void (isStream ? seeStreamThrough : seeThrough)(options, task)
   }
   claimed = true
   return taken
 }
 
-type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
+export type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
 
 // --- I have a lease: every path out of here reports the job, but for a runner that is being stopped at once, and a job that is cut
 // --- off while the disk fails. It has not failed: its lease lapses and somebody else runs it, if it was not cancelled.
@@ -104,22 +111,6 @@ async function entryOf(options: WorkOptions, task: Task, outcome: Outcome): Prom
 }
 
 // --- The lease is the reporter's.
-
-/** Does it again until the disk takes it: nobody but this host is to blame. @throws DiskError when the signal has aborted. */
-async function outlast<T>(disk: Disk, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const backoff = createBackoff()
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      disk.failed(error)
-      await sleep(backoff.next(), signal)
-      await disk.wait(signal)
-      if (signal.aborted) throw error
-    }
-  }
-}
 
 async function store({ spool, disk }: WorkOptions, { job, held }: Task, outcome: Outcome): Promise<Entry> {
   const lease = { id: job.id, attempt: job.attempt }

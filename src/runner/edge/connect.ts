@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import * as v from 'valibot'
 import { ErrorBody } from '../../protocol/error.ts'
@@ -11,7 +12,8 @@ export type EdgeRequest = {
   method: 'GET' | 'POST' | 'PUT'
   /** From the edge's address on, with its query. */
   path: string
-  body?: string | Uint8Array
+  /** A stream ends by itself; the edge may answer before that. */
+  body?: string | Uint8Array | AsyncIterable<Uint8Array>
   signal?: AbortSignal | undefined
   /** How long the edge may hold the request before it answers. */
   waitMs?: number
@@ -57,6 +59,7 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
     waitMs = 0,
   }: EdgeRequest): Promise<Dispatcher.ResponseData> {
     const authorization = `Bearer ${await signer.token()}`
+    const sent = body === undefined || isWhole(body) ? null : watched(body, answerMs)
     try {
       return await agent.request({
         origin: base.origin,
@@ -69,9 +72,9 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
             'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream',
           }),
         },
-        body: body ?? null,
-        signal: signal ?? null,
-        headersTimeout: waitMs + answerMs + Math.round((body?.length ?? 0) / leastBytesPerMs),
+        body: sent?.body ?? (body as string | Uint8Array | undefined) ?? null,
+        signal: sent && signal ? AbortSignal.any([signal, sent.late]) : (sent?.late ?? signal ?? null),
+        headersTimeout: sent ? 0 : waitMs + answerMs + Math.round(bytesOf(body) / leastBytesPerMs),
         bodyTimeout: answerMs,
       })
     } catch (cause) {
@@ -81,6 +84,8 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
         retry: 'soon',
         cause,
       })
+    } finally {
+      sent?.answered()
     }
   }
 
@@ -107,6 +112,37 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
     },
     roundTripMs: () => roundTripMs,
     close: () => agent.destroy(),
+  }
+}
+
+function isWhole(body: NonNullable<EdgeRequest['body']>): body is string | Uint8Array {
+  return typeof body === 'string' || body instanceof Uint8Array
+}
+
+function bytesOf(body: EdgeRequest['body']): number {
+  return body !== undefined && isWhole(body) ? body.length : 0
+}
+
+/** A body that is sent as it comes, and what to do about an edge that does not answer when it has ended. */
+function watched(pieces: AsyncIterable<Uint8Array>, answerMs: number) {
+  const late = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let isAnswered = false
+  async function* untilAnswered(): AsyncGenerator<Uint8Array> {
+    for await (const piece of pieces) {
+      // Whoever answers early wants no more.
+      if (isAnswered) return
+      yield piece
+    }
+    if (!isAnswered) timer = setTimeout(() => late.abort(new Error('No answer in time')), answerMs)
+  }
+  return {
+    body: Readable.from(untilAnswered(), { objectMode: false, highWaterMark: 64 * 1024 }),
+    late: late.signal,
+    answered() {
+      isAnswered = true
+      clearTimeout(timer)
+    },
   }
 }
 

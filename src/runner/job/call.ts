@@ -16,6 +16,7 @@ import { RedirectError, type Sent, send } from './send.ts'
 export type CallOptions = {
   agent: Agent
   target: Target
+  path: string
   body: Rope
   scratch: Scratch
   /** The job's own: a timeout aborts it, as a cancellation does. */
@@ -40,10 +41,25 @@ const jsonType = /^(application\/json|[^/;\s]+\/[^/;\s]+\+json)$/i
  * Calls a container and judges its reply by the reference's rules (node page, 2.4). Every outcome is a value.
  * @throws DiskError: a reply too large for memory was lost on its way to the disk, or back.
  */
-export async function call({ agent, target, body, scratch, controller, clock }: CallOptions): Promise<Reply> {
+export async function call({ scratch, ...options }: CallOptions): Promise<Reply> {
+  const asked = await askContainer(options, async sent => await judge(sent, options.target, scratch))
+  return asked.ok ? asked.value : failed(asked.failure)
+}
+
+export type AskOptions = Omit<CallOptions, 'scratch'>
+
+/**
+ * Posts to a container, and hands its answer on; both within the container's time, unless `take` ends that. What keeps an answer from
+ * coming is a value.
+ * @throws DiskError, and what `take` throws with it.
+ */
+export async function askContainer<Value>(
+  { agent, target, path, body, controller, clock }: AskOptions,
+  take: (sent: Sent, stopTimer: () => void) => Promise<Value>,
+): Promise<{ ok: true; value: Value } | { ok: false; failure: Failure }> {
   const { signal } = controller
   const { timeoutMs, bearer } = target.config
-  const url = new URL(`${target.baseUrl}/service_output`)
+  const url = new URL(`${target.baseUrl}${path}`)
   const backoff = createBackoff()
   for (let broken = 0; ; ) {
     // Anew for each try, as the job's own time is: neither is to blame for an edge that was away. Nothing has been computed, since
@@ -51,14 +67,15 @@ export async function call({ agent, target, body, scratch, controller, clock }: 
     clock.run()
     const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
     try {
-      return await judge(await send({ agent, url, bearer, body, signal }), target, scratch)
+      const sent = await send({ agent, url, bearer, body, signal })
+      return { ok: true, value: await take(sent, () => clearTimeout(timer)) }
     } catch (error) {
       clearTimeout(timer)
-      if (signal.aborted) return failed(stopped(String(signal.reason), target))
+      if (signal.aborted) return { ok: false, failure: stopped(String(signal.reason), target) }
       if (error instanceof DiskError) throw error
-      if (!(error instanceof InputError)) return failed(refusedOrLost(url, error))
+      if (!(error instanceof InputError)) return { ok: false, failure: refusedOrLost(url, error) }
       if (!(error.cause instanceof EdgeError)) broken += 1
-      if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
+      if (broken === brokenInputs || isFinal(error.cause)) return { ok: false, failure: noInput(error) }
       clock.reset()
       await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
     } finally {
@@ -81,7 +98,7 @@ async function judge({ url, response }: Sent, target: Target, scratch: Scratch):
   return await readJson(body, Number(headerOf(headers, 'content-length') || Number.NaN), scratch)
 }
 
-async function httpError(
+export async function httpError(
   url: URL,
   { statusCode, statusText, body }: Dispatcher.ResponseData,
 ): Promise<Failure> {
@@ -103,6 +120,10 @@ export function stopped(reason: string, { config }: Target): Failure {
   if (reason === 'deadline') {
     const error = 'The job did not end within the timeout that it came with'
     return { code: 'timeout', error, detail: error }
+  }
+  if (reason === 'idle') {
+    const error = `Container ${config.id} sent nothing for too long`
+    return { code: 'idle', error, detail: error }
   }
   if (reason !== 'timeout') return { code: 'cancelled', error: 'The job was cancelled', detail: reason }
   const error = `Container ${config.id} did not answer within ${config.timeoutMs / 1000} s`

@@ -16,6 +16,13 @@ export function requestBody(job: ClaimedJob, { index, count }: Position, data: R
   return [before, ...data, after]
 }
 
+/** How a container is called. Beside `/service_output`, one of its own may speak OpenAI's API, and is given the input as it is. */
+export function requestOf(job: ClaimedJob, position: Position, data: Rope): { path: string; body: Rope } {
+  return job.endpoint === 'openai'
+    ? { path: '/v1/chat/completions', body: data }
+    : { path: '/service_output', body: requestBody(job, position, data) }
+}
+
 /** One container's result, its output spliced in. */
 export function outputResult(container: string, output: Rope): Rope {
   return [`{"container":${JSON.stringify(container)},"output":`, ...output, '}']

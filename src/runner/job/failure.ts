@@ -5,6 +5,7 @@ export type FailureCode =
   | 'connection_failed'
   | 'connection_lost'
   | 'timeout'
+  | 'idle'
   | 'redirect_refused'
   | 'http_error'
   | 'invalid_output'
@@ -12,6 +13,7 @@ export type FailureCode =
   | 'input_unavailable'
   | 'cancelled'
   | 'internal'
+  | 'runner_restarted'
 
 /** `error` is the text that the requester sees; `detail` what the log may say of it, without a payload. */
 export type Failure = { code: FailureCode; error: string; detail: string }

@@ -5,7 +5,7 @@ import type { Edge } from '../edge/connect.ts'
 import { bytesOf, type Rope } from '../rope.ts'
 import type { Slots } from '../slots.ts'
 import { type Clock, call, stopped } from './call.ts'
-import { errorResult, intermediateResults, outputResult, requestBody } from './envelope.ts'
+import { errorResult, intermediateResults, outputResult, requestOf } from './envelope.ts'
 import type { Failure, FailureCode } from './failure.ts'
 import { remoteInput } from './input.ts'
 import type { Reply } from './reply.ts'
@@ -32,7 +32,7 @@ export type Outcome = {
   intermediate: Rope | null
 }
 
-const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
+export const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
 
 /**
  * Calls a job's containers one after another, each with the reply of the one before, until one fails. The job's own time runs from its
@@ -71,7 +71,7 @@ async function runChain(options: ChainOptions): Promise<Outcome> {
     const target = containers.get(container)
     const reply =
       target?.health === 'ready'
-        ? await step(options, target, requestBody(job, { index, count }, data))
+        ? await step(options, target, requestOf(job, { index, count }, data))
         : absent(container, target)
     if (!reply.ok) return failedAt(container, reply.failure, results)
     data = reply.text
@@ -88,7 +88,7 @@ async function runChain(options: ChainOptions): Promise<Outcome> {
 async function step(
   { slots, agent, scratch, controller, clock, onStart, onUnreachable }: ChainOptions,
   target: Target,
-  body: Rope,
+  request: { path: string; body: Rope },
 ): Promise<Reply> {
   const { id } = target.config
   const { signal } = controller
@@ -98,7 +98,7 @@ async function step(
   if (!entered) return { ok: false, failure: stopped(String(signal.reason), target) }
   try {
     onStart()
-    const reply = await call({ agent, target, body, scratch, controller, clock })
+    const reply = await call({ agent, target, ...request, scratch, controller, clock })
     if (!reply.ok && unreachable.has(reply.failure.code)) onUnreachable(target, reply.failure.detail)
     return reply
   } finally {
@@ -107,11 +107,11 @@ async function step(
 }
 
 /** Inline, or read from the edge while the container is called. */
-function inputOf({ job, edge }: RunOptions): Rope {
+export function inputOf({ job, edge }: Pick<RunOptions, 'job' | 'edge'>): Rope {
   return [job.data ?? remoteInput(edge, job)]
 }
 
-function absent(container: string, target: Target | undefined): Reply {
+export function absent(container: string, target: Target | undefined): { ok: false; failure: Failure } {
   const what = target === undefined ? 'is not configured' : `is not ready (${target.health})`
   const error = `Container ${container} ${what} on this runner`
   return { ok: false, failure: { code: 'container_unavailable', error, detail: error } }

@@ -1,11 +1,24 @@
 import * as v from 'valibot'
 import { limits } from '../../protocol/limits.ts'
 import { type Lease, type Payload, ReportedResult } from '../../protocol/runner.ts'
+import type { Layout } from './layout.ts'
 
 export type PayloadKind = 'result' | 'intermediate'
 
-/** A payload file to be uploaded in parts before the result is reported. */
-export type Upload = { kind: PayloadKind; path: string; bytes: number }
+/** What has to be at the edge before the result is reported. */
+export type Upload = PayloadUpload | TapeUpload
+
+/** A payload file, to be uploaded in parts. */
+export type PayloadUpload = { kind: PayloadKind; path: string; bytes: number }
+
+/** A stream's output, `bytes` long in all, of which `heldBytes` are on disk. `uploading`: under way already. */
+export type TapeUpload = {
+  kind: 'stream'
+  path: string
+  bytes: number
+  heldBytes: number
+  uploading: Promise<void> | null
+}
 
 /** The file that holds an entry, with others. It goes when none of them is left; a damaged one is then set aside. */
 export type Batch = { path: string; bytes: number; left: number; damaged: boolean }
@@ -20,11 +33,11 @@ export function partsOf(bytes: number): number {
 /** Reads a line of a batch file back; null when it is not one. */
 export function parseEntry(
   line: string,
-  payloadPath: (lease: Lease, kind: PayloadKind) => string,
+  { payload: payloadPath, tape: tapePath }: Pick<Layout, 'payload' | 'tape'>,
 ): Entry | null {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ReportedResult), line)
   if (!parsed.success) return null
-  const { id, attempt, result, intermediate } = parsed.output
+  const { id, attempt, result, intermediate, stream } = parsed.output
   const lease = { id, attempt }
   const upload = (kind: PayloadKind, payload: Payload | null): Upload[] =>
     payload !== null && 'parts' in payload
@@ -33,9 +46,18 @@ export function parseEntry(
   return {
     lease,
     line,
-    uploads: [...upload('result', result), ...upload('intermediate', intermediate)],
+    uploads: [
+      ...upload('result', result),
+      ...upload('intermediate', intermediate),
+      ...(stream ? [tapeUpload(tapePath(lease), stream.bytes)] : []),
+    ],
     batch: null,
   }
+}
+
+/** A tape that an earlier process left. */
+export function tapeUpload(path: string, bytes: number): TapeUpload {
+  return { kind: 'stream', path, bytes, heldBytes: 0, uploading: null }
 }
 
 /**

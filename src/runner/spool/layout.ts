@@ -13,6 +13,8 @@ export type Layout = {
   scratch: string
   corrupt: string
   payload(lease: Lease, kind: PayloadKind): string
+  /** Where the output of a stream is, in several files. */
+  tape(lease: Lease): string
   /** Where the line of a refused result is kept. */
   refused(lease: Lease): string
 }
@@ -26,6 +28,7 @@ export function layoutOf(directory: string): Layout {
     scratch: join(directory, 'scratch'),
     corrupt,
     payload: ({ id, attempt }, kind) => join(payloads, `${id}.${attempt}.${kind}`),
+    tape: ({ id, attempt }) => join(payloads, `${id}.${attempt}.stream`),
     refused: ({ id, attempt }) => join(corrupt, `${id}.${attempt}.json`),
   }
 }

@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Lease } from '../../protocol/runner.ts'
+import type { ReportedResult } from '../../protocol/runner.ts'
+import { errorResult } from '../job/envelope.ts'
 import type { Log } from '../log.ts'
+import { type Label, lookAtTape, readLabel, removeTape, tapePathOf } from '../stream/tape.ts'
 import { messageOf } from '../trouble.ts'
-import { type Batch, type Entry, type PayloadKind, parseEntry } from './entry.ts'
+import { type Batch, type Entry, parseEntry, type TapeUpload } from './entry.ts'
 import type { Layout } from './layout.ts'
 
 export type Recovered = { entries: Entry[]; bytes: number }
@@ -22,7 +24,7 @@ export async function recover(layout: Layout, log: Log): Promise<Recovered> {
   let anyDamaged = false
   for (const name of (await readdir(layout.batches)).sort()) {
     const path = join(layout.batches, name)
-    const { good, damaged } = await readBatch(path, layout.payload)
+    const { good, damaged } = await readBatch(path, layout)
     anyDamaged ||= damaged
     if (good.length > 0) {
       const batch: Batch = { path, bytes: (await stat(path)).size, left: good.length, damaged }
@@ -30,21 +32,19 @@ export async function recover(layout: Layout, log: Log): Promise<Recovered> {
     } else if (damaged) await setAside(path, { layout, log })
     else await rm(path, { force: true })
   }
+  entries.push(...(await recoverTapes(layout, { entries, log })))
   await clearPayloads(layout, { entries, anyDamaged })
   return { entries, bytes: heldBytes(entries) }
 }
 
-async function readBatch(
-  path: string,
-  payloadPath: (lease: Lease, kind: PayloadKind) => string,
-): Promise<{ good: Entry[]; damaged: boolean }> {
+async function readBatch(path: string, layout: Layout): Promise<{ good: Entry[]; damaged: boolean }> {
   const text = await readFile(path, 'utf8').catch(() => '\n')
   const lines = text.split('\n')
   // A whole file ends with a line end, so its last piece is empty.
   let damaged = lines.pop() !== ''
   const good: Entry[] = []
   for (const line of lines) {
-    const entry = parseEntry(line, payloadPath)
+    const entry = parseEntry(line, layout)
     const state = entry === null ? 'damaged' : await payloadsOf(entry)
     if (entry !== null && state === 'whole') good.push(entry)
     damaged ||= state === 'damaged'
@@ -55,15 +55,70 @@ async function readBatch(
 /** Payloads are durable before their line is, and go when the edge has answered for it. */
 async function payloadsOf({ uploads }: Entry): Promise<'whole' | 'answered' | 'damaged'> {
   const states = await Promise.all(
-    uploads.map(({ path, bytes }) =>
-      stat(path).then(
-        ({ size }) => (size === bytes ? 'whole' : 'damaged'),
-        ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
-      ),
+    uploads.map(upload =>
+      upload.kind === 'stream'
+        ? tapeOf(upload)
+        : stat(upload.path).then(
+            ({ size }) => (size === upload.bytes ? 'whole' : 'damaged'),
+            ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
+          ),
     ),
   )
   if (states.includes('answered')) return 'answered'
   return states.includes('damaged') ? 'damaged' : 'whole'
+}
+
+/** What is on disk of a stream that ended: its last byte, at least. */
+async function tapeOf(upload: TapeUpload): Promise<'whole' | 'answered' | 'damaged'> {
+  const found = await lookAtTape(upload.path)
+  if (found === null) return 'answered'
+  upload.heldBytes = found.heldBytes
+  return found.end === upload.bytes ? 'whole' : 'damaged'
+}
+
+/**
+ * Streams that an earlier process was in the midst of. Their containers' answers went with it: what came is reported as all there is. Where
+ * nothing came, the edge gives the job out again when the lease lapses.
+ */
+async function recoverTapes(
+  { payloads, tape }: Layout,
+  { entries, log }: { entries: readonly Entry[]; log: Log },
+): Promise<Entry[]> {
+  const known = new Set(entries.flatMap(({ uploads }) => uploads.map(({ path }) => path)))
+  const found: Entry[] = []
+  for (const name of (await readdir(payloads)).filter(name => name.endsWith('.label'))) {
+    const label = await readLabel(join(payloads, name))
+    const path = label && tape(label)
+    if (path === null || known.has(path)) continue
+    const there = await lookAtTape(path)
+    if (there === null || there.end === 0) await removeTape(path)
+    else {
+      log.warn('A stream was cut off when the runner ended', { job: label?.id, bytes: there.end })
+      found.push(
+        cutOff(label as Label, {
+          kind: 'stream',
+          path,
+          bytes: there.end,
+          heldBytes: there.heldBytes,
+          uploading: null,
+        }),
+      )
+    }
+  }
+  return found
+}
+
+function cutOff({ id, attempt, container }: Label, upload: TapeUpload): Entry {
+  const failure = { code: 'runner_restarted', error: 'The runner ended in the midst of it' } as const
+  const reported: ReportedResult = {
+    ...{ id, attempt },
+    status: 'failed',
+    error_code: failure.code,
+    result: { text: errorResult(container, failure).join('') },
+    intermediate: null,
+    stream: { bytes: upload.bytes, utf8: true },
+  }
+  return { lease: { id, attempt }, line: JSON.stringify(reported), uploads: [upload], batch: null }
 }
 
 export async function setAside(path: string, { layout, log }: { layout: Layout; log: Log }): Promise<void> {
@@ -87,7 +142,7 @@ async function clearPayloads(
   const wanted = new Set(entries.flatMap(({ uploads }) => uploads.map(({ path }) => path)))
   for (const name of await readdir(payloads)) {
     const path = join(payloads, name)
-    if (wanted.has(path)) continue
+    if (wanted.has(path) || wanted.has(tapePathOf(path))) continue
     if (anyDamaged) await rename(path, join(corrupt, name))
     else await rm(path, { force: true })
   }
@@ -96,5 +151,6 @@ async function clearPayloads(
 function heldBytes(entries: readonly Entry[]): number {
   const batches = new Set(entries.flatMap(({ batch }) => batch ?? []))
   const uploads = entries.flatMap(entry => entry.uploads)
-  return [...batches, ...uploads].reduce((sum, { bytes }) => sum + bytes, 0)
+  const sizes = uploads.map(upload => (upload.kind === 'stream' ? upload.heldBytes : upload.bytes))
+  return [...[...batches].map(({ bytes }) => bytes), ...sizes].reduce((sum, bytes) => sum + bytes, 0)
 }

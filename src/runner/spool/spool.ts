@@ -5,8 +5,9 @@ import type { Lease, Payload } from '../../protocol/runner.ts'
 import { onDisk } from '../disk.ts'
 import type { Log } from '../log.ts'
 import { bytesOf, type Rope, textOf, writeRope } from '../rope.ts'
+import { moveTape, removeTape, type Tape } from '../stream/tape.ts'
 import { messageOf } from '../trouble.ts'
-import type { Batch, Entry, PayloadKind, Upload } from './entry.ts'
+import type { Batch, Entry, PayloadKind, TapeUpload, Upload } from './entry.ts'
 import { partsOf } from './entry.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockDirectory } from './lock.ts'
@@ -22,6 +23,8 @@ export type Spool = {
   bytes(): number
   /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. @throws DiskError */
   store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
+  /** A stream's output is to be reported: it counts from here on. */
+  holdTape(tape: Tape, held: { bytes: number; uploading: Promise<void> }): TapeUpload
   /** Makes entries durable: one file, synced together with its name. */
   write(entries: readonly Entry[]): Promise<void>
   /** Forgets an entry that the edge has answered. */
@@ -52,6 +55,11 @@ export async function openSpool(
     )
   }
 
+  function removeTapeOf({ path, heldBytes }: TapeUpload): void {
+    bytes -= heldBytes
+    void removeTape(path)
+  }
+
   function leave(batch: Batch | null): void {
     if (batch === null || --batch.left > 0) return
     if (batch.damaged) {
@@ -74,6 +82,13 @@ export async function openSpool(
       bytes += size
       return { payload: { parts: partsOf(size), bytes: size }, upload: { kind, path, bytes: size } }
     },
+    holdTape(tape, { bytes: length, uploading }) {
+      const heldBytes = tape.diskBytes()
+      bytes += heldBytes
+      // Its files are closed when nobody reads them any more.
+      uploading.then(tape.close, tape.close)
+      return { kind: 'stream', path: tape.path, bytes: length, heldBytes, uploading }
+    },
     async write(entries) {
       const text = entries.map(({ line }) => `${line}\n`).join('')
       const path = join(layout.batches, `${instance}-${String(++files).padStart(9, '0')}`)
@@ -93,16 +108,20 @@ export async function openSpool(
       for (const entry of entries) entry.batch = batch
     },
     release({ uploads, batch }) {
-      for (const upload of uploads) remove(upload.path, upload.bytes)
+      for (const upload of uploads) {
+        if (upload.kind === 'stream') removeTapeOf(upload)
+        else remove(upload.path, upload.bytes)
+      }
       leave(batch)
     },
     async setAside({ lease, line, uploads, batch }) {
       // Its line first: a payload that is missing says at the next start that the edge has answered.
       await writeRope(layout.refused(lease), [`${line}\n`], never)
       await syncDirectory(layout.corrupt)
-      for (const { path, bytes: size } of uploads) {
-        await rename(path, join(layout.corrupt, basename(path)))
-        bytes -= size
+      for (const upload of uploads) {
+        if (upload.kind === 'stream') await moveTape(upload.path, layout.corrupt)
+        else await rename(upload.path, join(layout.corrupt, basename(upload.path)))
+        bytes -= upload.kind === 'stream' ? upload.heldBytes : upload.bytes
       }
       log.error('A result was set aside', { job: lease.id, file: layout.refused(lease) })
       leave(batch)
