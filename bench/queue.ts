@@ -29,6 +29,7 @@ const policy = {
   image: '',
   external: true,
   generates_proofs: false,
+  openai: false,
   allowed_ips: [],
   allowed_addresses: [],
   allowed_delegate_addresses: [],

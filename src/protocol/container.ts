@@ -32,6 +32,10 @@ export const ContainerPolicy = v.object({
   image: v.pipe(v.string(), v.maxLength(1024)),
   external: v.pipe(v.boolean(), v.description('May be the first container of a request.')),
   generates_proofs: v.boolean(),
+  openai: v.pipe(
+    v.optional(v.boolean(), false),
+    v.description("Answers OpenAI's `/v1/chat/completions` as well."),
+  ),
   allowed_ips: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
   allowed_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
   allowed_delegate_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),

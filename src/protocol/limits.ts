@@ -9,6 +9,23 @@ export const limits = {
    * as much, at the same pace (`npm run bench -- large`).
    */
   partBytes: 256 * 1024,
+  /** Output of a stream that the edge holds in memory for readers that are behind. */
+  streamWindowBytes: 256 * 1024,
+  /** Output of a stream reaches the database after so much of it, or so long. */
+  streamStoreBytes: 256 * 1024,
+  streamStoreMs: 1_000,
+  /** Of one request that uploads a part of a stream. Platforms bound bodies. */
+  streamPartBytes: 32 * 1024 * 1024,
+  /** How long a runner keeps such a request open. */
+  streamPartMs: 30_000,
+  /** Readers of one stream at once. */
+  streamReaders: 64,
+  /** How long a container may send nothing, from its first byte on. */
+  streamIdleMs: 60_000,
+  /** Between two comments in a stream of events: proxies close what is silent. */
+  streamCommentMs: 15_000,
+  /** A stream's client may come back within so long before its job is cancelled. */
+  streamLeaveMs: 1_000,
   /** A container's whole reply, and so the largest result. */
   resultBytes: 64 * 1024 * 1024,
   /** Input bytes that one claim answer may carry inline, all jobs together. */

@@ -74,6 +74,12 @@ export const ClaimedJob = v.object({
     v.description('JSON text; null: read it from /runner/jobs/:id/input.'),
   ),
   data_bytes: count,
+  endpoint: v.pipe(
+    v.nullish(v.picklist(['openai']), null),
+    v.description(
+      'null: `/service_output`; `openai`: the input is posted as it is to `/v1/chat/completions` of the container.',
+    ),
+  ),
 })
 export type ClaimedJob = v.InferOutput<typeof ClaimedJob>
 
@@ -153,6 +159,17 @@ export type QuestionAnswer = v.InferOutput<typeof QuestionAnswer>
 // --- PUT /runner/jobs/:id/result/:seq?attempt=N&kind=result|intermediate ------------------------------------------------
 // Body: one part, exactly `limits.partBytes` except the last. 200 `{}`; the same part again is harmless; 409 when stale.
 
+// --- PUT /runner/jobs/:id/stream?attempt=N&from=OFFSET -----------------------------------------------------------------
+// Jobs whose `destination` is 2: the bytes of the container's output from OFFSET on, while they come. One body ends after at most
+// `limits.streamPartBytes` or `limits.streamPartMs`; another one follows. An empty body asks what the edge has. 409 when stale.
+
+/**
+ * `have`: the edge has every byte before this offset, and needs none of them again; the next upload begins here. An upload that began
+ * beyond it is answered at once. `stop`: nobody wants the rest, the container's call may be ended.
+ */
+export const StreamAnswer = v.object({ have: count, stop: v.boolean() })
+export type StreamAnswer = v.InferOutput<typeof StreamAnswer>
+
 // --- POST /runner/report -----------------------------------------------------------------------------------------------
 
 /** A payload of a report: JSON text up to `limits.inlineBytes`, or the number and bytes of parts uploaded before. */
@@ -172,6 +189,12 @@ export const ReportedResult = v.object({
   error_code: v.nullable(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{0,64}$/, 'must be visible ASCII'))),
   result: Payload,
   intermediate: v.nullable(Payload),
+  stream: v.pipe(
+    v.nullish(v.object({ bytes: count, utf8: v.boolean() }), null),
+    v.description(
+      'Of a streaming job: its output, uploaded before, as far as the container came. `result` is then `{"container"}`, or with `error` and `code`.',
+    ),
+  ),
 })
 export type ReportedResult = v.InferOutput<typeof ReportedResult>
 

@@ -138,6 +138,7 @@ async function store({ spool, disk }: WorkOptions, { job, held }: Task, outcome:
       error_code: outcome.failure?.code ?? null,
       result: await keep('result', outcome.result),
       intermediate: outcome.intermediate && (await keep('intermediate', outcome.intermediate)),
+      stream: null,
     }
     return { lease, line: JSON.stringify(reported), uploads, batch: null }
   } catch (error) {

@@ -24,7 +24,15 @@ export function serve(
 /** A report of a job whose container failed. */
 export function failure({ id, attempt, containers }: ClaimedJob, error: string): ReportedResult {
   const result = { text: JSON.stringify({ container: containers.at(-1), error }) }
-  return { id, attempt, status: 'failed', error_code: 'container_failed', result, intermediate: null }
+  return {
+    id,
+    attempt,
+    status: 'failed',
+    error_code: 'container_failed',
+    result,
+    intermediate: null,
+    stream: null,
+  }
 }
 
 /** A report of a chain: each container but the last said `said`, the last one `output`; both are JSON text. */

@@ -113,6 +113,7 @@ describe('claim', () => {
         timeout_ms: null,
         data: '{"n":1}',
         data_bytes: 7,
+        endpoint: null,
       },
     ])
   })

@@ -45,6 +45,7 @@ describe('parseConfig', () => {
             "id": "one",
             "image": "org/one",
             "managed": true,
+            "openai": false,
             "port": 3000,
             "pull": "missing",
             "slots": 1,

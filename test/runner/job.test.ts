@@ -49,6 +49,7 @@ async function runDirect(
       requires_proof: false,
       timeout_ms: null,
       data,
+      endpoint: null,
       data_bytes: Buffer.byteLength(data),
       ...job,
     },

@@ -32,6 +32,7 @@ export function policyOf(id: string, rest: Partial<ContainerPolicy> = {}): Conta
     image: '',
     external: true,
     generates_proofs: false,
+    openai: false,
     allowed_ips: [],
     allowed_addresses: [],
     allowed_delegate_addresses: [],
@@ -116,5 +117,13 @@ async function expectOk(response: Response): Promise<Response> {
 /** A successful report of a claimed job, with `output` as JSON text. */
 export function success({ id, attempt, containers }: ClaimedJob, output: string): ReportedResult {
   const text = `{"container":${JSON.stringify(containers.at(-1))},"output":${output}}`
-  return { id, attempt, status: 'success', error_code: null, result: { text }, intermediate: null }
+  return {
+    id,
+    attempt,
+    status: 'success',
+    error_code: null,
+    result: { text },
+    intermediate: null,
+    stream: null,
+  }
 }

@@ -62,6 +62,16 @@ export const jobs = sqliteTable(
      * `Idempotency-Key`.
      */
     fingerprint: text(),
+    /** Which door it came in by, and so which path of its container is called; null: `/service_output`. */
+    endpoint: text({ enum: ['openai'] }),
+    /** Of streams: how long it runs on while nobody reads; null: to its end. */
+    unreadMs: integer('unread_ms'),
+    /** Of streams: bytes of output stored, from the first on. Above 0: bytes may be out, and no other attempt may begin. */
+    streamBytes: integer('stream_bytes').notNull().default(0),
+    /** Of streams that ended: bytes of output in all; more than are stored where the cap was met. */
+    streamTotal: integer('stream_total'),
+    /** Of streams that ended: 1 when the output is UTF-8. */
+    streamText: integer('stream_text'),
   },
   t => [
     // By time of arrival, since ids may be chosen by clients. With the expiry in it, a claim steps over jobs that are past theirs
@@ -83,14 +93,15 @@ export const jobs = sqliteTable(
 )
 
 /**
- * Payloads above the inline limit, in pieces. Input is written before any attempt, so under attempt 0. Statements name the index:
+ * Payloads above the inline limit, and the output of streams, in pieces. Input is written before any attempt, so under attempt 0. `seq`: the
+ * place, of a piece of a stream the offset of its first byte. Statements name the index:
  * after an ANALYZE of a nearly empty table SQLite would rather walk it.
  */
 export const parts = sqliteTable(
   'parts',
   {
     job: text().notNull(),
-    kind: text({ enum: ['data', 'result', 'intermediate'] }).notNull(),
+    kind: text({ enum: ['data', 'result', 'intermediate', 'stream'] }).notNull(),
     attempt: integer().notNull(),
     seq: integer().notNull(),
     bytes: blob({ mode: 'buffer' }).notNull(),

@@ -38,6 +38,7 @@ export type ClaimedRow = {
   timeout_ms: number | null
   data_bytes: number
   data: string | null
+  endpoint: 'openai' | null
 }
 
 /** Leases given to a job in all, started or not: what ends a job that kills its host before it can say so. */
@@ -77,7 +78,7 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
       update jobs set state = 'running', attempt = attempt + 1, runner = ${runner}, instance = ${instance},
         claimed_at = ${now}, lease_expires_at = ${now} + ${options.leaseMs}
       where ${passed} and id in (${best(options, now)})
-      returning id, attempt, route, source, destination, requires_proof, timeout_ms, data_bytes,
+      returning id, attempt, route, source, destination, requires_proof, timeout_ms, data_bytes, endpoint,
         case when data_parts = 0 and data_bytes <= ${Math.floor(options.inlineBytes / max)} then data end as data`),
   ])
   const claimed = new Set(jobs.map(({ id }) => id))

@@ -130,5 +130,6 @@ function toClaimedJob(row: ClaimedRow): ClaimedJob {
     timeout_ms: row.timeout_ms,
     data: row.data,
     data_bytes: row.data_bytes,
+    endpoint: row.endpoint,
   }
 }

@@ -15,6 +15,7 @@ export type MergedPolicy = {
   image: string
   external: boolean
   generatesProofs: boolean
+  openai: boolean
   /** A list for each runner: an address must be on all of them; an empty list admits everyone. */
   allowedIps: readonly (readonly string[])[]
 }
@@ -136,6 +137,7 @@ export function mergePolicies(byRunner: readonly (readonly ContainerPolicy[])[])
       image: other?.image || container.image,
       external: container.external && (other?.external ?? true),
       generatesProofs: container.generates_proofs && (other?.generatesProofs ?? true),
+      openai: container.openai && (other?.openai ?? true),
       allowedIps: [...(other?.allowedIps ?? []), container.allowed_ips],
     })
   }

@@ -9,6 +9,7 @@ export function policyOf(container: Container): ContainerPolicy {
     image: container.image,
     external: container.external,
     generates_proofs: container.generates_proofs,
+    openai: container.openai,
     allowed_ips: container.allowed_ips,
     allowed_addresses: container.allowed_addresses,
     allowed_delegate_addresses: container.allowed_delegate_addresses,
