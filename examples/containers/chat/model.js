@@ -12,9 +12,8 @@ const chatMl = `{% for message in messages %}<|im_start|>{{ message['role'] }}
 {% endif %}`
 
 /**
- * Loads the weights once, and as many contexts as there may be generations at once.
- *
- * A context of its own for each, on threads of its own, gives the same text for the same seed whoever else is served.
+ * Loads the weights once, and as many contexts as there may be generations at once: each has threads of its own, where
+ * sequences of one context would take turns on the same.
  */
 export async function loadModel({ path, slots, threads, contextTokens }) {
   const llama = await getLlama({
