@@ -35,6 +35,8 @@ export default defineConfig({
     maxWorkers: 2,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
+    // No test waits for a download: the chat container serves random weights.
+    env: { CHAT_MODEL: 'tiny' },
     projects: [
       { extends: true, test: { name: 'workerd', include: ['test/**/*.test.ts'] } },
       {

@@ -2,6 +2,7 @@ import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runDemo } from './demo.ts'
+import { streamDemo } from './demo-chat.ts'
 import { openHome } from './home.ts'
 import { startStack } from './stack.ts'
 import { createSteps } from './steps.ts'
@@ -52,6 +53,7 @@ async function main(): Promise<void> {
   })
   try {
     await runDemo({ url: stack.edge.url, steps })
+    await streamDemo({ url: stack.edge.url, steps })
     if (values.once) return
     console.log(next(stack.edge.url, shown(values.home)))
     await Promise.race([
@@ -76,6 +78,7 @@ Everything runs. Try:
 
   ID=$(curl -s ${url}/api/jobs -d '{"containers":["hello-world"],"data":{"name":"you"}}' | cut -d'"' -f4)
   curl -s "${url}/api/jobs?id=$ID"
+  curl -sN ${url}/api/jobs/stream -d '{"containers":["chat"],"data":{"prompt":"Why is the sky blue?"}}'
 
   ${url}/info           what this node offers
   ${url}/openapi.json   the whole HTTP API

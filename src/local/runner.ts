@@ -61,6 +61,7 @@ function runnerConfig({ home, edgeUrl, containers }: Omit<LocalRunnerOptions, 'l
     containers: containers.map(container => ({
       id: container.id,
       description: container.description,
+      openai: container.openai,
       image: container.kind === 'image' ? container.image : container.id,
       ...(container.kind === 'process' ? { url: container.url } : {}),
     })),

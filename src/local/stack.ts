@@ -1,7 +1,7 @@
 import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
 import { type LocalChain, startLocalChain } from './chain/start.ts'
-import { type PreparedContainers, prepareContainers } from './containers/prepare.ts'
+import { type LocalContainer, type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { type Edge, startEdge } from './edge.ts'
 import type { Home } from './home.ts'
 import { type LibsqlServer, startLibsqlServer } from './libsql/server.ts'
@@ -45,7 +45,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const containers = await steps.run(
       'containers',
       () => prepareContainers({ docker, log: steps.note }),
-      ({ containers }) => containers.map(({ id, kind }) => `${id} (${kind})`).join(', '),
+      ({ containers }) => containers.map(describe).join(', '),
     )
     closers.push(containers.close)
     if (containers.containers.length === 0)
@@ -90,6 +90,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await close()
     throw error
   }
+}
+
+function describe({ id, kind, model }: LocalContainer): string {
+  return `${id} (${[kind, model].filter(Boolean).join(', ')})`
 }
 
 /** Jobs do without: where there is no binary of anvil, everything else works. */

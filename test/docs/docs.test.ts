@@ -28,6 +28,7 @@ const documents = [
   'README.md',
   'CONTRIBUTING.md',
   ...markdownIn('docs'),
+  ...markdownIn('examples/containers/chat'),
   ...markdownIn('examples/containers/hello-world'),
   ...markdownIn('examples/containers/ocr'),
 ]

@@ -9,12 +9,13 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { findEngine } from '../../src/local/containers/engine.ts'
-import { type Example, helloWorld, ocr } from '../../src/local/containers/examples.ts'
+import { chat, type Example, helloWorld, ocr } from '../../src/local/containers/examples.ts'
 import { ensureImage } from '../../src/local/containers/images.ts'
 import { installPackages } from '../../src/local/containers/packages.ts'
 import { prepareContainers } from '../../src/local/containers/prepare.ts'
 import { startProcess } from '../../src/local/containers/process.ts'
 import { tar } from '../../src/local/containers/tar.ts'
+import { withWeights } from '../../src/local/containers/weights.ts'
 import type { Engine, EngineRequest } from '../../src/runner/docker/engine.ts'
 
 const state = await findEngine(process.env)
@@ -146,6 +147,18 @@ describe('ensureImage with a registry', () => {
     ])
   })
 
+  test('behavior: weights that are here go with the Dockerfile', async () => {
+    const { engine, builds } = await setup([])
+    const ready = await withWeights(chat, () => {})
+    await ensureImage(engine, ready, () => {})
+    expect(builds[0]?.archive).toContain('models/tiny-random.gguf')
+    expect(builds[0]?.archive).toContain('GGUF')
+    const other = { name: 'other', path: `${ready.weights?.path}`, sha256: 'other' }
+    await ensureImage(engine, { ...ready, weights: other }, () => {})
+    const labels = builds.map(({ query }) => query.get('labels'))
+    expect(new Set(labels).size).toBe(2)
+  })
+
   test.runIf(process.platform === 'linux')(
     'behavior: a failing Dockerfile leads to a build on the spot',
     async () => {
@@ -260,6 +273,13 @@ describe('prepareContainers', () => {
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'process' },
       { id: 'ocr', kind: 'process' },
+      {
+        id: 'chat',
+        kind: 'process',
+        model: 'tiny-random',
+        openai: true,
+        description: 'Answers in a chat, token by token (tiny-random, CPU)',
+      },
     ])
     for (const container of prepared.containers) {
       if (container.kind !== 'process') throw new Error('not a process')
@@ -281,6 +301,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'image', image: 'infernet-edge/hello-world:local' },
       { id: 'ocr', kind: 'image', image: 'infernet-edge/ocr:local' },
+      { id: 'chat', kind: 'image', image: 'infernet-edge/chat:tiny-random', model: 'tiny-random' },
     ])
   }, 240_000)
 
@@ -337,6 +358,16 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     })
   }, 30_000)
 
+  test('behavior: chat streams an answer', async () => {
+    const url = await start('infernet-edge/chat:tiny-random')
+    const data = { prompt: 'Hello', max_tokens: 50, seed: 1 }
+    const { text, model } = (await ask(url, data)) as { text: string; model: string }
+    expect(model).toBe('tiny-random')
+    const body = JSON.stringify({ source: 1, destination: 2, data, requires_proof: false })
+    const response = await fetch(`${url}/service_output`, { method: 'POST', body })
+    expect(await response.text()).toBe(text)
+  }, 30_000)
+
   test('behavior: images that are up to date are not built again', async () => {
     const log = vi.fn()
     const started = performance.now()
@@ -344,6 +375,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     expect(performance.now() - started).toBeLessThan(1500)
     expect(prepared.docker).toMatchObject({ available: true, version: expect.any(String) })
     expect(log.mock.calls.flat().slice(1)).toEqual([
+      expect.stringContaining('up to date'),
       expect.stringContaining('up to date'),
       expect.stringContaining('up to date'),
     ])

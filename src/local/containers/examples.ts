@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import type { Weights } from './weights.ts'
 
 /** A compute container that ships with the node: its folder, and the image made of it. */
 export type Example = {
@@ -8,6 +9,11 @@ export type Example = {
   image: string
   /** Whether it has packages of its own, installed beside its lock file. */
   packages: boolean
+  /** Whether it serves a model whose weights are not in its packages, and which, once they are on this machine. */
+  needsWeights: boolean
+  weights?: Weights
+  /** Whether it answers OpenAI's `/v1/chat/completions` as well. */
+  openai: boolean
 }
 
 export const helloWorld: Example = {
@@ -16,6 +22,8 @@ export const helloWorld: Example = {
   folder: folder('hello-world'),
   image: 'infernet-edge/hello-world:local',
   packages: false,
+  needsWeights: false,
+  openai: false,
 }
 
 export const ocr: Example = {
@@ -24,6 +32,18 @@ export const ocr: Example = {
   folder: folder('ocr'),
   image: 'infernet-edge/ocr:local',
   packages: true,
+  needsWeights: false,
+  openai: false,
+}
+
+export const chat: Example = {
+  id: 'chat',
+  description: 'Answers in a chat, token by token',
+  folder: folder('chat'),
+  image: 'infernet-edge/chat:local',
+  packages: true,
+  needsWeights: true,
+  openai: true,
 }
 
 function folder(id: string): string {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import type { Example } from './examples.ts'
 import type { Entry } from './tar.ts'
+import type { Weights } from './weights.ts'
 
 /** What an image is made of, apart from installed packages: the same list for hashing and for building. */
 export async function sourceFiles({ folder }: Example): Promise<string[]> {
@@ -15,6 +16,11 @@ function isSource(name: string): boolean {
   return /\.js$|^package(-lock)?\.json$|^Dockerfile$|^\.npmrc$|^\.dockerignore$/.test(name)
 }
 
+/** Where the weights of an example lie in its folder, and in its image: its server takes what it finds there. */
+export function weightsPath({ path }: Weights): string {
+  return `models/${basename(path)}`
+}
+
 /** Names the state of everything that goes into an image, so that an image made of the same is not made again. */
 export async function hashInputs(example: Example, recipe: string): Promise<string> {
   const hash = createHash('sha256').update(`${recipe}\0${process.version}\0${process.arch}\0`)
@@ -22,6 +28,7 @@ export async function hashInputs(example: Example, recipe: string): Promise<stri
     const content = await readFile(join(example.folder, name))
     hash.update(`${name}\0${content.length}\0`).update(content)
   }
+  if (example.weights) hash.update(`${weightsPath(example.weights)}\0${example.weights.sha256}\0`)
   return hash.digest('hex')
 }
 

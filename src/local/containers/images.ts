@@ -3,7 +3,7 @@ import type { Engine } from '../../runner/docker/engine.ts'
 import { tellEngine } from '../../runner/docker/json.ts'
 import { build, isBuiltFrom } from './build.ts'
 import type { Example } from './examples.ts'
-import { hashInputs, packFile, sourceFiles } from './files.ts'
+import { hashInputs, packFile, sourceFiles, weightsPath } from './files.ts'
 import { installPackages } from './packages.ts'
 import { buildOnTheSpot } from './spot.ts'
 
@@ -43,6 +43,8 @@ export async function ensureImage(
 async function buildDockerfile(engine: Engine, example: Example, inputs: string): Promise<Error | undefined> {
   const names = await sourceFiles(example)
   const entries = await Promise.all(names.map(name => packFile(join(example.folder, name), name)))
+  // The Dockerfile downloads only what does not come with it.
+  if (example.weights) entries.push(await packFile(example.weights.path, weightsPath(example.weights)))
   return await build(engine, { image: example.image, inputs, entries }).then(
     () => undefined,
     (error: Error) => error,

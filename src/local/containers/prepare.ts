@@ -1,15 +1,19 @@
 import type { Engine } from '../../runner/docker/engine.ts'
 import { findEngine } from './engine.ts'
-import { type Example, helloWorld, ocr } from './examples.ts'
+import { chat, type Example, helloWorld, ocr } from './examples.ts'
 import { ensureImage } from './images.ts'
 import { installPackages } from './packages.ts'
 import { type ContainerProcess, startProcess } from './process.ts'
+import { withWeights } from './weights.ts'
 
 /** A compute container the runner may offer: an image that it starts itself, or a process that runs already. */
-export type LocalContainer = { id: string; description: string } & (
-  | { kind: 'image'; image: string }
-  | { kind: 'process'; url: string }
-)
+export type LocalContainer = {
+  id: string
+  description: string
+  openai: boolean
+  /** Of weights that are not part of its packages. */
+  model?: string
+} & ({ kind: 'image'; image: string } | { kind: 'process'; url: string })
 
 export type PreparedContainers = {
   containers: LocalContainer[]
@@ -40,7 +44,7 @@ export async function prepareContainers(options: {
   const processes: ContainerProcess[] = []
   const prepare = (example: Example) =>
     prepareOne(example, { log, processes, ...(found.available && { engine: found.engine }) })
-  const prepared = await Promise.all([helloWorld, ocr].map(prepare))
+  const prepared = await Promise.all([helloWorld, ocr, chat].map(prepare))
   if (found.available) await found.engine.close()
 
   return {
@@ -58,15 +62,17 @@ async function prepareOne(
   example: Example,
   { log, engine, processes }: { log: Log; engine?: Engine; processes: ContainerProcess[] },
 ): Promise<LocalContainer | undefined> {
-  const { id, description, image } = example
   try {
-    if (engine && (await hasImage(engine, example, log))) return { id, description, kind: 'image', image }
-    await installPackages(example, log)
-    const container = await startProcess(example, log)
+    const ready = await withWeights(example, log)
+    const { id, description, openai, image, weights } = ready
+    const offer = { id, description, openai, ...(weights && { model: weights.name }) }
+    if (engine && (await hasImage(engine, ready, log))) return { ...offer, kind: 'image', image }
+    await installPackages(ready, log)
+    const container = await startProcess(ready, log)
     processes.push(container)
-    return { id, description, kind: 'process', url: container.url }
+    return { ...offer, kind: 'process', url: container.url }
   } catch (error) {
-    log(`${id} is left out: ${explain(error)}`)
+    log(`${example.id} is left out: ${explain(error)}`)
     return undefined
   }
 }

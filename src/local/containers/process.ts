@@ -14,14 +14,26 @@ const pollMs = 25
 const stopTimeoutMs = 2000
 
 /** Starts an example as a plain process on a free loopback port and waits until it is healthy. */
-export async function startProcess(example: Example, log: (line: string) => void): Promise<ContainerProcess> {
+export async function startProcess(
+  example: Example,
+  log: (line: string) => void,
+  env: Record<string, string> = {},
+): Promise<ContainerProcess> {
+  const { folder, weights } = example
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const tether = new URL('tether.ts', import.meta.url).href
   const child = spawn(process.execPath, ['--import', tether, 'server.js'], {
-    cwd: example.folder,
+    cwd: folder,
     // Nothing else of this process's environment: it may hold keys, which are none of a container's business.
-    env: { PATH: process.env.PATH, PORT: String(port), HOST: '127.0.0.1', NODE_ENV: 'production' },
+    env: {
+      PATH: process.env.PATH,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      NODE_ENV: 'production',
+      ...(weights && { MODEL_PATH: weights.path, MODEL_NAME: weights.name }),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   for (const stream of [child.stdout, child.stderr]) if (stream) forward(stream, log)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Engine } from '../../runner/docker/engine.ts'
 import { build, isBuiltFrom } from './build.ts'
 import type { Example } from './examples.ts'
-import { packFile, packFolder, sourceFiles } from './files.ts'
+import { packFile, packFolder, sourceFiles, weightsPath } from './files.ts'
 import { sharedLibraries } from './libraries.ts'
 import { withLock } from './lock.ts'
 import type { Entry } from './tar.ts'
@@ -34,6 +34,9 @@ export async function buildOnTheSpot(engine: Engine, example: Example, inputs: s
     )),
     ...(example.packages
       ? await packFolder({ folder: modules, path: 'root/app/node_modules', keep: isNeededAtRunTime })
+      : []),
+    ...(example.weights
+      ? [await packFile(example.weights.path, `root/app/${weightsPath(example.weights)}`)]
       : []),
   ]
   await build(engine, { image: example.image, inputs, entries })
@@ -74,12 +77,18 @@ async function findNatives(folder: string): Promise<string[]> {
     .map(path => join(folder, path))
 }
 
-/** onnxruntime ships its libraries for every platform in one package: 240 MB for other machines. */
+/**
+ * onnxruntime ships its libraries for every platform in one package, 240 MB for other machines; of llama.cpp's, npm
+ * installs those for other processors too.
+ */
 function isForThisMachine(path: string): boolean {
-  const platform = /\/bin\/napi-v\d+\/(\w+\/\w+)\//.exec(path)?.[1]
-  return platform === undefined || platform === `${process.platform}/${process.arch}`
+  const platform =
+    /\/bin\/napi-v\d+\/(\w+)\/(\w+)\//.exec(path) ?? /(?:^|\/)@node-llama-cpp\/(\w+)-(\w+)\//.exec(path)
+  return platform === null || (platform[1] === process.platform && platform[2] === process.arch)
 }
 
 function isNeededAtRunTime(path: string): boolean {
-  return isForThisMachine(path) && !/\.(map|d\.[cm]?ts|md)$|(^|\/)\.(bin\/|package-lock\.json)/.test(path)
+  return (
+    isForThisMachine(path) && !/\.(map|d\.[cm]?ts|md|bundle)$|(^|\/)\.(bin\/|package-lock\.json)/.test(path)
+  )
 }
