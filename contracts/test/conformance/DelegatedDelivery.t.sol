@@ -112,6 +112,36 @@ contract DelegatedDeliveryTest is DelegationSetup {
         _assertNothingCreated();
     }
 
+    function testIsOpenFromWhenItWasSignedToBe() public {
+        Subscription memory sub = _sub();
+        sub.activeAt += 60;
+        _delegate(5, sub);
+        vm.warp(sub.activeAt - 1);
+        vm.expectRevert(Coordinator.SubscriptionNotActive.selector);
+        _answerBy(node, 5, 0, 1, sub, Signature(0, 0, 0));
+        vm.warp(sub.activeAt);
+        _answerBy(node, 5, 0, 1, sub, Signature(0, 0, 0));
+        assertEq(_count(1, 1), 1);
+    }
+
+    /// @dev Not from when it was submitted: what was signed for earlier has begun.
+    function testCountsIntervalsFromWhenItWasSignedToBe() public {
+        Subscription memory sub = _sub();
+        (sub.period, sub.frequency) = (60, 3);
+        sub.activeAt -= 119;
+        Signature memory signature = _sign(5, sub);
+        vm.expectRevert(Coordinator.IntervalMismatch.selector);
+        _answerBy(node, 5, expiry, 1, sub, signature);
+        _answerBy(node, 5, expiry, 2, sub, signature);
+        skip(1);
+        _answerBy(node, 5, 0, 3, sub, signature);
+        assertEq(_count(1, 2), 1);
+        assertEq(_count(1, 3), 1);
+        skip(60);
+        vm.expectRevert(Coordinator.SubscriptionCompleted.selector);
+        _answerBy(otherNode, 5, 0, 4, sub, signature);
+    }
+
     function testCannotCreateWithoutBeingPaid() public {
         Subscription memory sub = _sub();
         sub.paymentAmount = 1 ether;
