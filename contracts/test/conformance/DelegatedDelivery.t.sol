@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {DelegationSetup} from "../support/DelegationSetup.sol";
+import {CallingConsumer} from "../support/OddConsumers.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {ICoordinator, Subscription} from "src/interface/ICoordinator.sol";
@@ -155,6 +156,18 @@ contract DelegatedDeliveryTest is DelegationSetup {
     function testCannotDeliverWhatNobodySigned() public {
         vm.expectRevert(EIP712Coordinator.SignatureExpired.selector);
         _answerBy(node, 5, 0, 1, _sub(), Signature(0, 0, 0));
+    }
+
+    /// @dev Unlike the first deployments, which looked at the signature first.
+    function testReentrancyBeforeTheSignature() public {
+        CallingConsumer calling = new CallingConsumer(address(registry));
+        bytes memory nested = abi.encodeCall(
+            coordinator.deliverComputeDelegatee, (5, 0, _sub(), 0, 0, 0, 1, "", "", "", address(nodeWallet))
+        );
+        calling.callBack(address(coordinator), nested);
+        uint32 id = calling.create("container", 1, 0, 1, false, ETH, 0, NOBODY, NOBODY);
+        vm.expectRevert(Coordinator.Reentrancy.selector);
+        _deliver(id);
     }
 
     function testCannotDeliverTwice() public {
