@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import {
   type Address,
+  type ContractFunctionReturnType,
   concatHex,
   createPublicClient,
+  createTestClient,
   encodeAbiParameters,
   getAddress,
   type Hex,
@@ -69,13 +71,7 @@ test('default: a request signed as EIP-712 says is taken, and stored as it was s
       hashTypedData({ domain: domain(), types, primaryType, message: { nonce, expiry, sub } }),
     )
     const { r, s, v } = await sign({ hash: digest, privateKey })
-    const { result } = await client().simulateContract({
-      address: chain.coordinator,
-      abi: eip712CoordinatorAbi,
-      functionName: 'createSubscriptionDelegatee',
-      args: [nonce, expiry, sub, Number(v), r, s],
-    })
-    expect(result).toBe(1)
+    expect(await storedBy([nonce, expiry, sub, Number(v), r, s])).toEqual(sub)
     // Any other content has another digest, and so seems to be signed by somebody else.
     const other = { ...sub, paymentAmount: sub.paymentAmount ^ 1n }
     const refused = client().simulateContract({
@@ -109,6 +105,28 @@ test('default: an interval is the floor of the time since, modulo 2^32, and one 
   )
   await fc.assert(property, { numRuns: runs })
 })
+
+type Submitted = readonly [nonce: number, expiry: number, sub: Subscription, v: number, r: Hex, s: Hex]
+type Subscription = ContractFunctionReturnType<typeof eip712CoordinatorAbi, 'view', 'getSubscription'>
+
+/** What is stored under the nonce once the request is submitted. Undone then: another may have the same nonce. */
+async function storedBy(args: Submitted): Promise<Subscription> {
+  const coordinator = { address: chain.coordinator, abi: eip712CoordinatorAbi } as const
+  const { wallet, chain: reads } = createDeployer(chain.rpcUrl, anvilAccount(5))
+  const anvil = createTestClient({ mode: 'anvil', transport: http(chain.rpcUrl) })
+  const snapshot = await anvil.snapshot()
+  const hash = await wallet.writeContract({
+    ...coordinator,
+    functionName: 'createSubscriptionDelegatee',
+    args,
+  })
+  await reads.waitForTransactionReceipt({ hash })
+  const key = keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'uint32' }], [delegator, args[0]]))
+  const id = await reads.readContract({ ...coordinator, functionName: 'delegateCreatedIds', args: [key] })
+  const stored = await reads.readContract({ ...coordinator, functionName: 'getSubscription', args: [id] })
+  await anvil.revert({ id: snapshot })
+  return stored
+}
 
 const primaryType = 'DelegateSubscription'
 const subscriptionType =

@@ -110,6 +110,18 @@ contract AtomicProofsTest is Setup {
         assertEq(consumer.answers(), 1);
     }
 
+    /// @dev Wherever it likes: it need not be a wallet of the factory.
+    function testFeeGoesWhereTheVerifierSays() public {
+        address elsewhere = makeAddr("elsewhere");
+        verifier.setWallet(elsewhere);
+        _deliver(_paid(ETH, 1 ether, address(verifier)));
+        _deliver(_paid(address(token), 40e6, address(verifier)));
+        assertEq(elsewhere.balance, 0.09489 ether);
+        assertEq(token.balanceOf(elsewhere), 4_744_500);
+        assertEq(address(verifier).balance, 0);
+        assertEq(token.balanceOf(address(verifier)), 0);
+    }
+
     function testMayTakeNothing() public {
         verifier.setFee(ETH, 0);
         _deliver(_paid(ETH, 1 ether, address(verifier)));

@@ -91,6 +91,14 @@ contract DelegatedCreationTest is DelegationSetup {
         _submit(0, expiry, _sub(), Signature(29, bytes32(uint256(1)), bytes32(uint256(1))));
     }
 
+    /// @dev Unlike the first deployments: what is malformed may be what a contract accepts, so the signer is asked for first.
+    function testOwnerWithoutSignerBeforeMalformed() public {
+        Subscription memory sub = _sub();
+        sub.owner = address(consumer);
+        vm.expectRevert(bytes(""));
+        _submit(0, expiry, sub, Signature(0, 0, 0));
+    }
+
     /// @dev Unlike the first deployments (D12), which took either of the two forms.
     function testCannotSubmitTheSecondForm() public {
         Signature memory signature = _sign(0, _sub());

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {DelegationSetup} from "../support/DelegationSetup.sol";
+import {CallingConsumer} from "../support/OddConsumers.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {ICoordinator, Subscription} from "src/interface/ICoordinator.sol";
@@ -112,6 +113,36 @@ contract DelegatedDeliveryTest is DelegationSetup {
         _assertNothingCreated();
     }
 
+    function testIsOpenFromWhenItWasSignedToBe() public {
+        Subscription memory sub = _sub();
+        sub.activeAt += 60;
+        _delegate(5, sub);
+        vm.warp(sub.activeAt - 1);
+        vm.expectRevert(Coordinator.SubscriptionNotActive.selector);
+        _answerBy(node, 5, 0, 1, sub, Signature(0, 0, 0));
+        vm.warp(sub.activeAt);
+        _answerBy(node, 5, 0, 1, sub, Signature(0, 0, 0));
+        assertEq(_count(1, 1), 1);
+    }
+
+    /// @dev Not from when it was submitted: what was signed for earlier has begun.
+    function testCountsIntervalsFromWhenItWasSignedToBe() public {
+        Subscription memory sub = _sub();
+        (sub.period, sub.frequency) = (60, 3);
+        sub.activeAt -= 119;
+        Signature memory signature = _sign(5, sub);
+        vm.expectRevert(Coordinator.IntervalMismatch.selector);
+        _answerBy(node, 5, expiry, 1, sub, signature);
+        _answerBy(node, 5, expiry, 2, sub, signature);
+        skip(1);
+        _answerBy(node, 5, 0, 3, sub, signature);
+        assertEq(_count(1, 2), 1);
+        assertEq(_count(1, 3), 1);
+        skip(60);
+        vm.expectRevert(Coordinator.SubscriptionCompleted.selector);
+        _answerBy(otherNode, 5, 0, 4, sub, signature);
+    }
+
     function testCannotCreateWithoutBeingPaid() public {
         Subscription memory sub = _sub();
         sub.paymentAmount = 1 ether;
@@ -125,6 +156,18 @@ contract DelegatedDeliveryTest is DelegationSetup {
     function testCannotDeliverWhatNobodySigned() public {
         vm.expectRevert(EIP712Coordinator.SignatureExpired.selector);
         _answerBy(node, 5, 0, 1, _sub(), Signature(0, 0, 0));
+    }
+
+    /// @dev Unlike the first deployments, which looked at the signature first.
+    function testReentrancyBeforeTheSignature() public {
+        CallingConsumer calling = new CallingConsumer(address(registry));
+        bytes memory nested = abi.encodeCall(
+            coordinator.deliverComputeDelegatee, (5, 0, _sub(), 0, 0, 0, 1, "", "", "", address(nodeWallet))
+        );
+        calling.callBack(address(coordinator), nested);
+        uint32 id = calling.create("container", 1, 0, 1, false, ETH, 0, NOBODY, NOBODY);
+        vm.expectRevert(Coordinator.Reentrancy.selector);
+        _deliver(id);
     }
 
     function testCannotDeliverTwice() public {

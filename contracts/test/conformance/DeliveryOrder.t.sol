@@ -146,6 +146,22 @@ contract DeliveryOrderTest is Setup {
         assertEq(inbox.count(keccak256(abi.encode("container")), node), 0);
     }
 
+    function testCannotOverrideTheInbox() public {
+        uint32 id = consumer.create("container", 1, 0, 1, true, ETH, 1 ether, address(wallet), NOBODY);
+        vm.mockCallRevert(address(inbox), abi.encodePacked(inbox.writeViaCoordinator.selector), "full");
+        _refuses("full", id, 1, address(nodeWallet));
+        assertEq(_count(id, 1), 0);
+        assertFalse(_responded(id, 1, node));
+        assertEq(address(wallet).balance, FUNDS);
+    }
+
+    function testInboxBeforeTheConsumer() public {
+        RefusingConsumer refusing = new RefusingConsumer(address(registry));
+        uint32 id = refusing.create("container", 1, 0, 1, true, ETH, 0, NOBODY, NOBODY);
+        vm.mockCallRevert(address(inbox), abi.encodePacked(inbox.writeViaCoordinator.selector), "full");
+        _refuses("full", id, 1, NOBODY);
+    }
+
     /// @dev Where there is no code, nothing says why.
     function testCannotAnswerAnAccount() public {
         vm.prank(owner);

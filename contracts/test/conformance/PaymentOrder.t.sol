@@ -66,6 +66,20 @@ contract PaymentOrderTest is Setup {
         _refuses(Wallet.InsufficientAllowance.selector, NOBODY);
     }
 
+    /// @dev Unlike the first deployments, which sent the fee, and failed in it, before they looked at the allowance for the rest.
+    function testAllowanceForTheRestBeforeFundsForTheFee() public {
+        _allow(wallet, address(consumer), 0.5 ether);
+        vm.deal(address(wallet), 0.05 ether);
+        _refuses(Wallet.InsufficientAllowance.selector, NOBODY);
+    }
+
+    /// @dev Unlike the first deployments, which sent the fee before they asked the verifier anything.
+    function testVerifierWithoutCodeBeforeAllowance() public {
+        _allow(wallet, address(consumer), 0);
+        uint32 id = _paid(ETH, 1 ether, makeAddr("no verifier"));
+        _refuses("", id, address(nodeWallet));
+    }
+
     function testCannotPayEtherThatIsNotThere() public {
         vm.deal(address(wallet), 1 ether - 1);
         _refuses(SafeTransferLib.ETHTransferFailed.selector, NOBODY);

@@ -94,6 +94,20 @@ contract TypedDataTest is DelegationSetup {
         other.createSubscriptionDelegatee(1, expiry, sub, signature.v, signature.r, signature.s);
     }
 
+    /// @dev The same code at another address, with whatever its constructor has noted.
+    function testFollowsItsAddress() public {
+        address moved = makeAddr("moved");
+        vm.etch(moved, address(coordinator).code);
+        Subscription memory sub = _sub();
+        Signature memory old = _sign(1, sub);
+        vm.expectRevert(EIP712Coordinator.SignerMismatch.selector);
+        EIP712Coordinator(moved).createSubscriptionDelegatee(1, expiry, sub, old.v, old.r, old.s);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signerKey, TypedData.digest(moved, 1, expiry, sub));
+        EIP712Coordinator(moved).createSubscriptionDelegatee(1, expiry, sub, v, r, s);
+        (,,,, address verifyingContract,,) = EIP712Coordinator(moved).eip712Domain();
+        assertEq(verifyingContract, moved);
+    }
+
     function testFollowsTheChainWhenItSplits() public {
         vm.chainId(4242);
         assertEq(_delegate(1, _sub()), 1);

@@ -86,6 +86,14 @@ contract BoundedTest is Setup {
         assertEq(consumer.answers(), 1);
     }
 
+    function testBindsOneDeliveryOnly() public {
+        bounds.minPayout = PAYOUT;
+        _deliverBounded(_paid(ETH, 1 ether, NOBODY));
+        uint32 id = _paid(ETH, 1 ether, address(verifier));
+        _deliver(id);
+        assertEq(_count(id, 1), 1);
+    }
+
     function testCannotStakeMore() public {
         (bounds.verifier, bounds.maxStake) = (address(verifier), 1 ether - 1);
         _expect(_paid(ETH, 1 ether, address(verifier)), Coordinator.StakeTooHigh.selector);

@@ -5,6 +5,7 @@ import {Attack} from "./Attack.sol";
 import {Coordinator} from "src/Coordinator.sol";
 import {Request, Terms} from "src/interface/ICoordinator.sol";
 import {Wallet} from "src/payments/Wallet.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 /// @dev A node that does not stand by an answer which was found to be invalid.
 contract SoreLoser {
@@ -19,6 +20,14 @@ contract SoreLoser {
 
 /// @notice What the contracts do not prevent, and `docs/contracts-security.md` warns of. A test that fails here makes a warning obsolete.
 contract NotPreventedTest is Attack {
+    function testConsumerTakesTheMoneyOfAPlainRequestJustBeforeTheAnswer() public {
+        uint32 id = _paid(ETH, PRICE, NOBODY);
+        _withdraw(wallet, ETH, FUNDS);
+        vm.prank(node);
+        vm.expectRevert(SafeTransferLib.ETHTransferFailed.selector);
+        coordinator.deliverCompute(id, 1, "", "", "", address(nodeWallet));
+    }
+
     function testNodeThatIsAContractUndoesAVerdictThatComesAtOnce() public {
         SoreLoser loser = new SoreLoser();
         _setAllowance(nodeWallet, address(loser), ETH, PRICE);

@@ -52,7 +52,7 @@ contract VerdictReentrancyTest is Attack {
     }
 
     function testConsumerCannotJudgeInItsCallback() public {
-        // The consumer is the verifier too, and has been silent when it was asked.
+        // The verifier has been silent when it was asked, and speaks when the consumer calls it.
         uint32 id = coordinator.id();
         bytes memory create = abi.encodeCall(
             coordinator.createSubscription, ("c", 1, 0, 1, false, ETH, PRICE, address(wallet), address(optimistic))

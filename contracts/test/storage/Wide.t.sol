@@ -55,17 +55,6 @@ contract WideTest is Setup {
         assertEq(escrow, 0);
     }
 
-    function testTakesAnswersUpToAWideRedundancy() public {
-        uint32 id = _callback(257);
-        for (uint160 i = 1; i <= 257; i++) {
-            _deliver(id, address(0x1000 + i), NOBODY);
-        }
-        assertEq(consumer.last().redundancy, 257);
-        vm.prank(node);
-        vm.expectRevert(bytes4(keccak256("IntervalCompleted()")));
-        coordinator.deliverCompute(id, 1, "", "", "", NOBODY);
-    }
-
     function testReachesIntervalsBeyondTheirWidth() public {
         uint32 frequency = 1 << 20;
         uint32 id = consumer.create("container", frequency, 1, 1, false, ETH, 0, NOBODY, NOBODY);

@@ -10,6 +10,8 @@ abstract contract TestVerifier is IVerifier {
     mapping(address token => uint256) public fee;
     mapping(address token => bool) public isUnsupported;
     bytes public lastProof;
+    /// @notice Where the fee goes.
+    address public getWallet = address(this);
 
     constructor(Coordinator coordinator_) {
         coordinator = coordinator_;
@@ -21,16 +23,16 @@ abstract contract TestVerifier is IVerifier {
         fee[token] = amount;
     }
 
+    function setWallet(address wallet) external {
+        getWallet = wallet;
+    }
+
     function refuse(address token) external {
         isUnsupported[token] = true;
     }
 
     function isSupportedToken(address token) external view returns (bool) {
         return !isUnsupported[token];
-    }
-
-    function getWallet() external view returns (address) {
-        return address(this);
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {DelegationSetup} from "./support/Delegation.sol";
-import {AtomicVerifier, OptimisticVerifier} from "./support/Verifiers.sol";
+import {DelegationSetup} from "../support/Delegation.sol";
+import {StrangeToken} from "../support/StrangeToken.sol";
+import {AtomicVerifier, OptimisticVerifier} from "../support/Verifiers.sol";
 import {Call, ICoordinator, Request, Subscription, Terms} from "src/interface/ICoordinator.sol";
+import {Allowlist} from "src/pattern/Allowlist.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 /// @notice What is logged beyond what the first deployments log. Each has two topics at most: some of those who read logs follow no more.
@@ -52,6 +54,15 @@ contract EventsTest is DelegationSetup {
         AtomicVerifier verifier = new AtomicVerifier(coordinator);
         verifier.setVerdict(false);
         uint32 id = _paid(ETH, 1 ether, address(verifier));
+        vm.expectEmit(address(coordinator));
+        emit ICoordinator.AnswerRejected(id, 1, node);
+        _deliver(id);
+    }
+
+    function testTellsOfNoAnswerThatWasRejected() public {
+        AtomicVerifier verifier = new AtomicVerifier(coordinator);
+        verifier.setVerdict(false);
+        uint32 id = _paid(ETH, 1 ether, address(verifier));
         vm.recordLogs();
         _deliver(id);
         Vm.Log[] memory logs = vm.getRecordedLogs();
@@ -83,7 +94,7 @@ contract EventsTest is DelegationSetup {
         vm.recordLogs();
         _doEverything();
         Vm.Log[] memory logs = vm.getRecordedLogs();
-        string[9] memory added = [
+        string[13] memory added = [
             "SubscriptionOpened(bytes32,uint32,address)",
             "AnswerAccepted(uint32,uint32,uint16,bytes32)",
             "AnswerRejected(uint32,uint32,address)",
@@ -92,7 +103,11 @@ contract EventsTest is DelegationSetup {
             "Prepaid(uint32,uint256)",
             "PrepaymentReclaimed(uint32,uint256)",
             "Committed(bytes32)",
-            "DelegationInvalidated(address,uint32)"
+            "DelegationInvalidated(address,uint32)",
+            "FeeUpdated(uint16,uint16)",
+            "SignerUpdated(address)",
+            "AllowlistUpdated(address,bool)",
+            "Owed(address,address,uint256)"
         ];
         for (uint256 i = 0; i < added.length; i++) {
             _assertTwoTopics(logs, added[i]);
@@ -131,5 +146,35 @@ contract EventsTest is DelegationSetup {
         uint32 id = consumer.open(request, terms);
         vm.warp(1_750_000_001);
         coordinator.reclaimPrepayment(id);
+        vm.prank(feeRecipient);
+        fee.updateFee(0);
+        delegated.updateSigner(owner);
+        new OneNode(node);
+        _owe();
+    }
+
+    /// @dev A node's stake, in a token that does not let it go.
+    function _owe() private {
+        StrangeToken strange = new StrangeToken();
+        strange.mint(address(wallet), 1 ether);
+        strange.mint(address(nodeWallet), 1 ether);
+        vm.startPrank(owner);
+        wallet.approve(address(consumer), address(strange), 1 ether);
+        nodeWallet.approve(node, address(strange), 1 ether);
+        vm.stopPrank();
+        OptimisticVerifier verifier = new OptimisticVerifier(coordinator);
+        uint32 id = _paid(address(strange), 1 ether, address(verifier));
+        _deliver(id);
+        strange.setBlocked(address(nodeWallet), true);
+        verifier.finalize(id, 1, node, false);
+    }
+}
+
+contract OneNode is Allowlist {
+    constructor(address node) Allowlist(_only(node)) {}
+
+    function _only(address node) private pure returns (address[] memory nodes) {
+        nodes = new address[](1);
+        nodes[0] = node;
     }
 }
