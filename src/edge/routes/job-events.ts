@@ -1,4 +1,4 @@
-import type { Piece } from '../stream/reader.ts'
+import type { Piece, Why } from '../stream/stored.ts'
 import { createText } from '../stream/text.ts'
 import { toBase64 } from './base64.ts'
 import { headOf } from './render.ts'
@@ -45,7 +45,7 @@ function last(piece: Exclude<Piece, { kind: 'output' }>): string {
 }
 
 /** What a reader is told that cannot be given what it lacks. */
-export function goneError(why: 'passed' | 'crowded' | 'lost') {
+export function goneError(why: Why) {
   switch (why) {
     case 'passed':
       return { code: 'output_gone', error: 'The output from here on is not kept, and has passed' } as const
