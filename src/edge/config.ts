@@ -64,6 +64,11 @@ export function storedBytesOf({ STREAM_STORED_MIB }: Config): number {
   return STREAM_STORED_MIB * 1024 * 1024
 }
 
+/** What relays need to know. */
+export function relayOptionsOf(config: Config): { storedBytes: number; leaseMs: number } {
+  return { storedBytes: storedBytesOf(config), leaseMs: config.LEASE_SECONDS * 1000 }
+}
+
 export class ConfigError extends Error {
   override name = 'ConfigError'
 }

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono'
 import { createApp, onSchedule } from '../edge/app.ts'
 import { createBells } from '../edge/bell/bell.ts'
-import { type Config, storedBytesOf } from '../edge/config.ts'
+import { type Config, relayOptionsOf } from '../edge/config.ts'
 import type { Context } from '../edge/context.ts'
 import type { Db } from '../edge/db/open.ts'
 import type { Log } from '../edge/log.ts'
@@ -61,7 +61,7 @@ export async function startHost({
     db,
     now,
     bells,
-    relays: createRelays({ db, bells, storedBytes: storedBytesOf(config) }),
+    relays: createRelays({ db, bells, ...relayOptionsOf(config), closing: closing.signal }),
     policy: createPolicyCache({ db, now }),
     log,
     peer: createPeer(config, log),

@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
-import { parseConfig, storedBytesOf } from '../../src/edge/config.ts'
+import { parseConfig, relayOptionsOf } from '../../src/edge/config.ts'
 import type { Context } from '../../src/edge/context.ts'
 import { openDb } from '../../src/edge/db/open.ts'
 import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
@@ -37,7 +37,7 @@ beforeAll(async () => {
     db,
     now,
     bells,
-    relays: createRelays({ db, bells, storedBytes: storedBytesOf(config) }),
+    relays: createRelays({ db, bells, ...relayOptionsOf(config) }),
     policy: createPolicyCache({ db, now }),
     log: silent,
     peer: () => peer,

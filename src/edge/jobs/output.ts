@@ -22,17 +22,20 @@ export async function selectUpload({ orm }: Db, lease: StreamLease): Promise<Sto
 
 /**
  * Stores output that follows what is stored. What was stored in between, or by somebody else, makes it fail: bytes are never twice in
- * the database, and never missing.
+ * the database, and never missing. A lease that has lapsed, on a job that nobody has claimed since, is taken up again: with the first
+ * bytes stored, no other attempt may begin.
  * @returns false when it does not follow, or the lease is not the runner's.
  */
 export async function storeOutput(
-  { orm }: Db,
-  { from, bytes, ...lease }: StreamLease & { from: number; bytes: Uint8Array },
+  { orm, now }: Db,
+  { from, bytes, leaseMs, ...lease }: StreamLease & { from: number; bytes: Uint8Array; leaseMs: number },
 ): Promise<boolean> {
   const follows = sql`exists (select 1 from jobs where ${holds(lease)} and stream_bytes = ${from})`
   const last = sql`(select max(seq) from parts indexed by parts_place where ${pieces(lease)})`
   const advance = orm.all(sql`
-    update jobs set stream_bytes = ${from + bytes.byteLength} where ${holds(lease)} and stream_bytes = ${from} returning id`)
+    update jobs set stream_bytes = ${from + bytes.byteLength}, state = 'running',
+      lease_expires_at = case when state = 'queued' then ${now} + ${leaseMs} else lease_expires_at end
+    where ${holds(lease)} and stream_bytes = ${from} returning id`)
   const add = (unless: SQL) =>
     orm.run(sql`
       insert into parts (job, kind, attempt, seq, bytes)
@@ -95,9 +98,12 @@ export async function cancelUnread({ orm, now }: Db, id: string): Promise<Unread
   return row ? { instance: row.instance, watched: row.watched === 1 } : null
 }
 
-/** Ends a stream that no runner took in time, without waiting for the sweep. @returns whether it has. */
-export async function expireStream({ orm, now }: Db, id: string): Promise<boolean> {
-  const [rows] = await orm.batch([
+/** `leftMs`: until it may expire; null: it does not wait, or not any more. */
+export type Expiry = { expired: boolean; leftMs: number | null }
+
+/** Ends a stream that no runner took in time, without waiting for the sweep. */
+export async function expireStream({ orm, now }: Db, id: string): Promise<Expiry> {
+  const [expired, , [waiting]] = await orm.batch([
     orm.all(sql`
       update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
         error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
@@ -106,8 +112,11 @@ export async function expireStream({ orm, now }: Db, id: string): Promise<boolea
     orm.run(sql`
       delete from parts indexed by parts_place where job = ${id} and kind = 'data'
         and exists (select 1 from jobs where id = ${id} and state = 'expired')`),
+    orm.all<{ left: number }>(
+      sql`select expires_at - ${now} as left from jobs where id = ${id} and state = 'queued'`,
+    ),
   ])
-  return rows.length === 1
+  return { expired: expired.length === 1, leftMs: waiting ? waiting.left : null }
 }
 
 function holds({ runner, id, attempt }: StreamLease): SQL {

@@ -1,5 +1,5 @@
 import { lastEventId } from '../../protocol/stream.ts'
-import type { Piece } from '../stream/reader.ts'
+import type { Piece, Why } from '../stream/stored.ts'
 import { createText } from '../stream/text.ts'
 import { toBase64 } from './base64.ts'
 import { headOf } from './render.ts'
@@ -51,7 +51,7 @@ function last(piece: Exclude<Piece, { kind: 'output' }>): string {
 }
 
 /** What a reader is told that cannot be given what it lacks. */
-export function goneError(why: 'passed' | 'crowded' | 'lost') {
+export function goneError(why: Why) {
   switch (why) {
     case 'passed':
       return { code: 'output_gone', error: 'The output from here on is not kept, and has passed' } as const

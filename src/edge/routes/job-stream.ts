@@ -3,13 +3,14 @@ import * as v from 'valibot'
 import { containersOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequestBody } from '../../protocol/job.ts'
+import { limits } from '../../protocol/limits.ts'
 import { lastEventId } from '../../protocol/stream.ts'
 import type { Ends } from '../bell/ends.ts'
-import { storedBytesOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
 import { type JobRow, readJobs } from '../jobs/read.ts'
 import { describe as describeError } from '../log.ts'
-import { type Piece, readStream } from '../stream/reader.ts'
+import { type Opened, openStream, readEnded } from '../stream/reader.ts'
+import type { Piece } from '../stream/stored.ts'
 import type { Made } from './create.ts'
 import { type Create, creating, keyParameter, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
@@ -19,20 +20,20 @@ import { events, goneError } from './job-events.ts'
 import { refuse } from './refuse.ts'
 import { isPending, isStream, outputBytes } from './render.ts'
 import { senderOf } from './sender.ts'
-import { toBody } from './stream-body.ts'
+import { createStreamBody } from './stream-body.ts'
 
 /** A stream that a client is about to be given. */
 export type Opening = {
   id: string
   container: string
   from: number
+  /** Its id comes first, as a client that has just made it wants. */
+  withId: boolean
   unreadMs: number | null
   expiresAt: number | null
-  isNew: boolean
+  /** null: made by this request. */
+  row: JobRow | null
 }
-
-/** How long a reading that may be of what has passed is looked at before it is answered. */
-const peekMs = 1_000
 
 export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
   const routes = new Hono()
@@ -72,7 +73,7 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
       from: 0,
       unreadMs: stream.unreadMs,
       expiresAt: app.now() + stream.expiryMs,
-      isNew: true,
+      row: null,
       withId: true,
     })
   }
@@ -125,45 +126,37 @@ function refusalOf(row: JobRow, from: number): Refusal | null {
   return from > row.stream_bytes && from < bytes ? goneError('passed') : null
 }
 
-function openingOf(row: JobRow): Omit<Opening, 'from'> {
+function openingOf(row: JobRow): Omit<Opening, 'from' | 'withId'> {
   return {
     id: row.id,
     container: containersOf(row.route)[0] ?? '',
     unreadMs: row.unread_ms,
     expiresAt: row.state === 'queued' ? row.expires_at : null,
-    isNew: false,
+    row,
   }
 }
 
 /** Answers with a stream, as the client wants it. */
 export function createOpen(app: App, ends: Ends) {
-  return async function open(
-    c: Context,
-    { withId, ...opening }: Opening & { withId: boolean },
-  ): Promise<Response> {
+  return async function open(c: Context, opening: Opening): Promise<Response> {
     const leaving = new AbortController()
     const { signal } = c.req.raw
-    const left = () => leaving.abort()
-    signal.addEventListener('abort', left)
-    const { owner } = senderOf(app, c)
-    const pieces = readStream({
-      app,
-      ends,
-      ...opening,
-      job: { id: opening.id, owner },
-      signal: leaving.signal,
-      background: work => app.background(c, work),
-    })
-    const early = opening.from >= storedBytesOf(app.config) ? await peek(pieces) : null
-    if (early?.seen?.kind === 'gone') {
-      left()
-      return refuse(c, goneError(early.seen.why))
-    }
-    const all = early ? early.pieces : pieces
+    const leave = () => leaving.abort()
+    signal.addEventListener('abort', leave)
+    if (signal.aborted) leave()
+    const opened = await read(c, { opening, signal: leaving.signal })
+    if ('why' in opened) return refuse(c, goneError(opened.why))
     const isEvents = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
-    const body = isEvents
-      ? toBody(events(all, opening), { leaving, commented: true, onError })
-      : toBody(verbatim(all, withId ? `${opening.id}\n` : ''), { leaving, commented: false, onError })
+    const text = isEvents
+      ? events(opened.pieces, opening)
+      : verbatim(opened.pieces, opening.withId ? `${opening.id}\n` : '')
+    const body = createStreamBody(text, {
+      onCancel: leave,
+      onError(error) {
+        if (!leaving.signal.aborted) app.log.error('A stream broke off', { error: describeError(error) })
+      },
+      commentMs: isEvents ? limits.streamCommentMs : null,
+    })
     return c.body(body, 200, {
       'content-type': isEvents ? 'text/event-stream; charset=utf-8' : 'application/octet-stream',
       'content-encoding': 'identity',
@@ -172,33 +165,25 @@ export function createOpen(app: App, ends: Ends) {
     })
   }
 
-  function onError(error: unknown): void {
-    app.log.error('A stream broke off', { error: describeError(error) })
+  async function read(
+    c: Context,
+    { opening, signal }: { opening: Opening; signal: AbortSignal },
+  ): Promise<Opened> {
+    const { id, from, row, unreadMs, expiresAt } = opening
+    const job = { id, owner: senderOf(app, c).owner }
+    if (row !== null && !isPending(row)) return { pieces: readEnded({ app, job, from, signal }, row) }
+    return await openStream({
+      app,
+      ends,
+      job,
+      from,
+      unreadMs,
+      expiresAt,
+      isNew: row === null,
+      signal,
+      background: work => app.background(c, work),
+    })
   }
-}
-
-type Peeked = { seen: Piece | null; pieces: AsyncGenerator<Piece> }
-
-/** What comes first, if it is there soon. */
-async function peek(pieces: AsyncGenerator<Piece>): Promise<Peeked> {
-  const first = pieces.next()
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), peekMs)
-  })
-  const seen = await Promise.race([first, late])
-  clearTimeout(timer)
-  return { seen: seen?.done === false ? seen.value : null, pieces: again(first, pieces) }
-}
-
-async function* again(
-  first: Promise<IteratorResult<Piece>>,
-  rest: AsyncGenerator<Piece>,
-): AsyncGenerator<Piece> {
-  const { done, value } = await first
-  if (done) return
-  yield value
-  yield* rest
 }
 
 /** The bytes as they are. What is lost breaks the answer off: a clean end would be taken for the whole. */

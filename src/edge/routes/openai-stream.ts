@@ -1,12 +1,14 @@
 import type { Context } from 'hono'
+import { limits } from '../../protocol/limits.ts'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { describe } from '../log.ts'
-import { type Piece, readStream } from '../stream/reader.ts'
+import { openStream } from '../stream/reader.ts'
+import type { Piece } from '../stream/stored.ts'
 import { goneError } from './job-events.ts'
 import { errorOf, failureError, failureOf, openAiError } from './openai-error.ts'
 import { senderOf } from './sender.ts'
-import { toBody } from './stream-body.ts'
+import { createStreamBody } from './stream-body.ts'
 
 /** A stream that this request made. */
 export type Made = { id: string; unreadMs: number | null; expiryMs: number }
@@ -15,8 +17,10 @@ export type Made = { id: string; unreadMs: number | null; expiryMs: number }
 export async function openAiStream(app: App, ends: Ends, c: Context, made: Made): Promise<Response> {
   const leaving = new AbortController()
   const { signal } = c.req.raw
-  signal.addEventListener('abort', () => leaving.abort())
-  const pieces = readStream({
+  const leave = () => leaving.abort()
+  signal.addEventListener('abort', leave)
+  if (signal.aborted) leave()
+  const opened = await openStream({
     app,
     ends,
     job: { id: made.id, owner: senderOf(app, c).owner },
@@ -27,14 +31,17 @@ export async function openAiStream(app: App, ends: Ends, c: Context, made: Made)
     signal: leaving.signal,
     background: work => app.background(c, work),
   })
-  const { value: first } = await pieces.next()
+  if ('why' in opened) return openAiError(c, 502, { message: goneError(opened.why).error })
+  const { value: first } = await opened.pieces.next()
   if (!first || first.kind === 'gone')
     return openAiError(c, 502, { message: goneError(first?.why ?? 'lost').error })
   if (first.kind === 'ended' && first.row.state !== 'success') return failureError(c, first.row)
-  const body = toBody(verbatim(first, pieces), {
-    leaving,
-    commented: true,
-    onError: error => app.log.error('A stream broke off', { error: describe(error) }),
+  const body = createStreamBody(verbatim(first, opened.pieces), {
+    onCancel: leave,
+    onError(error) {
+      if (!leaving.signal.aborted) app.log.error('A stream broke off', { error: describe(error) })
+    },
+    commentMs: limits.streamCommentMs,
   })
   return c.body(body, 200, {
     'content-type': 'text/event-stream; charset=utf-8',

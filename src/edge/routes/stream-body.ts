@@ -1,17 +1,21 @@
-import { limits } from '../../protocol/limits.ts'
-
-export type BodyOptions = { leaving: AbortController; commented: boolean; onError(error: unknown): void }
+export type StreamBodyOptions = {
+  /** The client has left. */
+  onCancel(): void
+  onError(error: unknown): void
+  /** A comment is sent after so long without anything: somebody on the way may think the connection dead. null: never. */
+  commentMs: number | null
+}
 
 const encoder = new TextEncoder()
 const comment = encoder.encode(':\n\n')
 
 /**
- * A response's body. The next piece is asked for when the client has room; what comes of it is kept over a comment that is sent while
- * there is none.
+ * A response's body. The next piece is asked for when the client has room; one that has not come when a comment is sent is waited for
+ * after that.
  */
-export function toBody(
+export function createStreamBody(
   pieces: AsyncGenerator<string | Uint8Array>,
-  { leaving, commented, onError }: BodyOptions,
+  { onCancel, onError, commentMs }: StreamBodyOptions,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<string | Uint8Array>> | null = null
   return new ReadableStream<Uint8Array>(
@@ -19,30 +23,32 @@ export function toBody(
       async pull(controller) {
         try {
           next ??= pieces.next()
-          const result = commented ? await inTime(next) : await next
+          const result = commentMs === null ? await next : await inTime(next, commentMs)
           if (result === null) return controller.enqueue(comment)
           next = null
           if (result.done) controller.close()
           else
             controller.enqueue(typeof result.value === 'string' ? encoder.encode(result.value) : result.value)
         } catch (error) {
-          if (!leaving.signal.aborted) onError(error)
+          onError(error)
           controller.error(error)
         }
       },
-      cancel() {
-        leaving.abort()
+      async cancel() {
+        onCancel()
+        // What waits inside has been told by that.
+        await pieces.return(undefined).catch(onError)
       },
     },
     { highWaterMark: 0 },
   )
 }
 
-/** Null when there is nothing for so long that somebody on the way may think the connection dead. */
-async function inTime<Value>(value: Promise<Value>): Promise<Value | null> {
+/** null when it is not there in time. */
+async function inTime<Value>(value: Promise<Value>, ms: number): Promise<Value | null> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const silent = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), limits.streamCommentMs)
+    timer = setTimeout(() => resolve(null), ms)
   })
   try {
     return await Promise.race([value, silent])

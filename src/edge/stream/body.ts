@@ -28,18 +28,20 @@ export function createStop(): Stop {
 const pieceBytes = 64 * 1024
 
 /**
- * Hands on a body in pieces of 64 KiB at most, until it ends, has been taken for long enough, or is stopped. What is left is left unread:
- * workerd fails the request whose body is cancelled, and it is to be answered.
+ * Hands on a body in pieces of 64 KiB at most, until it ends, breaks off, has been taken for long enough, or is stopped. What is left is
+ * left unread: workerd fails the request whose body is cancelled, and it is to be answered.
  */
 export async function readPieces(
   body: ReadableStream<Uint8Array>,
   { stop, maxBytes, take }: { stop: Stop; maxBytes: number; take(piece: Uint8Array): Promise<void> },
 ): Promise<void> {
   const source = body.getReader()
+  // Whoever sent a body that breaks off comes back and says where it stands; what has come is as good as any.
+  const read = () => source.read().catch(() => null)
   for (let left = maxBytes; left > 0 && !stop.isStopped(); ) {
-    const result = await stop.next(source.read())
+    const result = await stop.next(read())
     if (result === null || result.done) return
-    const { value } = result
+    const value = result.value.subarray(0, left)
     for (let at = 0; at < value.byteLength && !stop.isStopped(); at += pieceBytes)
       await take(value.subarray(at, at + pieceBytes))
     left -= value.byteLength

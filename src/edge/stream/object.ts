@@ -1,8 +1,9 @@
 import { DurableObject } from 'cloudflare:workers'
 import { createRemoteBells } from '../bell/remote.ts'
-import { parseConfig, storedBytesOf } from '../config.ts'
+import { parseConfig, relayOptionsOf } from '../config.ts'
 import { openDb } from '../db/open.ts'
-import { createRelay, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
+import { toWire } from './frames.ts'
+import { createRelay, type Output, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
 import { createRelayStore } from './store.ts'
 
 type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
@@ -32,7 +33,8 @@ export class Relay extends DurableObject<Env> {
     const config = parseConfig(this.env)
     const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
     const bells = createRemoteBells(this.env.BELL)
-    return createRelay({ store: createRelayStore({ db, bells }, job), storedBytes: storedBytesOf(config) })
+    const { storedBytes, leaseMs } = relayOptionsOf(config)
+    return createRelay({ store: createRelayStore({ db, bells, leaseMs }, job), storedBytes })
   }
 }
 
@@ -41,9 +43,9 @@ function told<Told>(url: URL): Told {
   return JSON.parse(url.searchParams.get('told') ?? '{}') as Told
 }
 
-function answer(output: ReadableStream<Uint8Array> | null): Response {
+function answer(output: Output): Response {
   if (output === null) return new Response(null, { status: 429 })
-  return new Response(output, {
+  return new Response(toWire(output), {
     headers: { 'content-type': 'application/octet-stream', 'content-encoding': 'identity' },
   })
 }

@@ -20,15 +20,14 @@ export type OverOptions = {
 
 /** The end of a job, listened for. */
 export type Over = {
-  isOver(): boolean
-  /** Calls back when the job has ended, as far as anyone can tell. @returns how not to be called. */
+  /** Calls back when the job has ended, once. @returns how not to be called. */
   onOver(callback: () => void): () => void
   stop(): void
 }
 
 /** How long the end is listened for at a time. */
 const listenMs = 60_000
-/** Where too many listen already, the database is asked this often. */
+/** Where too many listen already, or the database is away, it is asked this often. */
 const askMs = 5_000
 /** An expiry by the database's clock may come this much later than by ours. */
 const expiryGraceMs = 50
@@ -43,15 +42,15 @@ export function listenForEnd(options: OverOptions): Over {
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
 
-  void untilEnded(options, stopping.signal)
-    .catch((error: unknown) => app.log.warn('Listening for an end failed', { error: describe(error) }))
-    .then(() => {
-      isOver = true
-      for (const callback of callbacks) callback()
-    })
+  void untilEnded(options, stopping.signal).then(
+    () => {
+      isOver = !stopping.signal.aborted
+      if (isOver) for (const callback of callbacks) callback()
+    },
+    (error: unknown) => app.log.error('Listening for an end failed', { error: describe(error) }),
+  )
 
   return {
-    isOver: () => isOver,
     onOver(callback) {
       callbacks.add(callback)
       if (isOver) callback()
@@ -64,26 +63,44 @@ export function listenForEnd(options: OverOptions): Over {
   }
 }
 
+/** Also when the database is away in between: whoever reads is told nothing else of the end. */
 async function untilEnded(options: OverOptions, stopped: AbortSignal): Promise<void> {
-  const { app, ends, job, expiresAt } = options
+  const look = createLook(options)
+  while (!stopped.aborted) {
+    try {
+      if (await look(stopped)) return
+    } catch (error) {
+      options.app.log.warn('An end was not looked for', { error: describe(error) })
+      await pause(askMs, stopped)
+    }
+  }
+}
+
+/** Listens for a while. @returns whether the job has ended. */
+function createLook({ app, ends, job, expiresAt, isNew }: OverOptions) {
   const asked = { owner: job.owner, ids: [job.id] }
   let dueAt = expiresAt === null ? null : expiresAt + expiryGraceMs
-  let select = options.isNew ? selectUnended : watch
+  let select = isNew ? selectUnended : watch
   const hasEnded = async () => {
     const unended = await select(app.db, asked)
     select = selectUnended
     return unended.length === 0
   }
-  while (!stopped.aborted) {
+
+  return async function look(stopped: AbortSignal): Promise<boolean> {
     const deadline = Math.min(app.now() + listenMs, dueAt ?? Number.POSITIVE_INFINITY)
     const waited = await ends.wait(job.id, { deadline, signal: stopped }, hasEnded)
     if (!waited) await pause(Math.min(askMs, Math.max(0, deadline - app.now())), stopped)
-    if (stopped.aborted) return
+    if (stopped.aborted) return false
     if (dueAt !== null && app.now() >= dueAt) {
-      // Else somebody took it in time.
-      if (await expireStream(app.db, job.id)) return await ringEnded(app.bells, [job.id])
-      dueAt = null
+      const { expired, leftMs } = await expireStream(app.db, job.id)
+      if (expired) {
+        await ringEnded(app.bells, [job.id]).catch(() => app.log.warn('Ring lost', { job: job.id }))
+        return true
+      }
+      // Its runner took it in time, or our clock is ahead.
+      dueAt = leftMs === null ? null : app.now() + leftMs + expiryGraceMs
     }
-    if (await hasEnded()) return
+    return await hasEnded()
   }
 }

@@ -1,161 +1,177 @@
 import { storedBytesOf } from '../config.ts'
-import type { Context as App } from '../context.ts'
-import { readOutput } from '../jobs/output.ts'
-import { type JobRow, readJobs } from '../jobs/read.ts'
-import { describe } from '../log.ts'
+import type { JobRow } from '../jobs/read.ts'
+import { createStop } from './body.ts'
+import type { Feed } from './feed.ts'
 import { listenForEnd, type Over, type OverOptions } from './over.ts'
-import { pause } from './pause.ts'
-import type { Relay } from './relay.ts'
+import { createPatience, type Patience } from './patience.ts'
+import type { Frame } from './readers.ts'
+import { createSeat, type Seat, type SeatOptions } from './seat.ts'
+import { lookAt, type Piece, type Place, readStored, type StoredOptions, type Why } from './stored.ts'
+import { within } from './within.ts'
 
-/**
- * A piece of output, which ends at offset `end`; or what became of the job, last of all. `gone`: output that is not stored has passed
- * while this reader was away, the job itself is gone, or there is no room for another reader.
- */
-export type Piece =
-  | { kind: 'output'; bytes: Uint8Array; end: number }
-  | { kind: 'ended'; row: JobRow }
-  | { kind: 'gone'; why: 'passed' | 'crowded' | 'lost' }
+export type ReaderOptions = OverOptions & SeatOptions & { job: { id: string; owner: string }; from: number }
 
-export type ReaderOptions = OverOptions & {
-  from: number
-  /** Of the job; see the schema. */
-  unreadMs: number | null
-  /** For what has to be done after the client has left. */
-  background(work: Promise<unknown>): void
-}
+/** A refusal, as long as nothing has been given to anybody; else the stream. */
+export type Opened = { why: Why } | { pieces: AsyncGenerator<Piece> }
 
-/** Where a reading stands. `seenOut`: the job has ended, as the database says. */
-type Place = {
-  offset: number
-  row: JobRow | null
-  seenOut: boolean
-  tailUntil: number | null
-  failures: number
-}
-
-const pauseMs = { least: 50, most: 1_000 }
-/** After the end, what is beyond the stored cap is in the relay for so long. */
+/** After the end, what is beyond the stored cap may take so long to come. */
 const tailMs = 10_000
+/** A relay that was there for so long is not one that is lost again and again. */
+const steadyMs = 5_000
+/** How long a relay may take to say where it stands. */
+const firstMs = 5_000
+
+/** A job that has ended, from an offset on: nothing but the database is asked. */
+export async function* readEnded(
+  options: StoredOptions & { from: number },
+  row: JobRow,
+): AsyncGenerator<Piece> {
+  const place = { offset: options.from }
+  const patience = createPatience({ ...options.app, signal: options.signal })
+  yield* readStored(options, { place, row, to: row.stream_bytes, patience })
+  yield place.offset >= totalOf(row) ? { kind: 'ended', row } : { kind: 'gone', why: 'passed' }
+}
 
 /**
  * A job's output from an offset on, as it comes, to its end: what is stored from the database, the rest from the relay, as often as
- * either is lost.
+ * either is lost. A reader sits at the relay from the beginning, so that it is known to be there while it reads what is stored.
  */
-export async function* readStream(options: ReaderOptions): AsyncGenerator<Piece> {
-  const { app, job, from, isNew, signal } = options
-  const key = crypto.randomUUID()
-  const relay = app.relays(job.id)
-  const place: Place = { offset: from, row: null, seenOut: false, tailUntil: null, failures: 0 }
-  const over = listenForEnd(options)
-  // Once the client has left, on Workers little more than this may run.
-  const leave = () => options.background(relay.leave({ key, isOver: place.seenOut }).catch(() => undefined))
-  signal.addEventListener('abort', leave)
+export async function openStream(options: ReaderOptions): Promise<Opened> {
+  const { app, from, isNew } = options
+  const seat = createSeat(options)
+  if (isNew) return { pieces: readStream(options, seat) }
+  const why = await refusalOf(seat, { from, storedBytes: storedBytesOf(app.config) })
+  if (why === null) return { pieces: readStream(options, seat) }
+  seat.leave()
+  return { why }
+}
+
+async function refusalOf(
+  seat: Seat,
+  { from, storedBytes }: { from: number; storedBytes: number },
+): Promise<Why | null> {
   try {
-    for (let looked = !isNew; !signal.aborted; looked = true) {
-      if (looked && (yield* catchUp(options, place))) return
-      if (yield* follow(options, { place, relay, key, over })) return
+    const feed = await seat.take(from)
+    if (feed === null) return 'crowded'
+    const first = from < storedBytes ? null : await within(feed.peek(), firstMs)
+    return first !== null && first.offset > from ? 'passed' : null
+  } catch {
+    // The relay is lost: whoever reads takes a seat again.
+    return null
+  }
+}
+
+/** `patience`: with the database; `relayPatience`: with relays. */
+type Running = { place: Place; seat: Seat; over: Over; patience: Patience; relayPatience: Patience }
+
+async function* readStream(options: ReaderOptions, seat: Seat): AsyncGenerator<Piece> {
+  const { app, from, isNew, signal } = options
+  const running = {
+    place: { offset: from },
+    seat,
+    over: listenForEnd(options),
+    patience: createPatience({ ...app, signal }),
+    relayPatience: createPatience({ ...app, signal }),
+  }
+  try {
+    for (let isFresh = isNew; !signal.aborted; isFresh = false) {
+      const feed = await sit(running)
+      if (feed === 'crowded') return yield { kind: 'gone', why: 'crowded' }
+      const row = isFresh ? null : await lookAt(options, running.patience)
+      if (row === null && !isFresh) return yield { kind: 'gone', why: 'lost' }
+      if (row !== null) {
+        const { place, patience } = running
+        yield* readStored(options, { place, row, to: row.stream_bytes, patience })
+        if (row.finished_at !== null) return yield* readTail(running, row)
+      }
+      if (feed === null) continue
+      const why = yield* follow(options, { ...running, feed })
+      if (why !== null) return yield { kind: 'gone', why }
     }
   } finally {
-    signal.removeEventListener('abort', leave)
-    over.stop()
-    leave()
+    running.over.stop()
+    seat.leave()
   }
 }
 
-/** What is stored. @returns true after the last piece. */
-async function* catchUp({ app, job }: ReaderOptions, place: Place): AsyncGenerator<Piece, boolean> {
-  const [row] = await readJobs(app.db, { owner: job.owner, ids: [job.id] })
-  if (!row) {
-    yield { kind: 'gone', why: 'lost' }
-    return true
-  }
-  place.row = row
-  const { id, attempt, stream_bytes: to, stream_total: total } = row
-  for await (const bytes of readOutput(app.db, { id, attempt, from: place.offset, to })) {
-    place.offset += bytes.byteLength
-    yield { kind: 'output', bytes, end: place.offset }
-  }
-  place.seenOut = row.finished_at !== null
-  if (!place.seenOut) return false
-  place.tailUntil ??= app.now() + tailMs
-  const isWhole = place.offset >= (total ?? to)
-  if (!isWhole && app.now() < place.tailUntil) return false
-  yield isWhole ? { kind: 'ended', row } : { kind: 'gone', why: 'lost' }
-  return true
-}
-
-type Following = { place: Place; relay: Relay; key: string; over: Over }
-
-/** What comes, until there is news in the database. @returns true after the last piece. */
-async function* follow(
-  { app, job, unreadMs, signal }: ReaderOptions,
-  { place, relay, key, over }: Following,
-): AsyncGenerator<Piece, boolean> {
-  const before = place.offset
-  const closed = { cleanly: false }
+/** null: the relay is lost, once more. */
+async function sit({ seat, place, relayPatience }: Running): Promise<Feed | 'crowded' | null> {
   try {
-    const body = await relay.read({ key, from: before, unreadMs })
-    if (body === null) {
-      yield { kind: 'gone', why: 'crowded' }
-      return true
-    }
-    // After the end, only what is left in the relay is waited for, and not for long.
-    for await (const bytes of pump(body, { over: place.seenOut ? null : over, signal, closed })) {
-      place.offset += bytes.byteLength
-      yield { kind: 'output', bytes, end: place.offset }
-    }
+    return seat.feed() ?? (await seat.take(place.offset)) ?? 'crowded'
   } catch (error) {
-    app.log.warn('A relay was lost', { job: job.id, error: describe(error) })
+    await relayPatience.failed(error)
+    return null
   }
-  if (place.offset > before) place.failures = 0
-  else if (!over.isOver() || place.seenOut) {
-    // Twice: the first time the relay may have known of more than the row that was read before.
-    if (closed.cleanly && place.failures > 0 && isPassed(app, place)) {
-      yield { kind: 'gone', why: 'passed' }
-      return true
-    }
-    await pause(Math.min(pauseMs.least * 2 ** place.failures, pauseMs.most), signal)
-    place.failures += 1
-  }
-  return false
 }
 
-/** Beyond what is stored, the relay has no more of it either. */
-function isPassed({ config }: App, { row, offset }: Place): boolean {
-  return row !== null && offset >= row.stream_bytes && row.stream_bytes >= storedBytesOf(config)
-}
-
-type Pumping = { over: Over | null; signal: AbortSignal; closed: { cleanly: boolean } }
-
-/** What a relay sends, until it stops, or there is nothing more to wait for. @throws when the relay is lost. */
-async function* pump(
-  body: ReadableStream<Uint8Array>,
-  { over, signal, closed }: Pumping,
-): AsyncGenerator<Uint8Array> {
-  const source = body.getReader()
-  let isCut = false
-  const cut = () => {
-    isCut = true
-    source.cancel().catch(() => undefined)
-  }
-  const forget = over?.onOver(cut)
-  const timer = over === null ? setTimeout(cut, tailMs) : undefined
-  signal.addEventListener('abort', cut)
+/** What comes, until the job is over, or the relay is lost. @returns why there is no more. */
+async function* follow(
+  options: ReaderOptions,
+  { feed, ...running }: Running & { feed: Feed },
+): AsyncGenerator<Piece, Why | null> {
+  const { place, seat, over, relayPatience } = running
+  const news = createStop()
+  const forget = over.onOver(news.stop)
+  options.signal.addEventListener('abort', news.stop)
+  const began = { offset: place.offset, at: options.app.now() }
   try {
     for (;;) {
-      const { done, value } = await source.read()
-      if (done) {
-        closed.cleanly = !isCut
-        return
+      const frame = await news.next(feed.peek())
+      if (news.isStopped()) return null
+      if (frame !== null) {
+        feed.take()
+        const why = yield* deliver(options, running, frame)
+        if (why === null) continue
+        if (why !== 'lost') return why
       }
-      yield value
+      seat.lose()
+      if (place.offset > began.offset || options.app.now() - began.at > steadyMs) relayPatience.succeeded()
+      await relayPatience.failed(new Error('The relay was lost'))
+      return null
     }
-  } catch (error) {
-    if (!isCut) throw error
   } finally {
-    clearTimeout(timer)
-    forget?.()
-    signal.removeEventListener('abort', cut)
-    cut()
+    forget()
+    options.signal.removeEventListener('abort', news.stop)
   }
+}
+
+/** A frame, and what it has left out. @returns why that cannot be had: `lost` when the relay knows of more than there is. */
+async function* deliver(
+  options: ReaderOptions,
+  { place, patience }: Running,
+  { offset, bytes }: Frame,
+): AsyncGenerator<Piece, Why | null> {
+  if (offset > place.offset) {
+    const row = await lookAt(options, patience)
+    if (row === null) return null
+    yield* readStored(options, { place, row, to: Math.min(row.stream_bytes, offset), patience })
+    if (place.offset < offset)
+      return row.stream_bytes >= storedBytesOf(options.app.config) ? 'passed' : 'lost'
+  }
+  yield* fresh(place, { offset, bytes })
+  return null
+}
+
+function* fresh(place: Place, { offset, bytes }: Frame): Generator<Piece> {
+  const rest = bytes.subarray(place.offset - offset)
+  if (rest.byteLength === 0) return
+  place.offset += rest.byteLength
+  yield { kind: 'output', bytes: rest, end: place.offset }
+}
+
+/** What has passed the relay but is stored nowhere, and then what became of the job. */
+async function* readTail({ place, seat }: Running, row: JobRow): AsyncGenerator<Piece> {
+  seat.sawEnd()
+  while (place.offset < totalOf(row)) {
+    const feed = seat.feed()
+    const frame = feed && (await within(feed.peek(), tailMs))
+    if (!frame || frame.offset > place.offset) return yield { kind: 'gone', why: 'passed' }
+    feed.take()
+    yield* fresh(place, frame)
+  }
+  yield { kind: 'ended', row }
+}
+
+function totalOf({ stream_total, stream_bytes }: JobRow): number {
+  return stream_total ?? stream_bytes
 }

@@ -1,6 +1,8 @@
 import { limits } from '../../protocol/limits.ts'
 import type { StoredStream, StreamLease } from '../jobs/output.ts'
 import { createStop, readPieces, type Stop } from './body.ts'
+import { createReaders, type Frame } from './readers.ts'
+import { createSignal } from './signal.ts'
 import { createWindow } from './window.ts'
 
 /** A runner's upload: its body has the output from `from` on. */
@@ -12,11 +14,8 @@ export type Written = { stale: true } | { stale: false; have: number; stop: bool
 /** `key`: of this one reading, so that its caller can end it. `unreadMs`: of the job; see `StoredStream`. */
 export type Reading = { key: string; from: number; unreadMs: number | null }
 
-/**
- * Output from where a reading begins, as it comes. It ends when the reader is behind what the relay holds, or the relay is of no use any
- * more: the database says how things stand. null: the relay has too many readers.
- */
-export type Output = ReadableStream<Uint8Array> | null
+/** Output as it comes, with gaps where a reader is behind what is held here. null: the relay has too many readers. */
+export type Output = ReadableStream<Frame> | null
 
 /** Where a runner's upload of one job meets the job's readers. It may vanish at any time: both come back, and say where they stand. */
 export type Relay = {
@@ -44,107 +43,120 @@ export type RelayOptions = {
   storedBytes: number
   /** Has nothing in hand any more. */
   onIdle?: () => void
-  now?: () => number
+  /** Aborts when the host closes: then nobody leaves of his own will. */
+  closing?: AbortSignal
 }
 
-/** Readers of a relay that has just come to be have so long to come back. */
+/** Readers of a relay that has just come to be have so long to come back; one whose end the database did not take tries again. */
 const returnMs = 5_000
-const pieceBytes = 64 * 1024
+/** Readings that were ended before they began, remembered. */
+const maxLeft = 1_000
 
-type Reader = { pos: number; wake(): void; close(): void }
 type Writer = { lease: StreamLease; stop: Stop }
 
-export function createRelay({
-  store,
-  storedBytes,
-  onIdle = () => {},
-  now = () => Date.now(),
-}: RelayOptions): Relay {
+export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: RelayOptions): Relay {
   const window = createWindow()
-  const readers = new Map<string, Reader>()
   const progress = createSignal()
-  let attempt = 0
+  const left = new Set<string>()
+  let lease: StreamLease | null = null
   let stored = 0
   let writer: Writer | null = null
+  let uploads = 0
   let flushing: Promise<void> | null = null
   let storeTimer: ReturnType<typeof setTimeout> | null = null
-  let unreadTimer: ReturnType<typeof setTimeout> | null = null
+  let absence: ReturnType<typeof setTimeout> | null = null
   let unreadMs: number | null = null
-  let lastReadAt = now()
   let isStale = false
   let isAbandoned = false
+  /** It runs on for itself: what is not stored is kept for nobody. */
+  let isForsaken = false
 
   /** Beyond, nothing is stored: what readers do not take is lost. */
   const isFull = () => stored >= storedBytes
-  /** What readers may see: nothing before the first bytes are stored. */
-  const released = () => (stored > 0 ? window.end() : 0)
   const unstored = () => Math.min(window.end(), storedBytes) - stored
+  /** Beyond the cap, what has been passed on. */
+  const have = () => (isFull() ? Math.max(stored, window.base()) : stored)
+  const isWanted = (mine: Writer) => writer === mine && !isStale && !isAbandoned
+
+  const readers = createReaders({
+    window,
+    // Nothing before the first bytes are stored.
+    released: () => (stored > 0 ? window.end() : 0),
+    onMove() {
+      trim()
+      progress.tell()
+    },
+    onLeave() {
+      if (readers.count() === 0) awaitReaders(unreadMs ?? limits.streamLeaveMs)
+      trim()
+      progress.tell()
+      rest()
+    },
+  })
 
   // --- The writer's side
 
   async function write(
-    { from, ...lease }: Upload,
+    { from, ...upload }: Upload,
     body: ReadableStream<Uint8Array> | null,
   ): Promise<Written> {
-    const known = await store.select(lease)
-    if (known === null || lease.attempt < attempt) return { stale: true }
-    settle(lease, known)
-    if (isFull() && window.size() === 0 && from > window.end()) window.reset(from)
-    writer?.stop.stop()
-    writer = { lease, stop: createStop() }
-    progress.tell()
-    if (readers.size === 0) watchUnread(Math.max(unreadMs ?? 0, returnMs))
-    await receive(writer, from, body)
-    return isStale
-      ? { stale: true }
-      : { stale: false, have: isFull() ? window.end() : stored, stop: isAbandoned }
-  }
-
-  /** @throws what the database throws. */
-  async function receive(mine: Writer, from: number, body: ReadableStream<Uint8Array> | null): Promise<void> {
+    uploads += 1
+    let mine: Writer | null = null
     try {
-      if (body && from <= window.end()) await take(mine, from, body)
-      while (writer === mine && !isStale && !isAbandoned && unstored() > 0) await flush(mine.lease)
+      const known = await store.select(upload)
+      if (known === null || upload.attempt < (lease?.attempt ?? 0)) return { stale: true }
+      settle(upload, { ...known, from })
+      writer?.stop.stop()
+      mine = { lease: upload, stop: createStop() }
+      writer = mine
+      progress.tell()
+      if (readers.count() === 0) awaitReaders(Math.max(unreadMs ?? 0, returnMs))
+      if (body && from <= window.end()) await receive(mine, from, body)
+      while (isWanted(mine) && unstored() > 0) await flush()
+      return isStale ? { stale: true } : { stale: false, have: have(), stop: isAbandoned }
     } finally {
-      if (writer === mine) writer = null
+      if (mine !== null && writer === mine) writer = null
+      uploads -= 1
       rest()
     }
   }
 
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
-  function settle(lease: StreamLease, known: StoredStream): void {
+  function settle(upload: StreamLease, known: StoredStream & { from: number }): void {
     unreadMs = known.unreadMs
-    if (lease.attempt === attempt && known.stored <= stored && !isStale) return
-    attempt = lease.attempt
-    isStale = false
-    stored = known.stored
-    if (window.end() !== stored || window.size() > 0) window.reset(stored)
-    closeBehind()
+    if (upload.attempt !== lease?.attempt || isStale) {
+      stored = known.stored
+      window.reset(stored)
+      isStale = false
+    }
+    lease = upload
+    advance(known.stored)
+    // Passed on by a relay that is gone.
+    if (isFull() && window.size() === 0 && known.from > window.end()) window.reset(known.from)
+    readers.wake()
   }
 
-  async function take(
-    { lease, stop }: Writer,
-    from: number,
-    body: ReadableStream<Uint8Array>,
-  ): Promise<void> {
+  /** @throws what the database throws, and what the body does when it breaks off. */
+  async function receive(mine: Writer, from: number, body: ReadableStream<Uint8Array>): Promise<void> {
     let offset = from
     await readPieces(body, {
-      stop,
+      stop: mine.stop,
       maxBytes: limits.streamPartBytes,
       async take(piece) {
-        add(lease, offset, piece)
+        add(offset, piece)
         offset += piece.byteLength
-        while (!stop.isStopped() && !hasRoom()) await untilRoom(lease)
+        while (isWanted(mine) && !hasRoom()) await untilRoom()
       },
     })
+    if (isFull()) await untilTaken(mine)
   }
 
-  function add(lease: StreamLease, offset: number, piece: Uint8Array): void {
+  function add(offset: number, piece: Uint8Array): void {
     if (!window.add(offset, piece)) return
-    if (stored === 0 || unstored() >= limits.streamStoreBytes) void flush(lease).catch(() => undefined)
-    else if (unstored() > 0) storeTimer ??= setTimeout(() => storeInTime(lease), limits.streamStoreMs)
+    if (stored === 0 || unstored() >= limits.streamStoreBytes) flushBehind()
+    else storeInTime()
     trim()
-    wakeReaders()
+    readers.wake()
   }
 
   /**
@@ -156,166 +168,116 @@ export function createRelay({
   }
 
   /** @throws what the database throws: while it is away, nothing more is taken. */
-  async function untilRoom(lease: StreamLease): Promise<void> {
-    if (unstored() >= limits.streamStoreBytes) await flush(lease)
+  async function untilRoom(): Promise<void> {
+    if (unstored() >= limits.streamStoreBytes) await flush()
     else await progress.wait()
   }
 
-  function storeInTime(lease: StreamLease): void {
-    storeTimer = null
-    void flush(lease).catch(() => undefined)
+  /** What is stored nowhere and has not been passed on is the runner's, for as long as it waits for that. */
+  async function untilTaken(mine: Writer): Promise<void> {
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      progress.tell()
+    }, limits.streamPartMs)
+    try {
+      while (isWanted(mine) && !isLate && have() < window.end()) await progress.wait()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  function storeInTime(): void {
+    if (unstored() <= 0) return
+    storeTimer ??= setTimeout(() => {
+      storeTimer = null
+      flushBehind()
+    }, limits.streamStoreMs)
+  }
+
+  /** Nobody waits for it: the bytes stay in the window, and are stored later, or sent again. */
+  function flushBehind(): void {
+    flush().catch(() => undefined)
   }
 
   /** Stores the next bytes, one statement at a time. @throws what the database throws; they stay in the window. */
-  function flush(lease: StreamLease): Promise<void> {
-    flushing ??= flushOnce(lease).finally(() => {
+  function flush(): Promise<void> {
+    flushing ??= flushOnce().finally(() => {
       flushing = null
-      if (unstored() > 0 && writer !== null)
-        storeTimer ??= setTimeout(() => storeInTime(lease), limits.streamStoreMs)
+      if (writer !== null) storeInTime()
       progress.tell()
+      rest()
     })
     return flushing
   }
 
-  async function flushOnce(lease: StreamLease): Promise<void> {
+  async function flushOnce(): Promise<void> {
+    const mine = lease
     const from = stored
     const to = Math.min(window.end(), storedBytes, from + limits.streamStoreBytes)
-    if (to <= from || lease.attempt !== attempt) return
-    const bytes = window.slice(from, to)
-    const isStored = await store.append({ ...lease, from, bytes })
-    if (lease.attempt !== attempt || stored !== from) return
-    if (isStored) {
-      stored = to
-      trim()
-      wakeReaders()
-    } else {
+    if (mine === null || to <= from) return
+    const isStored = await store.append({ ...mine, from, bytes: window.slice(from, to) })
+    // An append whose answer was lost is refused when it is repeated: what is stored says whether it was that.
+    const known = isStored ? { stored: to } : await store.select(mine)
+    if (lease?.attempt !== mine.attempt) return
+    if (known === null) {
       isStale = true
       writer?.stop.stop()
-      closeReaders()
-    }
+    } else if (!isStored && known.stored <= stored) throw new Error('Output does not follow what is stored')
+    else advance(known.stored)
   }
 
-  // --- The readers' side
-
-  async function read({ key, from, unreadMs: told }: Reading): Promise<Output> {
-    if (readers.size >= limits.streamReaders) return null
-    unreadMs = told
-    remove(key)
-    stopWatching()
-    let wake: () => void = () => {}
-    let isClosed = false
-    const reader: Reader = {
-      pos: from,
-      wake: () => wake(),
-      close() {
-        isClosed = true
-        wake()
-      },
-    }
-    readers.set(key, reader)
+  function advance(to: number): void {
+    if (to <= stored) return
+    if (to > window.end()) window.reset(to)
+    stored = to
     trim()
-    closeBehind()
-    return new ReadableStream<Uint8Array>(
-      {
-        async pull(controller) {
-          while (!isClosed && released() <= reader.pos) {
-            await new Promise<void>(resolve => {
-              wake = resolve
-            })
-          }
-          if (isClosed) {
-            controller.close()
-            return remove(key, reader)
-          }
-          const piece = window.slice(reader.pos, Math.min(released(), reader.pos + pieceBytes))
-          reader.pos += piece.byteLength
-          controller.enqueue(piece)
-          trim()
-          progress.tell()
-        },
-        cancel: () => remove(key, reader),
-      },
-      { highWaterMark: 0 },
-    )
+    readers.wake()
   }
 
-  function remove(key: string, reader?: Reader): void {
-    const found = readers.get(key)
-    if (found === undefined || (reader !== undefined && found !== reader)) return
-    readers.delete(key)
-    found.close()
-    if (readers.size === 0) {
-      lastReadAt = now()
-      if (unreadMs !== null) watchUnread(unreadMs)
-      else setTimeout(letGo, limits.streamLeaveMs)
-    }
-    trim()
-    progress.tell()
-    rest()
-  }
-
-  function wakeReaders(): void {
-    for (const reader of readers.values()) reader.wake()
-  }
-
-  function closeReaders(): void {
-    for (const reader of readers.values()) reader.close()
-    progress.tell()
-  }
-
-  function closeBehind(): void {
-    for (const reader of readers.values()) if (reader.pos < window.base()) reader.close()
-  }
-
-  // --- Between them
+  // --- Between both
 
   /** Forgets what is stored, or cannot be, and need not be held for a reader. */
   function trim(): void {
-    const positions = [...readers.values()].map(({ pos }) => pos)
-    const mayLose = !isFull() || (positions.length === 0 && isForsaken())
-    const keepFor = isFull() ? Math.min(...positions) : Math.max(...positions)
-    const needed = positions.length > 0 ? keepFor : mayLose ? window.end() : window.base()
-    window.drop(Math.min(needed, isFull() ? window.end() : stored))
-    closeBehind()
+    if (readers.count() === 0) window.drop(isFull() && isForsaken ? window.end() : stored)
+    else window.drop(isFull() ? readers.slowest() : Math.min(readers.fastest(), stored))
   }
 
-  /** Beyond what is stored, it runs on for itself: nobody who reads has been here for a while. */
-  function isForsaken(): boolean {
-    return unreadMs === null && now() - lastReadAt >= limits.streamLeaveMs
+  function awaitReaders(ms: number): void {
+    if (isForsaken || isAbandoned) return
+    absence ??= setTimeout(() => {
+      absence = null
+      endAbsence().finally(rest)
+    }, ms)
   }
 
-  function letGo(): void {
-    if (readers.size > 0) return
-    trim()
-    progress.tell()
-  }
-
-  function watchUnread(ms: number): void {
-    if (unreadMs === null || unreadTimer !== null) return
-    unreadTimer = setTimeout(() => void abandon(), ms)
-  }
-
-  function stopWatching(): void {
-    if (unreadTimer !== null) clearTimeout(unreadTimer)
-    unreadTimer = null
-  }
-
-  async function abandon(): Promise<void> {
-    unreadTimer = null
-    if (readers.size > 0) return
+  /** Nobody has come back. */
+  async function endAbsence(): Promise<void> {
+    if (readers.count() > 0) return
+    if (unreadMs === null) {
+      isForsaken = true
+      trim()
+      return progress.tell()
+    }
+    if (closing?.aborted) return
+    try {
+      await store.abandon()
+    } catch {
+      // The database is away.
+      return awaitReaders(returnMs)
+    }
     isAbandoned = true
     writer?.stop.stop()
     progress.tell()
-    await store.abandon().catch(() => {
-      // The database is away: once more, as long as somebody uploads.
-      isAbandoned = false
-      if (writer !== null) watchUnread(returnMs)
-    })
-    rest()
+  }
+
+  function stopAwaiting(): void {
+    if (absence !== null) clearTimeout(absence)
+    absence = null
   }
 
   function rest(): void {
-    if (writer !== null || readers.size > 0 || unreadTimer !== null || flushing !== null) return
+    if (uploads > 0 || readers.count() > 0 || absence !== null || flushing !== null) return
     if (storeTimer !== null) clearTimeout(storeTimer)
     storeTimer = null
     onIdle()
@@ -323,23 +285,21 @@ export function createRelay({
 
   return {
     write,
-    read,
-    async leave({ key, isOver }) {
-      remove(key)
-      if (isOver && readers.size === 0) stopWatching()
-      rest()
+    async read({ key, from, unreadMs: told }) {
+      readers.close(key)
+      if (readers.count() >= limits.streamReaders) return null
+      unreadMs = told
+      const output = readers.open(key, from)
+      isForsaken = false
+      stopAwaiting()
+      // It was told to leave before it came.
+      if (left.has(key)) readers.close(key)
+      return output
     },
-  }
-}
-
-/** Wakes all that wait for something to change. */
-function createSignal(): { wait(): Promise<void>; tell(): void } {
-  let current = Promise.withResolvers<void>()
-  return {
-    wait: () => current.promise,
-    tell() {
-      current.resolve()
-      current = Promise.withResolvers<void>()
+    async leave({ key, isOver }) {
+      if (!readers.close(key) && left.size < maxLeft) left.add(key)
+      if (isOver && readers.count() === 0) stopAwaiting()
+      rest()
     },
   }
 }

@@ -1,3 +1,4 @@
+import { fromWire } from './frames.ts'
 import type { Relay, Relays, Written } from './relay.ts'
 
 /** Relays that live in Durable Objects, one for each job. */
@@ -17,7 +18,9 @@ export function createRemoteRelays(namespace: DurableObjectNamespace): Relays {
       write: async (upload, body) => await (await post('/write', upload, body)).json<Written>(),
       async read(reading) {
         const { status, body } = await post('/read', reading)
-        return status === 429 ? null : body
+        if (status === 429) return null
+        if (body === null) throw new Error('The relay answered nothing')
+        return fromWire(body)
       },
       leave: async leaving => void (await post('/leave', {}, JSON.stringify(leaving))),
     } satisfies Relay

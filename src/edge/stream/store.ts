@@ -7,11 +7,13 @@ import type { RelayStore } from './relay.ts'
 /** Enough for all processes of a runner. */
 const everyWaiter = 1_000
 
+export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
+
 /** A relay's store in the database. Whoever has to hear that a job was abandoned is told by the bell. */
-export function createRelayStore({ db, bells }: { db: Db; bells: Bells }, job: string): RelayStore {
+export function createRelayStore({ db, bells, leaseMs }: StoreOptions, job: string): RelayStore {
   return {
     select: async lease => await selectUpload(db, lease),
-    append: async piece => await storeOutput(db, piece),
+    append: async piece => await storeOutput(db, { ...piece, leaseMs }),
     async abandon() {
       const ended = await cancelUnread(db, job)
       if (ended === null) return

@@ -5,7 +5,7 @@ export type Window = {
   size(): number
   /** Takes what follows on; what is known already is passed over. @returns whether there was anything new. */
   add(offset: number, bytes: Uint8Array): boolean
-  /** A copy-free piece where it can be: not more than was asked for, and at least one byte. */
+  /** Without a copy where it can be. @throws when not all of it is held. */
   slice(from: number, to: number): Uint8Array
   /** Forgets what is before an offset. */
   drop(before: number): void
@@ -29,6 +29,7 @@ export function createWindow(): Window {
       return true
     },
     slice(from, to) {
+      if (from < base || to > end) throw new Error(`Of ${from} to ${to} only ${base} to ${end} is held`)
       const touched = pieces.filter(({ offset, bytes }) => offset < to && offset + bytes.byteLength > from)
       const [only] = touched
       if (touched.length === 1 && only)

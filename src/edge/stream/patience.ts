@@ -1,0 +1,32 @@
+import { describe, type Log } from '../log.ts'
+import { pause } from './pause.ts'
+
+/** How often, and how long, what failed is tried again. */
+export type Patience = {
+  /** Pauses, longer each time. @throws the error when it has failed for too long. */
+  failed(error: unknown): Promise<void>
+  succeeded(): void
+}
+
+export type PatienceOptions = { log: Log; now(): number; signal: AbortSignal }
+
+const pauseMs = { least: 50, most: 1_000 }
+/** A database that is away for longer breaks streams off. */
+const patienceMs = 120_000
+
+export function createPatience({ log, now, signal }: PatienceOptions): Patience {
+  let failures = 0
+  let since = 0
+  return {
+    async failed(error) {
+      if (failures === 0) since = now()
+      if (now() - since > patienceMs) throw error
+      if (failures === 0) log.warn('A stream waits', { error: describe(error) })
+      await pause(Math.min(pauseMs.least * 2 ** failures, pauseMs.most), signal)
+      failures += 1
+    },
+    succeeded() {
+      failures = 0
+    },
+  }
+}
