@@ -1,3 +1,5 @@
+import { sourceOf } from './source.ts'
+
 /** Something that is told to stop, once. */
 export type Stop = {
   isStopped(): boolean
@@ -35,13 +37,13 @@ export async function readPieces(
   body: ReadableStream<Uint8Array>,
   { stop, maxBytes, take }: { stop: Stop; maxBytes: number; take(piece: Uint8Array): Promise<void> },
 ): Promise<void> {
-  const source = body.getReader()
+  const source = sourceOf(body)
   // Whoever sent a body that breaks off comes back and says where it stands; what has come is as good as any.
   const read = () => source.read().catch(() => null)
   for (let left = maxBytes; left > 0 && !stop.isStopped(); ) {
-    const result = await stop.next(read())
-    if (result === null || result.done) return
-    const value = result.value.subarray(0, left)
+    const piece = await stop.next(read())
+    if (piece === null) return
+    const value = piece.subarray(0, left)
     for (let at = 0; at < value.byteLength && !stop.isStopped(); at += pieceBytes)
       await take(value.subarray(at, at + pieceBytes))
     left -= value.byteLength

@@ -1,4 +1,5 @@
 import type { Frame } from './readers.ts'
+import { sourceOf } from './source.ts'
 
 /** Frames over a connection: each with its offset and length in front. */
 const headBytes = 12
@@ -25,7 +26,7 @@ export function toWire(frames: ReadableStream<Frame>): ReadableStream<Uint8Array
 
 /** Bytes of a frame are handed on as they come: each piece is a frame of its own. */
 export function fromWire(bytes: ReadableStream<Uint8Array>): ReadableStream<Frame> {
-  const source = bytes.getReader()
+  const source = sourceOf(bytes)
   const head = new Uint8Array(headBytes)
   let have = 0
   let offset = 0
@@ -60,8 +61,8 @@ export function fromWire(bytes: ReadableStream<Uint8Array>): ReadableStream<Fram
       async pull(controller) {
         for (;;) {
           if (rest.byteLength === 0) {
-            const { done, value } = await source.read()
-            if (done) return controller.close()
+            const value = await source.read()
+            if (value === null) return controller.close()
             rest = value as Uint8Array<ArrayBuffer>
           }
           const taken = take(rest)
