@@ -1,9 +1,10 @@
 import type { HeartbeatRequest, Lease } from '../protocol/runner.ts'
 
 /**
- * Why a job is stopped before its time. Also the abort reason of its signal. `timeout`: a container's bound; `deadline`: the job's own.
+ * Why a job is stopped before its time. Also the abort reason of its signal. `timeout`: a container's bound; `deadline`: the job's own;
+ * `idle`: a container's, between two pieces of a stream.
  */
-export type StopReason = 'cancelled' | 'lost' | 'stopped' | 'timeout' | 'deadline'
+export type StopReason = 'cancelled' | 'lost' | 'stopped' | 'timeout' | 'deadline' | 'idle'
 
 /** A lease of this process, from the claim until the edge has answered its report. */
 export type Held = Lease & {

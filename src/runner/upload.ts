@@ -2,24 +2,20 @@ import { open } from 'node:fs/promises'
 import { limits } from '../protocol/limits.ts'
 import type { Lease } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
+import { DamagedError } from './damaged.ts'
 import type { Edge } from './edge/connect.ts'
 import { type Part, putPart } from './edge/put-part.ts'
 import { isFinal, paceOf } from './edge/retry.ts'
 import type { Notice } from './notice.ts'
-import { partsOf, type Upload } from './spool/entry.ts'
+import { type PartsUpload, partsOf } from './spool/entry.ts'
 import type { Trouble } from './trouble.ts'
-
-/** A payload file is not what was stored. */
-export class DamagedError extends Error {
-  override readonly name = 'DamagedError'
-}
 
 export type Uploader = {
   /**
    * Uploads a payload file part by part.
    * @throws EdgeError when the edge refuses it for good, DamagedError, or a file system's error, after which it may be tried again.
    */
-  upload(lease: Lease, upload: Upload): Promise<void>
+  upload(lease: Lease, upload: PartsUpload): Promise<void>
 }
 
 /** Parts in flight, all payloads together: bounds memory to 2 MiB. */

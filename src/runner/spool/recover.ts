@@ -1,12 +1,13 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import type { Lease } from '../../protocol/runner.ts'
+import { join } from 'node:path'
 import type { Log } from '../log.ts'
-import { messageOf } from '../trouble.ts'
-import { type Batch, type Entry, type PayloadKind, parseEntry } from './entry.ts'
+import { endOf, type FoundTape } from '../stream/found.ts'
+import { type Batch, type Entry, parseEntry, type Upload } from './entry.ts'
 import type { Layout } from './layout.ts'
+import { entriesOfTapes, findTapes, type Tapes } from './recover-tapes.ts'
+import { setAside } from './set-aside.ts'
 
-export type Recovered = { entries: Entry[]; bytes: number }
+export type Recovered = { entries: Entry[]; tapes: FoundTape[]; bytes: number }
 
 /**
  * Entries that an earlier process left, in their files until they are answered: this process may be killed as well. A damaged file
@@ -15,14 +16,15 @@ export type Recovered = { entries: Entry[]; bytes: number }
  */
 export async function recover(layout: Layout, log: Log): Promise<Recovered> {
   await rm(layout.scratch, { recursive: true, force: true })
-  for (const directory of [layout.batches, layout.payloads, layout.scratch, layout.corrupt])
+  for (const directory of [layout.batches, layout.payloads, layout.streams, layout.scratch, layout.corrupt])
     await mkdir(directory, { recursive: true, mode: 0o700 })
 
+  const tapes = await findTapes(layout, log)
   const entries: Entry[] = []
   let anyDamaged = false
   for (const name of (await readdir(layout.batches)).sort()) {
     const path = join(layout.batches, name)
-    const { good, damaged } = await readBatch(path, layout.payload)
+    const { good, damaged } = await readBatch(path, layout, tapes)
     anyDamaged ||= damaged
     if (good.length > 0) {
       const batch: Batch = { path, bytes: (await stat(path)).size, left: good.length, damaged }
@@ -31,12 +33,14 @@ export async function recover(layout: Layout, log: Log): Promise<Recovered> {
     else await rm(path, { force: true })
   }
   await clearPayloads(layout, { entries, anyDamaged })
-  return { entries, bytes: heldBytes(entries) }
+  entries.push(...(await entriesOfTapes(layout, tapes, entries)))
+  return { entries, tapes: [...tapes.values()], bytes: heldBytes(entries) }
 }
 
 async function readBatch(
   path: string,
-  payloadPath: (lease: Lease, kind: PayloadKind) => string,
+  layout: Layout,
+  tapes: Tapes,
 ): Promise<{ good: Entry[]; damaged: boolean }> {
   const text = await readFile(path, 'utf8').catch(() => '\n')
   const lines = text.split('\n')
@@ -44,36 +48,36 @@ async function readBatch(
   let damaged = lines.pop() !== ''
   const good: Entry[] = []
   for (const line of lines) {
-    const entry = parseEntry(line, payloadPath)
-    const state = entry === null ? 'damaged' : await payloadsOf(entry)
+    const entry = parseEntry(line, layout)
+    const state = entry === null ? 'damaged' : await payloadsOf(entry, tapes)
     if (entry !== null && state === 'whole') good.push(entry)
     damaged ||= state === 'damaged'
   }
   return { good, damaged }
 }
 
+type State = 'whole' | 'answered' | 'damaged'
+
 /** Payloads are durable before their line is, and go when the edge has answered for it. */
-async function payloadsOf({ uploads }: Entry): Promise<'whole' | 'answered' | 'damaged'> {
+async function payloadsOf({ uploads }: Entry, tapes: Tapes): Promise<State> {
   const states = await Promise.all(
-    uploads.map(({ path, bytes }) =>
-      stat(path).then(
-        ({ size }) => (size === bytes ? 'whole' : 'damaged'),
-        ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
-      ),
-    ),
+    uploads.map(upload => (upload.kind === 'stream' ? stateOfTape(upload, tapes) : stateOfFile(upload))),
   )
   if (states.includes('answered')) return 'answered'
   return states.includes('damaged') ? 'damaged' : 'whole'
 }
 
-export async function setAside(path: string, { layout, log }: { layout: Layout; log: Log }): Promise<void> {
-  const aside = join(layout.corrupt, basename(path))
-  try {
-    await rename(path, aside)
-    log.warn('A spool file is damaged and was set aside', { file: aside })
-  } catch (error) {
-    log.warn('A damaged spool file could not be set aside', { file: path, error: messageOf(error) })
-  }
+function stateOfFile({ path, bytes }: Upload): Promise<State> {
+  return stat(path).then(
+    ({ size }) => (size === bytes ? 'whole' : 'damaged'),
+    ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
+  )
+}
+
+function stateOfTape({ path, bytes }: Upload, tapes: Tapes): State {
+  const tape = tapes.get(path)
+  if (tape === undefined) return 'answered'
+  return endOf(tape) === bytes ? 'whole' : 'damaged'
 }
 
 /**
@@ -93,8 +97,9 @@ async function clearPayloads(
   }
 }
 
+/** Without tapes, which count for themselves. */
 function heldBytes(entries: readonly Entry[]): number {
   const batches = new Set(entries.flatMap(({ batch }) => batch ?? []))
-  const uploads = entries.flatMap(entry => entry.uploads)
+  const uploads = entries.flatMap(entry => entry.uploads).filter(({ kind }) => kind !== 'stream')
   return [...batches, ...uploads].reduce((sum, { bytes }) => sum + bytes, 0)
 }

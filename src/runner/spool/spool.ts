@@ -5,20 +5,25 @@ import type { Lease, Payload } from '../../protocol/runner.ts'
 import { onDisk } from '../disk.ts'
 import type { Log } from '../log.ts'
 import { bytesOf, type Rope, textOf, writeRope } from '../rope.ts'
+import type { Bounds } from '../stream/bounds.ts'
+import { createTapes, type Tapes } from '../stream/tapes.ts'
 import { messageOf } from '../trouble.ts'
-import type { Batch, Entry, PayloadKind, Upload } from './entry.ts'
+import type { Batch, Entry, PartsUpload, PayloadKind } from './entry.ts'
 import { partsOf } from './entry.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { lockDirectory } from './lock.ts'
-import { recover, setAside } from './recover.ts'
+import { recover } from './recover.ts'
+import { setAside } from './set-aside.ts'
 import { syncDirectory } from './sync.ts'
 
-export type Stored = { payload: Payload; upload: Upload | null }
+export type Stored = { payload: Payload; upload: PartsUpload | null }
 
 export type Spool = {
   readonly layout: Layout
   /** What an earlier process left to report. */
   readonly left: readonly Entry[]
+  /** The output of streaming jobs. */
+  readonly tapes: Tapes
   bytes(): number
   /** Text up to `limits.inlineBytes` as it is, anything larger in a durable file of its own. @throws DiskError */
   store(lease: Lease, kind: PayloadKind, rope: Rope): Promise<Stored>
@@ -28,18 +33,19 @@ export type Spool = {
   release(entry: Entry): void
   /** Keeps an entry that cannot be reported, out of the way. On an error it stays in its batch. */
   setAside(entry: Entry): Promise<void>
-  close(): void
+  /** Lets go of the directory within the call. */
+  close(): Promise<void>
 }
 
+export type SpoolOptions = { instance: string; log: Log; bounds?: Bounds | undefined }
+
 /** Opens the directory for this process alone. Throws `LockedError` when another has it. */
-export async function openSpool(
-  directory: string,
-  { instance, log }: { instance: string; log: Log },
-): Promise<Spool> {
+export async function openSpool(directory: string, { instance, log, bounds }: SpoolOptions): Promise<Spool> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const unlock = lockDirectory(directory)
   const layout = layoutOf(directory)
-  const { entries: left, bytes: leftBytes } = await recover(layout, log)
+  const { entries: left, tapes: found, bytes: leftBytes } = await recover(layout, log)
+  const tapes = createTapes({ layout, found, log, bounds })
   await syncDirectory(directory)
   const never = new AbortController().signal
   let bytes = leftBytes
@@ -63,7 +69,8 @@ export async function openSpool(
   return {
     layout,
     left,
-    bytes: () => bytes,
+    tapes,
+    bytes: () => bytes + tapes.bytes(),
     async store(lease, kind, rope) {
       const size = bytesOf(rope)
       const text = size <= limits.inlineBytes ? textOf(rope) : null
@@ -92,21 +99,30 @@ export async function openSpool(
       bytes += batch.bytes
       for (const entry of entries) entry.batch = batch
     },
-    release({ uploads, batch }) {
-      for (const upload of uploads) remove(upload.path, upload.bytes)
+    release({ lease, uploads, batch }) {
+      for (const { kind, path, bytes: size } of uploads)
+        if (kind === 'stream') void tapes.remove(lease)
+        else remove(path, size)
       leave(batch)
     },
     async setAside({ lease, line, uploads, batch }) {
       // Its line first: a payload that is missing says at the next start that the edge has answered.
       await writeRope(layout.refused(lease), [`${line}\n`], never)
       await syncDirectory(layout.corrupt)
-      for (const { path, bytes: size } of uploads) {
+      for (const { kind, path, bytes: size } of uploads) {
+        if (kind === 'stream') {
+          await tapes.setAside(lease)
+          continue
+        }
         await rename(path, join(layout.corrupt, basename(path)))
         bytes -= size
       }
       log.error('A result was set aside', { job: lease.id, file: layout.refused(lease) })
       leave(batch)
     },
-    close: unlock,
+    close() {
+      unlock()
+      return tapes.close()
+    },
   }
 }
