@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createBackoff } from './backoff.ts'
+import { DamagedError } from './damaged.ts'
 import type { Log } from './log.ts'
 import { createNotice } from './notice.ts'
 import { sleep } from './sleep.ts'
@@ -17,6 +18,7 @@ export async function onDisk<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (cause) {
+    if (cause instanceof DamagedError) throw cause
     throw new DiskError('The disk fails', { cause })
   }
 }
@@ -48,7 +50,7 @@ export function createDisk({ layout, onBack, log, signal }: DiskOptions): Disk {
 
   /** Makes what somebody has removed, too. */
   async function probe(): Promise<void> {
-    for (const directory of [layout.batches, layout.payloads, layout.scratch])
+    for (const directory of [layout.batches, layout.payloads, layout.streams, layout.scratch])
       await mkdir(directory, { recursive: true, mode: 0o700 })
     const path = join(layout.scratch, 'probe')
     try {
@@ -86,21 +88,5 @@ export function createDisk({ layout, onBack, log, signal }: DiskOptions): Disk {
     async wait(until) {
       while (broken && !until.aborted) await back.wait(until)
     },
-  }
-}
-
-/** Does it again until the disk takes it: nobody but this host is to blame. @throws DiskError when the signal has aborted. */
-export async function outlast<T>(disk: Disk, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const backoff = createBackoff()
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      disk.failed(error)
-      await sleep(backoff.next(), signal)
-      await disk.wait(signal)
-      if (signal.aborted) throw error
-    }
   }
 }

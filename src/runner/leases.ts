@@ -1,7 +1,8 @@
 import type { HeartbeatRequest, Lease } from '../protocol/runner.ts'
 
 /**
- * Why a job is stopped before its time. Also the abort reason of its signal. `timeout`: a container's bound; `deadline`: the job's own; `idle`: a stream's container sends nothing.
+ * Why a job is stopped before its time. Also the abort reason of its signal. `timeout`: a container's bound; `deadline`: the job's own;
+ * `idle`: a container's, between two pieces of a stream.
  */
 export type StopReason = 'cancelled' | 'lost' | 'stopped' | 'timeout' | 'deadline' | 'idle'
 

@@ -25,6 +25,8 @@ import { createReporter, type Reporter } from './report.ts'
 import { askResources } from './resources.ts'
 import { createSlots } from './slots.ts'
 import type { Spool } from './spool/spool.ts'
+import type { Bounds } from './stream/bounds.ts'
+import { createStreams } from './stream/streams.ts'
 import { messageOf } from './trouble.ts'
 import { version } from './version.ts'
 import { type WorkOptions, workOn } from './work.ts'
@@ -44,6 +46,7 @@ export type PartsOptions = {
   onDrain: () => void
   /** How long results left over are waited for before claims begin anew. */
   flushMs: number
+  bounds: Bounds
 }
 
 /** What a runner is made of, wired and with its loops under way. */
@@ -120,11 +123,23 @@ export function startParts(options: PartsOptions): Parts {
   })
   containers.watch(() => heartbeat.tell({ kind: 'health', health: containers.health() }))
 
+  const streams = createStreams({
+    edge,
+    tapes: spool.tapes,
+    bounds: options.bounds,
+    back,
+    log,
+    signal,
+    onUnwanted: lease => stopJobs([lease], 'cancelled'),
+    onRefused: lease => stopJobs([lease], 'lost'),
+  })
+
   const reporter = createReporter({
     edge,
     instance,
     spool,
     disk,
+    delivered: streams.delivered,
     back,
     log,
     signal,
@@ -139,6 +154,7 @@ export function startParts(options: PartsOptions): Parts {
     slots,
     agent,
     edge,
+    streams,
     scratchSpace,
     leases,
     spool,
@@ -148,8 +164,6 @@ export function startParts(options: PartsOptions): Parts {
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
     onUnreachable: reach.lost,
     onEnd: () => progress.post(),
-    back,
-    signal,
   }
 
   function stopJobs(named: readonly Lease[], reason: 'lost' | 'cancelled'): void {

@@ -1,5 +1,6 @@
 import type { Lease } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
+import { DamagedError } from './damaged.ts'
 import type { Disk } from './disk.ts'
 import type { Edge } from './edge/connect.ts'
 import { EdgeError } from './edge/error.ts'
@@ -10,7 +11,7 @@ import { createNotice, type Notice } from './notice.ts'
 import { type Entry, takeBatch } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { createTrouble, messageOf } from './trouble.ts'
-import { createUploader, DamagedError } from './upload.ts'
+import { createUploader } from './upload.ts'
 
 export type Reporter = {
   add(entry: Entry): void
@@ -29,6 +30,8 @@ export type ReporterOptions = {
   instance: string
   spool: Spool
   disk: Disk
+  /** Resolves when the edge has the output of a streaming job, with the errors of an upload. */
+  delivered: (lease: Lease) => Promise<void>
   /** The edge has answered for these; nothing more is due for them. */
   onAnswered: (leases: readonly Lease[]) => void
   /** Posted when the edge is back: nothing waits longer before it tries again. */
@@ -49,6 +52,7 @@ export function createReporter({
   instance,
   spool,
   disk,
+  delivered,
   onAnswered,
   back,
   log,
@@ -104,7 +108,9 @@ export function createReporter({
     const backoff = createBackoff()
     while (!signal.aborted) {
       try {
-        for (const upload of entry.uploads) await uploader.upload(entry.lease, upload)
+        for (const upload of entry.uploads)
+          if (upload.kind === 'stream') await delivered(entry.lease)
+          else await uploader.upload(entry.lease, upload)
         ready.push(entry)
         return readied.post()
       } catch (error) {

@@ -5,6 +5,7 @@ import type { RunnerKey } from './key/key.ts'
 import type { Log } from './log.ts'
 import { type Parts, startParts } from './parts.ts'
 import { openSpool, type Spool } from './spool/spool.ts'
+import { type Bounds, bounds as usualBounds } from './stream/bounds.ts'
 
 export type Runner = {
   /** Of this process; leases belong to it. */
@@ -29,6 +30,8 @@ export type RunnerOptions = {
   dockerHost?: string | undefined
   /** How long results left over are waited for, at the start and after a gap, before claims begin. */
   recoverMs?: number
+  /** Of streaming jobs, where they differ from the usual ones. */
+  bounds?: Partial<Bounds>
 }
 
 /** For the last report, beyond the drain itself. */
@@ -38,7 +41,15 @@ const cutOffMs = 1_000
 /** Given to containers to end by themselves: after a drain nothing runs in them; at once means at once. */
 const stopGraceSeconds = { drain: 10, stop: 1 } as const
 
-export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 }: RunnerOptions): Runner {
+export function createRunner({
+  config,
+  key,
+  log,
+  dockerHost,
+  recoverMs = 30_000,
+  bounds: unusual = {},
+}: RunnerOptions): Runner {
+  const bounds = { ...usualBounds, ...unusual }
   const instance = randomUUID()
   const claiming = new AbortController()
   const running = new AbortController()
@@ -48,7 +59,7 @@ export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 
   let ending: Promise<void> | null = null
 
   async function start(): Promise<void> {
-    const spool = await openSpool(config.spool.directory, { instance, log })
+    const spool = await openSpool(config.spool.directory, { instance, log, bounds })
     if (spool.left.length > 0)
       log.info('Results of an earlier process are in the spool', { results: spool.left.length })
     let registered = false
@@ -67,6 +78,7 @@ export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 
       },
       onDrain: () => void drain(),
       flushMs: recoverMs,
+      bounds,
     })
     const check = () => {
       if (registered && parts.containers.all().every(({ health }) => health === 'ready')) ready.resolve()
@@ -120,7 +132,7 @@ export function createRunner({ config, key, log, dockerHost, recoverMs = 30_000 
     await heartbeat.stop()
     await stopContainers(docker, graceSeconds)
     await Promise.all([edge.close(), agent.destroy(), docker.engine.close()])
-    spool.close()
+    await spool.close()
   }
 
   return { instance, start, ready: ready.promise, drain, stop, ended: ended.promise }

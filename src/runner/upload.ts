@@ -2,26 +2,20 @@ import { open } from 'node:fs/promises'
 import { limits } from '../protocol/limits.ts'
 import type { Lease } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
+import { DamagedError } from './damaged.ts'
 import type { Edge } from './edge/connect.ts'
 import { type Part, putPart } from './edge/put-part.ts'
 import { isFinal, paceOf } from './edge/retry.ts'
 import type { Notice } from './notice.ts'
-import { type PayloadUpload, partsOf, type TapeUpload, type Upload } from './spool/entry.ts'
-import { openTape } from './stream/tape.ts'
-import { uploadTape } from './stream/upload.ts'
+import { type PartsUpload, partsOf } from './spool/entry.ts'
 import type { Trouble } from './trouble.ts'
-
-/** A payload file is not what was stored. */
-export class DamagedError extends Error {
-  override readonly name = 'DamagedError'
-}
 
 export type Uploader = {
   /**
    * Uploads a payload file part by part.
    * @throws EdgeError when the edge refuses it for good, DamagedError, or a file system's error, after which it may be tried again.
    */
-  upload(lease: Lease, upload: Upload): Promise<void>
+  upload(lease: Lease, upload: PartsUpload): Promise<void>
 }
 
 /** Parts in flight, all payloads together: bounds memory to 2 MiB. */
@@ -69,44 +63,28 @@ export function createUploader({
   }
 
   return {
-    upload: (lease, upload) =>
-      upload.kind === 'stream' ? uploadStream(lease, upload) : uploadPayload(lease, upload),
-  }
-
-  /** Most are uploaded already, as they came. One whose upload has failed here, or in an earlier process, is sent from the disk. */
-  async function uploadStream(lease: Lease, upload: TapeUpload): Promise<void> {
-    const { path, bytes, uploading } = upload
-    upload.uploading = null
-    if (uploading !== null) return await uploading
-    const tape = openTape(path, bytes)
-    try {
-      await uploadTape({ edge, lease, tape, trouble, back, onStop: () => {}, signal, isFound: true })
-    } finally {
-      await tape.close()
-    }
-  }
-
-  async function uploadPayload(lease: Lease, { kind, path, bytes }: PayloadUpload): Promise<void> {
-    const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-      throw cause.code === 'ENOENT' ? new DamagedError(`The payload ${path} is gone`, { cause }) : cause
-    })
-    try {
-      const puts = Array.from({ length: partsOf(bytes) }, (_, seq) =>
-        inLane(async () => {
-          const part = Buffer.allocUnsafe(Math.min(limits.partBytes, bytes - seq * limits.partBytes))
-          const { bytesRead } = await file.read(part, 0, part.length, seq * limits.partBytes)
-          // The rest of the buffer would be whatever this process had in memory before.
-          if (bytesRead < part.length)
-            throw new DamagedError(`The payload ${path} is shorter than it was stored`)
-          await putUntilStored({ lease, kind, seq, bytes: part })
-        }),
-      )
-      // All of them end before the file is closed, also when one has failed.
-      const ended = await Promise.allSettled(puts)
-      const failed = ended.find(put => put.status === 'rejected')
-      if (failed) throw failed.reason
-    } finally {
-      await file.close()
-    }
+    async upload(lease, { kind, path, bytes }) {
+      const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+        throw cause.code === 'ENOENT' ? new DamagedError(`The payload ${path} is gone`, { cause }) : cause
+      })
+      try {
+        const puts = Array.from({ length: partsOf(bytes) }, (_, seq) =>
+          inLane(async () => {
+            const part = Buffer.allocUnsafe(Math.min(limits.partBytes, bytes - seq * limits.partBytes))
+            const { bytesRead } = await file.read(part, 0, part.length, seq * limits.partBytes)
+            // The rest of the buffer would be whatever this process had in memory before.
+            if (bytesRead < part.length)
+              throw new DamagedError(`The payload ${path} is shorter than it was stored`)
+            await putUntilStored({ lease, kind, seq, bytes: part })
+          }),
+        )
+        // All of them end before the file is closed, also when one has failed.
+        const ended = await Promise.allSettled(puts)
+        const failed = ended.find(put => put.status === 'rejected')
+        if (failed) throw failed.reason
+      } finally {
+        await file.close()
+      }
+    },
   }
 }

@@ -1,29 +1,27 @@
 import { destination } from '../protocol/job.ts'
 import type { ClaimedJob, ReportedResult } from '../protocol/runner.ts'
-import { type Disk, DiskError, outlast } from './disk.ts'
+import { type Disk, DiskError } from './disk.ts'
 import { errorResult } from './job/envelope.ts'
 import { type Outcome, type RunOptions, runJob } from './job/run.ts'
 import type { Scratch, ScratchSpace } from './job/scratch.ts'
 import type { Held, Leases } from './leases.ts'
 import type { Log } from './log.ts'
-import type { Notice } from './notice.ts'
+import { outlast } from './outlast.ts'
 import type { Reporter } from './report.ts'
 import type { Rope } from './rope.ts'
 import type { Entry, PayloadKind, Upload } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
-import { seeStreamThrough } from './stream/see-through.ts'
+import { runStream, type StreamRunOptions } from './stream/run.ts'
+import type { Streams } from './stream/streams.ts'
 import { messageOf } from './trouble.ts'
 
 export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'onStart'> & {
+  streams: Streams
   scratchSpace: ScratchSpace
   leases: Leases
   spool: Spool
   disk: Disk
   reporter: Reporter
-  /** Posted when the edge is back. */
-  back: Notice
-  /** Aborted to do nothing more. */
-  signal: AbortSignal
   /** A job has started only after a wait, so the heartbeat does not know yet. */
   onLateStart: (held: Held) => void
   /** A job's result is with the reporter, or the job was cut off. */
@@ -45,36 +43,44 @@ export function workOn(options: WorkOptions, jobs: readonly ClaimedJob[]): Held[
     const held = options.leases.take(job)
     if (held === null) continue
     taken.push(held)
-    const task = { job, held, onStart }
-    const isStream = job.destination === destination.stream
-    options.slots.reserve(isStream ? job.containers.slice(0, 1) : job.containers)
-    void (isStream ? seeStreamThrough : seeThrough)(options, task)
+    options.slots.reserve(job.containers)
+    void seeThrough(options, { job, held, onStart })
   }
   claimed = true
   return taken
 }
 
-export type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
+type Task = { job: ClaimedJob; held: Held; onStart: (held: Held) => void }
 
 // --- I have a lease: every path out of here reports the job, but for a runner that is being stopped at once, and a job that is cut
 // --- off while the disk fails. It has not failed: its lease lapses and somebody else runs it, if it was not cancelled.
 
 async function seeThrough(options: WorkOptions, task: Task): Promise<void> {
   const { job, held } = task
-  const { leases, reporter, slots, onEnd } = options
+  const { leases, reporter, slots, streams, onEnd } = options
   const scratch = options.scratchSpace.forJob()
   try {
     const outcome = await outcomeOf(options, task, scratch)
     slots.release(job.containers)
-    const wanted = outcome !== null && held.controller.signal.reason !== 'stopped'
+    const wanted = outcome !== null && (hasOutput(outcome) || held.controller.signal.reason !== 'stopped')
     const entry = wanted ? await entryOf(options, task, outcome) : null
     if (entry === null) leases.drop(held)
     else reporter.add(entry)
     held.finished = true
+    if (outcome?.stream?.tape && !isUploaded(entry)) await streams.abandon(outcome.stream.tape)
   } finally {
     await scratch.clear()
   }
   onEnd()
+}
+
+/** Nobody else may run a job whose output may have been read. */
+function hasOutput({ stream }: Outcome): boolean {
+  return stream !== null && stream.tape !== null && stream.tape.bytes() > 0
+}
+
+function isUploaded(entry: Entry | null): boolean {
+  return entry?.uploads.some(({ kind }) => kind === 'stream') ?? false
 }
 
 /** Null when the job was cut off while the disk failed. */
@@ -82,7 +88,7 @@ async function outcomeOf(options: WorkOptions, task: Task, scratch: Scratch): Pr
   const { job, held, onStart } = task
   // Begins within this call, so that the claim's jobs are told as started together.
   const run = () =>
-    runJob({
+    runEither({
       ...options,
       job,
       scratch,
@@ -97,6 +103,10 @@ async function outcomeOf(options: WorkOptions, task: Task, scratch: Scratch): Pr
   } catch (error) {
     return error instanceof DiskError ? null : surprise(options, { job, error })
   }
+}
+
+function runEither(options: RunOptions & StreamRunOptions): Promise<Outcome> {
+  return options.job.destination === destination.stream ? runStream(options) : runJob(options)
 }
 
 /** Null as above. */
@@ -129,9 +139,16 @@ async function store({ spool, disk }: WorkOptions, { job, held }: Task, outcome:
       error_code: outcome.failure?.code ?? null,
       result: await keep('result', outcome.result),
       intermediate: outcome.intermediate && (await keep('intermediate', outcome.intermediate)),
-      stream: null,
+      stream: outcome.stream && { bytes: outcome.stream.tape?.bytes() ?? 0, utf8: outcome.stream.utf8 },
     }
-    return { lease, line: JSON.stringify(reported), uploads, batch: null }
+    const line = JSON.stringify(reported)
+    const tape = outcome.stream?.tape
+    if (tape && tape.bytes() > 0) {
+      // A disk that fails costs safety, not results: what cannot be made durable can still be read.
+      await tape.seal(line).catch(disk.failed)
+      uploads.push({ kind: 'stream', path: tape.path, bytes: tape.bytes() })
+    }
+    return { lease, line, uploads, batch: null }
   } catch (error) {
     spool.release({ lease, line: '', uploads, batch: null })
     throw error
@@ -143,7 +160,7 @@ function surprise({ log }: WorkOptions, { job, error }: { job: ClaimedJob; error
   log.error('A job failed in the runner itself', { job: job.id, error: messageOf(error) })
   const container = job.containers.at(-1) ?? ''
   const failure = { code: 'internal', error: 'The runner failed', detail: 'internal', container } as const
-  return { failure, result: errorResult(container, failure), intermediate: null }
+  return { failure, result: errorResult(container, failure), intermediate: null, stream: null }
 }
 
 function logFailure(

@@ -16,6 +16,7 @@ import {
   type ReportedResult,
   ReportRequest,
 } from '../../src/protocol/runner.ts'
+import { createFakeStreams } from './fake-streams.ts'
 
 /** An edge that keeps its jobs in memory: a real HTTP server that checks every token and every body against the protocol. */
 export type FakeJob = {
@@ -26,6 +27,7 @@ export type FakeJob = {
   requires_proof: boolean
   timeout_ms: number | null
   data: string
+  endpoint: 'openai' | null
   attempt: number
   state: 'queued' | 'running' | 'done' | 'cancelled'
   instance: string | null
@@ -35,7 +37,9 @@ export type FakeJob = {
 
 export type Report = ReportedResult & { resultText: string; intermediateText: string | null; answer: string }
 export type Seen = { method: string; path: string; at: number; body: unknown }
-export type NewJob = Partial<Pick<FakeJob, 'source' | 'destination' | 'requires_proof' | 'timeout_ms'>> & {
+export type NewJob = Partial<
+  Pick<FakeJob, 'source' | 'destination' | 'requires_proof' | 'timeout_ms' | 'endpoint'>
+> & {
   containers: string[]
   data: string
 }
@@ -79,6 +83,11 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     lost: [] as Lease[],
     completed: 0,
   }
+  const streams = createFakeStreams({
+    leaseOf: id => jobs.get(id),
+    keep: record,
+    changed,
+  })
   const settings = pace ?? { lease_ms: 60_000, heartbeat_ms: 1_000, wait_ms: 2_000 }
 
   function changed(): void {
@@ -146,7 +155,8 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     if (taken.length === 0) await until(takeSome, wanted.wait_ms, request)
     return {
       jobs: taken.map(job => {
-        const { id, attempt, containers, source, destination, requires_proof, timeout_ms, data } = job
+        const { id, attempt, containers, source, destination, requires_proof, timeout_ms, data, endpoint } =
+          job
         const inline =
           data.length <= limits.claimInlineBytes / wanted.max && data.length <= limits.inlineBytes
         const data_bytes = Buffer.byteLength(data)
@@ -160,6 +170,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
           timeout_ms,
           data: inline ? data : null,
           data_bytes,
+          endpoint,
         }
       }),
     }
@@ -293,8 +304,16 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     else response.end(Buffer.isBuffer(answer) ? answer : JSON.stringify(answer))
   }
 
+  /** Its body is read while it comes. */
+  async function handleStream(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (await verify(request)) await streams.put(request, response)
+    else response.writeHead(401).end('{"error":"","code":"unauthorized","params":{}}')
+  }
+
   const server = createServer((request, response) => {
-    handle(request, response).catch((error: unknown) => {
+    const stream = request.method === 'PUT' && request.url?.includes('/stream?')
+    const handled = stream ? handleStream(request, response) : handle(request, response)
+    handled.catch((error: unknown) => {
       if (!request.socket.destroyed) response.writeHead(500).end(String(error))
     })
   })
@@ -308,6 +327,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     reports,
     seen,
     state,
+    streams,
     changed,
     enrol: (key: { id: string; publicKey: string }) => keys.set(key.id, key.publicKey),
     revoke: (id: string) => keys.delete(id),
@@ -317,6 +337,7 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
         destination: 1,
         requires_proof: false,
         timeout_ms: null,
+        endpoint: null,
         ...job,
         id: uuidv7(),
         attempt: 0,
@@ -340,6 +361,17 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
         questions.set(uuidv7(), { model_id, resolve })
         changed()
       })
+    },
+    /** Resolves when it holds; looked at whenever something has come. */
+    async until(condition: () => boolean): Promise<void> {
+      while (!condition())
+        await new Promise<void>(resolve => {
+          const wake = () => {
+            waiters.delete(wake)
+            resolve()
+          }
+          waiters.add(wake)
+        })
     },
     /** Resolves with the report of a job. */
     async reported(id: string): Promise<Report> {

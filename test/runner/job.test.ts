@@ -58,6 +58,7 @@ async function runDirect(
     agent,
     edge: {
       send: () => Promise.reject(new Error('not needed')),
+      pour: () => Promise.reject(new Error('not needed')),
       roundTripMs: () => 0,
       close: async () => {},
     },

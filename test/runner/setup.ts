@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import type { Log } from '../../src/runner/log.ts'
-import { createRunner, type Runner } from '../../src/runner/runner.ts'
+import { createRunner, type Runner, type RunnerOptions } from '../../src/runner/runner.ts'
 import { type FakeEdgeOptions, startFakeEdge } from './fake-edge.ts'
 import { type Handler, type Served, serve } from './serve.ts'
 import { spawnMain } from './spawn.ts'
@@ -47,7 +47,7 @@ export async function setup(options: FakeEdgeOptions = {}) {
       return served
     },
     /** A runner inside this process. */
-    async embed(config: object, options: { recoverMs?: number } = {}): Promise<Runner> {
+    async embed(config: object, options: Pick<RunnerOptions, 'recoverMs' | 'bounds'> = {}): Promise<Runner> {
       const path = join(directory, 'config.json')
       const parsed = parseConfig(source(config), { path, env: {} })
       const runner = createRunner({ config: parsed.config, key, log, ...options })

@@ -27,7 +27,7 @@ async function start() {
   const { signal } = controller
   const disk = createDisk({ layout: spool.layout, onBack: () => {}, log, signal })
   const options = { edge, instance, spool, disk, back: createNotice(), log, signal }
-  const reporter = createReporter({ ...options, onAnswered: () => {} })
+  const reporter = createReporter({ ...options, delivered: async () => {}, onAnswered: () => {} })
   const loops = [reporter.loops.spool(), reporter.loops.report()]
   onTestFinished(async () => {
     controller.abort()

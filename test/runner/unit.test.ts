@@ -119,6 +119,7 @@ describe('control', () => {
     await controlLoop({
       edge: {
         send: () => Promise.reject(new EdgeError('', { status: 503, retry: 'soon' })),
+        pour: () => Promise.reject(new Error('not needed')),
         roundTripMs: () => 0,
         close: async () => {},
       },

@@ -18,6 +18,7 @@ test('behavior: a payload file that was cut short is refused, and nothing else o
         sent.push(request.body)
         return Promise.reject(new Error('not needed'))
       },
+      pour: () => Promise.reject(new Error('not needed')),
       roundTripMs: () => 0,
       close: async () => {},
     },
@@ -46,6 +47,7 @@ test('behavior: an edge that is back is tried at once, however long the pause wa
         setTimeout(back.post, 10)
         throw new EdgeError('away', { status: 403, retry: 'slowly' })
       },
+      pour: () => Promise.reject(new Error('not needed')),
       roundTripMs: () => 0,
       close: async () => {},
     },

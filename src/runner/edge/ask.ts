@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
 import type { Edge, EdgeRequest } from './connect.ts'
 import { EdgeError } from './error.ts'
@@ -13,17 +12,7 @@ export async function ask<T extends v.GenericSchema>(
 ): Promise<v.InferOutput<T>> {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   const request: EdgeRequest = { method: 'POST', path: route.path, body: text, signal, waitMs }
-  return await parseAnswer(await edge.send(request), { ...route, signal })
-}
-
-type Route<T> = { path: string; answer: T; signal?: AbortSignal | undefined }
-
-/** Reads an answer in JSON. @throws EdgeError when it breaks off, or is not as the protocol says. */
-export async function parseAnswer<T extends v.GenericSchema>(
-  response: Dispatcher.ResponseData,
-  route: Route<T>,
-): Promise<v.InferOutput<T>> {
-  const { signal } = route
+  const response = await edge.send(request)
   const answer = await response.body.json().catch((cause: unknown) => {
     if (signal?.aborted) throw signal.reason
     throw new EdgeError(`The edge's answer to ${route.path} broke off`, {

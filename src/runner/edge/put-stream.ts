@@ -1,24 +1,40 @@
+import * as v from 'valibot'
 import { type Lease, StreamAnswer } from '../../protocol/runner.ts'
-import { parseAnswer } from './ask.ts'
 import type { Edge } from './connect.ts'
+import { EdgeError } from './error.ts'
+import type { Body } from './pour.ts'
 
-export type StreamUpload = {
-  lease: Lease
-  from: number
-  /** Null: asks what the edge has. */
-  body: AsyncIterable<Uint8Array> | null
-}
+export type StreamPart = { lease: Lease; from: number; body: Body }
 
-/**
- * Uploads output of a stream from an offset on. The edge answers when the body ends, or before, when it wants no more of it.
- * @throws EdgeError
- */
+/** Uploads output of a streaming job while it comes. The edge may answer before all of it is sent. */
 export async function putStream(
   edge: Edge,
-  { lease, from, body }: StreamUpload,
+  { lease, from, body }: StreamPart,
   signal: AbortSignal,
 ): Promise<StreamAnswer> {
-  const path = `/runner/jobs/${lease.id}/stream?attempt=${lease.attempt}&from=${from}`
-  const response = await edge.send({ method: 'PUT', path, body: body ?? new Uint8Array(0), signal })
-  return await parseAnswer(response, { path: 'PUT /runner/jobs/.../stream', answer: StreamAnswer, signal })
+  return answerOf(await edge.pour({ path: pathOf(lease, from), body, signal }))
+}
+
+/** Asks how much of the output the edge has. */
+export async function askStream(
+  edge: Edge,
+  { lease, from }: Omit<StreamPart, 'body'>,
+  signal: AbortSignal,
+): Promise<StreamAnswer> {
+  const path = pathOf(lease, from)
+  const { body } = await edge.send({ method: 'PUT', path, body: new Uint8Array(), signal })
+  return answerOf(await body.text().catch(() => ''))
+}
+
+function pathOf({ id, attempt }: Lease, from: number): string {
+  return `/runner/jobs/${id}/stream?attempt=${attempt}&from=${from}`
+}
+
+function answerOf(text: string): StreamAnswer {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), StreamAnswer), text)
+  if (parsed.success) return parsed.output
+  throw new EdgeError("The edge's answer to output is not as the protocol says", {
+    status: null,
+    retry: 'soon',
+  })
 }

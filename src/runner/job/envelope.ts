@@ -4,11 +4,20 @@ import type { Rope } from '../rope.ts'
 
 export type Position = { index: number; count: number }
 
+/** What a container is posted, and at which path of its own. */
+export type ContainerRequest = { path: string; body: Rope }
+
+/** `openai`: the input is the request, in a protocol that is not ours. Such a job names one container. */
+export function requestOf(job: ClaimedJob, position: Position, data: Rope): ContainerRequest {
+  if (job.endpoint === 'openai') return { path: '/v1/chat/completions', body: data }
+  return { path: '/service_output', body: requestBody(job, position, data) }
+}
+
 /**
  * The body of `POST /service_output` (reference node 2.2 and 2.3), in the reference's key order and spacing. `data` goes in as
  * the text it is: parsing it would change large integers, floats, and duplicate keys.
  */
-export function requestBody(job: ClaimedJob, { index, count }: Position, data: Rope): Rope {
+function requestBody(job: ClaimedJob, { index, count }: Position, data: Rope): Rope {
   const from = index === 0 ? job.source : source.offchain
   const to = index === count - 1 ? job.destination : destination.offchain
   const proof = job.destination === destination.stream ? '' : `, "requires_proof": ${job.requires_proof}`
@@ -16,16 +25,14 @@ export function requestBody(job: ClaimedJob, { index, count }: Position, data: R
   return [before, ...data, after]
 }
 
-/** How a container is called. Beside `/service_output`, one of its own may speak OpenAI's API, and is given the input as it is. */
-export function requestOf(job: ClaimedJob, position: Position, data: Rope): { path: string; body: Rope } {
-  return job.endpoint === 'openai'
-    ? { path: '/v1/chat/completions', body: data }
-    : { path: '/service_output', body: requestBody(job, position, data) }
-}
-
 /** One container's result, its output spliced in. */
 export function outputResult(container: string, output: Rope): Rope {
   return [`{"container":${JSON.stringify(container)},"output":`, ...output, '}']
+}
+
+/** Of a streaming job: its output has gone another way. */
+export function streamResult(container: string): Rope {
+  return [`{"container":${JSON.stringify(container)}}`]
 }
 
 export function errorResult(container: string, { error, code }: { error: string; code: string }): Rope {

@@ -5,18 +5,24 @@ export type FailureCode =
   | 'connection_failed'
   | 'connection_lost'
   | 'timeout'
-  | 'idle'
   | 'redirect_refused'
   | 'http_error'
   | 'invalid_output'
   | 'output_too_large'
   | 'input_unavailable'
+  | 'idle'
+  | 'runner_stopped'
   | 'cancelled'
   | 'internal'
-  | 'runner_restarted'
 
 /** `error` is the text that the requester sees; `detail` what the log may say of it, without a payload. */
 export type Failure = { code: FailureCode; error: string; detail: string }
+
+export type Failed = { ok: false; failure: Failure }
+
+export function failed(failure: Failure): Failed {
+  return { ok: false, failure }
+}
 
 const quotedBytes = 2048
 

@@ -2,11 +2,11 @@ import { open } from 'node:fs/promises'
 import type { Dispatcher } from 'undici'
 import { onDisk } from '../disk.ts'
 import { fileSource, type Rope } from '../rope.ts'
-import { excerpt, type Failure, quotedBytes } from './failure.ts'
+import { excerpt, type Failed, type Failure, quotedBytes } from './failure.ts'
 import type { Scratch } from './scratch.ts'
 import { createValidator, jsonText } from './valid.ts'
 
-export type Reply = { ok: true; text: Rope } | { ok: false; failure: Failure }
+export type Reply = { ok: true; text: Rope } | Failed
 
 type Body = Dispatcher.ResponseData['body']
 
@@ -102,14 +102,14 @@ async function keepReply(
   }
 }
 
-function invalid(head: Buffer): { ok: false; failure: Failure } {
+function invalid(head: Buffer): Failed {
   return {
     ok: false,
     failure: { code: 'invalid_output', error: excerpt(head), detail: 'the reply is not JSON' },
   }
 }
 
-function tooLarge({ maxBytes }: Pick<Scratch, 'maxBytes'>): { ok: false; failure: Failure } {
+function tooLarge({ maxBytes }: Pick<Scratch, 'maxBytes'>): Failed {
   const error = `The reply is larger than ${maxBytes} bytes`
   return { ok: false, failure: { code: 'output_too_large', error, detail: error } }
 }

@@ -5,20 +5,11 @@ import type { Layout } from './layout.ts'
 
 export type PayloadKind = 'result' | 'intermediate'
 
-/** What has to be at the edge before the result is reported. */
-export type Upload = PayloadUpload | TapeUpload
+/** A payload file to be uploaded in parts before the result is reported. */
+export type PartsUpload = { kind: PayloadKind; path: string; bytes: number }
 
-/** A payload file, to be uploaded in parts. */
-export type PayloadUpload = { kind: PayloadKind; path: string; bytes: number }
-
-/** A stream's output, `bytes` long in all, of which `heldBytes` are on disk. `uploading`: under way already. */
-export type TapeUpload = {
-  kind: 'stream'
-  path: string
-  bytes: number
-  heldBytes: number
-  uploading: Promise<void> | null
-}
+/** What the edge is to have before the result is reported: a payload, or the output of a stream, whose `path` is its tape's. */
+export type Upload = PartsUpload | { kind: 'stream'; path: string; bytes: number }
 
 /** The file that holds an entry, with others. It goes when none of them is left; a damaged one is then set aside. */
 export type Batch = { path: string; bytes: number; left: number; damaged: boolean }
@@ -31,33 +22,19 @@ export function partsOf(bytes: number): number {
 }
 
 /** Reads a line of a batch file back; null when it is not one. */
-export function parseEntry(
-  line: string,
-  { payload: payloadPath, tape: tapePath }: Pick<Layout, 'payload' | 'tape'>,
-): Entry | null {
+export function parseEntry(line: string, layout: Pick<Layout, 'payload' | 'tape'>): Entry | null {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ReportedResult), line)
   if (!parsed.success) return null
   const { id, attempt, result, intermediate, stream } = parsed.output
   const lease = { id, attempt }
   const upload = (kind: PayloadKind, payload: Payload | null): Upload[] =>
     payload !== null && 'parts' in payload
-      ? [{ kind, path: payloadPath(lease, kind), bytes: payload.bytes }]
+      ? [{ kind, path: layout.payload(lease, kind), bytes: payload.bytes }]
       : []
-  return {
-    lease,
-    line,
-    uploads: [
-      ...upload('result', result),
-      ...upload('intermediate', intermediate),
-      ...(stream ? [tapeUpload(tapePath(lease), stream.bytes)] : []),
-    ],
-    batch: null,
-  }
-}
-
-/** A tape that an earlier process left. */
-export function tapeUpload(path: string, bytes: number): TapeUpload {
-  return { kind: 'stream', path, bytes, heldBytes: 0, uploading: null }
+  const uploads = [...upload('result', result), ...upload('intermediate', intermediate)]
+  const bytes = stream?.bytes ?? 0
+  if (bytes > 0) uploads.push({ kind: 'stream', path: layout.tape(lease), bytes })
+  return { lease, line, uploads, batch: null }
 }
 
 /**

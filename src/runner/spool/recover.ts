@@ -1,14 +1,13 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import type { ReportedResult } from '../../protocol/runner.ts'
-import { errorResult } from '../job/envelope.ts'
+import { join } from 'node:path'
 import type { Log } from '../log.ts'
-import { type Label, lookAtTape, readLabel, removeTape, tapePathOf } from '../stream/tape.ts'
-import { messageOf } from '../trouble.ts'
-import { type Batch, type Entry, parseEntry, type TapeUpload } from './entry.ts'
+import { endOf, type FoundTape } from '../stream/found.ts'
+import { type Batch, type Entry, parseEntry, type Upload } from './entry.ts'
 import type { Layout } from './layout.ts'
+import { entriesOfTapes, findTapes, type Tapes } from './recover-tapes.ts'
+import { setAside } from './set-aside.ts'
 
-export type Recovered = { entries: Entry[]; bytes: number }
+export type Recovered = { entries: Entry[]; tapes: FoundTape[]; bytes: number }
 
 /**
  * Entries that an earlier process left, in their files until they are answered: this process may be killed as well. A damaged file
@@ -17,14 +16,15 @@ export type Recovered = { entries: Entry[]; bytes: number }
  */
 export async function recover(layout: Layout, log: Log): Promise<Recovered> {
   await rm(layout.scratch, { recursive: true, force: true })
-  for (const directory of [layout.batches, layout.payloads, layout.scratch, layout.corrupt])
+  for (const directory of [layout.batches, layout.payloads, layout.streams, layout.scratch, layout.corrupt])
     await mkdir(directory, { recursive: true, mode: 0o700 })
 
+  const tapes = await findTapes(layout, log)
   const entries: Entry[] = []
   let anyDamaged = false
   for (const name of (await readdir(layout.batches)).sort()) {
     const path = join(layout.batches, name)
-    const { good, damaged } = await readBatch(path, layout)
+    const { good, damaged } = await readBatch(path, layout, tapes)
     anyDamaged ||= damaged
     if (good.length > 0) {
       const batch: Batch = { path, bytes: (await stat(path)).size, left: good.length, damaged }
@@ -32,12 +32,16 @@ export async function recover(layout: Layout, log: Log): Promise<Recovered> {
     } else if (damaged) await setAside(path, { layout, log })
     else await rm(path, { force: true })
   }
-  entries.push(...(await recoverTapes(layout, { entries, log })))
   await clearPayloads(layout, { entries, anyDamaged })
-  return { entries, bytes: heldBytes(entries) }
+  entries.push(...(await entriesOfTapes(layout, tapes, entries)))
+  return { entries, tapes: [...tapes.values()], bytes: heldBytes(entries) }
 }
 
-async function readBatch(path: string, layout: Layout): Promise<{ good: Entry[]; damaged: boolean }> {
+async function readBatch(
+  path: string,
+  layout: Layout,
+  tapes: Tapes,
+): Promise<{ good: Entry[]; damaged: boolean }> {
   const text = await readFile(path, 'utf8').catch(() => '\n')
   const lines = text.split('\n')
   // A whole file ends with a line end, so its last piece is empty.
@@ -45,90 +49,35 @@ async function readBatch(path: string, layout: Layout): Promise<{ good: Entry[];
   const good: Entry[] = []
   for (const line of lines) {
     const entry = parseEntry(line, layout)
-    const state = entry === null ? 'damaged' : await payloadsOf(entry)
+    const state = entry === null ? 'damaged' : await payloadsOf(entry, tapes)
     if (entry !== null && state === 'whole') good.push(entry)
     damaged ||= state === 'damaged'
   }
   return { good, damaged }
 }
 
+type State = 'whole' | 'answered' | 'damaged'
+
 /** Payloads are durable before their line is, and go when the edge has answered for it. */
-async function payloadsOf({ uploads }: Entry): Promise<'whole' | 'answered' | 'damaged'> {
+async function payloadsOf({ uploads }: Entry, tapes: Tapes): Promise<State> {
   const states = await Promise.all(
-    uploads.map(upload =>
-      upload.kind === 'stream'
-        ? tapeOf(upload)
-        : stat(upload.path).then(
-            ({ size }) => (size === upload.bytes ? 'whole' : 'damaged'),
-            ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
-          ),
-    ),
+    uploads.map(upload => (upload.kind === 'stream' ? stateOfTape(upload, tapes) : stateOfFile(upload))),
   )
   if (states.includes('answered')) return 'answered'
   return states.includes('damaged') ? 'damaged' : 'whole'
 }
 
-/** What is on disk of a stream that ended: its last byte, at least. */
-async function tapeOf(upload: TapeUpload): Promise<'whole' | 'answered' | 'damaged'> {
-  const found = await lookAtTape(upload.path)
-  if (found === null) return 'answered'
-  upload.heldBytes = found.heldBytes
-  return found.end === upload.bytes ? 'whole' : 'damaged'
+function stateOfFile({ path, bytes }: Upload): Promise<State> {
+  return stat(path).then(
+    ({ size }) => (size === bytes ? 'whole' : 'damaged'),
+    ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? 'answered' : 'damaged'),
+  )
 }
 
-/**
- * Streams that an earlier process was in the midst of. Their containers' answers went with it: what came is reported as all there is. Where
- * nothing came, the edge gives the job out again when the lease lapses.
- */
-async function recoverTapes(
-  { payloads, tape }: Layout,
-  { entries, log }: { entries: readonly Entry[]; log: Log },
-): Promise<Entry[]> {
-  const known = new Set(entries.flatMap(({ uploads }) => uploads.map(({ path }) => path)))
-  const found: Entry[] = []
-  for (const name of (await readdir(payloads)).filter(name => name.endsWith('.label'))) {
-    const label = await readLabel(join(payloads, name))
-    const path = label && tape(label)
-    if (path === null || known.has(path)) continue
-    const there = await lookAtTape(path)
-    if (there === null || there.end === 0) await removeTape(path)
-    else {
-      log.warn('A stream was cut off when the runner ended', { job: label?.id, bytes: there.end })
-      found.push(
-        cutOff(label as Label, {
-          kind: 'stream',
-          path,
-          bytes: there.end,
-          heldBytes: there.heldBytes,
-          uploading: null,
-        }),
-      )
-    }
-  }
-  return found
-}
-
-function cutOff({ id, attempt, container }: Label, upload: TapeUpload): Entry {
-  const failure = { code: 'runner_restarted', error: 'The runner ended in the midst of it' } as const
-  const reported: ReportedResult = {
-    ...{ id, attempt },
-    status: 'failed',
-    error_code: failure.code,
-    result: { text: errorResult(container, failure).join('') },
-    intermediate: null,
-    stream: { bytes: upload.bytes, utf8: true },
-  }
-  return { lease: { id, attempt }, line: JSON.stringify(reported), uploads: [upload], batch: null }
-}
-
-export async function setAside(path: string, { layout, log }: { layout: Layout; log: Log }): Promise<void> {
-  const aside = join(layout.corrupt, basename(path))
-  try {
-    await rename(path, aside)
-    log.warn('A spool file is damaged and was set aside', { file: aside })
-  } catch (error) {
-    log.warn('A damaged spool file could not be set aside', { file: path, error: messageOf(error) })
-  }
+function stateOfTape({ path, bytes }: Upload, tapes: Tapes): State {
+  const tape = tapes.get(path)
+  if (tape === undefined) return 'answered'
+  return endOf(tape) === bytes ? 'whole' : 'damaged'
 }
 
 /**
@@ -142,15 +91,15 @@ async function clearPayloads(
   const wanted = new Set(entries.flatMap(({ uploads }) => uploads.map(({ path }) => path)))
   for (const name of await readdir(payloads)) {
     const path = join(payloads, name)
-    if (wanted.has(path) || wanted.has(tapePathOf(path))) continue
+    if (wanted.has(path)) continue
     if (anyDamaged) await rename(path, join(corrupt, name))
     else await rm(path, { force: true })
   }
 }
 
+/** Without tapes, which count for themselves. */
 function heldBytes(entries: readonly Entry[]): number {
   const batches = new Set(entries.flatMap(({ batch }) => batch ?? []))
-  const uploads = entries.flatMap(entry => entry.uploads)
-  const sizes = uploads.map(upload => (upload.kind === 'stream' ? upload.heldBytes : upload.bytes))
-  return [...[...batches].map(({ bytes }) => bytes), ...sizes].reduce((sum, bytes) => sum + bytes, 0)
+  const uploads = entries.flatMap(entry => entry.uploads).filter(({ kind }) => kind !== 'stream')
+  return [...batches, ...uploads].reduce((sum, { bytes }) => sum + bytes, 0)
 }

@@ -1,49 +1,33 @@
+import type { Bounds } from './bounds.ts'
 import type { Tape } from './tape.ts'
 
-export type PiecesOptions = {
-  tape: Tape
-  from: number
-  /** Of one request. */
-  maxBytes: number
-  maxMs: number
-  /** Aborted to end the body, whatever there is. */
-  signal: AbortSignal
-  now?: () => number
-}
+export type PieceBounds = Pick<Bounds, 'partBytes' | 'partMs' | 'pauseMs' | 'pieceBytes'>
 
-/** What goes out at a time. */
-const pieceBytes = 64 * 1024
-/** What comes sooner after what went out waits for more, so that a fast model does not cost a packet for each token. */
-const gatherMs = 20
-
-/** A tape from an offset on, as it grows, until it is over or has been sent for long enough. */
-export async function* piecesOf({
-  tape,
-  from,
-  maxBytes,
-  maxMs,
-  signal,
-  now = () => performance.now(),
-}: PiecesOptions): AsyncGenerator<Uint8Array> {
-  const until = now() + maxMs
+/**
+ * The body of one upload: the bytes of a tape from an offset on, while they come. Small ones that come fast go out together, so that
+ * each costs neither a packet nor a wake-up of everybody on the way.
+ */
+export async function* pieces(
+  tape: Tape,
+  { from, partBytes, partMs, pauseMs, pieceBytes }: PieceBounds & { from: number },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const until = performance.now() + partMs
   let at = from
   let sentAt = Number.NEGATIVE_INFINITY
-  while (!signal.aborted && at - from < maxBytes) {
-    const there = tape.end() - at
-    const leftMs = until - now()
-    if (there === 0 && tape.isOver()) return
-    if (leftMs <= 0 && there === 0) return
-    const dueMs = there === 0 ? leftMs : sentAt + gatherMs - now()
-    const isDue = there >= pieceBytes || (there > 0 && (tape.isOver() || dueMs <= 0))
-    if (!isDue) {
-      await tape.changed.wait(signal, Math.min(dueMs, Math.max(1, leftMs)))
+  while (!signal.aborted && at < from + partBytes) {
+    const now = performance.now()
+    const ready = tape.bytes() - at
+    if (now >= until || (ready === 0 && tape.ended())) return
+    const dueMs = ready === 0 ? until - now : sentAt + pauseMs - now
+    if (ready < pieceBytes && dueMs > 0 && !tape.ended()) {
+      await tape.arrived.wait(signal, Math.min(dueMs, until - now))
       continue
     }
-    const bytes = await tape.read(at, Math.min(tape.end(), at + pieceBytes, from + maxBytes))
-    at += bytes.byteLength
-    sentAt = now()
-    tape.reached(at)
-    yield bytes
-    if (now() >= until) return
+    const piece = await tape.read(at, Math.min(pieceBytes, from + partBytes - at))
+    yield piece
+    at += piece.length
+    tape.sent(at)
+    sentAt = performance.now()
   }
 }

@@ -1,90 +1,104 @@
-import { limits } from '../../protocol/limits.ts'
-import type { Lease, StreamAnswer } from '../../protocol/runner.ts'
+import type { StreamAnswer } from '../../protocol/runner.ts'
 import { createBackoff } from '../backoff.ts'
+import { DamagedError } from '../damaged.ts'
 import type { Edge } from '../edge/connect.ts'
-import { putStream } from '../edge/put-stream.ts'
+import { askStream, putStream } from '../edge/put-stream.ts'
 import { isFinal, paceOf } from '../edge/retry.ts'
 import type { Notice } from '../notice.ts'
 import type { Trouble } from '../trouble.ts'
-import { piecesOf } from './pieces.ts'
+import type { Bounds } from './bounds.ts'
+import { pieces } from './pieces.ts'
 import type { Tape } from './tape.ts'
 
 export type UploadOptions = {
   edge: Edge
-  lease: Lease
   tape: Tape
+  bounds: Bounds
   trouble: Trouble
   /** Posted when the edge is back. */
   back: Notice
-  /** Nobody wants the rest: the edge has said so. */
-  onStop: () => void
-  /** Aborts when nobody waits for the output any more. */
   signal: AbortSignal
-  /** What the edge has is not known: the tape is an earlier process's. */
-  isFound?: boolean
-  partBytes?: number
-  partMs?: number
 }
 
-/** Beyond what the edge stores, it has passed on what it says it has, and a relay that dies loses what was under way. */
-const marginBytes = 1024 * 1024
+/** The longest pause after an answer that got nothing on. */
+const fruitlessMs = 1_500
 
 /**
- * Uploads a tape while it grows, request after request, until the edge has all of it. After a failure the edge is asked what it has.
- * @throws EdgeError when it refuses for good, as when the lease is another's; DiskError; the signal's reason.
+ * Takes a tape to the edge while it is written, one request after another, each from where the edge says that it is.
+ * @returns `whole`: the edge has it; `unwanted`: nobody wants the rest, or can be given it; `aborted`: the signal did.
+ * @throws EdgeError when the edge refuses it for good, DamagedError.
  */
-export async function uploadTape(options: UploadOptions): Promise<void> {
-  const { tape, trouble, back, onStop, signal, isFound = false } = options
+export async function uploadTape(options: UploadOptions): Promise<'whole' | 'unwanted' | 'aborted'> {
+  const { trouble, back, signal } = options
   const backoff = createBackoff()
-  let have = 0
-  let isSure = !isFound
-  while (!(tape.isOver() && have >= tape.end() && isSure)) {
-    signal.throwIfAborted()
+  const course = createCourse(options)
+  while (!signal.aborted) {
     try {
-      const answer: StreamAnswer = isSure ? await send(options, have) : await ask(options, have)
-      have = Math.min(answer.have, tape.end())
-      isSure = true
-      tape.drop(have - marginBytes)
+      const came = await course.turn()
       trouble.over()
-      backoff.reset()
-      if (answer.stop) return onStop()
+      if (came === 'whole' || came === 'unwanted') return came
+      if (came === 'on') backoff.reset()
+      if (came === 'nowhere') await back.wait(signal, backoff.next(fruitlessMs))
     } catch (error) {
-      signal.throwIfAborted()
-      if (isFinal(error)) throw error
-      isSure = false
+      if (signal.aborted) break
+      if (isFinal(error) || error instanceof DamagedError) throw error
       trouble.failed(error)
+      course.ask()
       await back.wait(signal, paceOf(error, backoff))
     }
   }
+  return 'aborted'
 }
 
-function ask({ edge, lease, signal }: UploadOptions, from: number): Promise<StreamAnswer> {
-  return putStream(edge, { lease, from, body: null }, signal)
+type Course = {
+  /**
+   * One request. `on`: the edge has more than before; `idle`: it was given nothing, or only asked; `nowhere`: it took nothing.
+   * @throws as the upload, and EdgeError, DiskError, after which the edge is to be asked.
+   */
+  turn(): Promise<'whole' | 'unwanted' | 'on' | 'idle' | 'nowhere'>
+  /** The next request asks what the edge has. */
+  ask(): void
 }
 
-async function send(
-  {
-    edge,
-    lease,
-    tape,
-    signal,
-    partBytes = limits.streamPartBytes,
-    partMs = limits.streamPartMs,
-  }: UploadOptions,
-  from: number,
-): Promise<StreamAnswer> {
-  const over = new AbortController()
-  const body = piecesOf({
-    tape,
-    from,
-    maxBytes: partBytes,
-    maxMs: partMs,
-    signal: AbortSignal.any([signal, over.signal]),
-  })
-  try {
+function createCourse({ edge, tape, bounds, signal }: UploadOptions): Course {
+  const { lease } = tape
+  /** Null: to be asked, after a failure, or since an earlier process has sent something. */
+  let have: number | null = tape.ended() ? null : 0
+  let most = 0
+  let missingSince: number | null = null
+
+  async function request(from: number | null): Promise<StreamAnswer> {
+    if (from === null) return await askStream(edge, { lease, from: most }, signal)
+    tape.sent(from)
+    const body = (until: AbortSignal) => pieces(tape, { ...bounds, from }, until)
     return await putStream(edge, { lease, from, body }, signal)
-  } finally {
-    // It may wait for output that the edge does not want.
-    over.abort()
+  }
+
+  /** The edge may forget how far it has passed output on, until a reader comes back and says so. It is given a while. */
+  function missing(): 'unwanted' | 'nowhere' {
+    have = null
+    missingSince ??= performance.now()
+    return performance.now() - missingSince < bounds.missingMs ? 'nowhere' : 'unwanted'
+  }
+
+  return {
+    async turn() {
+      const from = have
+      const askedAt = performance.now()
+      const answer = await request(from)
+      if (answer.stop) return 'unwanted'
+      have = Math.min(answer.have, tape.bytes())
+      if (have < tape.from()) return missing()
+      missingSince = null
+      await tape.acknowledge(have)
+      if (tape.ended() && have === tape.bytes()) return 'whole'
+      const gotOn = have > most
+      most = Math.max(most, have)
+      if (gotOn) return 'on'
+      return from === null || performance.now() - askedAt >= bounds.partMs ? 'idle' : 'nowhere'
+    },
+    ask() {
+      have = null
+    },
   }
 }

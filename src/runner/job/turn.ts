@@ -1,0 +1,45 @@
+import type { Containers, Target } from '../containers.ts'
+import type { Slots } from '../slots.ts'
+import { stopped } from './call.ts'
+import { type Failed, type Failure, type FailureCode, failed } from './failure.ts'
+
+export type TurnOptions = {
+  containers: Containers
+  slots: Slots
+  controller: AbortController
+  /** The first container is about to be called. */
+  onStart: () => void
+  /** Nobody listens there, or its host is not reached. */
+  onUnreachable: (target: Target, detail: string) => void
+}
+
+const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
+
+/** Calls a container once it is this job's turn, if it is ready. Begins within this call when a slot is free. */
+export async function inTurn<T extends { ok: true }>(
+  { containers, slots, controller, onStart, onUnreachable }: TurnOptions,
+  container: string,
+  call: (target: Target) => Promise<T | Failed>,
+): Promise<T | Failed> {
+  const target = containers.get(container)
+  if (target?.health !== 'ready') return failed(absent(container, target))
+  const { signal } = controller
+  const turn = slots.enter(container, signal)
+  // Awaited only when it is a promise, so that a job starts within the call that claimed it.
+  const entered = typeof turn === 'boolean' ? turn : await turn
+  if (!entered) return failed(stopped(String(signal.reason), target))
+  try {
+    onStart()
+    const reply = await call(target)
+    if (!reply.ok && unreachable.has(reply.failure.code)) onUnreachable(target, reply.failure.detail)
+    return reply
+  } finally {
+    slots.leave(container)
+  }
+}
+
+function absent(container: string, target: Target | undefined): Failure {
+  const what = target === undefined ? 'is not configured' : `is not ready (${target.health})`
+  const error = `Container ${container} ${what} on this runner`
+  return { code: 'container_unavailable', error, detail: error }
+}
