@@ -38,6 +38,10 @@ type HoldState = {
   release: () => void
 }
 
+function isStream(path: string): boolean {
+  return /^\/runner\/jobs\/[^/]+\/stream\?/.test(path)
+}
+
 export async function startGate(): Promise<Gate> {
   let target: string | null = null
   const holds = new Set<HoldState>()
@@ -48,6 +52,7 @@ export async function startGate(): Promise<Gate> {
 
   async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { method = '', url: path = '/' } = incoming
+    if (isStream(path)) return passOn(incoming, outgoing)
     const broken = new Promise<void>(resolve => outgoing.once('close', resolve))
     const body = await readAll(incoming)
     const asked = body.toString('latin1')
@@ -62,6 +67,20 @@ export async function startGate(): Promise<Gate> {
     if (isSwallowed(answered)) return void outgoing.destroy()
     outgoing.writeHead(answer.statusCode ?? 500, ownHeaders(answer, text.byteLength))
     outgoing.end(text)
+  }
+
+  /** What is a stream goes through as it comes: nothing of it can be held. */
+  function passOn(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    if (target === null) return void outgoing.destroy()
+    const { method, headers, url: path = '/' } = incoming
+    requests.push({ method: method ?? '', path })
+    const onward = request(new URL(path, target), { method, headers, agent }, answer => {
+      outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
+      answer.pipe(outgoing)
+    })
+    onward.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => onward.destroy())
+    incoming.pipe(onward)
   }
 
   async function whileHeld(
