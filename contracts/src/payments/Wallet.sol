@@ -63,6 +63,7 @@ contract Wallet is Ownable, Coordinated {
     function withdraw(address token, uint256 amount) external onlyOwner {
         if (amount > unlockedBalance(token)) revert InsufficientFunds();
         _send(token, msg.sender, amount);
+        _checkCovered(token, amount);
         emit Withdrawl(token, amount);
     }
 
@@ -77,14 +78,16 @@ contract Wallet is Ownable, Coordinated {
         uint256 amount = owed[token][to];
         if (amount == 0) return;
         owed[token][to] = 0;
-        lockedBalance[token] -= amount;
         _send(token, to, amount);
+        lockedBalance[token] -= amount;
     }
 
     /// @notice Pays in a spender's name.
     function cTransfer(address spender, address token, address to, uint256 amount) external onlyCoordinator {
         _spendAllowance(spender, token, amount);
+        _checkFree(token, amount);
         _transfer(spender, token, to, amount);
+        _checkCovered(token, amount);
     }
 
     /// @notice Pays two in a spender's name; nothing is sent to whom nothing is due.
@@ -96,9 +99,12 @@ contract Wallet is Ownable, Coordinated {
         address second,
         uint256 secondAmount
     ) external onlyCoordinator {
-        _spendAllowance(spender, token, firstAmount + secondAmount);
+        uint256 amount = firstAmount + secondAmount;
+        _spendAllowance(spender, token, amount);
+        _checkFree(token, amount);
         if (firstAmount > 0) _transfer(spender, token, first, firstAmount);
         if (secondAmount > 0) _transfer(spender, token, second, secondAmount);
+        _checkCovered(token, amount);
     }
 
     /// @notice Escrows free funds, out of a spender's allowance.
@@ -128,18 +134,22 @@ contract Wallet is Ownable, Coordinated {
 
     /// @notice Pays out of what is escrowed, whatever the owner has done meanwhile. Never fails because a token does: what it refuses to
     /// send, or does not have, is owed.
+    /// @dev Locked until it is sent, whoever the token calls meanwhile; so is what is owed, until it is claimed.
     /// @return whole Whether nothing is owed.
     function cSettle(address spender, address token, address to, uint256 amount)
         external
         onlyCoordinator
         returns (bool whole)
     {
-        _unlock(spender, token, amount);
+        if (amount > lockedBalance[token]) revert InsufficientFunds();
+        emit Escrow(spender, token, amount, false);
         uint256 sent = _trySend(token, to, amount);
-        if (sent > 0) emit Transfer(spender, token, to, sent);
+        if (sent > 0) {
+            lockedBalance[token] -= sent;
+            emit Transfer(spender, token, to, sent);
+        }
         if (sent == amount) return true;
         uint256 rest = amount - sent;
-        lockedBalance[token] += rest;
         owed[token][to] += rest;
         emit Owed(to, token, rest);
     }
@@ -161,11 +171,20 @@ contract Wallet is Ownable, Coordinated {
         emit Escrow(spender, token, amount, false);
     }
 
-    /// @dev Where nothing is locked, whether there is enough is for the transfer to find out.
     function _transfer(address spender, address token, address to, uint256 amount) private {
-        if (lockedBalance[token] > 0 && amount > unlockedBalance(token)) revert InsufficientFunds();
         _send(token, to, amount);
         emit Transfer(spender, token, to, amount);
+    }
+
+    /// @dev Where nothing is locked, whether there is enough is for the transfer to find out.
+    function _checkFree(address token, uint256 amount) private view {
+        if (lockedBalance[token] > 0 && amount > unlockedBalance(token)) revert InsufficientFunds();
+    }
+
+    /// @dev Once all has been sent: a token may have called somebody before it moved anything, who then found free what was on its way.
+    function _checkCovered(address token, uint256 sent) private view {
+        uint256 locked = lockedBalance[token];
+        if (sent > 0 && locked > 0 && _balance(token) < locked) revert InsufficientFunds();
     }
 
     function _balance(address token) private view returns (uint256) {

@@ -71,8 +71,9 @@ abstract contract BlobStore {
 
     /// @dev   63 <selector> 5f 52              the selector of `blob`, to memory
     ///        5f 5f 60 04 60 1c 33 5a fa        ask the maker
-    ///        3d 5f 5f 3e 3d 5f f3              be what it returns
+    ///        15 3d 90 5f 3e 3d 5f f3           be what it returns, if it did: else copying begins beyond its end, which is fatal. Who
+    /// picks the gas could have the store fail for want of it, and nothing stored.
     function _initCode() private pure returns (bytes memory) {
-        return abi.encodePacked(bytes1(0x63), BlobStore.blob.selector, hex"5f525f5f6004601c335afa3d5f5f3e3d5ff3");
+        return abi.encodePacked(bytes1(0x63), BlobStore.blob.selector, hex"5f525f5f6004601c335afa153d905f3e3d5ff3");
     }
 }

@@ -19,6 +19,8 @@ contract Reader is IReader {
     uint256 private constant INPUT_GAS = 3_000_000;
     /// @dev Kept back for each entry still to come: however many tokens and consumers burn what they are given, the page gets done.
     uint256 private constant RESERVED_GAS = 100_000;
+    /// @dev Memory that an entry takes without its input, and what is returned of it.
+    uint256 private constant ENTRY_BYTES = 4096;
     /// @dev The offset and the length before the bytes.
     uint256 private constant INPUT_HEAD = 64;
 
@@ -55,13 +57,16 @@ contract Reader is IReader {
     {
         Subscription[] memory subs = COORDINATOR.getSubscriptions(startId, endId);
         page = new Status[](subs.length);
+        uint256 held = 0;
         for (uint256 i = 0; i < subs.length; i++) {
-            uint256 reserved = (subs.length - i) * RESERVED_GAS;
-            page[i] = _status(uint32(startId + i), subs[i], node, maxInputBytes, reserved);
+            page[i] = _status(uint32(startId + i), subs[i], node, maxInputBytes, subs.length - i, held);
+            held += page[i].input.length;
         }
     }
 
-    function _status(uint32 id, Subscription memory sub, address node, uint16 maxInputBytes, uint256 reserved)
+    /// @param left Entries still to come, with this one.
+    /// @param held Bytes of inputs before this one's.
+    function _status(uint32 id, Subscription memory sub, address node, uint16 maxInputBytes, uint256 left, uint256 held)
         private
         view
         returns (Status memory status)
@@ -72,7 +77,7 @@ contract Reader is IReader {
         status.terms = COORDINATOR.getTerms(id);
         if (status.terms.prepaid) status.prepayment = COORDINATOR.prepayments(id);
         if (sub.paymentAmount > 0 && WALLET_FACTORY.isValidWallet(sub.wallet)) {
-            status.funds = _funds(sub.wallet, sub.paymentToken, _gasUpTo(FUNDS_GAS, reserved));
+            status.funds = _funds(sub.wallet, sub.paymentToken, _gasUpTo(FUNDS_GAS, _reserved(left, held)));
             status.allowance = Wallet(sub.wallet).allowance(sub.owner, sub.paymentToken);
         }
         if (!_isOpen(sub, status.terms.expiresAt)) return status;
@@ -81,12 +86,23 @@ contract Reader is IReader {
         status.interval = interval;
         status.count = COORDINATOR.redundancyCount(keccak256(abi.encode(id, interval)));
         status.responded = COORDINATOR.nodeResponded(keccak256(abi.encode(id, interval, node)));
-        uint256 gasLimit = _gasUpTo(INPUT_GAS, reserved);
+        // An input is copied twice before it is returned.
+        uint256 gasLimit = _gasUpTo(INPUT_GAS, _reserved(left, held + 3 * uint256(maxInputBytes)));
         (status.hasInput, status.input) = _input(sub.owner, id, interval, node, maxInputBytes, gasLimit);
     }
 
     function _isOpen(Subscription memory sub, uint32 expiresAt) private view returns (bool) {
         return uint32(block.timestamp) >= sub.activeAt && (expiresAt == 0 || block.timestamp < expiresAt);
+    }
+
+    /// @dev Memory costs more the more there is: many long inputs would take what the page needs to be returned.
+    function _reserved(uint256 left, uint256 inputBytes) private pure returns (uint256) {
+        uint256 words;
+        assembly ("memory-safe") {
+            words := shr(5, mload(0x40))
+        }
+        uint256 more = (inputBytes + left * ENTRY_BYTES) / 32;
+        return left * RESERVED_GAS + more * (2 * words + more) / 512 + 9 * more;
     }
 
     function _gasUpTo(uint256 most, uint256 reserved) private view returns (uint256 gasLimit) {
@@ -108,13 +124,23 @@ contract Reader is IReader {
         returns (bool known, bytes memory input)
     {
         bytes memory data = abi.encodeCall(IConsumer.getContainerInputs, (id, interval, uint32(block.timestamp), node));
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
         // Padded to whole words.
         uint256 most = INPUT_HEAD + ((uint256(maxBytes) + 31) & ~uint256(31));
         if (most > type(uint16).max) most = type(uint16).max;
         (bool success, bool exceeded, bytes memory result) = LibCall.tryStaticCall(owner, gasLimit, uint16(most), data);
-        if (!success || exceeded || result.length < INPUT_HEAD) return (false, "");
-        (uint256 offset, uint256 length) = abi.decode(result, (uint256, uint256));
-        if (offset != 32 || length > maxBytes || length > result.length - INPUT_HEAD) return (false, "");
-        return (true, abi.decode(result, (bytes)));
+        known = success && !exceeded && result.length >= INPUT_HEAD;
+        if (known) {
+            (uint256 offset, uint256 length) = abi.decode(result, (uint256, uint256));
+            known = offset == 32 && length <= maxBytes && length <= result.length - INPUT_HEAD;
+        }
+        if (known) return (true, abi.decode(result, (bytes)));
+        // What is no input is not kept either.
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
     }
 }

@@ -89,7 +89,7 @@ contract InboxForgeryTest is Attack {
 
     /// @dev By CREATE2, written out here once more.
     function _placeOf(bytes32 salt) private view returns (address) {
-        bytes memory code = abi.encodePacked(hex"63", inbox.blob.selector, hex"5f525f5f6004601c335afa3d5f5f3e3d5ff3");
+        bytes memory code = abi.encodePacked(hex"63", inbox.blob.selector, hex"5f525f5f6004601c335afa153d905f3e3d5ff3");
         return vm.computeCreate2Address(salt, keccak256(code), address(inbox));
     }
 }

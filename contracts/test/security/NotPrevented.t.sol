@@ -80,6 +80,15 @@ contract NotPreventedTest is Attack {
         assertEq(consumer.last().redundancy, 2);
     }
 
+    function testWhoAsksAnswersItselfBeforeTheNode() public {
+        uint32 id = _openWith(_prepaid(), ETH, NOBODY);
+        _deliver(id, makeAddr("friend of the consumer's"), address(wallet));
+        vm.prank(node);
+        vm.expectRevert(Coordinator.IntervalCompleted.selector);
+        coordinator.deliverCompute(id, 1, "", "", "", address(nodeWallet));
+        assertEq(wallet.unlockedBalance(ETH), FUNDS - TAKEN);
+    }
+
     function _twice() private view returns (Request memory request) {
         request = _request(ETH, PRICE, NOBODY);
         request.redundancy = 2;
