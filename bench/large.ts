@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { freePort } from '../src/local/port.ts'
 import { watchHeap } from './heap.ts'
 import type { Report } from './report.ts'
+import { residentBytes } from './resident.ts'
 import { startBenchStack } from './stack.ts'
 
 const jobs = 20
@@ -47,10 +47,4 @@ async function roundTrip(url: string, body: string): Promise<number> {
     if (text.includes('"status":"failed"')) throw new Error(text.slice(0, 500))
     await new Promise(resolve => setTimeout(resolve, 250))
   }
-}
-
-/** Resident memory of a process, now or at its peak. */
-function residentBytes(pid: number, field: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
-  const match = new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(match?.[1] ?? Number.NaN) * 1024
 }

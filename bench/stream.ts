@@ -1,5 +1,6 @@
 import { Agent } from 'undici'
 import type { Report } from './report.ts'
+import { residentBytes } from './resident.ts'
 import { type BenchStack, startBenchStack } from './stack.ts'
 
 /**
@@ -15,6 +16,7 @@ export async function benchStream(report: Report, { seconds }: { seconds: number
     await pieces(stack, { agent, report, seconds })
     await bulk(stack, { agent, report })
     await stalls(stack, { agent, report, seconds })
+    await slowReader(stack, { agent, report, runnerPid: runner.pid })
   } finally {
     await runner.close()
     await agent.destroy()
@@ -25,6 +27,7 @@ export async function benchStream(report: Report, { seconds }: { seconds: number
 type Options = { agent: Agent; report: Report; seconds: number }
 type Asked = { pieces?: number; every_ms?: number; bytes?: number }
 
+const mebibyte = 1024 * 1024
 const idBytes = 37
 const perSecond = 50
 
@@ -82,6 +85,30 @@ async function stalls(stack: BenchStack, { agent, report, seconds }: Options): P
   })
   await Promise.all(streams)
   report('worst_stall_ms', worst, 'ms')
+}
+
+/** 1 GiB through a client that takes 25 MB/s: how much each program grows. */
+async function slowReader(
+  stack: BenchStack,
+  { agent, report, runnerPid }: Pick<Options, 'agent' | 'report'> & { runnerPid: number },
+): Promise<void> {
+  const pids = { edge: stack.edge.pid, runner: runnerPid }
+  const bytes = 1024 * mebibyte
+  const before = { edge: residentBytes(pids.edge), runner: residentBytes(pids.runner) }
+  const most = { ...before }
+  let taken = 0
+  let due = performance.now()
+  for await (const piece of read(stack, agent, 'edge', { bytes })) {
+    taken += piece.length
+    due += piece.length / 25_000
+    if (due - performance.now() < 100) continue
+    for (const name of ['edge', 'runner'] as const)
+      most[name] = Math.max(most[name], residentBytes(pids[name]))
+    await new Promise(resolve => setTimeout(resolve, due - performance.now()))
+  }
+  if (taken !== bytes) throw new Error(`Of ${bytes} bytes ${taken} came`)
+  report('slow_edge_growth_mib', (most.edge - before.edge) / mebibyte, 'MiB')
+  report('slow_runner_growth_mib', (most.runner - before.runner) / mebibyte, 'MiB')
 }
 
 type Way = 'direct' | 'edge'
