@@ -272,6 +272,16 @@ describe('uploads', () => {
     expect(await first).toMatchObject({ stale: false, stop: false })
   })
 
+  test('behavior: one of an attempt that is over is told so when the next one uploads', async () => {
+    const { relay, store, upload } = setup()
+    const never = new ReadableStream<Uint8Array>()
+    const first = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, never)
+    await soon()
+    store.job.attempt = 2
+    expect(await upload(3, { attempt: 2 })).toEqual({ stale: false, have: 3, stop: false })
+    expect(await first).toEqual({ stale: true })
+  })
+
   test('behavior: what is small is stored after a second, however slowly it comes', async () => {
     const { store, relay } = setup()
     let controller: ReadableStreamDefaultController<Uint8Array> | undefined

@@ -124,7 +124,8 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     } finally {
       if (writer === mine) writer = null
     }
-    return isStale ? { stale: true } : { stale: false, have: have(), stop: isAbandoned }
+    const isOurs = lease?.attempt === upload.attempt && !isStale
+    return isOurs ? { stale: false, have: have(), stop: isAbandoned } : { stale: true }
   }
 
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
