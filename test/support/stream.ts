@@ -1,10 +1,12 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Lease, ReportedResult, StreamAnswer } from '../../src/protocol/runner.ts'
 import type { TestRunner } from './runner.ts'
 
 /** An upload that a test writes by hand. */
 export type TestUpload = {
   write(bytes: string | Uint8Array): void
+  /** Writes as long as the edge takes it, until it has so many bytes. @returns how many have gone out so far, at any time. */
+  pour(bytes: number, piece?: Uint8Array): { sent(): number; done: Promise<void> }
   /** Ends the body. @returns the edge's answer. */
   end(): Promise<{ status: number; body: StreamAnswer }>
   /** Breaks the connection. */
@@ -35,6 +37,17 @@ export async function openUpload(
   request.flushHeaders()
   return {
     write: bytes => void request.write(bytes),
+    pour(bytes, piece = new Uint8Array(64 * 1024).fill(120)) {
+      let sent = 0
+      const done = (async () => {
+        while (sent < bytes && !request.destroyed) {
+          const next = piece.subarray(0, Math.min(piece.byteLength, bytes - sent))
+          if (!request.write(next)) await drained(request)
+          sent += next.byteLength
+        }
+      })()
+      return { sent: () => sent, done }
+    },
     end() {
       request.end()
       return answer
@@ -62,6 +75,10 @@ export type TestReader = {
   text(): string
   /** In how many pieces it came. */
   pieces(): readonly Buffer[]
+  /** How many, also of those that were not kept. */
+  size(): number
+  /** Resolves when there are so many bytes. */
+  untilSize(bytes: number): Promise<void>
   /** Resolves when the text so far passes. */
   until(passes: (text: string) => boolean): Promise<string>
   /** Resolves at the end: true for a clean one. */
@@ -77,10 +94,12 @@ export type ReadOptions = {
   body?: unknown
   headers?: Record<string, string>
   paused?: boolean
+  /** Bytes are counted, and thrown away. */
+  counted?: boolean
 }
 
 export async function openReader(url: URL, options: ReadOptions = {}): Promise<TestReader> {
-  const { method = 'GET', body, headers = {}, paused = false } = options
+  const { method = 'GET', body, headers = {}, paused = false, counted = false } = options
   const request = httpRequest(url, {
     method,
     agent: false,
@@ -92,6 +111,12 @@ export async function openReader(url: URL, options: ReadOptions = {}): Promise<T
     request.once('error', reject)
   })
   const pieces: Buffer[] = []
+  let size = 0
+  const take = (piece: Buffer) => {
+    size += piece.byteLength
+    if (!counted) pieces.push(piece)
+    changed()
+  }
   const waiting = new Set<() => void>()
   const changed = () => {
     for (const look of [...waiting]) look()
@@ -106,41 +131,51 @@ export async function openReader(url: URL, options: ReadOptions = {}): Promise<T
   })
   response.on('error', () => undefined)
   request.on('error', () => undefined)
-  if (!paused)
-    response.on('data', (piece: Buffer) => {
-      pieces.push(piece)
-      changed()
-    })
+  if (!paused) response.on('data', take)
   const text = () => Buffer.concat(pieces).toString()
+  const until = (passes: () => boolean) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (passes()) resolve()
+        else if (isOver) reject(new Error(`The stream ended after ${size} bytes: ${text().slice(-300)}`))
+        else return
+        waiting.delete(look)
+      }
+      waiting.add(look)
+      look()
+    })
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,
     bytes: () => Buffer.concat(pieces),
     text,
     pieces: () => pieces,
-    until: passes =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (passes(text())) resolve(text())
-          else if (isOver) reject(new Error(`The stream ended: ${text()}`))
-          else return
-          waiting.delete(look)
-        }
-        waiting.add(look)
-        look()
-      }),
+    size: () => size,
+    untilSize: async bytes => await until(() => size >= bytes),
+    async until(passes) {
+      await until(() => passes(text()))
+      return text()
+    },
     ended,
     pause: () => void response.pause(),
     resume() {
-      if (response.listenerCount('data') === 0)
-        response.on('data', (piece: Buffer) => {
-          pieces.push(piece)
-          changed()
-        })
+      if (response.listenerCount('data') === 0) response.on('data', take)
       response.resume()
     },
     leave: () => void request.socket?.resetAndDestroy(),
   }
+}
+
+async function drained(request: ClientRequest): Promise<void> {
+  await new Promise<void>(resolve => {
+    const done = () => {
+      request.off('drain', done)
+      request.off('close', done)
+      resolve()
+    }
+    request.on('drain', done)
+    request.on('close', done)
+  })
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -169,15 +204,14 @@ function splitOnce(line: string): [string, string] {
 /** A report of a stream that has ended. */
 export function streamed(
   { id, attempt }: Lease,
-  { bytes, utf8 = true, container = 'echo' }: { bytes: number; utf8?: boolean; container?: string },
+  { bytes, utf8 = true, error }: { bytes: number; utf8?: boolean; error?: { code: string; error: string } },
 ): ReportedResult {
-  const result = { text: JSON.stringify({ container }) }
   return {
     id,
     attempt,
-    status: 'success',
-    error_code: null,
-    result,
+    status: error ? 'failed' : 'success',
+    error_code: error?.code ?? null,
+    result: { text: JSON.stringify({ container: 'echo', ...error }) },
     intermediate: null,
     stream: { bytes, utf8 },
   }

@@ -52,15 +52,13 @@ const returnMs = 5_000
 /** Readings that were ended before they began, remembered. */
 const maxLeft = 1_000
 
-type Writer = { lease: StreamLease; stop: Stop }
-
 export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: RelayOptions): Relay {
   const window = createWindow()
   const progress = createSignal()
   const left = new Set<string>()
   let lease: StreamLease | null = null
   let stored = 0
-  let writer: Writer | null = null
+  let writer: Stop | null = null
   let uploads = 0
   let flushing: Promise<void> | null = null
   let storeTimer: ReturnType<typeof setTimeout> | null = null
@@ -76,7 +74,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   const unstored = () => Math.min(window.end(), storedBytes) - stored
   /** Beyond the cap, what has been passed on. */
   const have = () => (isFull() ? Math.max(stored, window.base()) : stored)
-  const isWanted = (mine: Writer) => writer === mine && !isStale && !isAbandoned
+  const isWanted = (mine: Stop) => writer === mine && !isStale && !isAbandoned
 
   const readers = createReaders({
     window,
@@ -96,29 +94,38 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
 
   // --- The writer's side
 
-  async function write(
-    { from, ...upload }: Upload,
-    body: ReadableStream<Uint8Array> | null,
-  ): Promise<Written> {
+  async function write(upload: Upload, body: ReadableStream<Uint8Array> | null): Promise<Written> {
     uploads += 1
-    let mine: Writer | null = null
     try {
-      const known = await store.select(upload)
-      if (known === null || upload.attempt < (lease?.attempt ?? 0)) return { stale: true }
-      settle(upload, { ...known, from })
-      writer?.stop.stop()
-      mine = { lease: upload, stop: createStop() }
-      writer = mine
-      progress.tell()
-      if (readers.count() === 0) awaitReaders(Math.max(unreadMs ?? 0, returnMs))
-      if (body && from <= window.end()) await receive(mine, from, body)
-      while (isWanted(mine) && unstored() > 0) await flush()
-      return isStale ? { stale: true } : { stale: false, have: have(), stop: isAbandoned }
+      return await admit(upload, body)
     } finally {
-      if (mine !== null && writer === mine) writer = null
       uploads -= 1
       rest()
     }
+  }
+
+  /** @throws what the database throws. */
+  async function admit(
+    { from, ...upload }: Upload,
+    body: ReadableStream<Uint8Array> | null,
+  ): Promise<Written> {
+    const known = await store.select(upload)
+    if (known === null || upload.attempt < (lease?.attempt ?? 0)) return { stale: true }
+    settle(upload, { ...known, from })
+    writer?.stop()
+    const mine = createStop()
+    writer = mine
+    progress.tell()
+    if (readers.count() === 0) awaitReaders(Math.max(unreadMs ?? 0, returnMs))
+    try {
+      const offset = body && from <= window.end() ? await receive(mine, from, body) : from
+      while (isWanted(mine) && unstored() > 0) await flush()
+      if (offset > from) await untilTaken(mine)
+    } finally {
+      if (writer === mine) writer = null
+    }
+    const isOurs = lease?.attempt === upload.attempt && !isStale
+    return isOurs ? { stale: false, have: have(), stop: isAbandoned } : { stale: true }
   }
 
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
@@ -136,11 +143,11 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     readers.wake()
   }
 
-  /** @throws what the database throws, and what the body does when it breaks off. */
-  async function receive(mine: Writer, from: number, body: ReadableStream<Uint8Array>): Promise<void> {
+  /** @returns where the body has ended. @throws what the database throws. */
+  async function receive(mine: Stop, from: number, body: ReadableStream<Uint8Array>): Promise<number> {
     let offset = from
     await readPieces(body, {
-      stop: mine.stop,
+      stop: mine,
       maxBytes: limits.streamPartBytes,
       async take(piece) {
         add(offset, piece)
@@ -148,7 +155,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
         while (isWanted(mine) && !hasRoom()) await untilRoom()
       },
     })
-    if (isFull()) await untilTaken(mine)
+    return offset
   }
 
   function add(offset: number, piece: Uint8Array): void {
@@ -174,14 +181,14 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   }
 
   /** What is stored nowhere and has not been passed on is the runner's, for as long as it waits for that. */
-  async function untilTaken(mine: Writer): Promise<void> {
+  async function untilTaken(mine: Stop): Promise<void> {
     let isLate = false
     const timer = setTimeout(() => {
       isLate = true
       progress.tell()
     }, limits.streamPartMs)
     try {
-      while (isWanted(mine) && !isLate && have() < window.end()) await progress.wait()
+      while (isWanted(mine) && !isLate && isFull() && have() < window.end()) await progress.wait()
     } finally {
       clearTimeout(timer)
     }
@@ -222,7 +229,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     if (lease?.attempt !== mine.attempt) return
     if (known === null) {
       isStale = true
-      writer?.stop.stop()
+      writer?.stop()
     } else if (!isStored && known.stored <= stored) throw new Error('Output does not follow what is stored')
     else advance(known.stored)
   }
@@ -267,7 +274,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
       return awaitReaders(returnMs)
     }
     isAbandoned = true
-    writer?.stop.stop()
+    writer?.stop()
     progress.tell()
   }
 

@@ -1,0 +1,168 @@
+import { createRelay, type Relay, type RelayStore } from '../../../src/edge/stream/relay.ts'
+import { contentOf, createFakeStore, type FakeStore } from './store.ts'
+
+/** One job's relay, its runner and its readers, as far as they speak with it. */
+export type World = {
+  store: FakeStore
+  relay: Relay
+  /** What the relay did is not done any more: it is dead. */
+  sever(): void
+  /** Bytes that the container has said. */
+  said: number
+  readers: ModelReader[]
+  uploads: ModelUpload[]
+  have: number
+}
+
+export type ModelReader = {
+  bytes: Buffer
+  isPaused: boolean
+  isLost: boolean
+  sit(): Promise<void>
+  drop(): void
+}
+export type ModelUpload = {
+  offset: number
+  send(bytes: number): void
+  end(): Promise<void>
+  cut(): void
+  isOpen: boolean
+}
+
+export function createWorld({ cap, readers }: { cap: number; readers: number }): World {
+  const store = createFakeStore()
+  const world: World = {
+    store,
+    ...startRelay(store, cap),
+    said: 0,
+    readers: [],
+    uploads: [],
+    have: 0,
+  }
+  for (let index = 0; index < readers; index += 1) world.readers.push(createModelReader(world))
+  return world
+}
+
+function startRelay(store: RelayStore, cap: number): Pick<World, 'relay' | 'sever'> {
+  let isDead = false
+  const whileAlive = () => {
+    if (isDead) throw new Error('This relay is dead')
+  }
+  const own: RelayStore = {
+    async select(lease) {
+      whileAlive()
+      return await store.select(lease)
+    },
+    async append(piece) {
+      whileAlive()
+      return await store.append(piece)
+    },
+    async abandon() {
+      whileAlive()
+      await store.abandon()
+    },
+  }
+  return {
+    relay: createRelay({ store: own, storedBytes: cap }),
+    sever() {
+      isDead = true
+    },
+  }
+}
+
+let keys = 0
+
+/** Reads as `stream/reader.ts` does: what a frame leaves out is in the store. */
+function createModelReader(world: World): ModelReader {
+  let source: ReadableStreamDefaultReader<{ offset: number; bytes: Uint8Array }> | null = null
+  const reader: ModelReader = {
+    bytes: Buffer.alloc(0),
+    isPaused: false,
+    isLost: false,
+    async sit() {
+      keys += 1
+      const output = await world.relay.read({
+        key: `reader ${keys}`,
+        from: reader.bytes.byteLength,
+        unreadMs: world.store.job.unreadMs,
+      })
+      if (output === null) throw new Error('Crowded')
+      const mine = output.getReader()
+      source = mine
+      reader.bytes = Buffer.concat([reader.bytes, world.store.job.bytes.subarray(reader.bytes.byteLength)])
+      void follow(mine)
+    },
+    drop() {
+      void source?.cancel().catch(() => undefined)
+      source = null
+    },
+  }
+  async function follow(mine: typeof source): Promise<void> {
+    while (source === mine && mine !== null) {
+      while (reader.isPaused) await new Promise(resolve => setTimeout(resolve, 10))
+      const { done, value } = await mine.read()
+      if (done || source !== mine) return
+      const at = reader.bytes.byteLength
+      const stored = world.store.job.bytes
+      if (value.offset > at) reader.bytes = Buffer.concat([reader.bytes, stored.subarray(at, value.offset)])
+      if (value.offset > reader.bytes.byteLength) {
+        reader.isLost = true
+        return
+      }
+      const rest = value.bytes.subarray(reader.bytes.byteLength - value.offset)
+      reader.bytes = Buffer.concat([reader.bytes, rest])
+    }
+  }
+  return reader
+}
+
+/** Opens one as a runner does, from what the edge is known to have, or from before that. */
+export function openModelUpload(world: World, { from }: { from: number }): ModelUpload {
+  let controller: ReadableStreamDefaultController<Uint8Array> | null = null
+  const body = new ReadableStream<Uint8Array>({
+    start(given) {
+      controller = given
+    },
+  })
+  const lease = { runner: 'r', id: 'j', attempt: world.store.job.attempt }
+  const answer = world.relay.write({ ...lease, from }, body).then(
+    written => {
+      upload.isOpen = false
+      if (!written.stale) world.have = Math.max(world.have, written.have)
+    },
+    () => {
+      upload.isOpen = false
+    },
+  )
+  const upload: ModelUpload = {
+    offset: from,
+    isOpen: true,
+    send(bytes) {
+      if (!upload.isOpen) return
+      const to = upload.offset + bytes
+      world.said = Math.max(world.said, to)
+      controller?.enqueue(contentOf(upload.offset, to))
+      upload.offset = to
+    },
+    end() {
+      if (upload.isOpen) controller?.close()
+      upload.isOpen = false
+      return answer
+    },
+    cut() {
+      if (upload.isOpen) controller?.error(new Error('cut'))
+      upload.isOpen = false
+    },
+  }
+  world.uploads.push(upload)
+  return upload
+}
+
+/** The relay dies: everybody's connection with it breaks. */
+export async function killRelay(world: World, cap: number): Promise<void> {
+  for (const upload of world.uploads) upload.cut()
+  for (const reader of world.readers) reader.drop()
+  world.sever()
+  Object.assign(world, startRelay(world.store, cap))
+  for (const reader of world.readers) await reader.sit()
+}
