@@ -100,6 +100,28 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
     await expect.poll(() => readdir(streams)).toEqual([])
   })
 
+  test('behavior: a second signal in the middle of the output: the next one says that it failed', async () => {
+    const { edge, responses, spawn, enqueue } = await start()
+    const { id } = enqueue()
+    const first = await spawn()
+    await eventually(() => responses.length === 1)
+    responses[0]?.write('abc')
+    await edge.until(() => edge.streams.of(id).have === 3)
+    first.child.kill('SIGTERM')
+    await first.said('Draining')
+    responses[0]?.write('def')
+    await edge.until(() => edge.streams.of(id).have === 6)
+    first.child.kill('SIGTERM')
+    expect(await first.exited).toEqual({ code: 0, signal: null })
+    expect(edge.reports).toEqual([])
+    await spawn()
+    expect(await edge.reported(id)).toMatchObject({
+      status: 'failed',
+      error_code: 'runner_stopped',
+      stream: { bytes: 6, utf8: true },
+    })
+  })
+
   test('behavior: before there is output: the edge gives the job out again', async () => {
     const { edge, responses, streams, killedAt, spawn, enqueue } = await start()
     const { id } = enqueue()

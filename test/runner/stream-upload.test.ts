@@ -46,12 +46,14 @@ async function start({ answerMs = 20_000 }: { answerMs?: number } = {}) {
     await tapes.close()
     await edge.close()
   })
-  const trouble = { failed: () => {}, over: () => {} }
+  const told: unknown[] = []
+  const trouble = { failed: (error: unknown) => void told.push(error), over: () => {} }
   const { signal } = new AbortController()
 
   return {
     server,
     tapes,
+    told,
     async begin(): Promise<Tape> {
       const job = server.enqueue({ containers: ['one'], data: '1', destination: 2 })
       Object.assign(job, { attempt: 1, state: 'running' })
@@ -121,6 +123,20 @@ describe('upload', () => {
     expect(tape.from()).toBeGreaterThan(9_000)
     expect(tape.from()).toBeLessThanOrEqual(10_000 - bounds.marginBytes)
     expect(tapes.bytes()).toBe(10_000 - tape.from())
+  })
+
+  test('behavior: an edge that is held up by its reader is no trouble; one that cannot be asked is', async () => {
+    const { server, begin, upload, write, told } = await start({ answerMs: 100 })
+    const faults: (StreamFault | undefined)[] = [
+      { after: 10, do: 'hang' },
+      undefined,
+      { after: 20, do: 'drop' },
+    ]
+    server.streams.state.fault = () => faults.shift()
+    const tape = await begin()
+    await Promise.all([upload(tape), write(tape, [Buffer.alloc(2_000)])])
+    expect(faults).toEqual([])
+    expect(told).toEqual([expect.objectContaining({ cause: expect.objectContaining({ stalled: false }) })])
   })
 
   test('behavior: an edge that wants what is gone is given a while, and then the stream is given up', async () => {
