@@ -146,7 +146,7 @@ describe('call', () => {
     [
       "the end of the job's own time",
       (_, r) => void open(r).write('half'),
-      { job: { timeout_ms: 300 } },
+      { job: { timeout_ms: 1_000 } },
       { error_code: 'timeout', stream: { bytes: 4, utf8: true } },
     ],
   ]
@@ -384,13 +384,13 @@ describe('trouble', () => {
         }
         response.end()
       },
-      { bounds: { aheadBytes: mib, idleMs: 300 } },
+      { bounds: { aheadBytes: mib, idleMs: 1_000 } },
     )
     let opened = false
     edge.streams.state.gate = async () => await eventually(() => opened)
     const { id } = enqueue()
     // As long as it moves, and then for longer than silence may last.
-    for (let before = -1, still = 0; still < 10; before = written) {
+    for (let before = -1, still = 0; still < 15; before = written) {
       await new Promise(resolve => setTimeout(resolve, 100))
       still = before === written ? still + 1 : 0
     }
