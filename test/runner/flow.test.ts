@@ -17,6 +17,7 @@ describe('register', () => {
       allowed_ips: ['10.0.0.0/8'],
       accepted_payments: { '0xA': 5 },
       generates_proofs: true,
+      openai: true,
       external: false,
     }
     const secrets = {
@@ -35,6 +36,7 @@ describe('register', () => {
         image: '',
         external: false,
         generates_proofs: true,
+        openai: true,
         allowed_ips: ['10.0.0.0/8'],
         allowed_addresses: [],
         allowed_delegate_addresses: [],

@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Bounds } from '../../src/runner/stream/bounds.ts'
+import { refusal } from './fake-edge.ts'
 import type { StreamFault } from './fake-streams.ts'
 import { type Handler, json } from './serve.ts'
 import { eventually, setup } from './setup.ts'
@@ -26,6 +27,15 @@ async function start(handler: Handler, { bounds = {}, container = {} }: StartOpt
     runner,
     enqueue,
     logged,
+    /** A file in place of the directory of all streams. */
+    async breakDisk(): Promise<void> {
+      await rename(streams, `${streams}.away`)
+      await writeFile(streams, '')
+    },
+    async mendDisk(): Promise<void> {
+      await rm(streams)
+      await rename(`${streams}.away`, streams)
+    },
     /** Runs one job to its end. */
     async run(job: object = {}) {
       const { id } = enqueue(job)
@@ -136,7 +146,7 @@ describe('call', () => {
     [
       "the end of the job's own time",
       (_, r) => void open(r).write('half'),
-      { job: { timeout_ms: 300 } },
+      { job: { timeout_ms: 1_000 } },
       { error_code: 'timeout', stream: { bytes: 4, utf8: true } },
     ],
   ]
@@ -312,6 +322,54 @@ describe('trouble', () => {
     expect(edge.streams.bytes(id).equals(bytes)).toBe(true)
   })
 
+  test('behavior: a disk that fails holds up a stream, before its output and in the middle of it', async () => {
+    let response: ServerResponse | undefined
+    const { edge, enqueue, served, breakDisk, mendDisk, logged, output } = await start(
+      (_, given) => {
+        response = open(given)
+        given.write('1234')
+      },
+      { bounds: { segmentBytes: 4 } },
+    )
+    const failures = () =>
+      logged.filter(({ event }) => event.startsWith('Writing to the spool failed')).length
+    await breakDisk()
+    const { id } = enqueue()
+    await eventually(() => failures() > 0)
+    expect(served.calls).toEqual([])
+    await mendDisk()
+    await edge.until(() => edge.streams.of(id).have === 4)
+    await eventually(() => logged.some(({ event }) => event === 'Writing to the spool works again'))
+    const before = failures()
+    await breakDisk()
+    response?.write('5678')
+    await eventually(() => failures() > before)
+    await mendDisk()
+    response?.end('9')
+    const report = await edge.reported(id)
+    expect(report).toMatchObject({ attempt: 1, status: 'success', stream: { bytes: 9, utf8: true } })
+    expect(output(id)).toBe('123456789')
+    expect(served.calls.length).toBe(1)
+  })
+
+  test.each([
+    ['gone for good', 409, 'input_unavailable', 1],
+    ['away for a moment', 503, null, 2],
+  ])('behavior: an input that is %s', async (_, status, code, asked) => {
+    const { edge, run } = await start((_call, response) => void open(response).end('abc'))
+    let asks = 0
+    edge.state.fault = path => {
+      if (!path.endsWith('/input')) return undefined
+      return ++asks > 1 ? undefined : status === 409 ? refusal('conflict') : { status }
+    }
+    const { error_code, stream } = await run({ data: JSON.stringify('x'.repeat(200_000)) })
+    expect({ error_code, asks, bytes: stream?.bytes }).toEqual({
+      error_code: code,
+      asks: asked,
+      bytes: code === null ? 3 : 0,
+    })
+  })
+
   test('behavior: a reader that stands still holds up the container, and its silence is not counted', async () => {
     const total = 16 * mib
     const hash = createHash('sha256')
@@ -326,13 +384,13 @@ describe('trouble', () => {
         }
         response.end()
       },
-      { bounds: { aheadBytes: mib, idleMs: 300 } },
+      { bounds: { aheadBytes: mib, idleMs: 1_000 } },
     )
     let opened = false
     edge.streams.state.gate = async () => await eventually(() => opened)
     const { id } = enqueue()
     // As long as it moves, and then for longer than silence may last.
-    for (let before = -1, still = 0; still < 10; before = written) {
+    for (let before = -1, still = 0; still < 15; before = written) {
       await new Promise(resolve => setTimeout(resolve, 100))
       still = before === written ? still + 1 : 0
     }

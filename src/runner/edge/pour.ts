@@ -17,9 +17,19 @@ export type Pour = {
   close(): void
 }
 
-/** No answer to what was put. */
+/** No answer to what was put. `stalled`: the other end is there, and takes or answers nothing. */
 export class BrokenError extends Error {
   override readonly name = 'BrokenError'
+  readonly stalled: boolean
+
+  constructor(cause: unknown) {
+    super('The connection broke', { cause })
+    this.stalled = cause instanceof StallError
+  }
+}
+
+class StallError extends Error {
+  override readonly name = 'StallError'
 }
 
 export type PourOptions = {
@@ -45,7 +55,7 @@ export function createPour({ connectMs, answerMs }: PourOptions): Pour {
     const request = secure
       ? tlsRequest(url, { ...options, agent: tls })
       : httpRequest(url, { ...options, agent: plain })
-    const connecting = createWatch(request)
+    const connecting = createWatch(request, Error)
     connecting.allow(connectMs)
     request.once('close', connecting.rest)
     request.once('socket', socket => {
@@ -61,15 +71,15 @@ export function createPour({ connectMs, answerMs }: PourOptions): Pour {
       const { promise, resolve, reject } = Promise.withResolvers<Poured>()
       const over = new AbortController()
       const request = open(url, headers)
-      const watch = createWatch(request)
+      const watch = createWatch(request, StallError)
       const abort = () => reject(signal.reason)
       signal.addEventListener('abort', abort, { once: true })
-      request.on('error', cause => reject(new BrokenError('The connection broke', { cause })))
+      request.on('error', cause => reject(new BrokenError(cause)))
       request.on('response', response => {
         watch.allow(answerMs)
         textOf(response).then(
           text => resolve({ status: response.statusCode ?? 0, date: response.headers.date, text }),
-          cause => reject(new BrokenError('The answer broke off', { cause })),
+          cause => reject(new BrokenError(cause)),
         )
       })
       request.flushHeaders()
@@ -100,14 +110,14 @@ type Watch = {
   rest(): void
 }
 
-function createWatch(request: ClientRequest): Watch {
+function createWatch(request: ClientRequest, Late: new (message: string) => Error): Watch {
   let timer: NodeJS.Timeout | undefined
   const rest = () => clearTimeout(timer)
 
   return {
     allow(ms) {
       rest()
-      timer = setTimeout(() => request.destroy(new Error(`Nothing happened for ${ms} ms`)), ms)
+      timer = setTimeout(() => request.destroy(new Late(`Nothing happened for ${ms} ms`)), ms)
     },
     rest,
   }

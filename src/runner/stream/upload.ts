@@ -2,6 +2,8 @@ import type { StreamAnswer } from '../../protocol/runner.ts'
 import { createBackoff } from '../backoff.ts'
 import { DamagedError } from '../damaged.ts'
 import type { Edge } from '../edge/connect.ts'
+import { EdgeError } from '../edge/error.ts'
+import { BrokenError } from '../edge/pour.ts'
 import { askStream, putStream } from '../edge/put-stream.ts'
 import { isFinal, paceOf } from '../edge/retry.ts'
 import type { Notice } from '../notice.ts'
@@ -42,12 +44,18 @@ export async function uploadTape(options: UploadOptions): Promise<'whole' | 'unw
     } catch (error) {
       if (signal.aborted) break
       if (isFinal(error) || error instanceof DamagedError) throw error
-      trouble.failed(error)
       course.ask()
+      // A reader that stands still holds up the edge as well. If it is the network that does, the question will tell.
+      if (isStall(error)) continue
+      trouble.failed(error)
       await back.wait(signal, paceOf(error, backoff))
     }
   }
   return 'aborted'
+}
+
+function isStall(error: unknown): boolean {
+  return error instanceof EdgeError && error.cause instanceof BrokenError && error.cause.stalled
 }
 
 type Course = {
