@@ -31,8 +31,7 @@ async function serveStream(runner: TestRunner, job: ClaimedJob): Promise<void> {
   const body = job.data ?? ''
   const path = `/runner/jobs/${job.id}/stream?attempt=${job.attempt}&from=0`
   await runner.send(path, { method: 'PUT', body })
-  const [container] = job.containers
-  await runner.report([streamed(job, { bytes: Buffer.byteLength(body), ...(container && { container }) })])
+  await runner.report([streamed(job, { bytes: Buffer.byteLength(body) })])
 }
 
 /** A report of a job whose container failed. */

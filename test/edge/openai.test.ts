@@ -66,7 +66,7 @@ test('default: a stream, as the container gives it', async () => {
   expect((await reading.next()).value?.choices[0]?.delta.content).toBe('lo')
   upload.write('data: [DONE]\n\n')
   const { body } = await upload.end()
-  await runner.report([streamed(job, { bytes: body.have, container: 'chat' })])
+  await runner.report([streamed(job, { bytes: body.have })])
   expect((await reading.next()).done).toBe(true)
 })
 
