@@ -18,6 +18,7 @@ const door = [
   'runner-auth',
   'runner-protocol',
   'stream',
+  'stream-cap',
   'stream-ends',
   'terms',
   'wait',
