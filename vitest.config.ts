@@ -19,6 +19,7 @@ const door = [
   'runner-auth',
   'runner-protocol',
   'stream',
+  'stream-cap',
   'stream-ends',
   'terms',
   'wait',

@@ -9,6 +9,8 @@ export const adminToken = 'admin-token-of-the-tests-0123456789'
 
 export type TestEdge = {
   url: string
+  /** Of the process that the edge runs in; on Node it is this one. */
+  pid: number
   databaseUrl: string
   /** The edge's own database, for statements that no route offers. */
   db: Db
@@ -52,6 +54,7 @@ export async function startTestEdge({ vars = {}, databaseUrl }: TestEdgeOptions 
 
   return {
     url: edge.url,
+    pid: edge.pid,
     databaseUrl: url,
     db,
     request,

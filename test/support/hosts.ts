@@ -13,6 +13,8 @@ import { freePort } from '../../src/local/port.ts'
 /** What a test needs of an edge that it has started, whatever it runs on. */
 export type RunningEdge = {
   url: string
+  /** Of the process that it runs in. */
+  pid: number
   runSchedule(): Promise<void>
   close(): Promise<void>
 }
@@ -40,6 +42,7 @@ export const startEdgeOn: Record<HostName, (vars: Record<string, string>) => Pro
     })
     return {
       ...edge,
+      pid: process.pid,
       async close() {
         await edge.close()
         db.close()
@@ -73,6 +76,7 @@ export const startEdgeOn: Record<HostName, (vars: Record<string, string>) => Pro
     if (!url || !schedule) throw new Error('Deno does not say where it listens')
     return {
       url,
+      pid: child.process.pid ?? 0,
       async runSchedule() {
         const response = await fetch(schedule)
         if (!response.ok) throw new Error(`The schedule failed: ${await response.text()}`)

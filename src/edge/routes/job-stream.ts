@@ -153,7 +153,7 @@ export function createOpen(app: App, ends: Ends) {
     const body = createStreamBody(text, {
       onCancel: leave,
       onError(error) {
-        if (!leaving.signal.aborted) app.log.error('A stream broke off', { error: describeError(error) })
+        if (!leaving.signal.aborted) app.log.warn('A stream broke off', { error: describeError(error) })
       },
       commentMs: isEvents ? limits.streamCommentMs : null,
     })

@@ -124,7 +124,11 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     } finally {
       if (writer === mine) writer = null
     }
-    const isOurs = lease?.attempt === upload.attempt && !isStale
+    return answerTo(upload)
+  }
+
+  function answerTo({ attempt }: StreamLease): Written {
+    const isOurs = lease?.attempt === attempt && !isStale
     return isOurs ? { stale: false, have: have(), stop: isAbandoned } : { stale: true }
   }
 
