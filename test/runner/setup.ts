@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -80,4 +80,9 @@ function recorder(logged: Logged[]): Log {
 /** Resolves once the condition holds; looked at often, so that a test takes no longer than it must. */
 export async function eventually(condition: () => unknown): Promise<void> {
   while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
+}
+
+/** Resolves once nothing is in a directory. */
+export async function emptied(directory: string): Promise<void> {
+  while ((await readdir(directory)).length > 0) await new Promise(resolve => setTimeout(resolve, 5))
 }

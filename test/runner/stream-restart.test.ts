@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { HeartbeatRequest } from '../../src/protocol/runner.ts'
-import { eventually, setup } from './setup.ts'
+import { emptied, eventually, setup } from './setup.ts'
 
 /** Runners that are killed, one after another, with one container and one edge. */
 async function start() {
@@ -64,7 +64,7 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
     expect(edge.streams.of(id).uploads.slice(1)[0]).toMatchObject({ ask: true })
     expect(served.calls.length).toBe(1)
     expect((beats()[0]!.body as HeartbeatRequest).leases).toEqual([{ id, attempt: 1, started: true }])
-    await expect.poll(() => readdir(streams)).toEqual([])
+    await emptied(streams)
     second.child.kill('SIGTERM')
     expect(await second.exited).toEqual({ code: 0, signal: null })
     expect(await readdir(batches)).toEqual([])
@@ -97,7 +97,7 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
     })
     expect(edge.streams.bytes(id).toString()).toBe('abcdé')
     expect(served.calls.length).toBe(1)
-    await expect.poll(() => readdir(streams)).toEqual([])
+    await emptied(streams)
   })
 
   test('behavior: a second signal in the middle of the output: the next one says that it failed', async () => {
@@ -128,7 +128,7 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
     await killedAt(() => eventually(() => responses.length === 1))
     expect(await readdir(streams)).toEqual([`${id}.1`])
     await spawn()
-    await expect.poll(() => readdir(streams)).toEqual([])
+    await emptied(streams)
     expect(edge.reports).toEqual([])
     // As when the lease has lapsed.
     const job = edge.jobs.get(id)!
@@ -163,7 +163,7 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
       { bytes: 2, utf8: true },
       { bytes: 3, utf8: true },
     ])
-    await expect.poll(() => readdir(streams)).toEqual([])
+    await emptied(streams)
     expect((await readdir(corrupt)).sort()).toEqual([`${ids[0]}.1`, 'directory', 'file'].sort())
   })
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import type { Bounds } from '../../src/runner/stream/bounds.ts'
 import { refusal } from './fake-edge.ts'
 import type { StreamFault } from './fake-streams.ts'
 import { type Handler, json } from './serve.ts'
-import { eventually, setup } from './setup.ts'
+import { emptied, eventually, setup } from './setup.ts'
 
 const mib = 1024 * 1024
 
@@ -41,7 +41,7 @@ async function start(handler: Handler, { bounds = {}, container = {} }: StartOpt
       const { id } = enqueue(job)
       const report = await edge.reported(id)
       const { status, error_code, resultText, intermediateText, stream, answer } = report
-      await expect.poll(() => readdir(streams)).toEqual([])
+      await emptied(streams)
       return { id, status, error_code, resultText, intermediateText, stream, answer }
     },
     output: (id: string) => edge.streams.bytes(id).toString(),
