@@ -18,6 +18,7 @@ export function createStreamBody(
   { onCancel, onError, commentMs }: StreamBodyOptions,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<string | Uint8Array>> | null = null
+  let isCancelled = false
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -26,17 +27,20 @@ export function createStreamBody(
           const result = commentMs === null ? await next : await inTime(next, commentMs)
           if (result === null) return controller.enqueue(comment)
           next = null
+          if (isCancelled) return
           if (result.done) controller.close()
           else
             controller.enqueue(typeof result.value === 'string' ? encoder.encode(result.value) : result.value)
         } catch (error) {
+          if (isCancelled) return
           onError(error)
           controller.error(error)
         }
       },
       async cancel() {
+        isCancelled = true
+        // What waits inside hears of it, so that it can end.
         onCancel()
-        // What waits inside has been told by that.
         await pieces.return(undefined).catch(onError)
       },
     },
