@@ -4,7 +4,8 @@ import { createGunzip } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
-import { answerQuestion, chained, failure } from './serve.ts'
+import { openReader } from '../support/stream.ts'
+import { answerQuestion, chained, failure, serve } from './serve.ts'
 
 // The requests of the reference's Python client 1.4.0, byte for byte as aiohttp sends them: header by header, JSON with Python's
 // spacing and escapes. What is asserted is what that client reads in the answers.
@@ -190,12 +191,20 @@ test('refusals: status outside 2xx, error and params of the reference', async ()
   ])
 })
 
-test('request_stream, request_delegated_subscription: refused with an error that the client reads', async () => {
-  expect(await python('POST', '/api/jobs/stream', job)).toMatchObject({
-    status: 501,
-    type: 'application/json',
-    body: { error: 'Streaming jobs are not available on this node', params: {} },
+test('request_stream: the first chunk is the id, the others what the container says', async () => {
+  await using _ = serve(runner)
+  const stream = await openReader(new URL('/api/jobs/stream', edge.url), {
+    method: 'POST',
+    body: JSON.parse(job),
+    headers: { 'accept-encoding': 'gzip, deflate' },
   })
+  expect([stream.status, await stream.ended]).toEqual([200, true])
+  const [first, ...others] = stream.pieces()
+  expect(first?.toString()).toMatch(/^[0-9a-f-]{36}\n$/)
+  expect(JSON.parse(Buffer.concat(others).toString())).toEqual(JSON.parse(data))
+})
+
+test('request_delegated_subscription: refused with an error that the client reads', async () => {
   const signature = `{"nonce": 0, "expiry": 1893456000, "v": 27, "r": ${2n ** 255n}, "s": ${2n ** 254n}}`
   const delegated = `{"signature": ${signature}, "subscription": {"owner": "0x0"}, "data": {}}`
   expect(await python('POST', '/api/jobs', delegated)).toMatchObject({

@@ -170,12 +170,19 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
     expect(await call('get_job_results', [Array(101).fill('x')])).toMatchObject({
       api_error: { status: 413 },
     })
-    expect(await call('request_stream', [job(['echo'])])).toMatchObject({
-      api_error: { status: 501, message: 'Streaming jobs are not available on this node' },
+    expect(await call('request_stream', [job(['nope'])])).toMatchObject({
+      api_error: { status: 422, message: 'Container not supported', params: { container: 'nope' } },
     })
     expect(await call('record_status', ['x', 'success', job(['echo'])])).toMatchObject({
       api_error: { text: '[403] Unauthorized' },
     })
+  })
+
+  test('default: request_stream gives the id, and then what the container says', async () => {
+    const { value } = (await call('request_stream', [job(['echo'], { n: 1 })])) as { value: string[] }
+    const [id, ...said] = value
+    expect(id).toMatch(/^'[0-9a-f-]{36}'$/)
+    expect(said.join('')).toBe(`b'{"n": 1}'`)
   })
 
   test('its command and ours print the same', async () => {

@@ -1,7 +1,11 @@
 import type { ClaimedJob, ControlAnswer, ReportedResult } from '../../src/protocol/runner.ts'
 import { success, type TestRunner } from '../support/runner.ts'
+import { streamed } from '../support/stream.ts'
 
-/** Answers every job of a runner, until disposed, with what `answer` makes of it: by default its own input, byte for byte. */
+/**
+ * Answers every job of a runner, until disposed, with what `answer` makes of it: by default its own input, byte for byte. That is also
+ * what is streamed.
+ */
 export function serve(
   runner: TestRunner,
   answer: (job: ClaimedJob) => ReportedResult = job => success(job, job.data ?? 'null'),
@@ -10,7 +14,8 @@ export function serve(
   const loop = (async () => {
     while (!stopped) {
       const jobs = await runner.claim({ wait_ms: 200 })
-      if (jobs.length > 0) await runner.report(jobs.map(answer))
+      const results = jobs.map(async job => (job.destination === 2 ? await stream(runner, job) : answer(job)))
+      if (jobs.length > 0) await runner.report(await Promise.all(results))
     }
   })()
   return {
@@ -19,6 +24,12 @@ export function serve(
       await loop
     },
   }
+}
+
+async function stream(runner: TestRunner, job: ClaimedJob): Promise<ReportedResult> {
+  const body = job.data ?? ''
+  await runner.send(`/runner/jobs/${job.id}/stream?attempt=${job.attempt}&from=0`, { method: 'PUT', body })
+  return streamed(job, { bytes: Buffer.byteLength(body) })
 }
 
 /** A report of a job whose container failed. */
