@@ -111,6 +111,8 @@ describe('config', () => {
       MAX_RUN_SECONDS: 86_400,
       QUEUE_EXPIRY_SECONDS: 86_400,
       RETENTION_SECONDS: 604_800,
+      STREAM_EXPIRY_SECONDS: 60,
+      STREAM_STORED_MIB: 16,
     })
   })
 

@@ -209,16 +209,6 @@ describe('refusals', () => {
     })
   })
 
-  test('behavior: streaming is refused', async () => {
-    const response = await edge.create({ containers: ['echo'], data: {} }, { path: '/api/jobs/stream' })
-    expect(await refusalOf(response)).toEqual({
-      status: 501,
-      code: 'streaming_not_available',
-      error: 'Streaming jobs are not available on this node',
-      params: {},
-    })
-  })
-
   test('behavior: 429 beyond what one owner may have waiting, inline or large, and room again afterwards', async () => {
     const ip = newAddress()
     const small = { containers: ['echo'], data: {} }

@@ -43,6 +43,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /admin/runners',
       'GET /api/jobs',
       'GET /api/jobs/{id}',
+      'GET /api/jobs/{id}/stream',
       'GET /health',
       'GET /info',
       'GET /ready',
@@ -62,6 +63,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'PUT /api/jobs/{id}',
       'PUT /api/status',
       'PUT /runner/jobs/{id}/result/{seq}',
+      'PUT /runner/jobs/{id}/stream',
     ].toSorted(),
   )
 })
@@ -94,7 +96,7 @@ test('behavior: what takes a body says which, and what is locked says how', () =
     const at = `${method} ${path}`
     const takesJson =
       ['post', 'put', 'patch'].includes(method) &&
-      !['/api/jobs/stream', '/runner/jobs/{id}/result/{seq}'].includes(path)
+      !['/runner/jobs/{id}/stream', '/runner/jobs/{id}/result/{seq}'].includes(path)
     const schema = operation.requestBody?.content['application/json']?.schema
     expect(schema !== undefined, at).toBe(takesJson)
     const scheme = path.startsWith('/admin')

@@ -7,6 +7,13 @@ import { readOutlook } from '../../src/edge/jobs/claim.ts'
 import { readAdmission, selectExisting } from '../../src/edge/jobs/enqueue.ts'
 import { selectHeld } from '../../src/edge/jobs/extend.ts'
 import { selectById, selectByKey } from '../../src/edge/jobs/once.ts'
+import {
+  cancelUnread,
+  expireStream,
+  readOutput,
+  selectUpload,
+  storeOutput,
+} from '../../src/edge/jobs/output.ts'
 import { readParts, selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { listJobs, readJobs, selectPending, selectResultBytes } from '../../src/edge/jobs/read.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../../src/edge/jobs/receive.ts'
@@ -16,7 +23,7 @@ import { selectUnended, watch } from '../../src/edge/jobs/watch.ts'
 import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../src/local/libsql/value.ts'
 import { limits } from '../../src/protocol/limits.ts'
-import { newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
+import { type Host, leaseMs, newJob, plainTerms, type Queue, result, startQueue } from '../support/queue.ts'
 import type { Argument, Statement } from '../support/sql-proxy.ts'
 
 /**
@@ -99,7 +106,7 @@ function problems(statement: Statement): string[] {
 /** Every operation of the queue, on a job or two. @returns the statements that it took. */
 async function useAll(): Promise<Statement[]> {
   const { db } = queue
-  const host = await queue.host()
+  const [host, streamHost] = [await queue.host(), await queue.host()]
   queue.proxy.takeStatements()
   const [first, second] = [await queue.add(), await queue.add()]
   const routes = [
@@ -142,6 +149,7 @@ async function useAll(): Promise<Statement[]> {
   const chosen = { ...large, once, received: large.id, owner, dataBytes: 1, dataParts: 1, epoch }
   await completeReceive(db, chosen)
   await completeReceive(db, { ...chosen, id: newJob().id, once: { ...once, key: null } })
+  await useStreams(streamHost)
   await watch(db, { owner, ids })
   await selectUnended(db, { owner, ids })
   await cancel(db, { owner, id: second! })
@@ -149,6 +157,27 @@ async function useAll(): Promise<Statement[]> {
   await sweep(db, { maxTries: 3, retentionMs })
   await selectPending(db)
   return queue.proxy.takeStatements()
+}
+
+async function useStreams(host: Host): Promise<void> {
+  const { db } = queue
+  const stream = { unreadMs: 1_000 }
+  const waiting = newJob({ stream, route: 'b' })
+  await queue.enqueue({ jobs: [newJob({ stream, priority: 10 }), waiting] })
+  const [lease] = await queue.claim(host, { routes: [{ route: 'a', slots: 1 }], max: 1 })
+  const upload = { runner: host.runner, ...lease! }
+  await selectUpload(db, upload)
+  let from = 0
+  // The first bytes, some that the piece grows by, a piece of its own, and some behind it.
+  for (const size of [10, 10, 20_000, 10]) {
+    const bytes = new Uint8Array(size)
+    if (!(await storeOutput(db, { ...upload, from, bytes, leaseMs }))) throw new Error('Not stored')
+    from += size
+  }
+  for await (const _ of readOutput(db, { ...lease!, from: 5, to: from }));
+  await cancelUnread(db, lease!.id)
+  await expireStream(db, waiting.id)
+  await cancelUnread(db, waiting.id)
 }
 
 /** Half of them ended, half of them waiting for another route, of 100 owners. */

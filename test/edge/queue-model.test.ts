@@ -43,6 +43,18 @@ test('default: a script by hand reaches every state, so random ones can', async 
   ])
   const states = ['success', 'failed', 'expired', 'cancelled', 'running', 'queued', 'receiving']
   expect(jobs.map(({ state }) => state)).toEqual(states)
+  const lapse = [step.pass(leaseMs), step.sweepAll()]
+  const { jobs: streams } = await runScript([
+    ...[step.addStream(), step.claim(one), step.output(lease(0), true), ...lapse],
+    ...[step.addStream(), step.claim(one), ...lapse, step.output(lease(1), true), step.claim(one)],
+    ...[step.addStream(), step.leaveUnread(2), step.addStream(), step.pass(expiryMs), step.expireOne(3)],
+  ])
+  expect(streams.map(({ state, attempt, output }) => [state, attempt, output])).toEqual([
+    ['failed', 1, 1],
+    ['running', 1, 1],
+    ['cancelled', 0, 0],
+    ['expired', 0, 0],
+  ])
   const { jobs: pruned } = await runScript([
     ...[step.addOnce('k', 'one'), step.cancelOne(0, true), step.pass(retentionMs), step.sweepAll()],
     ...[step.addOnce('k', 'one'), step.addOnce('k', 'other')],

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cancel } from '../../src/edge/jobs/cancel.ts'
 import { enqueue } from '../../src/edge/jobs/enqueue.ts'
+import { cancelUnread, expireStream, storeOutput } from '../../src/edge/jobs/output.ts'
 import { selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive } from '../../src/edge/jobs/receive.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
@@ -111,11 +112,24 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
     const part = { kind: 'result', seq: 0, bytes: Uint8Array.of(1) } as const
     return (await storePart(queue.db, { runner: holder.runner, ...lease, ...part })) ? 'stored' : 'refused'
   },
+  output: async lease => {
+    await queue.db.orm.run(sql`update jobs set destination = 2`)
+    const upload = { runner: holder.runner, ...lease, from: 0, bytes: Uint8Array.of(1), leaseMs }
+    return (await storeOutput(queue.db, upload)) ? 'stored' : 'refused'
+  },
   report: async lease => await report(lease),
   'old report': async ({ id, attempt }) => await report({ id, attempt: attempt - 1 }),
   cancel: async ({ id }) => ((await cancel(queue.db, { owner, id })) ? 'cancelled' : 'refused'),
   "another's cancel": async ({ id }) =>
     (await cancel(queue.db, { owner: 'ip:192.0.2.2', id })) ? 'cancelled' : 'refused',
+  'left unread': async ({ id }) => {
+    await queue.db.orm.run(sql`update jobs set destination = 2`)
+    return (await cancelUnread(queue.db, id)) ? 'cancelled' : 'refused'
+  },
+  'stream not taken': async ({ id }) => {
+    await queue.db.orm.run(sql`update jobs set destination = 2, expires_at = ${queue.clock.ms}`)
+    return (await expireStream(queue.db, id)).expired ? 'expired' : 'refused'
+  },
   'lease over': async () => {
     queue.clock.ms += leaseMs
     await sweepNow()
@@ -123,6 +137,12 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   },
   'last lease over': async () => {
     await queue.db.orm.run(sql`update jobs set tries = ${maxTries}`)
+    queue.clock.ms += leaseMs
+    await sweepNow()
+    return null
+  },
+  'lease over, output stored': async () => {
+    await queue.db.orm.run(sql`update jobs set stream_bytes = 1 where state = 'running'`)
     queue.clock.ms += leaseMs
     await sweepNow()
     return null

@@ -46,7 +46,7 @@ const jobOf = (x: string) => `{"containers":["echo"],"data":{"x":"${x}"}}`
 const tooLong = Buffer.from(jobOf('x'.repeat(17 * mebibyte)))
 const length = (bytes: number) => ['content-length', String(bytes)] as const
 const named = operations.map(operation => [`${operation.method} ${operation.path}`, operation] as const)
-const bodied = named.filter(([, { method, path }]) => method !== 'GET' && path !== '/api/jobs/stream')
+const bodied = named.filter(([, { method, path }]) => method !== 'GET' && path !== '/runner/jobs/{id}/stream')
 
 describe('17 MiB', () => {
   test.for(named)(
@@ -62,7 +62,9 @@ describe('17 MiB', () => {
         headers: [...request.headers, length(bytes.byteLength)],
       }
       const { response, body } = await ask(world, announced, { authorized })
-      if (['GET', 'DELETE'].includes(operation.method) || operation.path.endsWith('stream')) return
+      // The bound of an upload of a stream is another one, and nothing of it is read whole.
+      if (['GET', 'DELETE'].includes(operation.method) || operation.path === '/runner/jobs/{id}/stream')
+        return
       expect(response.status).toBe(413)
       const { params } = body as { params: { limit: number } }
       const over = { ...request, body: bytes.subarray(0, params.limit + 1), framing: 'chunked' as const }

@@ -73,7 +73,7 @@ export async function exchange(
   }
   if (after === 'end') socket.end()
   await answered
-  socket.destroy()
+  socket.resetAndDestroy()
   return parse(Buffer.concat(received), { ended: true })
 }
 
@@ -103,6 +103,8 @@ function parse(bytes: Buffer, { ended = false } = {}): WireResponse | null {
   const rest = bytes.subarray(gap + 4)
   // What is between a client and its answer.
   if (status === 100) return parse(rest, { ended })
+  // A stream may go on for as long as it likes.
+  if (headers.get('x-accel-buffering') === 'no') return { status, headers, text: '' }
   const body = bodyOf(headers, rest)
   if (body === null && !ended) return null
   return { status, headers, text: (body ?? rest).toString() }

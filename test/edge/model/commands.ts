@@ -4,6 +4,7 @@ import { uuidv7 } from 'uuidv7'
 import { expect } from 'vitest'
 import { cancel } from '../../../src/edge/jobs/cancel.ts'
 import { selectById, selectByKey } from '../../../src/edge/jobs/once.ts'
+import { cancelUnread, expireStream, storeOutput } from '../../../src/edge/jobs/output.ts'
 import { abandonReceive, beginReceive, completeReceive } from '../../../src/edge/jobs/receive.ts'
 import { sweep } from '../../../src/edge/jobs/sweep.ts'
 import { limits } from '../../../src/protocol/limits.ts'
@@ -35,12 +36,15 @@ function command(name: string, step: Step): Command {
 
 /** Every job, every counter, every key. */
 async function compare(state: Model, { queue, hosts }: Real): Promise<void> {
-  const rows = await queue.db.orm.all(sql`select id, state, attempt, tries, instance from jobs order by id`)
+  const rows = await queue.db.orm.all(
+    sql`select id, state, attempt, tries, instance, stream_bytes as output from jobs order by id`,
+  )
   const expected = state.jobs.map(job => ({
     id: job.id,
     state: job.state,
     attempt: job.attempt,
     tries: job.tries,
+    output: job.output,
     instance: job.host === null ? null : hosts[job.host]?.instance,
   }))
   expect(rows).toEqual(expected.toSorted((x, y) => (x.id < y.id ? -1 : 1)))
@@ -48,7 +52,13 @@ async function compare(state: Model, { queue, hosts }: Real): Promise<void> {
     state.keys.map(({ key, job }) => ({ key, job })).toSorted((x, y) => (x.key < y.key ? -1 : 1)),
   )
   expect(await miscounts(queue.db)).toEqual([])
+  expect(await queue.db.orm.all(outputs)).toEqual([])
 }
+
+/** Output that is not as long as its job says, or another attempt's: nobody could read it again. */
+const outputs = sql`
+  select id, stream_bytes from jobs where stream_bytes <> (
+    select coalesce(sum(length(bytes)), 0) from parts where job = jobs.id and kind = 'stream' and attempt = jobs.attempt)`
 
 const epochOf = async ({ queue }: Real) =>
   (await queue.db.orm.all<{ epoch: number }>(sql`select epoch from policy`))[0]?.epoch ?? 0
@@ -57,6 +67,14 @@ export const add = (route: string, priority: number) =>
   command(`add(${route}, ${priority})`, async (state, { queue }) => {
     const id = await queue.add({ route, priority, expiryMs: model.expiryMs })
     model.addJob(state, { id, route, priority, fingerprint: null })
+  })
+
+export const addStream = () =>
+  command('addStream()', async (state, { queue }) => {
+    const { id, ...job } = newJob({ expiryMs: model.expiryMs, stream: { unreadMs: 1_000 } })
+    await queue.enqueue({ owner, jobs: [{ id, ...job }] })
+    model.addJob(state, { id, route: 'a', priority: 0, fingerprint: null })
+    Object.assign(state.jobs.at(-1)!, { isStream: true })
   })
 
 /** A request under a key, with one of two bodies. */
@@ -198,6 +216,42 @@ export const report = (memory: Memory, status: 'success' | 'failed', times: numb
     expect(answers).toEqual(expected[0] === null ? null : expected)
   })
 
+/** The byte that follows, or one that does not. */
+export const output = (memory: Memory, follows: boolean) =>
+  command(`output(${JSON.stringify(memory)}, ${follows})`, async (state, { queue, hosts }) => {
+    const lease = recall(state, memory)
+    if (!lease) return
+    const from = lease.job.output + (follows ? 0 : 1)
+    const { runner } = hosts[memory.host]!
+    const upload = {
+      runner,
+      id: lease.job.id,
+      attempt: lease.attempt,
+      from,
+      bytes: Uint8Array.of(1),
+      leaseMs,
+    }
+    expect(await storeOutput(queue.db, upload)).toBe(follows && model.output(state, lease))
+  })
+
+export const leaveUnread = (which: number) =>
+  command(`leaveUnread(${which})`, async (state, { queue }) => {
+    const job = pick(state.jobs, which)
+    if (!job) return
+    const isEnded = job.isStream && model.waits(job)
+    expect((await cancelUnread(queue.db, job.id)) !== null).toBe(isEnded)
+    if (isEnded) model.end(state, job, 'cancelled')
+  })
+
+export const expireOne = (which: number) =>
+  command(`expireOne(${which})`, async (state, { queue }) => {
+    const job = pick(state.jobs, which)
+    if (!job) return
+    const isDue = job.isStream && job.state === 'queued' && job.expiresAt <= state.now
+    expect((await expireStream(queue.db, job.id)).expired).toBe(isDue)
+    if (isDue) model.end(state, job, 'expired')
+  })
+
 export const cancelOne = (which: number, isOwner: boolean) =>
   command(`cancel(${which}, ${isOwner})`, async (state, { queue, hosts }) => {
     const job = pick(state.jobs, which)
@@ -258,6 +312,10 @@ export const scripts = fc.commands(
     fc
       .tuple(memory, fc.constantFrom('success', 'failed'), fc.constantFrom(1, 1, 2))
       .map(([lease, status, count]) => report(lease, status, count)),
+    fc.constant(addStream()),
+    fc.tuple(memory, fc.constantFrom(true, true, false)).map(([lease, follows]) => output(lease, follows)),
+    fc.nat(8).map(leaveUnread),
+    fc.nat(8).map(expireOne),
     fc.tuple(fc.nat(8), fc.constantFrom(true, true, false)).map(([job, mine]) => cancelOne(job, mine)),
     fc.constant(sweepAll()),
     fc.tuple(fc.nat(1), fc.constantFrom(true, false, false)).map(([runner, off]) => setRevoked(runner, off)),

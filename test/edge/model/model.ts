@@ -32,6 +32,9 @@ export type ModelJob = {
   /** Ended by a report, and not by the queue. */
   reported: boolean
   fingerprint: string | null
+  isStream: boolean
+  /** Bytes of it that are stored. */
+  output: number
 }
 
 export type ModelKey = { key: string; fingerprint: string; job: string; createdAt: number }
@@ -67,6 +70,8 @@ export function addJob(model: Model, job: NewModelJob, state: 'receiving' | 'que
     leaseUntil: 0,
     finishedAt: null,
     reported: false,
+    isStream: false,
+    output: 0,
   })
 }
 
@@ -78,7 +83,7 @@ export function end(model: Model, job: ModelJob, state: ModelJob['state']): void
 }
 
 function putBack(model: Model, job: ModelJob): void {
-  if (job.tries >= maxTries || job.attempt >= maxAttempts) end(model, job, 'failed')
+  if (job.tries >= maxTries || job.attempt >= maxAttempts || job.output > 0) end(model, job, 'failed')
   else job.state = 'queued'
 }
 
@@ -192,4 +197,13 @@ export function sweep(model: Model): void {
       !(job.finishedAt !== null && job.finishedAt <= now - retentionMs),
   )
   model.keys = model.keys.filter(({ createdAt }) => createdAt > now - limits.idempotencyMs)
+}
+
+/** The next byte of a stream. @returns whether it is stored. */
+export function output(model: Model, lease: Remembered): boolean {
+  const { job, host } = lease
+  if (!job.isStream || !isCurrent(lease) || isRevoked(model, host)) return false
+  job.output += 1
+  if (job.state === 'queued') Object.assign(job, { state: 'running', leaseUntil: model.now + leaseMs })
+  return true
 }
