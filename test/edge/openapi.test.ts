@@ -48,6 +48,8 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /info',
       'GET /ready',
       'GET /resources',
+      'GET /v1/models',
+      'POST /v1/chat/completions',
       'GET /runner/jobs/{id}/input',
       'PATCH /admin/runners/{id}',
       'POST /admin/runners',

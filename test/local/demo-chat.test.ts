@@ -59,7 +59,10 @@ describe('streamDemo', () => {
         '/api/jobs/stream',
         {
           containers: ['chat'],
-          data: { messages: [{ role: 'user', content: 'Write one sentence about the sea.' }] },
+          data: {
+            messages: [{ role: 'user', content: 'Write one sentence about the sea.' }],
+            max_tokens: 64,
+          },
         },
       ],
     ])

@@ -20,6 +20,8 @@ export type Description = {
   /** Refusals that this route can answer, beside those of any route. */
   refusals?: readonly ErrorCode[]
   secured?: 'runner' | 'admin'
+  /** What refusals look like, where they are not as everywhere. */
+  refusalBody?: GenericSchema
 }
 
 /** Describes a route for `/openapi.json`, from the schemas that validate it. */
@@ -32,6 +34,7 @@ export function described({
   parameters,
   refusals,
   secured,
+  refusalBody = ErrorBody,
 }: Description) {
   return describeRoute({
     summary,
@@ -59,12 +62,15 @@ export function described({
           ? { content: { [answer.contentType ?? 'application/json']: { schema: resolver(answer.schema) } } }
           : {}),
       },
-      ...refusalResponses([...(refusals ?? []), 'internal', 'schema_outdated', 'database_unavailable']),
+      ...refusalResponses(
+        [...(refusals ?? []), 'internal', 'schema_outdated', 'database_unavailable'],
+        refusalBody,
+      ),
     },
   })
 }
 
-function refusalResponses(codes: readonly ErrorCode[]) {
+function refusalResponses(codes: readonly ErrorCode[], body: GenericSchema) {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of codes)
     byStatus.set(errorStatus[code], [...(byStatus.get(errorStatus[code]) ?? []), code])
@@ -73,7 +79,7 @@ function refusalResponses(codes: readonly ErrorCode[]) {
       status,
       {
         description: named.map(code => `\`${code}\``).join(', '),
-        content: { 'application/json': { schema: resolver(ErrorBody) } },
+        content: { 'application/json': { schema: resolver(body) } },
       },
     ]),
   )

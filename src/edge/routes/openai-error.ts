@@ -1,7 +1,18 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import * as v from 'valibot'
 import { errorStatus, type Refusal, retryAfterSeconds } from '../../protocol/error.ts'
 import type { JobRow } from '../jobs/read.ts'
+
+/** Body of every refusal of OpenAI's door. `code`: ours, or `model_not_found`. */
+export const OpenAiErrorBody = v.object({
+  error: v.object({
+    message: v.string(),
+    type: v.picklist(['invalid_request_error', 'server_error']),
+    param: v.nullable(v.string()),
+    code: v.nullable(v.string()),
+  }),
+})
 
 type OpenAiError = { message: string; code?: string; param?: string }
 

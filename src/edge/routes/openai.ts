@@ -12,7 +12,7 @@ import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
 import { type Create, creating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
-import { failureError, modelNotFound, openAiError, refusalError } from './openai-error.ts'
+import { failureError, modelNotFound, OpenAiErrorBody, openAiError, refusalError } from './openai-error.ts'
 import { openAiStream } from './openai-stream.ts'
 import { RefusalError } from './refuse.ts'
 import { isInParts, isPending, outputOf, respond } from './render.ts'
@@ -62,6 +62,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       body: ChatRequest,
       answer: { description: 'The container’s answer.', schema: v.looseObject({}) },
       refusals: creating,
+      refusalBody: OpenAiErrorBody,
     }),
     async c => {
       try {
@@ -76,7 +77,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
   async function complete(c: Context): Promise<Response> {
     const body = await readBody(c.req.raw)
     const request = parseChat(body)
-    if (typeof request === 'string') return openAiError(c, 400, { message: request })
+    if (request instanceof RefusalError) return refusalError(c, request.refusal)
     const { model, stream } = request
     const known = { model, address: senderOf(app, c).address }
     if (!isOpenAi(await app.policy.read(), known) && !isOpenAi(await app.policy.readCurrent(), known))
@@ -89,7 +90,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       endpoint: 'openai',
     })
     const [outcome] = made
-    if (!outcome) return openAiError(c, 400, { message: 'The body is empty' })
+    if (!outcome) return refusalError(c, { code: 'malformed_json', error: 'The body is empty' })
     if ('code' in outcome) return refusalError(c, outcome)
     tellOutcomes(c, [outcome])
     const { id } = outcome
@@ -113,7 +114,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       for (let areWatched = true; ; areWatched = false) {
         await untilEnded(app, ends, { owner, ids: [id], areWatched, deadline: app.now() + waitMs, signal })
         const [row] = await readJobs(app.db, { owner, ids: [id] })
-        if (!row) return openAiError(c, 404, { message: 'The job is gone' })
+        if (!row) return openAiError(c, 404, { message: 'The job is gone', code: 'not_found' })
         if (signal.aborted || !isPending(row)) return await answerEnded(c, row)
       }
     } finally {
@@ -167,7 +168,7 @@ async function readBody(request: Request): Promise<Uint8Array> {
 }
 
 /** The messages, which may be many MiB, are looked through and not parsed. @returns what is wrong, else the request. */
-function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | string {
+function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | RefusalError {
   let fields: Uint8Array | null = null
   const take = (event: { kind: string; fields?: Uint8Array | null }) => {
     if (event.kind === 'end') fields = event.fields ?? null
@@ -182,8 +183,9 @@ function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | string
     scanner.push(body, take)
     scanner.end(take)
   } catch (error) {
-    if (error instanceof JsonSyntaxError) return `Malformed JSON: ${error.message}`
-    if (error instanceof JsonLimitError) return error.message
+    if (error instanceof JsonSyntaxError)
+      return new RefusalError('malformed_json', `Malformed JSON: ${error.message}`)
+    if (error instanceof JsonLimitError) return new RefusalError('invalid_request', error.message)
     throw error
   }
   const parsed = v.safeParse(
@@ -192,7 +194,7 @@ function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | string
   )
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
-  return `${v.getDotPath(issue) ?? 'The body'}: ${issue.message}`
+  return new RefusalError('invalid_request', `${v.getDotPath(issue) ?? 'The body'}: ${issue.message}`)
 }
 
 /** The request as one for a job, whose input it is. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { expect } from 'vitest'
+import { OpenAiErrorBody } from '../../../src/edge/routes/openai-error.ts'
 import { ErrorBody, errorStatus } from '../../../src/protocol/error.ts'
 import { adminToken } from '../../support/edge.ts'
 import { misfit, type Operation, operationFor, type Schema } from './document.ts'
@@ -82,12 +83,21 @@ function bodyOf({ status, headers, text }: WireResponse, { method }: WireRequest
   return JSON.parse(text)
 }
 
+/** OpenAI's door has a shape, and a code, of OpenAI's. */
+export function plainRefusal(path: string, body: unknown): unknown {
+  const parsed = v.safeParse(OpenAiErrorBody, body)
+  if (!path.startsWith('/v1/') || !parsed.success) return body
+  const { message, code } = parsed.output.error
+  return { error: message, code: code === 'model_not_found' ? 'not_found' : code, params: {} }
+}
+
 /** In the one shape, with the status of a code that the route documents, and not longer than it must be. */
 function expectRefusal(
   operation: Operation | undefined,
   { status, headers, text }: WireResponse,
-  body: unknown,
+  answered: unknown,
 ): void {
+  const body = plainRefusal(operation?.path ?? '', answered)
   expect(v.safeParse(v.strictObject(ErrorBody.entries), body).issues, text).toBeUndefined()
   const { code } = body as ErrorBody
   expect(status).toBe(errorStatus[code])
