@@ -42,6 +42,11 @@ function requestsOf(
       method: 'PUT',
       body: 'part',
     }),
+    stream: () => ({
+      path: `/runner/jobs/${job.id}/stream?attempt=${job.attempt}&from=0`,
+      method: 'PUT',
+      body: 'part',
+    }),
     input: () => ({ path: `/runner/jobs/${job.id}/input?attempt=${job.attempt}` }),
   }
 }

@@ -2,7 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
+import type { TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner } from '../support/runner.ts'
+import { streamed } from '../support/stream.ts'
+import { asEvents, createStreams } from '../support/streams.ts'
 import { type Server, startServer } from './server.ts'
 
 /** SIGTERM, with requests in hand. */
@@ -42,6 +45,35 @@ describe.each(['node', 'deno'])('on %s', host => {
     await server.restart()
     expect(await runner.claim()).toMatchObject([{ id }])
     expect(await createClient(server).getJob(id ?? '')).toMatchObject({ state: 'running' })
+  })
+
+  test('behavior: a stream goes on in the next process, and what was cut off does not look like its end', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('echo')])
+    const edge = {
+      url: server.url,
+      request: async (path: string) => await fetch(new URL(path, server.url)),
+    } as TestEdge
+    const { begin, resume, upload: open, read } = createStreams(edge, runner)
+    const { client, job, upload } = await begin({ first: 'one ' })
+    const other = await resume(job.id, { headers: asEvents })
+    await other.until(text => text.includes('one '))
+    server.child.kill('SIGTERM')
+    expect(await Promise.all([client.ended, other.ended])).toEqual([false, false])
+    expect(other.text()).not.toContain('event: error')
+    upload.destroy()
+    expect(await server.exited).toEqual({ code: 0, signal: null })
+    await server.restart()
+    expect(await read(job.id)).toMatchObject({ state: 'running' })
+    const again = await resume(job.id, { query: '?from=4' })
+    const next = await open(job, 4)
+    next.write('two')
+    await again.until(text => text === 'two')
+    await next.end()
+    await runner.report([streamed(job, { bytes: 7 })])
+    expect(await again.ended).toBe(true)
   })
 
   test('behavior: a client that sends no more holds up the end for 8 s, and it is 0', {

@@ -152,7 +152,9 @@ export function createOpen(app: App, ends: Ends) {
       : verbatim(opened.pieces, opening.withId ? `${opening.id}\n` : '')
     const body = createStreamBody(text, {
       onCancel: leave,
-      onError: error => app.log.warn('A stream broke off', { error: describeError(error) }),
+      onError(error) {
+        if (!leaving.signal.aborted) app.log.warn('A stream broke off', { error: describeError(error) })
+      },
       commentMs: isEvents ? limits.streamCommentMs : null,
     })
     return c.body(body, 200, {

@@ -88,6 +88,7 @@ async function* readStream(options: ReaderOptions, seat: Seat): AsyncGenerator<P
       const why = yield* follow(options, { ...running, feed })
       if (why !== null) return yield { kind: 'gone', why }
     }
+    throw signal.reason
   } finally {
     running.over.stop()
     seat.leave()

@@ -20,11 +20,11 @@ export type Place = { offset: number }
 export type StoredOptions = {
   app: App
   job: { id: string; owner: string }
-  /** Aborts when the client leaves. */
+  /** Aborts when the client leaves, or the host closes: then what is read here fails, since an end would be taken for the stream's. */
   signal: AbortSignal
 }
 
-/** The job as it stands. null: it is gone, or the client is. */
+/** The job as it stands. null: it is gone. */
 export async function lookAt(
   { app, job, signal }: StoredOptions,
   patience: Patience,
@@ -38,7 +38,7 @@ export async function lookAt(
       await patience.failed(error)
     }
   }
-  return null
+  throw signal.reason
 }
 
 export type Reach = { place: Place; row: JobRow; to: number; patience: Patience }
@@ -60,4 +60,5 @@ export async function* readStored(
       await patience.failed(error)
     }
   }
+  signal.throwIfAborted()
 }
