@@ -166,6 +166,12 @@ describe('commands', () => {
     expect(await run(process.execPath, ['try.ts'])).toContain('Northwind Bakery Supply')
   })
 
+  test("docs/openai.md: OpenAI's client chats with a container", async () => {
+    const [snippet] = commandsOf('docs/openai.md', { all: false })
+    writeFileSync(join(workspace, 'openai.ts'), here(snippet?.text ?? ''))
+    expect(await run(process.execPath, ['openai.ts'])).toMatch(/\S/)
+  })
+
   test('docs/api.md: every command runs, and answers as shown', async () => {
     const commands = commandsOf('docs/api.md', { all: true })
     expect(commands.length).toBeGreaterThan(15)
