@@ -100,7 +100,7 @@ async function play(
     await vi.advanceTimersByTimeAsync(0)
   }
   await finish(world)
-  expect(world.have).toBe(world.said)
+  expect([world.have, world.isRefused]).toEqual([world.said, false])
   const whole = contentOf(0, world.said)
   expect(world.store.job.bytes.equals(whole.subarray(0, isCapped ? 64 * kibibyte : cap))).toBe(true)
   for (const { bytes, isLost } of world.readers) {

@@ -40,9 +40,21 @@ function setup({ unreadMs = 1_000, ...options }: Partial<RelayOptions> & { unrea
     return { made, stream }
   }
 
+  /** A body that a test writes by hand. */
+  function writable() {
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+    const stream = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given
+      },
+    })
+    return { stream, write: (from: number, to: number) => controller?.enqueue(contentOf(from, to)) }
+  }
+
   return {
     store,
     relay,
+    writable,
     onIdle,
     body,
     upload: (bytes: number, { from = 0, attempt = 1 } = {}) =>
@@ -82,17 +94,24 @@ function setup({ unreadMs = 1_000, ...options }: Partial<RelayOptions> & { unrea
 
 describe('what readers see', () => {
   test('default: nothing before the first bytes are stored, and then everything', async () => {
-    const { store, sit, upload } = setup()
+    const { store, sit, relay, writable } = setup()
     const reader = await sit()
     void reader.follow()
+    const body = writable()
+    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
+    await soon()
     store.isDown = true
-    const early = upload(10)
-    await expect(early).rejects.toThrow()
+    body.write(0, 10)
+    await soon(3_000)
     expect(reader.seen.bytes).toBe(0)
     store.isDown = false
-    expect(await upload(10)).toEqual({ stale: false, have: 10, stop: false })
-    await soon()
+    await soon(1_000)
     expect(reader.seen.bytes).toBe(10)
+    // From then on no other attempt begins: they need not wait for that.
+    store.isDown = true
+    body.write(10, 20)
+    await soon()
+    expect(reader.seen.bytes).toBe(20)
   })
 
   test('behavior: a first frame says at once where a reading begins', async () => {
@@ -283,16 +302,11 @@ describe('uploads', () => {
   })
 
   test('behavior: what is small is stored after a second, however slowly it comes', async () => {
-    const { store, relay } = setup()
-    let controller: ReadableStreamDefaultController<Uint8Array> | undefined
-    const slow = new ReadableStream<Uint8Array>({
-      start(given) {
-        controller = given
-      },
-    })
-    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, slow)
+    const { store, relay, writable } = setup()
+    const slow = writable()
+    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, slow.stream)
     for (let at = 0; at < 20; at += 1) {
-      controller?.enqueue(contentOf(at, at + 1))
+      slow.write(at, at + 1)
       await soon(100)
     }
     expect(store.job.bytes.byteLength).toBeGreaterThanOrEqual(10)

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClaimedJob } from '../../src/protocol/runner.ts'
-import { askHave, eventsOf, streamed, type TestReader } from '../support/stream.ts'
+import { askHave, eventsOf, openUpload, streamed, type TestReader } from '../support/stream.ts'
 import { asEvents, idLength, type Streams, startStreams } from '../support/streams.ts'
 
 const mebibyte = 1024 * 1024
@@ -125,14 +125,13 @@ describe('back-pressure', () => {
     upload.destroy()
     await poured.done
     expect(await askHave(streams.runner, streams.edge, job)).toEqual({ have: 32 * mebibyte, stop: false })
-    expect(
-      (
-        await streams.runner.send(`/runner/jobs/${job.id}/stream?attempt=1&from=0`, {
-          method: 'PUT',
-          body: new Uint8Array(32 * mebibyte + 1),
-        })
-      ).status,
-    ).toBe(413)
+    const announced = await openUpload(streams.runner, streams.edge, {
+      ...job,
+      from: 0,
+      headers: { 'content-length': 32 * mebibyte + 1 },
+    })
+    expect((await announced.answer).status).toBe(413)
+    announced.destroy()
     client.leave()
   })
 

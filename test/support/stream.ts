@@ -1,4 +1,9 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http'
 import type { Lease, ReportedResult, StreamAnswer } from '../../src/protocol/runner.ts'
 import type { TestRunner } from './runner.ts'
 
@@ -18,11 +23,15 @@ export type TestUpload = {
 export async function openUpload(
   runner: TestRunner,
   { url }: { url: string },
-  { id, attempt, from }: Lease & { from: number },
+  { id, attempt, from, headers = {} }: Lease & { from: number; headers?: OutgoingHttpHeaders },
 ): Promise<TestUpload> {
   const request = httpRequest(new URL(`/runner/jobs/${id}/stream?attempt=${attempt}&from=${from}`, url), {
     method: 'PUT',
-    headers: { authorization: `Bearer ${await runner.token()}`, 'content-type': 'application/octet-stream' },
+    headers: {
+      authorization: `Bearer ${await runner.token()}`,
+      'content-type': 'application/octet-stream',
+      ...headers,
+    },
   })
   const answer = new Promise<{ status: number; body: StreamAnswer }>((resolve, reject) => {
     request.once('error', reject)

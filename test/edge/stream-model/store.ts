@@ -2,7 +2,7 @@ import type { RelayStore } from '../../../src/edge/stream/relay.ts'
 
 /** The database as a relay sees it: what the statements of `jobs/output.ts` do, for one job, and their failures on demand. */
 export type FakeStore = RelayStore & {
-  /** The job. `holder`: whose lease it is. */
+  /** The job. */
   job: { attempt: number; isOver: boolean; unreadMs: number | null; bytes: Buffer }
   isDown: boolean
   /** The next append is done, and its answer lost. */

@@ -12,6 +12,8 @@ export type World = {
   readers: ModelReader[]
   uploads: ModelUpload[]
   have: number
+  /** A runner was told that it has lost its lease. */
+  isRefused: boolean
 }
 
 export type ModelReader = {
@@ -38,6 +40,7 @@ export function createWorld({ cap, readers }: { cap: number; readers: number }):
     readers: [],
     uploads: [],
     have: 0,
+    isRefused: false,
   }
   for (let index = 0; index < readers; index += 1) world.readers.push(createModelReader(world))
   return world
@@ -128,7 +131,9 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
   const answer = world.relay.write({ ...lease, from }, body).then(
     written => {
       upload.isOpen = false
-      if (!written.stale) world.have = Math.max(world.have, written.have)
+      // Nobody else ever has the lease.
+      if (written.stale) world.isRefused = true
+      else world.have = Math.max(world.have, written.have)
     },
     () => {
       upload.isOpen = false
