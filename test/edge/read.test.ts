@@ -173,7 +173,6 @@ describe('GET /api/jobs/:id', () => {
       error: null,
       result: null,
       intermediate_results: [],
-      stream: null,
     }
     expect(await (await full(id)).json()).toEqual(queued)
     await edge.db.orm.run(`update jobs set priority = 9 where id = '${id}'`)
