@@ -70,6 +70,28 @@ test('default: a stream, as the container gives it', async () => {
   expect((await reading.next()).done).toBe(true)
 })
 
+test.each([true, false])('behavior: the same key is the same answer: streamed %s', async stream => {
+  const ask = async () =>
+    await edge.request('/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'idempotency-key': `once-${stream}` },
+      body: JSON.stringify({ model: 'chat', messages, stream }),
+    })
+  const first = ask()
+  const job = await claim()
+  const said = stream ? chunk('Hello') : '{"object":"chat.completion"}'
+  if (stream) {
+    const upload = await openUpload(runner, edge, { ...job, from: 0 })
+    upload.write(said)
+    await runner.report([streamed(job, { bytes: (await upload.end()).body.have })])
+  } else await runner.report([success(job, said)])
+  expect(await (await first).text()).toBe(said)
+  const again = await ask()
+  expect(again.headers.get('infernet-job')).toBe(job.id)
+  expect(await again.text()).toBe(said)
+  expect(await runner.claim()).toEqual([])
+})
+
 test('default: models are the containers that declare it, and are open', async () => {
   const { data } = await openai.models.list()
   expect(data.map(({ id }) => id)).toEqual(['chat'])

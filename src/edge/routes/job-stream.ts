@@ -1,17 +1,12 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import { containersOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequestBody } from '../../protocol/job.ts'
-import { limits } from '../../protocol/limits.ts'
 import { lastEventId } from '../../protocol/stream.ts'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { type JobRow, readJobs } from '../jobs/read.ts'
-import { describe as describeError } from '../log.ts'
-import { type Opened, openStream, readEnded } from '../stream/reader.ts'
 import type { Piece } from '../stream/stored.ts'
-import type { Made } from './create.ts'
 import { type Create, creating, keyParameter, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { isId } from './id.ts'
@@ -20,24 +15,19 @@ import { events, goneError } from './job-events.ts'
 import { refuse } from './refuse.ts'
 import { isPending, isStream, outputBytes } from './render.ts'
 import { senderOf } from './sender.ts'
-import { createStreamBody } from './stream-body.ts'
-
-/** A stream that a client is about to be given. */
-export type Opening = {
-  id: string
-  container: string
-  from: number
-  /** Its id comes first, as a client that has just made it wants. */
-  withId: boolean
-  unreadMs: number | null
-  expiresAt: number | null
-  /** null: made by this request. */
-  row: JobRow | null
-}
+import { type Opening, openingOf, openingOfMade, openReading, respondWithStream } from './stream-opening.ts'
 
 export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
   const routes = new Hono()
-  const open = createOpen(app, ends)
+
+  /** `head`: what comes before the bytes, where they come as they are. */
+  async function open(c: Context, opening: Opening, head: string): Promise<Response> {
+    const { leaving, opened } = await openReading(app, ends, c, opening)
+    if ('why' in opened) return refuse(c, goneError(opened.why))
+    const isEvents = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
+    const text = isEvents ? events(opened.pieces, opening) : verbatim(opened.pieces, head)
+    return respondWithStream(app, c, text, { leaving, isEvents })
+  }
 
   routes.post(
     '/api/jobs/stream',
@@ -56,27 +46,10 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
       if (!outcome) return refuse(c, { code: 'malformed_json', error: 'Malformed JSON: the body is empty' })
       if ('code' in outcome) return refuse(c, outcome)
       tellOutcomes(c, [outcome])
-      return await openMade(c, outcome)
+      const opening = await openingOfMade(app, c, outcome)
+      return opening ? await open(c, opening, `${outcome.id}\n`) : refuse(c, jobNotFound)
     },
   )
-
-  /** What an earlier request made is read from its beginning. */
-  async function openMade(c: Context, { id, stream }: Pick<Made, 'id' | 'stream'>): Promise<Response> {
-    if (stream === null) {
-      const [row] = await readJobs(app.db, { owner: senderOf(app, c).owner, ids: [id] })
-      if (!row) return refuse(c, jobNotFound)
-      return await open(c, { ...openingOf(row), from: 0, withId: true })
-    }
-    return await open(c, {
-      id,
-      container: stream.container,
-      from: 0,
-      unreadMs: stream.unreadMs,
-      expiresAt: app.now() + stream.expiryMs,
-      row: null,
-      withId: true,
-    })
-  }
 
   routes.get(
     '/api/jobs/:id/stream',
@@ -111,7 +84,7 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
         return refuse(c, { code: 'conflict', error: 'This job is no stream', params: { id } })
       const refusal = isPending(row) ? null : refusalOf(row, from)
       if (refusal) return refuse(c, refusal)
-      return await open(c, { ...openingOf(row), from, withId: false })
+      return await open(c, openingOf(row, from), '')
     },
   )
 
@@ -124,66 +97,6 @@ function refusalOf(row: JobRow, from: number): Refusal | null {
   if (from > bytes)
     return { code: 'invalid_request', error: `The stream has ${bytes} bytes`, params: { bytes } }
   return from > row.stream_bytes && from < bytes ? goneError('passed') : null
-}
-
-function openingOf(row: JobRow): Omit<Opening, 'from' | 'withId'> {
-  return {
-    id: row.id,
-    container: containersOf(row.route)[0] ?? '',
-    unreadMs: row.unread_ms,
-    expiresAt: row.state === 'queued' ? row.expires_at : null,
-    row,
-  }
-}
-
-/** Answers with a stream, as the client wants it. */
-export function createOpen(app: App, ends: Ends) {
-  return async function open(c: Context, opening: Opening): Promise<Response> {
-    const leaving = new AbortController()
-    const { signal } = c.req.raw
-    const leave = () => leaving.abort()
-    signal.addEventListener('abort', leave)
-    if (signal.aborted) leave()
-    const opened = await read(c, { opening, signal: leaving.signal })
-    if ('why' in opened) return refuse(c, goneError(opened.why))
-    const isEvents = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
-    const text = isEvents
-      ? events(opened.pieces, opening)
-      : verbatim(opened.pieces, opening.withId ? `${opening.id}\n` : '')
-    const body = createStreamBody(text, {
-      onCancel: leave,
-      onError(error) {
-        if (!leaving.signal.aborted) app.log.warn('A stream broke off', { error: describeError(error) })
-      },
-      commentMs: isEvents ? limits.streamCommentMs : null,
-    })
-    return c.body(body, 200, {
-      'content-type': isEvents ? 'text/event-stream; charset=utf-8' : 'application/octet-stream',
-      'content-encoding': 'identity',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    })
-  }
-
-  async function read(
-    c: Context,
-    { opening, signal }: { opening: Opening; signal: AbortSignal },
-  ): Promise<Opened> {
-    const { id, from, row, unreadMs, expiresAt } = opening
-    const job = { id, owner: senderOf(app, c).owner }
-    if (row !== null && !isPending(row)) return { pieces: readEnded({ app, job, from, signal }, row) }
-    return await openStream({
-      app,
-      ends,
-      job,
-      from,
-      unreadMs,
-      expiresAt,
-      isNew: row === null,
-      signal,
-      background: work => app.background(c, work),
-    })
-  }
 }
 
 /** The bytes as they are. What is lost breaks the answer off: a clean end would be taken for the whole. */

@@ -8,6 +8,7 @@ import type { Context as App } from '../context.ts'
 import { type JobRow, readJobs } from '../jobs/read.ts'
 import { admit } from '../runners/admit.ts'
 import type { PolicySnapshot } from '../runners/policy.ts'
+import { pause } from '../stream/pause.ts'
 import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
 import { type Create, creating, tellOutcomes } from './creating.ts'
@@ -17,6 +18,7 @@ import { openAiStream } from './openai-stream.ts'
 import { RefusalError } from './refuse.ts'
 import { isInParts, isPending, outputOf, respond } from './render.ts'
 import { senderOf } from './sender.ts'
+import { openingOfMade } from './stream-opening.ts'
 import { untilEnded } from './wait.ts'
 
 /** What of a request the node has to understand; the container gets it byte for byte. */
@@ -29,6 +31,8 @@ const ChatRequest = v.looseObject({
 const fieldBytes = 1024 * 1024
 /** How long an end is waited for at a time. */
 const waitMs = 60_000
+/** Where too many wait already, the job is looked at this often. */
+const crowdedMs = 2_000
 
 /** OpenAI's API on containers that speak it: what works with OpenAI's clients works with this node as their base URL. */
 export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
@@ -82,22 +86,21 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
     const known = { model, address: senderOf(app, c).address }
     if (!isOpenAi(await app.policy.read(), known) && !isOpenAi(await app.policy.readCurrent(), known))
       return modelNotFound(c, model)
-    const made = await create(c, {
+    const streamed = stream === true
+    const [outcome] = await create(c, {
       request: asJob(c.req.url, model, body),
       batch: false,
       watched: true,
-      streamed: stream === true,
+      streamed,
       endpoint: 'openai',
     })
-    const [outcome] = made
     if (!outcome) return refusalError(c, { code: 'malformed_json', error: 'The body is empty' })
     if ('code' in outcome) return refusalError(c, outcome)
     tellOutcomes(c, [outcome])
-    const { id } = outcome
-    c.header('infernet-job', id)
-    return outcome.stream
-      ? await openAiStream(app, ends, c, { id, ...outcome.stream })
-      : await answerWhole(c, id)
+    c.header('infernet-job', outcome.id)
+    if (!streamed) return await answerWhole(c, outcome.id)
+    const opening = await openingOfMade(app, c, outcome)
+    return opening ? await openAiStream(app, ends, c, opening) : jobGone(c)
   }
 
   /** Whoever waits for an answer in one piece has no use for it after leaving. */
@@ -112,10 +115,12 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
     signal.addEventListener('abort', leave)
     try {
       for (let areWatched = true; ; areWatched = false) {
-        await untilEnded(app, ends, { owner, ids: [id], areWatched, deadline: app.now() + waitMs, signal })
+        const deadline = app.now() + waitMs
+        const waited = await untilEnded(app, ends, { owner, ids: [id], areWatched, deadline, signal })
         const [row] = await readJobs(app.db, { owner, ids: [id] })
-        if (!row) return openAiError(c, 404, { message: 'The job is gone', code: 'not_found' })
+        if (!row) return jobGone(c)
         if (signal.aborted || !isPending(row)) return await answerEnded(c, row)
+        if (!waited) await pause(crowdedMs, signal)
       }
     } finally {
       signal.removeEventListener('abort', leave)
@@ -128,6 +133,10 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
   }
 
   return routes
+}
+
+function jobGone(c: Context): Response {
+  return openAiError(c, 404, { message: 'The job is gone', code: 'not_found' })
 }
 
 type Asked = { model: string; address: string | null }
