@@ -1,4 +1,5 @@
 import { databaseTimeoutMs } from '../db/open.ts'
+import { within } from '../within.ts'
 import type { Bell, Bells, Heard, Ticket } from './bell.ts'
 import { bellOf, topicOf } from './ended.ts'
 
@@ -202,19 +203,6 @@ function remove({ waiters }: Circle, waiter: Waiter): boolean {
   const wasThere = others?.delete(waiter) ?? false
   if (others?.size === 0) waiters.delete(waiter.id)
   return wasThere
-}
-
-/** The value, or null when it is not there in time. */
-async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), ms)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 async function pause(ms: number): Promise<void> {

@@ -1,11 +1,8 @@
 import type { Context } from 'hono'
+import { ringCancelled } from '../bell/cancelled.ts'
 import type { Context as App } from '../context.ts'
 import { type Cancelled, cancel } from '../jobs/cancel.ts'
 import { describe } from '../log.ts'
-import { tellEnded } from './rings.ts'
-
-/** Enough for all processes of a runner. */
-const everyWaiter = 1_000
 
 /** Cancels a job and tells whom it concerns, also when its client leaves meanwhile. @returns null when there was nothing to cancel. */
 export async function cancelled(
@@ -24,15 +21,7 @@ export async function cancelled(
   return await cancelling
 }
 
-async function tell(app: App, id: string, ended: Cancelled | null): Promise<void> {
+async function tell({ bells, log }: App, id: string, ended: Cancelled | null): Promise<void> {
   if (!ended) return
-  const { instance, watched } = ended
-  const runner =
-    instance === null
-      ? undefined
-      : app
-          .bells('control')
-          .ring({ [instance]: everyWaiter })
-          .catch(error => app.log.warn('Ring lost', { error: describe(error) }))
-  await Promise.all([runner, tellEnded(app, watched ? [id] : [])])
+  await ringCancelled(bells, { id, ...ended }, error => log.warn('Ring lost', { error: describe(error) }))
 }

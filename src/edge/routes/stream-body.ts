@@ -1,3 +1,5 @@
+import { within } from '../within.ts'
+
 export type StreamBodyOptions = {
   /** The client has left. */
   onCancel(): void
@@ -24,7 +26,7 @@ export function createStreamBody(
       async pull(controller) {
         try {
           next ??= pieces.next()
-          const result = commentMs === null ? await next : await inTime(next, commentMs)
+          const result = commentMs === null ? await next : await within(next, commentMs)
           if (result === null) return controller.enqueue(comment)
           next = null
           if (isCancelled) return
@@ -46,17 +48,4 @@ export function createStreamBody(
     },
     { highWaterMark: 0 },
   )
-}
-
-/** null when it is not there in time. */
-async function inTime<Value>(value: Promise<Value>, ms: number): Promise<Value | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const silent = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), ms)
-  })
-  try {
-    return await Promise.race([value, silent])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,5 +1,6 @@
 import { storedBytesOf } from '../config.ts'
 import type { JobRow } from '../jobs/read.ts'
+import { within } from '../within.ts'
 import { createStop } from './body.ts'
 import type { Feed } from './feed.ts'
 import { listenForEnd, type Over, type OverOptions } from './over.ts'
@@ -7,7 +8,6 @@ import { createPatience, type Patience } from './patience.ts'
 import type { Frame } from './readers.ts'
 import { createSeat, type Seat, type SeatOptions } from './seat.ts'
 import { lookAt, type Piece, type Place, readStored, type StoredOptions, type Why } from './stored.ts'
-import { within } from './within.ts'
 
 export type ReaderOptions = OverOptions & SeatOptions & { job: { id: string; owner: string }; from: number }
 

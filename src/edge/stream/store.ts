@@ -1,11 +1,8 @@
 import type { Bells } from '../bell/bell.ts'
-import { ringEnded } from '../bell/ended.ts'
+import { ringCancelled } from '../bell/cancelled.ts'
 import type { Db } from '../db/open.ts'
 import { cancelUnread, selectUpload, storeOutput } from '../jobs/output.ts'
 import type { RelayStore } from './relay.ts'
-
-/** Enough for all processes of a runner. */
-const everyWaiter = 1_000
 
 export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
 
@@ -16,11 +13,8 @@ export function createRelayStore({ db, bells, leaseMs }: StoreOptions, job: stri
     append: async piece => await storeOutput(db, { ...piece, leaseMs }),
     async abandon() {
       const ended = await cancelUnread(db, job)
-      if (ended === null) return
-      const rings = [ringEnded(bells, ended.watched ? [job] : [])]
-      if (ended.instance !== null) rings.push(bells('control').ring({ [ended.instance]: everyWaiter }))
-      // A lost ring costs latency: the upload is told as well, and readers look again.
-      await Promise.allSettled(rings)
+      // The upload is told as well, and readers look again.
+      if (ended !== null) await ringCancelled(bells, { id: job, ...ended }, () => undefined)
     },
   }
 }
