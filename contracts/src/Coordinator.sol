@@ -139,8 +139,7 @@ contract Coordinator is ICoordinator {
     error StakeTooHigh();
 
     modifier nonReentrant() {
-        if (_entered == 1) revert Reentrancy();
-        _entered = 1;
+        _enter();
         _;
         _entered = 0;
     }
@@ -391,6 +390,11 @@ contract Coordinator is ICoordinator {
         LibCall.tryCall(PackedLib.ownerOf(head), 0, gasleft(), 0, data);
     }
 
+    function _enter() private {
+        if (_entered == 1) revert Reentrancy();
+        _entered = 1;
+    }
+
     function _deliverAnswer(Answer calldata answer, Bounds calldata bounds) private {
         _checkBounds(answer.subscriptionId, bounds);
         uint256 payout = _deliver(
@@ -557,26 +561,22 @@ contract Coordinator is ICoordinator {
             return left;
         }
 
-        bool supported = IVerifier(payable(verifier)).isSupportedToken(token);
-        uint256 verifierFee = supported ? IVerifier(payable(verifier)).fee(token) : 0;
-        if (!supported || verifierFee > left) {
-            // A wallet that does not even reach for the fee is told first, as ever.
-            if (!prepaid) wallet.cTransfer(owner, token, recipient, taken);
-            if (!supported) revert UnsupportedVerifierToken();
-        }
+        // Sent together, as that is cheaper; but a wallet that may not reach pays one by one, and is refused where it always was.
+        bool together = prepaid || wallet.canSpend(owner, token, amount);
+        if (!together) wallet.cTransfer(owner, token, recipient, taken);
+        if (!IVerifier(payable(verifier)).isSupportedToken(token)) revert UnsupportedVerifierToken();
+        uint256 verifierFee = IVerifier(payable(verifier)).fee(token);
         left -= verifierFee;
         uint256 takenOfVerifier = verifierFee * fee / SCALE;
+        if (together) {
+            taken += takenOfVerifier;
+        } else {
+            wallet.cTransfer(owner, token, recipient, takenOfVerifier);
+            taken = 0;
+        }
         address verifierWallet = IVerifier(payable(verifier)).getWallet();
-        _payTwo(
-            wallet,
-            prepaid,
-            owner,
-            token,
-            recipient,
-            taken + takenOfVerifier,
-            verifierWallet,
-            verifierFee - takenOfVerifier
-        );
+        verifierFee -= takenOfVerifier;
+        _payTwo(wallet, prepaid, owner, token, recipient, taken, verifierWallet, verifierFee);
         Wallet(payable(nodeWallet)).cLock(msg.sender, token, amount);
         // What is prepaid is locked already.
         if (!prepaid) wallet.cLock(owner, token, left);

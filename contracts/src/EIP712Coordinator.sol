@@ -106,9 +106,9 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
         bytes calldata output,
         bytes calldata proof,
         address nodeWallet
-    ) external nonReentrant {
+    ) external {
         uint32 subscriptionId = createSubscriptionDelegatee(nonce, expiry, sub, v, r, s);
-        _deliver(subscriptionId, deliveryInterval, input, output, proof, nodeWallet);
+        deliverCompute(subscriptionId, deliveryInterval, input, output, proof, nodeWallet);
     }
 
     function _delegate(uint32 nonce, uint32 expiry, Subscription memory sub, bytes memory signature)
@@ -130,6 +130,8 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
     /// has taken on code (EIP-7702) may still sign with its key.
     function _checkSignature(address owner, bytes32 digest, bytes memory signature) private view {
         address recovered = _isCanonical(signature) ? ECDSA.tryRecover(digest, signature) : address(0);
+        // What is malformed may be what a contract accepts, but only where there is a signer to ask.
+        if (recovered == address(0) && !_namesSigner(owner)) revert ECDSA.InvalidSignature();
         address signer = Delegator(owner).getSigner();
         if (recovered != address(0) && recovered == signer) return;
         if (signer.code.length > 0) {
@@ -138,6 +140,15 @@ contract EIP712Coordinator is IEIP712Coordinator, EIP712, Coordinator {
             revert ECDSA.InvalidSignature();
         }
         revert SignerMismatch();
+    }
+
+    function _namesSigner(address owner) private view returns (bool named) {
+        bytes4 selector = Delegator.getSigner.selector;
+        assembly ("memory-safe") {
+            mstore(0x00, selector)
+            named := staticcall(gas(), owner, 0x00, 0x04, 0x00, 0x20)
+            named := and(and(named, gt(returndatasize(), 0x1f)), iszero(shr(160, mload(0x00))))
+        }
     }
 
     function _digest(uint32 nonce, uint32 expiry, Subscription memory sub) private view returns (bytes32) {

@@ -59,6 +59,11 @@ contract Wallet is Ownable, Coordinated {
         return balance > locked ? balance - locked : 0;
     }
 
+    /// @notice Whether a spender's allowance and the free funds both reach for so much.
+    function canSpend(address spender, address token, uint256 amount) external view returns (bool) {
+        return allowance[spender][token] >= amount && unlockedBalance(token) >= amount;
+    }
+
     /// @notice Sends free funds to the owner.
     function withdraw(address token, uint256 amount) external onlyOwner {
         if (amount > unlockedBalance(token)) revert InsufficientFunds();
@@ -83,7 +88,7 @@ contract Wallet is Ownable, Coordinated {
     }
 
     /// @notice Pays in a spender's name.
-    function cTransfer(address spender, address token, address to, uint256 amount) external onlyCoordinator {
+    function cTransfer(address spender, address token, address to, uint256 amount) public onlyCoordinator {
         _spendAllowance(spender, token, amount);
         _checkFree(token, amount);
         _transfer(spender, token, to, amount);
@@ -100,7 +105,16 @@ contract Wallet is Ownable, Coordinated {
         uint256 secondAmount
     ) external onlyCoordinator {
         uint256 amount = firstAmount + secondAmount;
-        _spendAllowance(spender, token, amount);
+        mapping(address => uint256) storage allowances = allowance[spender];
+        uint256 left = allowances[token];
+        if (left < amount) {
+            // One after the other they are refused for what comes first, as ever.
+            if (firstAmount > 0) cTransfer(spender, token, first, firstAmount);
+            revert InsufficientAllowance();
+        }
+        unchecked {
+            allowances[token] = left - amount;
+        }
         _checkFree(token, amount);
         if (firstAmount > 0) _transfer(spender, token, first, firstAmount);
         if (secondAmount > 0) _transfer(spender, token, second, secondAmount);

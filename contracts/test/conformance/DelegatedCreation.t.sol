@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {DelegationSetup} from "../support/DelegationSetup.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {ICoordinator, Subscription} from "src/interface/ICoordinator.sol";
+import {Delegator} from "src/pattern/Delegator.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
 
 contract DelegatedCreationTest is DelegationSetup {
@@ -91,11 +92,24 @@ contract DelegatedCreationTest is DelegationSetup {
         _submit(0, expiry, _sub(), Signature(29, bytes32(uint256(1)), bytes32(uint256(1))));
     }
 
-    /// @dev Unlike the first deployments: what is malformed may be what a contract accepts, so the signer is asked for first.
-    function testOwnerWithoutSignerBeforeMalformed() public {
+    function testMalformedBeforeOwnerWithoutSigner() public {
         Subscription memory sub = _sub();
         sub.owner = address(consumer);
-        vm.expectRevert(bytes(""));
+        vm.expectRevert(ECDSA.InvalidSignature.selector);
+        _submit(0, expiry, sub, Signature(0, 0, 0));
+    }
+
+    function testMalformedBeforeOwnerWithoutCode() public {
+        Subscription memory sub = _sub();
+        sub.owner = makeAddr("no code");
+        vm.expectRevert(ECDSA.InvalidSignature.selector);
+        _submit(0, expiry, sub, Signature(0, 0, 0));
+    }
+
+    function testMalformedBeforeSignerThatIsNoAddress() public {
+        Subscription memory sub = _sub();
+        vm.mockCall(sub.owner, abi.encodeCall(Delegator.getSigner, ()), abi.encode(type(uint256).max));
+        vm.expectRevert(ECDSA.InvalidSignature.selector);
         _submit(0, expiry, sub, Signature(0, 0, 0));
     }
 

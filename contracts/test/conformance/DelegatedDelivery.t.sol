@@ -7,6 +7,7 @@ import {Coordinator} from "src/Coordinator.sol";
 import {EIP712Coordinator} from "src/EIP712Coordinator.sol";
 import {ICoordinator, Subscription} from "src/interface/ICoordinator.sol";
 import {Wallet} from "src/payments/Wallet.sol";
+import {ECDSA} from "solady/utils/ECDSA.sol";
 
 contract DelegatedDeliveryTest is DelegationSetup {
     function _answer(address as_, uint32 nonce, uint32 interval, Subscription memory sub) private {
@@ -158,15 +159,24 @@ contract DelegatedDeliveryTest is DelegationSetup {
         _answerBy(node, 5, 0, 1, _sub(), Signature(0, 0, 0));
     }
 
-    /// @dev Unlike the first deployments, which looked at the signature first.
-    function testReentrancyBeforeTheSignature() public {
+    function testSignatureBeforeReentrancy() public {
+        _refusesNested(_sub(), abi.encodePacked(ECDSA.InvalidSignature.selector));
+    }
+
+    function testReentrancyAfterTheSignature() public {
+        _answer(node, 5, 1, _sub());
+        _refusesNested(_sub(), abi.encodePacked(Coordinator.Reentrancy.selector));
+    }
+
+    /// @dev A delivery out of a delivery, signed by nobody.
+    function _refusesNested(Subscription memory sub, bytes memory reason) private {
         CallingConsumer calling = new CallingConsumer(address(registry));
         bytes memory nested = abi.encodeCall(
-            coordinator.deliverComputeDelegatee, (5, 0, _sub(), 0, 0, 0, 1, "", "", "", address(nodeWallet))
+            coordinator.deliverComputeDelegatee, (5, expiry, sub, 0, 0, 0, 1, "", "", "", address(nodeWallet))
         );
         calling.callBack(address(coordinator), nested);
         uint32 id = calling.create("container", 1, 0, 1, false, ETH, 0, NOBODY, NOBODY);
-        vm.expectRevert(Coordinator.Reentrancy.selector);
+        vm.expectRevert(reason);
         _deliver(id);
     }
 

@@ -66,18 +66,34 @@ contract PaymentOrderTest is Setup {
         _refuses(Wallet.InsufficientAllowance.selector, NOBODY);
     }
 
-    /// @dev Unlike the first deployments, which sent the fee, and failed in it, before they looked at the allowance for the rest.
-    function testAllowanceForTheRestBeforeFundsForTheFee() public {
+    function testFundsForTheFeeBeforeAllowanceForTheRest() public {
         _allow(wallet, address(consumer), 0.5 ether);
         vm.deal(address(wallet), 0.05 ether);
-        _refuses(Wallet.InsufficientAllowance.selector, NOBODY);
+        _refuses(SafeTransferLib.ETHTransferFailed.selector, NOBODY);
     }
 
-    /// @dev Unlike the first deployments, which sent the fee before they asked the verifier anything.
-    function testVerifierWithoutCodeBeforeAllowance() public {
-        _allow(wallet, address(consumer), 0);
+    function testAllowanceForTheFeeBeforeVerifierWithoutCode() public {
+        _allow(wallet, address(consumer), 0.1 ether);
+        uint32 id = _paid(ETH, 1 ether, makeAddr("no verifier"));
+        _refuses(abi.encodePacked(Wallet.InsufficientAllowance.selector), id, address(nodeWallet));
+    }
+
+    function testVerifierWithoutCodeBeforeAllowanceForTheRest() public {
+        _allow(wallet, address(consumer), 0.11 ether);
         uint32 id = _paid(ETH, 1 ether, makeAddr("no verifier"));
         _refuses("", id, address(nodeWallet));
+    }
+
+    function testAllowanceForTheVerifiersFeeBeforeItsWallet() public {
+        _allow(wallet, address(consumer), 0.1022 ether);
+        vm.mockCallRevert(address(verifier), abi.encodeCall(verifier.getWallet, ()), "no wallet");
+        _refuses(Wallet.InsufficientAllowance.selector, address(verifier));
+    }
+
+    function testVerifiersWalletBeforeAllowanceForWhatItGets() public {
+        _allow(wallet, address(consumer), 0.10731 ether);
+        vm.mockCallRevert(address(verifier), abi.encodeCall(verifier.getWallet, ()), "no wallet");
+        _refuses("no wallet", _paid(ETH, 1 ether, address(verifier)), address(nodeWallet));
     }
 
     function testCannotPayEtherThatIsNotThere() public {

@@ -101,6 +101,17 @@ export const walletAbi = [
     outputs: [],
     stateMutability: 'nonpayable',
   },
+  {
+    type: 'function',
+    name: 'canSpend',
+    inputs: [
+      { name: 'spender', type: 'address', internalType: 'address' },
+      { name: 'token', type: 'address', internalType: 'address' },
+      { name: 'amount', type: 'uint256', internalType: 'uint256' },
+    ],
+    outputs: [{ name: '', type: 'bool', internalType: 'bool' }],
+    stateMutability: 'view',
+  },
   { type: 'function', name: 'cancelOwnershipHandover', inputs: [], outputs: [], stateMutability: 'payable' },
   {
     type: 'function',
