@@ -49,11 +49,11 @@ abstract contract Answering is Asking {
             (a, node) = _anyAnswer();
         }
         uint256 before = _prepare(a, node);
-        bytes32 commitment = coordinator.commitmentOf(a, node, "salt");
+        bytes32 commitment = coordinator.commitmentOf(a, node, bytes32(turn));
         vm.prank(node);
         coordinator.commitCompute(commitment);
         Bounds memory bounds = _boundsOf(a, 0, _oneIn(2));
-        bytes memory data = abi.encodeCall(Coordinator.revealCompute, (a, bounds, "salt"));
+        bytes memory data = abi.encodeCall(Coordinator.revealCompute, (a, bounds, bytes32(turn)));
         if (_oneIn(8)) {
             _act("revealEarly", node, address(coordinator), data, abi.encodeCall(this.spec_refuse, ()));
         }

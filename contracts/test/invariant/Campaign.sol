@@ -2,15 +2,20 @@
 pragma solidity ^0.8.28;
 
 import {Handler} from "./Handler.sol";
+import {OddToken} from "./Actors.sol";
 import {Test} from "../support/Test.sol";
+import {Token} from "../support/Tokens.sol";
 import {StdInvariant} from "forge-std/StdInvariant.sol";
 
-/// @notice Random histories of all actors. One invariant says all, since each would be a campaign of its own.
+/// @notice Random histories of all actors: payments in ETH, in a token as most are, in one that returns nothing and refuses accounts by
+/// reverting, and in tokens that say false, take a cut of transfers, and change balances by themselves. One invariant says all, since each
+/// would be a campaign of its own.
 abstract contract Campaign is Test, StdInvariant {
     Handler internal handler;
+    uint256 private _checks;
 
     function setUp() public {
-        handler = _handler();
+        handler = _deployHandler();
         bytes4[] memory actions = new bytes4[](23);
         uint256 n;
         actions[n++] = handler.ask.selector;
@@ -45,17 +50,22 @@ abstract contract Campaign is Test, StdInvariant {
         targetContract(address(handler));
     }
 
-    function _handler() internal virtual returns (Handler);
-
     /// @dev By name: with `new`, each campaign would be compiled with all of it inside.
-    function _deployHandler(address[] memory tokens, bool[] memory odd, bool shrinks) internal returns (Handler) {
+    function _deployHandler() private returns (Handler) {
+        address[] memory tokens = new address[](5);
+        tokens[1] = address(new Token());
+        tokens[2] = address(new OddToken(OddToken.Refusal.Reverts, true, 0));
+        tokens[3] = address(new OddToken(OddToken.Refusal.SaysFalse, false, 0));
+        tokens[4] = address(new OddToken(OddToken.Refusal.Reverts, false, 100));
+        bool[] memory odd = new bool[](5);
+        bool[] memory shrinks = new bool[](5);
+        odd[2] = odd[3] = odd[4] = shrinks[3] = shrinks[4] = true;
         return Handler(deployCode("Handler.sol:Handler", abi.encode(tokens, odd, shrinks)));
     }
 
-    /// @dev One token at every fourth turn: what is wrong stays wrong, and checking takes longer than acting.
+    /// @dev Asked for at every `check_interval`th call, one token each time: what is wrong stays wrong, and checking takes longer than acting.
     function _checkAll() internal {
-        uint256 turn = handler.turn();
-        if (turn % 4 == 0) handler.check(turn / 4);
+        handler.check(_checks++);
         assertEq(handler.broken(), "");
     }
 

@@ -10,15 +10,15 @@ import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 /// @title Handler
 /// @notice All actions, the passing of time, and what has to hold between any two of them and at the end.
 contract Handler is Owning {
-    /// @dev Their balances change by themselves, or less arrives than was sent: a wallet may hold less than it has locked.
-    bool private immutable _shrinks;
+    /// @dev Tokens whose balances change by themselves, or of which less arrives than was sent: a wallet may hold less than it has locked.
+    mapping(address token => bool) private _shrinks;
 
-    /// @param odd Which tokens are `OddToken`s.
-    /// @param shrinks Whether these take a cut, and change balances by themselves.
-    constructor(address[] memory tokens_, bool[] memory odd, bool shrinks) World(tokens_) {
-        _shrinks = shrinks;
+    /// @param odd Which are `OddToken`s, and may refuse.
+    /// @param shrinks Which of these take a cut, and change balances by themselves.
+    constructor(address[] memory tokens_, bool[] memory odd, bool[] memory shrinks) World(tokens_) {
         for (uint256 t = 0; t < tokens_.length; t++) {
             isOdd[tokens_[t]] = odd[t];
+            _shrinks[tokens_[t]] = shrinks[t];
         }
     }
 
@@ -32,7 +32,7 @@ contract Handler is Owning {
     /// @notice A token changes the balance of a wallet.
     function rebase(uint256 seed) external seeded(seed) {
         (Wallet purse, address token) = _anyPurse();
-        if (!_shrinks || !isOdd[token]) return;
+        if (!_shrinks[token]) return;
         address wallet = address(purse);
         uint256 old = balances[token][wallet];
         uint256 held = locked[token][wallet];
@@ -57,7 +57,7 @@ contract Handler is Owning {
         for (uint256 i = 0; i < wallets.length; i++) {
             uint256 held = wallets[i].lockedBalance(token);
             _expect(held == locked[token][address(wallets[i])], "a lock is not what it ought to be");
-            if (_shrinks && isOdd[token]) continue;
+            if (_shrinks[token]) continue;
             _expect(held <= _balanceOf(token, address(wallets[i])), "more is locked than there is");
         }
         uint256 breaches = verifiers[0].breaches();
@@ -111,14 +111,14 @@ contract Handler is Owning {
         }
         for (uint256 i = 0; i < debts.length; i++) {
             _letMove(debts[i]);
-            if (!_claim(debts[i])) _expect(_shrinks, "a debt cannot be claimed");
+            if (!_claim(debts[i])) _expect(_shrinks[debts[i].token], "a debt cannot be claimed");
         }
         for (uint256 t = 0; t < tokens.length; t++) {
             check(t);
             for (uint256 i = 0; i < wallets.length; i++) {
                 uint256 due = owedOf[tokens[t]][address(wallets[i])];
                 _expect(wallets[i].lockedBalance(tokens[t]) == due, "locked for nothing");
-                _expect(due == 0 || (_shrinks && isOdd[tokens[t]]), "owed for ever");
+                _expect(due == 0 || _shrinks[tokens[t]], "owed for ever");
             }
         }
     }

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Campaign} from "./Campaign.sol";
+
+/// @notice The other half.
+contract MoreBooksInvariant is Campaign {
+    /// forge-config: default.invariant.fail-on-revert = true
+    function invariant_MoneyGoesWhereItOught() public {
+        _checkAll();
+    }
+}
