@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Campaign} from "./Campaign.sol";
 
 /// @notice The other half.
-contract MoreBooksInvariant is Campaign {
+contract MoreAccountsInvariant is Campaign {
     /// forge-config: default.invariant.fail-on-revert = true
     function invariant_MoneyGoesWhereItOught() public {
         _checkAll();
