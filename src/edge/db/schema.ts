@@ -205,3 +205,182 @@ export const answers = sqliteTable(
   },
   t => [primaryKey({ columns: [t.question, t.instance] })],
 )
+
+/**
+ * How far the node has looked on each chain. Written by compare-and-set on `version`, and only when something has changed: a node that
+ * runs twice, or a tick that is overtaken, writes nothing.
+ */
+export const chains = sqliteTable('chains', {
+  /** EIP-155. */
+  id: integer().primaryKey(),
+  /** Whose subscriptions the other tables have. */
+  coordinator: text().notNull(),
+  version: integer().notNull().default(0),
+  /** The first subscription that was not looked at yet. */
+  nextId: integer('next_id').notNull(),
+  /** The block up to which it looked when this row was last written; a head below it is not believed. `time`: unix seconds. */
+  headNumber: integer('head_number').notNull(),
+  headHash: text('head_hash').notNull(),
+  headTime: integer('head_time').notNull(),
+  /** The policy that refused subscriptions were last judged under. */
+  judgedEpoch: integer('judged_epoch').notNull().default(0),
+})
+
+/** Blocks in which something happened that a reorganisation would undo, as far back as one may reach. */
+export const chainBlocks = sqliteTable(
+  'chain_blocks',
+  {
+    chain: integer().notNull(),
+    number: integer().notNull(),
+    hash: text().notNull(),
+  },
+  t => [primaryKey({ columns: [t.chain, t.number] })],
+)
+
+/**
+ * Subscriptions of the chains' coordinators, as they were when they were first seen. Addresses in lower case, amounts in decimal. Those
+ * that have ended are in no partial index, and so cost nothing.
+ */
+export const subscriptions = sqliteTable(
+  'subscriptions',
+  {
+    chain: integer().notNull(),
+    id: integer().notNull(),
+    /** `active`: looked at again at `due_at`. `refused`: by the policy of `epoch`, and judged again under another. `ended`: for good. */
+    state: text({ enum: ['active', 'refused', 'ended'] }).notNull(),
+    /** Unix seconds of block time at which there is something to do; null unless active. */
+    dueAt: integer('due_at'),
+    /** The next interval to answer. */
+    nextInterval: integer('next_interval').notNull().default(1),
+    /** Times in a row that what was due could not be begun: the consumer gave no input, the wallet no funds. */
+    tries: integer().notNull().default(0),
+    epoch: integer().notNull().default(0),
+    /** Why it waits, is refused or has ended: a code, the sentence for it, and what the sentence is about (JSON). */
+    reason: text(),
+    message: text(),
+    params: text(),
+    /** Head at which it was first seen. */
+    seenBlock: integer('seen_block').notNull(),
+    seenHash: text('seen_hash').notNull(),
+    createdAt: integer('created_at').notNull(),
+    owner: text().notNull(),
+    activeAt: integer('active_at').notNull(),
+    period: integer().notNull(),
+    frequency: integer().notNull(),
+    redundancy: integer().notNull(),
+    containerId: text('container_id').notNull(),
+    /** Containers in order, joined by commas; null: no declared ones hash to `container_id`. */
+    route: text(),
+    lazy: integer().notNull(),
+    verifier: text().notNull(),
+    paymentAmount: text('payment_amount').notNull(),
+    paymentToken: text('payment_token').notNull(),
+    wallet: text().notNull(),
+    /** Terms, where the coordinator has them: unix seconds, basis points, flags. */
+    expiresAt: integer('expires_at').notNull().default(0),
+    maxFee: integer('max_fee').notNull().default(0),
+    prepaid: integer().notNull().default(0),
+    committed: integer().notNull().default(0),
+  },
+  t => [
+    primaryKey({ columns: [t.chain, t.id] }),
+    index('subscriptions_due').on(t.chain, t.dueAt, t.id).where(sql`state = 'active'`),
+    index('subscriptions_refused').on(t.chain, t.epoch, t.id).where(sql`state = 'refused'`),
+    // Of a reorganisation: what was first seen above the block from which all is the same.
+    index('subscriptions_seen').on(t.chain, t.seenBlock),
+  ],
+)
+
+/**
+ * One answer of this node for one interval of a subscription: written with its job, in one batch, and kept until the chain says that the
+ * subscription is over, whatever becomes of the job. A trigger notes the job's end.
+ */
+export const deliveries = sqliteTable(
+  'deliveries',
+  {
+    chain: integer().notNull(),
+    subscription: integer().notNull(),
+    interval: integer().notNull(),
+    job: text().notNull(),
+    /**
+     * `computing`: the job is under way. `computed`: there is an answer, and no transaction. `sending`: `tx` has it. `delivered`: mined.
+     * `final`: too deep to be undone. `dropped`: never to be delivered, for `reason`.
+     */
+    state: text({ enum: ['computing', 'computed', 'sending', 'delivered', 'final', 'dropped'] }).notNull(),
+    reason: text(),
+    message: text(),
+    /** Times that it was tried to send it, or that it was mined and failed. */
+    tries: integer().notNull().default(0),
+    /** Not to be tried again before; unix milliseconds. */
+    notBefore: integer('not_before').notNull().default(0),
+    /** Unix seconds of block time from which it cannot be accepted any more; null: none. */
+    deadline: integer(),
+    tx: text(),
+    createdAt: integer('created_at').notNull(),
+    /** Call data of `deliverCompute`, in hex, once it is encoded: then the job's row is not needed any more. */
+    call: text(),
+  },
+  t => [
+    primaryKey({ columns: [t.chain, t.subscription, t.interval] }),
+    uniqueIndex('deliveries_job').on(t.job),
+    index('deliveries_computed').on(t.chain, t.notBefore).where(sql`state = 'computed'`),
+    index('deliveries_tx').on(t.tx).where(sql`tx is not null`),
+  ],
+)
+
+/**
+ * The outbox: a row for each nonce of a signer that this node has used. What was signed for it is in `raws`; whichever of these is mined,
+ * the row is done.
+ */
+export const transactions = sqliteTable(
+  'transactions',
+  {
+    id: text().primaryKey(),
+    chain: integer().notNull(),
+    signer: text().notNull(),
+    nonce: integer().notNull(),
+    /** `signed`: not known to any endpoint yet. `sent`: it is. `mined`, `final`: as of deliveries. `displaced`: another took the nonce. */
+    state: text({ enum: ['signed', 'sent', 'mined', 'final', 'displaced'] }).notNull(),
+    /** `deliver`: answers. `cancel`: nothing any more, only the nonce is to be used up. */
+    kind: text({ enum: ['deliver', 'cancel'] }).notNull(),
+    to: text().notNull(),
+    gasLimit: integer('gas_limit').notNull(),
+    /** Unix seconds of block time from which mining it would be for nothing; null: none. */
+    deadline: integer(),
+    createdAt: integer('created_at').notNull(),
+    /** Head when the last of `raws` was first sent; what tells that it is stuck. */
+    sentBlock: integer('sent_block'),
+    /** What endpoints said when they would not take it. */
+    problem: text(),
+    minedHash: text('mined_hash'),
+    minedBlock: integer('mined_block'),
+    minedBlockHash: text('mined_block_hash'),
+    /** 1: it succeeded. */
+    status: integer(),
+    gasUsed: integer('gas_used'),
+    /** Wei for a unit of gas, in decimal. */
+    gasPrice: text('gas_price'),
+    data: text().notNull(),
+  },
+  t => [
+    uniqueIndex('transactions_nonce').on(t.chain, t.signer, t.nonce),
+    index('transactions_open').on(t.chain, t.signer, t.nonce).where(sql`state in ('signed', 'sent')`),
+    index('transactions_mined').on(t.chain, t.minedBlock).where(sql`state = 'mined'`),
+  ],
+)
+
+/** What was signed for a transaction's nonce, the last one highest priced. Prices: wei for a unit of gas, in decimal. */
+export const raws = sqliteTable(
+  'raws',
+  {
+    hash: text().primaryKey(),
+    tx: text().notNull(),
+    /** Its place among those of its transaction, from 0. */
+    seq: integer().notNull(),
+    maxFee: text('max_fee').notNull(),
+    priorityFee: text('priority_fee').notNull(),
+    createdAt: integer('created_at').notNull(),
+    raw: text().notNull(),
+  },
+  t => [uniqueIndex('raws_place').on(t.tx, t.seq)],
+)

@@ -1,0 +1,43 @@
+/** A JSON-RPC request to a chain's node. */
+export type RpcCall = { method: string; params: readonly unknown[] }
+
+/** `data`: what a call reverted with, in hex, where the node says so. */
+export type RpcError = { code: number; message: string; data?: string }
+
+/** What came of one request: an error here is the chain's answer (a revert, a transaction that is refused), not an endpoint's failure. */
+export type RpcAnswer = { result: unknown; error?: undefined } | { result?: undefined; error: RpcError }
+
+/** What is known of an endpoint, for operators. `name`: its host alone, since URLs carry keys. */
+export type EndpointStatus = {
+  name: string
+  /** 0 is good; rises with failures and lag, and falls by itself. */
+  penalty: number
+  head: number | null
+  problem: string | null
+}
+
+/**
+ * A chain, through whichever of its endpoints answers best. One HTTP request for each `send`, as long as the first endpoint answers and
+ * the calls fit into one batch.
+ */
+export type Rpc = {
+  /**
+   * Answers in the order of the calls.
+   * @throws RpcUnavailable when no endpoint answers.
+   */
+  send(calls: readonly RpcCall[]): Promise<RpcAnswer[]>
+  /**
+   * The same to every endpoint that is not known to be on another chain: for what the network must get to know. An endpoint that fails is
+   * left out.
+   * @returns for each endpoint that answered, its answers.
+   */
+  sendToAll(calls: readonly RpcCall[]): Promise<RpcAnswer[][]>
+  /** An endpoint that answered with an older head than this is passed over from now on, until it has caught up. */
+  noteHead(head: number): void
+  status(): EndpointStatus[]
+}
+
+/** No endpoint gave an answer; `message` says why, without URLs. */
+export class RpcUnavailable extends Error {
+  override name = 'RpcUnavailable'
+}
