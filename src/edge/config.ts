@@ -1,4 +1,6 @@
 import * as v from 'valibot'
+import { type ChainSettings, parseChains } from './chain/config.ts'
+import { ConfigError } from './config-error.ts'
 
 const seconds = (fallback: number) =>
   v.optional(v.pipe(v.union([v.string(), v.number()]), v.toNumber(), v.minValue(1)), fallback)
@@ -45,8 +47,11 @@ export const Config = v.object({
   RETENTION_SECONDS: seconds(7 * 24 * 3600),
   STREAM_EXPIRY_SECONDS: seconds(60),
   STREAM_STORED_MIB: amount(16),
+  // What is in it, and whether it is text at all, is for `parseChains` to say.
+  CHAINS: v.optional(v.unknown()),
 })
-export type Config = v.InferOutput<typeof Config>
+/** `chains`: those of `CHAINS`, with their secrets. */
+export type Config = v.InferOutput<typeof Config> & { chains: ChainSettings[] }
 
 const Checked = v.pipe(
   Config,
@@ -60,7 +65,7 @@ const Checked = v.pipe(
 )
 
 /** Of a stream's output, stored at most. */
-export function storedBytesOf({ STREAM_STORED_MIB }: Config): number {
+export function storedBytesOf({ STREAM_STORED_MIB }: Pick<Config, 'STREAM_STORED_MIB'>): number {
   return STREAM_STORED_MIB * 1024 * 1024
 }
 
@@ -69,18 +74,25 @@ export function relayOptionsOf(config: Config): { storedBytes: number; leaseMs: 
   return { storedBytes: storedBytesOf(config), leaseMs: config.LEASE_SECONDS * 1000 }
 }
 
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-}
-
 /** @throws ConfigError naming every var that is missing or wrong, never its value. */
 export function parseConfig(env: unknown): Config {
   const parsed = v.safeParse(Checked, env)
-  if (parsed.success) return parsed.output
-  const problems = parsed.issues.map(issue => `${v.getDotPath(issue) ?? 'configuration'}: ${problem(issue)}`)
-  throw new ConfigError(
-    `The edge's configuration is not usable.\n${problems.map(line => `- ${line}`).join('\n')}`,
-  )
+  const chains = chainsOf(env)
+  const problems = [
+    ...(parsed.issues ?? []).map(issue => `${v.getDotPath(issue) ?? 'configuration'}: ${problem(issue)}`),
+    ...chains.problems,
+  ]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return { ...parsed.output, chains: chains.settings }
+}
+
+function chainsOf(env: unknown): { settings: ChainSettings[]; problems: readonly string[] } {
+  try {
+    return { settings: parseChains(env), problems: [] }
+  } catch (error) {
+    if (error instanceof ConfigError) return { settings: [], problems: error.problems }
+    throw error
+  }
 }
 
 function problem(issue: v.BaseIssue<unknown>): string {

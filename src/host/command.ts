@@ -1,4 +1,5 @@
-import { type Config, ConfigError } from '../edge/config.ts'
+import type { Config } from '../edge/config.ts'
+import { ConfigError } from '../edge/config-error.ts'
 import { exitCode, StartError } from './exit.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { readSettings } from './settings.ts'

@@ -40,13 +40,14 @@ export function denoArgs({
   script,
 }: {
   options: Pick<Options, 'hostname' | 'port'>
-  config: Pick<Config, 'DATABASE_URL'>
+  config: Pick<Config, 'DATABASE_URL' | 'CHAINS' | 'chains'>
   script: string
 }): string[] {
   const url = config.DATABASE_URL
   const isFile = url.startsWith('file:')
-  const env = [...settingNames, ...(isFile ? fileEnv : [])]
-  const net = [listenAddress(options), ...(isFile ? [] : [remoteAddress(url)])]
+  const env = [...settingNames(config), ...(isFile ? fileEnv : [])]
+  const remote = [...(isFile ? [] : [url]), ...config.chains.flatMap(({ urls }) => urls)]
+  const net = [listenAddress(options), ...new Set(remote.map(remoteAddress))]
   return [
     'run',
     '--quiet',

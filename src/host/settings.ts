@@ -1,7 +1,11 @@
-import { Config, ConfigError, parseConfig } from '../edge/config.ts'
+import { secretNames } from '../edge/chain/config.ts'
+import { Config, parseConfig } from '../edge/config.ts'
+import { ConfigError } from '../edge/config-error.ts'
 
-/** The vars and secrets that the edge reads. */
-export const settingNames = Object.keys(Config.entries)
+/** The vars and secrets that the edge reads; `CHAINS` names some of them. */
+export function settingNames({ CHAINS }: { CHAINS?: unknown }): string[] {
+  return [...Object.keys(Config.entries), ...secretNames(CHAINS)]
+}
 
 /**
  * The edge's configuration from environment variables, each asked for by name: Deno lets a process read those that it names. A
@@ -10,10 +14,12 @@ export const settingNames = Object.keys(Config.entries)
  * @throws ConfigError naming every variable that is missing or wrong.
  */
 export function readSettings(env: Record<string, string | undefined>): Config {
-  const set = settingNames.map(name => [name, env[name]]).filter(([, value]) => value !== undefined)
+  const set = settingNames(env)
+    .map(name => [name, env[name]])
+    .filter(([, value]) => value !== undefined)
   const config = parseConfig({ CLIENT_IP_HEADER: 'socket', ...Object.fromEntries(set) })
   if (env.CLIENT_IP_HEADER !== undefined || config.ORIGIN.startsWith('http:')) return config
-  throw new ConfigError(
+  throw new ConfigError([
     "CLIENT_IP_HEADER: is missing: name the header that the proxy in front sets to the client's address, since ORIGIN begins with https:.",
-  )
+  ])
 }

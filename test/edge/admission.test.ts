@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigError, parseConfig } from '../../src/edge/config.ts'
+import { parseConfig } from '../../src/edge/config.ts'
+import { ConfigError } from '../../src/edge/config-error.ts'
 import { addressAllowed, clientAddress, ownerOf } from '../../src/edge/runners/address.ts'
 import { admit } from '../../src/edge/runners/admit.ts'
 import { mergePolicies, type PolicySnapshot } from '../../src/edge/runners/policy.ts'
@@ -113,6 +114,7 @@ describe('config', () => {
       RETENTION_SECONDS: 604_800,
       STREAM_EXPIRY_SECONDS: 60,
       STREAM_STORED_MIB: 16,
+      chains: [],
     })
   })
 

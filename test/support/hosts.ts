@@ -56,8 +56,8 @@ export const startEdgeOn: Record<HostName, (vars: Record<string, string>) => Pro
     const script = fileURLToPath(new URL('deno-edge.ts', import.meta.url))
     // Port 0 permits every port of this machine's, for the one that runs the schedule.
     const options = { hostname: '127.0.0.1', port: 0 }
-    const config = { DATABASE_URL: vars.DATABASE_URL ?? '' }
     const env = { ORIGIN: `http://127.0.0.1:${port}`, ...vars }
+    const config = readSettings(env)
     const child = startChild({
       command: denoProgram(),
       args: [...denoArgs({ options, config, script }), String(port)],
