@@ -1,0 +1,62 @@
+import type { RpcError } from './rpc.ts'
+
+/** An endpoint gave no answer. The message says why, without its URL, and without what it said itself, which may hold a key. */
+export class EndpointFailure extends Error {
+  override name = 'EndpointFailure'
+  /** What it asked to be left alone for; 0: it did not. */
+  readonly retryAfterMs: number
+  /** Whether the same calls may be answered one by one. */
+  readonly refusesBatch: boolean
+
+  constructor(message: string, { retryAfterMs = 0, refusesBatch = false, cause }: FailureOptions = {}) {
+    super(message, { cause })
+    this.retryAfterMs = retryAfterMs
+    this.refusesBatch = refusesBatch
+  }
+}
+
+type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean; cause?: unknown }
+
+/** A call that the chain's machine has run and refused. Nodes differ in the code, and some say -32603. */
+const reverts =
+  /revert|out ?of ?gas|gas required exceeds|intrinsic gas|vm exception|evm error|invalid opcode|invalid jump|stack (over|under)flow|execution (aborted|timeout)|call depth/i
+/** A transaction that a node does not take, whoever is asked. */
+const refusals =
+  /nonce|already ?known|known transaction|already imported|underpriced|insufficient funds|exceeds block gas limit|gas limit|fee cap|less than block base fee|max fee per gas|tip (above|higher)|priority fee|transaction type|oversized data|invalid sender|invalid signature|intrinsic/i
+/** A node that has trouble, has not got there yet, or has forgotten. */
+const troubles: readonly (readonly [RegExp, string])[] = [
+  [/rate.?limit|too many requests|request limit|limit exceeded|quota|capacity|throttl/i, 'limits our rate'],
+  [
+    /header not found|unknown block|block .{0,24}not (found|available)|out ?of ?range|cannot find block/i,
+    'has not got the block',
+  ],
+  [
+    /missing trie node|state.{0,40}(not|un)available|pruned|historical state|no state/i,
+    'has no state of the block',
+  ],
+  [
+    /time.?out|timed out|temporar|try again|overload|unavailable|not ready|syncing|upstream|no backend/i,
+    'has trouble',
+  ],
+]
+const codes: Readonly<Record<number, string>> = {
+  [-32001]: 'has not got the block',
+  [-32002]: 'has trouble',
+  [-32005]: 'limits our rate',
+  [-32016]: 'limits our rate',
+  [-32029]: 'limits our rate',
+  [-32097]: 'limits our rate',
+  429: 'limits our rate',
+  [-32603]: 'has an internal error',
+  [-32700]: 'did not understand us',
+}
+
+/**
+ * What is wrong with the endpoint that answered with this error; null: nothing, it is the chain's answer. A revert's text is the
+ * contract's own and may say anything, so it is looked for first.
+ */
+export function troubleOf({ code, message, data }: RpcError): string | null {
+  if (code === 3 || data !== undefined || reverts.test(message) || refusals.test(message)) return null
+  const told = troubles.find(([pattern]) => pattern.test(message))?.[1] ?? codes[code]
+  return told === undefined ? null : `${told} (${code})`
+}

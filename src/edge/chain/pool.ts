@@ -1,0 +1,120 @@
+import { atOnce } from './at-once.ts'
+import { toBatches } from './batches.ts'
+import { createEndpoint, type Endpoint } from './endpoint.ts'
+import { EndpointFailure } from './endpoint-failure.ts'
+import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
+import { createTurn, type Turn } from './turn.ts'
+
+export type RpcPoolOptions = {
+  /** One at least; the first is preferred while it is as good as others. */
+  urls: readonly string[]
+  chainId: number
+  /** Unix milliseconds. */
+  now(): number
+  /** From 0 to 1; spreads what begins again. */
+  random?(): number
+  fetch?: typeof fetch
+  /** Of one HTTP exchange. */
+  timeoutMs?: number
+  sleep?(ms: number): Promise<void>
+}
+
+/** `head`: that of whoever gives these answers; of one that does not say, the newest that is known. */
+type Told = { answers: RpcAnswer[]; head: number; isBehind: boolean }
+
+const batchesAtOnce = 4
+/** What one send waits for endpoints that rest. */
+const patienceMs = 2_000
+
+/** A chain through its endpoints. Nothing runs between sends. */
+export function createRpcPool({
+  urls,
+  chainId,
+  now,
+  random = Math.random,
+  // Workers want it called as a function of the global object.
+  fetch: fetchFrom = (...args) => fetch(...args),
+  timeoutMs = 5_000,
+  sleep = ms => new Promise(resolve => setTimeout(resolve, ms)),
+}: RpcPoolOptions): Rpc {
+  const options = { chainId, now, random, fetch: fetchFrom, timeoutMs }
+  const endpoints = urls.map(url => createEndpoint(url, options))
+  let highest = 0
+
+  const noteHead = (head: number) => {
+    highest = Math.max(highest, head)
+  }
+
+  /** Null: it failed. */
+  async function ask(endpoint: Endpoint, calls: readonly RpcCall[]): Promise<Told | null> {
+    const known = highest
+    try {
+      const { answers, head } = await endpoint.ask(calls, known)
+      if (head !== null) noteHead(head)
+      return { answers, head: head ?? known, isBehind: head !== null && head < known }
+    } catch (error) {
+      if (error instanceof EndpointFailure) return null
+      throw error
+    }
+  }
+
+  async function askAny(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
+    const turn = createTurn({ endpoints, now, sleep, lag: endpoint => endpoint.lag(highest) })
+    const told = await firstTold(turn, endpoint => ask(endpoint, calls))
+    if (told === null) throw new RpcUnavailable(`No endpoint of chain ${chainId} answers: ${reasons()}`)
+    return told.answers
+  }
+
+  function reasons(): string {
+    return endpoints
+      .map(endpoint => endpoint.status(highest))
+      .map(({ name, problem }) => `${name} ${problem ?? 'was left out'}`)
+      .join('; ')
+  }
+
+  /** Null: it failed. */
+  async function tellOne(endpoint: Endpoint, batches: readonly RpcCall[][]): Promise<RpcAnswer[] | null> {
+    const answers: RpcAnswer[] = []
+    for (const calls of batches) {
+      const outcome = await ask(endpoint, calls)
+      if (outcome === null) return null
+      answers.push(...outcome.answers)
+    }
+    return answers
+  }
+
+  return {
+    noteHead,
+    status: () => endpoints.map(endpoint => endpoint.status(highest)),
+    async send(calls) {
+      const answers = await atOnce(toBatches(calls), { limit: batchesAtOnce, work: askAny })
+      return answers.flat()
+    },
+    async sendToAll(calls) {
+      if (calls.length === 0) return []
+      const batches = toBatches(calls)
+      const told = await atOnce(
+        endpoints.filter(endpoint => !endpoint.isBarred() && !endpoint.hasAsked()),
+        { limit: batchesAtOnce, work: endpoint => tellOne(endpoint, batches) },
+      )
+      return told.filter(answers => answers !== null)
+    },
+  }
+}
+
+/** What the first endpoint says that says anything and is not behind; of those that are, the furthest. Null: nobody does. */
+async function firstTold(
+  turn: Turn,
+  ask: (endpoint: Endpoint) => Promise<Told | null>,
+): Promise<Told | null> {
+  let best: Told | null = null
+  for (;;) {
+    const endpoint = await turn.next(best === null ? patienceMs : 0)
+    if (endpoint === null) return best
+    const told = await ask(endpoint)
+    if (told === null) continue
+    if (!told.isBehind) return told
+    turn.leaveOut(endpoint)
+    if (best === null || told.head > best.head) best = told
+  }
+}
