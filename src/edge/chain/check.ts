@@ -1,0 +1,106 @@
+import { type Address, decodeFunctionResult, encodeFunctionData, isHex, numberToHex, zeroAddress } from 'viem'
+import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import { readerAbi } from '../../protocol/abi/reader.ts'
+import { registryAbi } from '../../protocol/abi/registry.ts'
+import { returned, toCall } from './call.ts'
+import type { Chain, Contracts } from './chain.ts'
+import { quantity } from './head-told.ts'
+import type { RpcAnswer, RpcCall } from './rpc.ts'
+
+export type Checked = { contracts: Contracts } | { problem: string }
+
+const named = ['COORDINATOR', 'READER', 'INBOX', 'WALLET_FACTORY'] as const
+
+/**
+ * Whether a chain is the one that is configured, and has our contracts; which ones, and what they can do. Two HTTP requests.
+ * @throws RpcUnavailable
+ */
+export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>): Promise<Checked> {
+  const { id, registry } = config
+  const [chain, registryCode, ...names] = await rpc.send([
+    { method: 'eth_chainId', params: [] },
+    codeAt(registry),
+    ...named.map(functionName =>
+      toCall({ to: registry, data: encodeFunctionData({ abi: registryAbi, functionName }) }, 'latest'),
+    ),
+  ])
+  const told = quantity(chain?.result)
+  if (told !== id) return { problem: `The chain's id is ${told ?? 'not told'}, not ${id}.` }
+  if (!hasCode(registryCode))
+    return { problem: `There is no contract at the registry's address ${registry}.` }
+  const addresses = names.map(addressOf)
+  const unnamed = named.filter((_, index) => addresses[index] === null)
+  if (unnamed.length > 0)
+    return { problem: `The contract at ${registry} is no registry: it has no ${unnamed.join(', ')}.` }
+  const [coordinator, reader, inbox, walletFactory] = addresses.map(address => address ?? zeroAddress) as [
+    Address,
+    Address,
+    Address,
+    Address,
+  ]
+  return await checkContracts(rpc, { registry, coordinator, reader, inbox, walletFactory })
+}
+
+async function checkContracts(rpc: Chain['rpc'], contracts: Omit<Contracts, 'features'>): Promise<Checked> {
+  const { registry, coordinator, reader, inbox, walletFactory } = contracts
+  const addresses = [coordinator, reader, inbox, walletFactory]
+  const [nextId, status, batch, ...codes] = await rpc.send([
+    toCall(
+      { to: coordinator, data: encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'id' }) },
+      'latest',
+    ),
+    toCall({ to: reader, data: emptyPage }, 'latest'),
+    toCall({ to: coordinator, data: emptyBatch }, 'latest'),
+    ...addresses.map(codeAt),
+  ])
+  const missing = named.filter((_, index) => !hasCode(codes[index]))
+  if (missing.length > 0)
+    return {
+      problem: `The registry ${registry} names addresses without a contract: ${missing
+        .map(name => `${name} ${addresses[named.indexOf(name)]}`)
+        .join(', ')}.`,
+    }
+  if (returned(nextId) === null)
+    return { problem: `The contract at ${coordinator} is no coordinator: it has no id().` }
+  return { contracts: { ...contracts, features: { status: isEmptyList(status), batch: isEmptyList(batch) } } }
+}
+
+const emptyPage = encodeFunctionData({
+  abi: readerAbi,
+  functionName: 'readStatusBatch',
+  args: [1, 1, zeroAddress, 0],
+})
+const emptyBatch = encodeFunctionData({
+  abi: eip712CoordinatorAbi,
+  functionName: 'deliverComputeBatch',
+  args: [[]],
+})
+
+function codeAt(address: Address): RpcCall {
+  return { method: 'eth_getCode', params: [address, 'latest'] }
+}
+
+function hasCode(answer: RpcAnswer | undefined): boolean {
+  return isHex(answer?.result) && answer.result !== '0x'
+}
+
+/** A contract with a fallback could answer anything. */
+function isEmptyList(answer: RpcAnswer | undefined): boolean {
+  return (
+    returned(answer)?.toLowerCase() ===
+    `0x${[32, 0].map(word => numberToHex(word, { size: 32 }).slice(2)).join('')}`
+  )
+}
+
+/** In lower case; null: it is not told, or it is nobody's. */
+function addressOf(answer: RpcAnswer): Address | null {
+  const data = returned(answer)
+  if (data?.length !== 66) return null
+  try {
+    const address = decodeFunctionResult({ abi: registryAbi, functionName: 'COORDINATOR', data })
+    return address === zeroAddress ? null : (address.toLowerCase() as Address)
+  } catch {
+    // Some other word.
+    return null
+  }
+}
