@@ -43,6 +43,8 @@ export type RpcProxyOptions = {
   fault?(request: RpcRequest): Fault | null
   /** The contracts are those of the first deployments: without `readStatusBatch` and `deliverComputeBatch`. */
   firstDeployment?: boolean
+  /** What a call is answered in place of what the chain says; null: that. */
+  override?(call: RpcCall): RpcAnswer | null
 }
 
 /** What stands behind: a node's URL, or what answers in its place. */
@@ -63,11 +65,12 @@ export async function startRpcProxy(target: RpcTarget, options: RpcProxyOptions 
   let { fault } = options
   let requests: RpcRequest[] = []
   let number = 0
-  const isLate = (call: RpcCall) =>
-    options.firstDeployment === true && lateCalls.test(JSON.stringify(call.params))
+  const isLate = ({ params }: RpcCall) =>
+    options.firstDeployment === true && lateCalls.test(JSON.stringify(params))
+  const overridden = (call: RpcCall) => (isLate(call) ? reverted : (options.override?.(call) ?? null))
   const answer = async (calls: readonly RpcCall[]) => {
     const answers = await forward(target, calls)
-    return answers.map((told, index) => (isLate(calls[index]!) ? reverted : told))
+    return answers.map((told, index) => overridden(calls[index]!) ?? told)
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,22 +1,28 @@
-import { type Address, type Hex, isHex, numberToHex } from 'viem'
+import { type Address, type Hex, hexToBigInt, isHex, numberToHex } from 'viem'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
 
 /** A block, by its number or by what it is. */
 export type BlockTag = number | 'latest' | 'safe' | 'finalized'
 
-/** Calls a contract without a transaction. `from`: in whose name; absent: nobody's. */
-export function toCall(
-  { to, data, from }: { to: Address; data: Hex; from?: Address },
-  at: BlockTag,
-): RpcCall {
-  const block = toParam(at)
-  return { method: 'eth_call', params: [from === undefined ? { to, data } : { from, to, data }, block] }
+/** `from`: in whose name; absent: nobody's. `gas` absent: what the node gives. */
+export type ContractCall = { to: Address; data: Hex; from?: Address; gas?: bigint }
+
+/** Calls a contract without a transaction. */
+export function toCall({ gas, ...call }: ContractCall, at: BlockTag): RpcCall {
+  const params = gas === undefined ? call : { ...call, gas: numberToHex(gas) }
+  return { method: 'eth_call', params: [params, toParam(at)] }
 }
 
 /** What a call returned; null: it failed, or there is no contract. */
 export function returned(answer: RpcAnswer | undefined): Hex | null {
   const result = answer?.result
   return isHex(result) && result !== '0x' ? result : null
+}
+
+/** The one word that a call returned, as a number; null: it returned something else, or failed. */
+export function toWord(answer: RpcAnswer | undefined): bigint | null {
+  const data = returned(answer)
+  return data?.length === 66 ? hexToBigInt(data) : null
 }
 
 /** As JSON-RPC has it. */

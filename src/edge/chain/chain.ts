@@ -105,7 +105,7 @@ export type Subscription = {
  * A subscription and what a node decides by, at one block.
  * `interval`: that is open; 0: none. `count` (answers accepted), `responded` (this node has answered) and `input` are of that one.
  * `wallet`: what may be spent of the paying wallet; null: it is not the factory's. Of what does not pay: null.
- * `input`: what the consumer gave; null: it gave none, failed, or gave too much.
+ * `input`: what the consumer gave; null: it gave none, failed, or gave too much, or this node has nothing to answer any more.
  */
 export type Status = {
   subscription: Subscription

@@ -1,0 +1,221 @@
+import {
+  type Address,
+  decodeFunctionResult,
+  encodeAbiParameters,
+  encodeFunctionData,
+  erc20Abi,
+  type Hex,
+  hexToBigInt,
+  isHex,
+  keccak256,
+  numberToHex,
+  size as sizeOf,
+  slice,
+  zeroAddress,
+} from 'viem'
+import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import { iConsumerAbi } from '../../protocol/abi/iconsumer.ts'
+import { readerAbi } from '../../protocol/abi/reader.ts'
+import { walletAbi } from '../../protocol/abi/wallet.ts'
+import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
+import { atOnce } from './at-once.ts'
+import { returned, toCall, toWord } from './call.ts'
+import type { Status, Subscription } from './chain.ts'
+import { decoded } from './decode.ts'
+import { intervalAt } from './interval.ts'
+import { chunk, readPages } from './read-pages.ts'
+import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { isWanted, maxInputBytes, type SizedQuestion, type SizedStatuses } from './status.ts'
+import { noTerms, toSubscription } from './subscription.ts'
+
+/** As much as our Reader gives to a consumer, and to a token, and what the call itself takes. */
+const inputGas = 3_050_000n
+const fundsGas = 250_000n
+/** Inputs asked for in one request: with that gas each may be 2.4 MB of JSON. */
+const inputsAtOnce = 6
+const requestsAtOnce = 4
+
+type Counted = Omit<Status, 'wallet' | 'input'>
+
+/** What our Reader tells, of the contracts of the first deployments: in phases, each of which asks for everything at once. */
+export async function readFirstStatuses(question: SizedQuestion): Promise<SizedStatuses> {
+  const { subscriptions, failed, halved } = await readSubscriptions(question)
+  const counted = await readCounts(question, subscriptions)
+  const all = counted.filter(status => status !== null)
+  const wallets = await readWallets(question, subscriptions)
+  const inputs = await readInputs(question, all)
+  const statuses = new Map(
+    all.map((status): [number, Status] => {
+      const { id } = status.subscription
+      return [id, { ...status, wallet: wallets.get(id) ?? null, input: inputs.get(id) ?? null }]
+    }),
+  )
+  const uncounted = subscriptions.map(({ id }) => id).filter((_, index) => counted[index] === null)
+  return { statuses, failed: [...failed, ...uncounted], halved }
+}
+
+async function readSubscriptions({ chain, contracts, ids, block, size }: SizedQuestion) {
+  const { items, failed, halved } = await readPages({
+    rpc: chain.rpc,
+    ids,
+    size,
+    pagesAtOnce: 48,
+    toCall({ start, end }) {
+      const data = encodeFunctionData({
+        abi: readerAbi,
+        functionName: 'readSubscriptionBatch',
+        args: [start, end],
+      })
+      return toCall({ to: contracts.reader, data }, block.number)
+    },
+    decode: data =>
+      decoded(data, data =>
+        decodeFunctionResult({ abi: readerAbi, functionName: 'readSubscriptionBatch', data }),
+      ),
+  })
+  const subscriptions = [...items]
+    .filter(([, { owner }]) => owner !== zeroAddress)
+    .map(([id, told]) => toSubscription(id, told, noTerms))
+  return { subscriptions, failed, halved }
+}
+
+/** Null: it is not told. */
+async function readCounts(
+  question: SizedQuestion,
+  subscriptions: readonly Subscription[],
+): Promise<(Counted | null)[]> {
+  const { chain, block } = question
+  const open = subscriptions
+    .map(subscription => ({ subscription, interval: intervalAt(subscription, block.time) }))
+    .filter(({ interval }) => interval > 0)
+  const answers = await chain.rpc.send(
+    open.flatMap(({ subscription, interval }) => countCalls(question, { id: subscription.id, interval })),
+  )
+  const told = new Map(
+    open.map(({ subscription, interval }, index): [number, Counted | null] => {
+      const count = toWord(answers[2 * index])
+      const responded = toWord(answers[2 * index + 1])
+      if (count === null || responded === null) return [subscription.id, null]
+      return [subscription.id, { subscription, interval, count: Number(count), responded: responded !== 0n }]
+    }),
+  )
+  return subscriptions.map(subscription => {
+    const counted = told.get(subscription.id)
+    return counted === undefined ? { subscription, interval: 0, count: 0, responded: false } : counted
+  })
+}
+
+function countCalls(
+  { chain, contracts, block }: SizedQuestion,
+  { id, interval }: { id: number; interval: number },
+): RpcCall[] {
+  const uint32 = { type: 'uint32' } as const
+  const intervalKey = keccak256(encodeAbiParameters([uint32, uint32], [id, interval]))
+  const node = chain.signer.address
+  const nodeKey = keccak256(encodeAbiParameters([uint32, uint32, { type: 'address' }], [id, interval, node]))
+  return [
+    encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'redundancyCount', args: [intervalKey] }),
+    encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'nodeResponded', args: [nodeKey] }),
+  ].map(data => toCall({ to: contracts.coordinator, data }, block.number))
+}
+
+/** Of those that pay, from the factory's wallets. What does not say what it has, has nothing. */
+async function readWallets(
+  { chain, contracts, block }: SizedQuestion,
+  subscriptions: readonly Subscription[],
+): Promise<Map<number, NonNullable<Status['wallet']>>> {
+  const { rpc } = chain
+  const at = block.number
+  const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
+  const valid = await rpc.send(
+    paying.map(({ wallet }) =>
+      toCall(
+        {
+          to: contracts.walletFactory,
+          data: encodeFunctionData({ abi: walletFactoryAbi, functionName: 'isValidWallet', args: [wallet] }),
+        },
+        at,
+      ),
+    ),
+  )
+  const known = paying.filter((_, index) => toWord(valid[index]) === 1n)
+  const answers = await rpc.send(known.flatMap(subscription => walletCalls(subscription, at)))
+  // The wallets of the first deployments do not tell what is free: what they have is the most that it can be.
+  const without = known.filter((_, index) => toWord(answers[2 * index]) === null)
+  const balances = await rpc.send(without.map(subscription => balanceCall(subscription, at)))
+  const funds = new Map(without.map(({ id }, index) => [id, toQuantity(balances[index])]))
+  return new Map(
+    known.map(({ id }, index) => [
+      id,
+      {
+        funds: toWord(answers[2 * index]) ?? funds.get(id) ?? 0n,
+        allowance: toWord(answers[2 * index + 1]) ?? 0n,
+        prepayment: 0n,
+      },
+    ]),
+  )
+}
+
+function walletCalls({ wallet, owner, paymentToken }: Subscription, at: number): RpcCall[] {
+  const free = encodeFunctionData({ abi: walletAbi, functionName: 'unlockedBalance', args: [paymentToken] })
+  const allowance = encodeFunctionData({
+    abi: walletAbi,
+    functionName: 'allowance',
+    args: [owner, paymentToken],
+  })
+  return [toCall({ to: wallet, data: free, gas: fundsGas }, at), toCall({ to: wallet, data: allowance }, at)]
+}
+
+function balanceCall({ wallet, paymentToken }: Subscription, at: number): RpcCall {
+  if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, numberToHex(at)] }
+  const data = encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [wallet] })
+  return toCall({ to: paymentToken, data, gas: fundsGas }, at)
+}
+
+/** Of those that are still to be answered. */
+async function readInputs(
+  { chain, block }: SizedQuestion,
+  all: readonly Counted[],
+): Promise<Map<number, Hex>> {
+  const lots = chunk(all.filter(isWanted), inputsAtOnce)
+  const told = await atOnce(lots, {
+    limit: requestsAtOnce,
+    work: async lot => {
+      const answers = await chain.rpc.send(
+        lot.map(({ subscription, interval }) =>
+          inputCall(subscription, { interval, node: chain.signer.address, block }),
+        ),
+      )
+      return lot.map(({ subscription }, index) => ({ id: subscription.id, input: toInput(answers[index]) }))
+    },
+  })
+  return new Map(told.flat().flatMap(({ id, input }) => (input === null ? [] : [[id, input]])))
+}
+
+function inputCall(
+  { id, owner }: Subscription,
+  { interval, node, block }: { interval: number; node: Address; block: SizedQuestion['block'] },
+): RpcCall {
+  const data = encodeFunctionData({
+    abi: iConsumerAbi,
+    functionName: 'getContainerInputs',
+    args: [id, interval, block.time % 2 ** 32, node],
+  })
+  return toCall({ to: owner, data, gas: inputGas }, block.number)
+}
+
+/** A consumer may answer with anything: what is not one byte string, as the compiler writes it, is no input. Our Reader judges the same. */
+function toInput(answer: RpcAnswer | undefined): Hex | null {
+  const data = returned(answer)
+  const bytes = data === null ? 0 : sizeOf(data)
+  if (data === null || bytes < 64 || bytes > 64 + maxInputBytes) return null
+  const length = hexToBigInt(slice(data, 32, 64))
+  if (hexToBigInt(slice(data, 0, 32)) !== 32n || length > BigInt(bytes - 64)) return null
+  return length === 0n ? '0x' : slice(data, 64, 64 + Number(length))
+}
+
+/** `eth_getBalance` tells a quantity, a token a word. */
+function toQuantity(answer: RpcAnswer | undefined): bigint {
+  const data = answer?.result
+  return isHex(data) && data !== '0x' && data.length <= 66 ? hexToBigInt(data) : 0n
+}
