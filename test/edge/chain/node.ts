@@ -181,6 +181,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
         orm.run(sql`delete from deliveries`),
         orm.run(sql`delete from chains`),
         orm.run(sql`delete from chain_blocks`),
+        orm.run(sql`update runners set revoked_at = 0 where id <> ${runner.runner} and revoked_at is null`),
         begin(),
       ])
       await register(db, { ...runner, version: 'test', containers: ['a', 'b'].map(id => policyOf(id)) })
