@@ -83,7 +83,8 @@ type Waiting = Extract<Decision, { kind: 'wait' }>
 
 function giveUp(step: Step, { plan, row }: { plan: Plan; row: Due }): void {
   const move = ended(row, { reason: 'vanished', message: 'The subscription is gone from the chain' })
-  plan.vanished.push({ move, tell: () => tellStopped(step.log, toldOf(step, row)) })
+  // Should it come again, it has no answer yet.
+  plan.vanished.push({ move: { ...move, next: 1 }, tell: () => tellStopped(step.log, toldOf(step, row)) })
 }
 
 type Judged = { plan: Plan; row: Due; status: Status; court: Court }
