@@ -37,8 +37,8 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
       update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n', tries = 0,
         epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
         route = item.value ->> 'ro'
-      from json_each(${JSON.stringify(verdicts.map(toItem))}) as item
-      where subscriptions.chain = ${config.id} and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'refused'
+      from json_each(${JSON.stringify(verdicts.map(verdict => toItem(config.id, verdict)))}) as item
+      where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'refused'
         and subscriptions.epoch = item.value ->> 'e0' and subscriptions.seen_hash = item.value ->> 'h'
       returning subscriptions.id, subscriptions.state`),
     orm.run(sql`
@@ -53,8 +53,10 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
   return { admitted: admitted.length, left }
 }
 
-function toItem({ row, verdict }: { row: TrackedRow & { epoch: number }; verdict: Verdict }) {
+/** The chain comes with each item, as in `moveOn`. */
+function toItem(chain: number, { row, verdict }: { row: TrackedRow & { epoch: number }; verdict: Verdict }) {
   return {
+    c: chain,
     i: row.id,
     e0: row.epoch,
     h: row.seen_hash,

@@ -35,6 +35,7 @@ export function moveOn({ orm }: Db, { chain, moves }: { chain: number; moves: re
   const items = JSON.stringify(
     moves.map(move => ({
       ...readItem(move),
+      c: chain,
       s: move.state,
       d: move.due,
       n: move.next,
@@ -46,12 +47,13 @@ export function moveOn({ orm }: Db, { chain, moves }: { chain: number; moves: re
       b: move.begun,
     })),
   )
+  // The chain comes with each item: were it given once, SQLite might rather look through all of the chain for each.
   return orm.all<{ id: number }>(sql`
     update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n',
       tries = item.value ->> 't', reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
       epoch = coalesce(item.value ->> 'e', epoch)
     from json_each(${items}) as item
-    where subscriptions.chain = ${chain} and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'active'
+    where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'active'
       and subscriptions.due_at = item.value ->> 'd0' and subscriptions.next_interval = item.value ->> 'n0'
       and subscriptions.seen_hash = item.value ->> 'h'
       and (item.value ->> 'e' is null or item.value ->> 'e' = (select epoch from policy))
