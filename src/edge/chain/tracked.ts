@@ -79,11 +79,11 @@ export function isSame(one: Subscription, other: Subscription): boolean {
   return identityOf(one) === identityOf(other)
 }
 
-function identityOf({ activeAt: _, expiresAt: __, paymentAmount, ...rest }: Subscription): string {
-  const { id, owner, period, frequency, redundancy, containerId, lazy, verifier } = rest
-  const { paymentToken, wallet, maxFee, prepaid, committed } = rest
-  return JSON.stringify([
+function identityOf(subscription: Subscription): string {
+  const { id, owner, period, frequency, redundancy, containerId, lazy, verifier } = subscription
+  const { paymentAmount, paymentToken, wallet, maxFee, prepaid, committed } = subscription
+  return [
     [id, owner, period, frequency, redundancy, containerId, lazy, verifier],
-    [String(paymentAmount), paymentToken, wallet, maxFee, prepaid, committed],
-  ])
+    [paymentAmount, paymentToken, wallet, maxFee, prepaid, committed],
+  ].join(' ')
 }
