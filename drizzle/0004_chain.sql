@@ -83,6 +83,7 @@ CREATE TABLE `subscriptions` (
 CREATE INDEX `subscriptions_due` ON `subscriptions` (`chain`,`due_at`,`id`) WHERE state = 'active';--> statement-breakpoint
 CREATE INDEX `subscriptions_refused` ON `subscriptions` (`chain`,`epoch`,`id`) WHERE state = 'refused';--> statement-breakpoint
 CREATE INDEX `subscriptions_seen` ON `subscriptions` (`chain`,`seen_block`);--> statement-breakpoint
+CREATE INDEX `subscriptions_ended` ON `subscriptions` (`chain`,`created_at`) WHERE state = 'ended';--> statement-breakpoint
 CREATE TABLE `transactions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`chain` integer NOT NULL,

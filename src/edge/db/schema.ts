@@ -239,7 +239,7 @@ export const chainBlocks = sqliteTable(
 
 /**
  * Subscriptions of the chains' coordinators, as they were when they were first seen. Addresses in lower case, amounts in decimal. Those
- * that have ended are in no partial index, and so cost nothing.
+ * that have ended are in no partial index but that of the pruning, and so cost nothing.
  */
 export const subscriptions = sqliteTable(
   'subscriptions',
@@ -288,6 +288,7 @@ export const subscriptions = sqliteTable(
     index('subscriptions_refused').on(t.chain, t.epoch, t.id).where(sql`state = 'refused'`),
     // Of a reorganisation: what was first seen above the block from which all is the same.
     index('subscriptions_seen').on(t.chain, t.seenBlock),
+    index('subscriptions_ended').on(t.chain, t.createdAt).where(sql`state = 'ended'`),
   ],
 )
 

@@ -66,7 +66,7 @@ export function outcomeOf(ended: readonly Ended[]): SweepOutcome {
 async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptions) {
   const old = lightest(sql`
     select id, finished_at as due, data_parts, result_parts, intermediate_parts, stream_bytes from jobs
-    where finished_at is not null and finished_at <= ${now} - ${retentionMs}
+    where finished_at is not null and finished_at <= ${now} - ${retentionMs} and not ${isToBeDelivered}
     order by finished_at limit ${prunePerStatement}`)
   const late = lightest(sql`
     select id, expires_at as due, data_parts, result_parts, intermediate_parts, stream_bytes from jobs
@@ -100,6 +100,10 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
   ])
   return { lapsed, expired, pruned: pruned.rowsAffected, forgotten: forgotten.rowsAffected }
 }
+
+/** Whether its answer is for a chain, and nothing but its row has it yet. */
+const isToBeDelivered = sql`(source = 0 and exists (
+  select 1 from deliveries where deliveries.job = jobs.id and deliveries.state in ('computing', 'computed') and deliveries.call is null))`
 
 /** The first of these jobs, as many as one statement may take with their parts, and one at least. */
 function lightest(jobs: SQL): SQL {

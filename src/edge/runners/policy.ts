@@ -18,6 +18,11 @@ export type MergedPolicy = {
   openai: boolean
   /** A list for each runner: an address must be on all of them; an empty list admits everyone. */
   allowedIps: readonly (readonly string[])[]
+  /** The same of who asks on-chain, and of those in whose name somebody signs. In lower case. */
+  allowedAddresses: readonly (readonly string[])[]
+  allowedDelegateAddresses: readonly (readonly string[])[]
+  /** The least to be paid, in base units, by token in lower case; another token is not accepted. Null: any payment, or none. */
+  acceptedPayments: ReadonlyMap<string, bigint> | null
 }
 
 export type PolicySnapshot = {
@@ -126,7 +131,7 @@ function liveInstance({ id, runner, ready }: InstanceRow): LiveInstance {
   return { id, runner, ready: new Set(JSON.parse(ready) as string[]) }
 }
 
-/** The strictest wins: AND of flags, every runner's allow-list. */
+/** The strictest wins: AND of flags, every runner's allow-lists, the tokens that all accept at the highest price. */
 export function mergePolicies(byRunner: readonly (readonly ContainerPolicy[])[]): Map<string, MergedPolicy> {
   const merged = new Map<string, MergedPolicy>()
   for (const container of byRunner.flat()) {
@@ -139,7 +144,43 @@ export function mergePolicies(byRunner: readonly (readonly ContainerPolicy[])[])
       generatesProofs: container.generates_proofs && (other?.generatesProofs ?? true),
       openai: container.openai && (other?.openai ?? true),
       allowedIps: [...(other?.allowedIps ?? []), container.allowed_ips],
+      allowedAddresses: [...(other?.allowedAddresses ?? []), lowerCased(container.allowed_addresses)],
+      allowedDelegateAddresses: [
+        ...(other?.allowedDelegateAddresses ?? []),
+        lowerCased(container.allowed_delegate_addresses),
+      ],
+      acceptedPayments: strictest(other?.acceptedPayments ?? null, pricesOf(container)),
     })
   }
   return merged
+}
+
+function lowerCased(addresses: readonly string[]): string[] {
+  return addresses.map(address => address.toLowerCase())
+}
+
+/** What a runner wants for a container; null: anything. Of one token written in two ways the higher price counts. */
+function pricesOf({ accepted_payments }: ContainerPolicy): ReadonlyMap<string, bigint> | null {
+  const prices = new Map<string, bigint>()
+  for (const [token, least] of Object.entries(accepted_payments)) raise(prices, token, BigInt(least))
+  return prices.size === 0 ? null : prices
+}
+
+/** Tokens that both accept, at the higher price. None may be left: then no payment is accepted. */
+function strictest(
+  one: ReadonlyMap<string, bigint> | null,
+  other: ReadonlyMap<string, bigint> | null,
+): ReadonlyMap<string, bigint> | null {
+  if (one === null || other === null) return one ?? other
+  const both = new Map<string, bigint>()
+  for (const [token, least] of [...one, ...other]) {
+    if (one.has(token) && other.has(token)) raise(both, token, least)
+  }
+  return both
+}
+
+function raise(prices: Map<string, bigint>, token: string, least: bigint): void {
+  const key = token.toLowerCase()
+  const before = prices.get(key)
+  if (before === undefined || before < least) prices.set(key, least)
 }

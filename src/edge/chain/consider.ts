@@ -1,0 +1,145 @@
+import { uuidv7 } from 'uuidv7'
+import { zeroAddress } from 'viem'
+import { admitSubscription } from './admit.ts'
+import type { Beginning } from './begin.ts'
+import type { Status } from './chain.ts'
+import { type Decision, decide, pass } from './decide.ts'
+import { selectFingerprints } from './due.ts'
+import { inputFingerprint } from './input.ts'
+import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
+import { isThere, type ReadStatuses } from './reading.ts'
+import type { Step } from './step.ts'
+import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
+import { isSame } from './tracked.ts'
+import { type Court, verdictOn } from './verdict.ts'
+
+export type Considered = {
+  rows: readonly Due[]
+  court: Court
+  readStatuses: ReadStatuses
+  /** What was read before of some. */
+  known: ReadonlyMap<number, Status>
+}
+
+/** What is to be written about these, after one look at the chain for those that are not known. */
+export async function consider(step: Step, { rows, court, readStatuses, known }: Considered): Promise<Plan> {
+  const unknown = rows.map(({ subscription }) => subscription.id).filter(id => !known.has(id))
+  const read = unknown.length === 0 ? null : await readStatuses(unknown)
+  const failed = new Set(read?.failed)
+  const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
+  const others = await selectOthers(step, { rows, statusOf })
+  const plan: Plan = { moves: [], vanished: [], replaced: [], begun: [] }
+  for (const row of rows) {
+    const { id } = row.subscription
+    const status = statusOf(id)
+    if (failed.has(id)) postpone(step, { plan, row, reason: 'unreadable', nextAt: null })
+    else if (!isThere(status)) giveUp(step, { plan, row })
+    else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
+      const verdict = verdictOn(status, court)
+      plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
+    } else judge(step, { plan, row, status, court })
+  }
+  return plan
+}
+
+/** Which of those that look the same ask for something else than what was begun for them. */
+async function selectOthers(
+  { db, chain }: Step,
+  { rows, statusOf }: { rows: readonly Due[]; statusOf(id: number): Status | undefined },
+): Promise<ReadonlySet<number>> {
+  const begun = rows.flatMap(({ subscription: { id }, nextInterval }) => {
+    const { interval = 0, input = null } = statusOf(id) ?? {}
+    return interval > 0 && interval < nextInterval && input !== null ? [{ id, interval, input }] : []
+  })
+  if (begun.length === 0) return new Set()
+  const fingerprints = await selectFingerprints(db, { chain: chain.config.id, intervals: begun })
+  const others = begun.filter(({ id, input }) => {
+    const fingerprint = fingerprints.get(id)
+    return fingerprint !== undefined && fingerprint !== inputFingerprint(input)
+  })
+  return new Set(others.map(({ id }) => id))
+}
+
+function toldOf({ chain }: Step, { subscription }: Due, interval?: number): Told {
+  const told = { chain: chain.config.id, subscription: subscription.id }
+  return interval === undefined ? told : { ...told, interval }
+}
+
+function postpone(
+  step: Step,
+  {
+    plan,
+    row,
+    reason,
+    nextAt,
+  }: { plan: Plan; row: Due; reason: 'unreadable' | Waiting['reason']; nextAt: number | null },
+): void {
+  const message = sentenceOf(reason)
+  const move = postponed(row, { reason, message, time: step.block.time, nextAt })
+  plan.moves.push({ move, tell: () => tellSkipped(step.log, toldOf(step, row), message) })
+}
+
+type Waiting = Extract<Decision, { kind: 'wait' }>
+
+function giveUp(step: Step, { plan, row }: { plan: Plan; row: Due }): void {
+  const move = ended(row, { reason: 'vanished', message: 'The subscription is gone from the chain' })
+  // Should it come again, it has no answer yet.
+  plan.vanished.push({ move: { ...move, next: 1 }, tell: () => tellStopped(step.log, toldOf(step, row)) })
+}
+
+type Judged = { plan: Plan; row: Due; status: Status; court: Court }
+
+function judge(step: Step, { plan, row, status, court }: Judged): void {
+  const { nextInterval } = row
+  const decision = decide({ status, nextInterval, time: court.time, latestTime: step.latest.time })
+  if (decision.kind === 'end' || decision.kind === 'later') {
+    const move = decision.kind === 'end' ? ended(row, decision) : later(row, decision)
+    const told = toldOf(step, row, decision.interval)
+    plan.moves.push({ move, tell: () => tellPassed(step.log, told, decision) })
+    return
+  }
+  const { snapshot, config, time, routes } = court
+  const { subscription } = status
+  const route = routes.find(snapshot, subscription.containerId)
+  const refusal = admitSubscription(snapshot, { subscription, config, now: time, route })
+  if (refusal !== null) {
+    const { code: reason, message, params } = refusal
+    const told = toldOf(step, row)
+    plan.moves.push({
+      move: { ...unmoved(row), state: 'refused', due: null, reason, message, params, epoch: snapshot.epoch },
+      tell: () => {
+        tellSkipped(step.log, told, message)
+        tellStopped(step.log, told)
+      },
+    })
+  } else if (decision.kind === 'wait') postpone(step, { plan, row, ...decision })
+  else planBeginning(step, { plan, row, status, decision, route: route ?? '' })
+}
+
+type Planning = Omit<Judged, 'court'> & { decision: Extract<Decision, { kind: 'begin' }>; route: string }
+
+function planBeginning(step: Step, { plan, row, status, decision, route }: Planning): void {
+  const { log, latest, jobs } = step
+  const { interval, input, deadline } = decision
+  const passed = pass(status, interval, 'begun')
+  const move = passed.kind === 'end' ? ended(row, passed) : later(row, passed)
+  const left = deadline === null ? Number.POSITIVE_INFINITY : (deadline - latest.time) * 1000
+  const beginning: Beginning = {
+    ...readOf(row),
+    interval,
+    job: uuidv7(),
+    route,
+    requiresProof: status.subscription.verifier !== zeroAddress,
+    input,
+    deadline,
+    expiryMs: Math.min(jobs.expiryMs, left),
+  }
+  const told = { ...toldOf(step, row, interval), job: beginning.job, route }
+  plan.begun.push({
+    row,
+    status,
+    beginning,
+    move: { ...move, next: interval + 1, begun: interval },
+    tell: () => log.info('Processing subscription', told),
+  })
+}

@@ -1,0 +1,43 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Bells } from '../bell/bell.ts'
+import { type Ended, ringCancelled } from '../bell/cancelled.ts'
+import type { Db } from '../db/open.ts'
+
+export type CancelledJob = { id: string; instance: string | null; watched: number }
+
+/**
+ * Statements for a batch that end what is under way for subscriptions which the chain no longer has, or has another one in place of.
+ * Deliveries stay, under an interval below 0 that nothing else has, because a transaction may be on its way for them; so another
+ * subscription of the same id can be answered. `ids`: a subquery. The first statement returns `CancelledJob`s.
+ */
+export function dropDeliveries({ orm, now }: Db, { chain, ids }: { chain: number; ids: SQL }) {
+  const jobs = sql`(select job from deliveries where chain = ${chain} and subscription in ${ids} and interval > 0)`
+  return [
+    orm.all<CancelledJob>(sql`
+      update jobs set state = 'cancelled', finished_at = ${now}, lease_expires_at = null, error_code = 'cancelled',
+        error_message = 'The subscription that asked for it is gone from the chain.', data = null, data_parts = 0
+      where id in ${jobs} and state in ('queued', 'running')
+      returning id, instance, watched`),
+    orm.run(sql`
+      delete from parts indexed by parts_place where job in ${jobs} and exists (
+        select 1 from jobs where jobs.id = parts.job and jobs.state = 'cancelled')`),
+    orm.run(sql`
+      update deliveries set interval = -rowid, state = 'dropped', reason = 'vanished',
+        message = 'The subscription is gone from the chain.'
+      where chain = ${chain} and subscription in ${ids} and interval > 0`),
+  ] as const
+}
+
+/** Tells runners, and who waits. A lost ring costs latency only. */
+export async function tellCancelled(
+  bells: Bells,
+  jobs: readonly CancelledJob[],
+  lost: (error: unknown) => void,
+): Promise<void> {
+  const ended = jobs.map(({ id, instance, watched }): Ended & { id: string } => ({
+    id,
+    instance,
+    watched: watched === 1,
+  }))
+  await Promise.all(ended.map(job => ringCancelled(bells, job, lost)))
+}

@@ -1,0 +1,37 @@
+import { sql } from 'drizzle-orm'
+import type { Db } from '../db/open.ts'
+import { type Tracked, type TrackedRow, trackedColumns, trackedOf } from './tracked.ts'
+
+/** Active subscriptions at which there is something to do, those that wait longest first. `time`: unix seconds of block time. */
+export async function selectDue(
+  { orm }: Db,
+  { chain, time, limit }: { chain: number; time: number; limit: number },
+): Promise<(Tracked & { dueAt: number })[]> {
+  const rows = await orm.all<TrackedRow & { due_at: number }>(sql`
+    select ${trackedColumns} from subscriptions indexed by subscriptions_due
+    where chain = ${chain} and state = 'active' and due_at <= ${time} order by due_at, id limit ${limit}`)
+  return rows.map(row => ({ ...trackedOf(row), dueAt: row.due_at }))
+}
+
+/** When there is something to do on a chain, in unix seconds of block time; null: not until something new comes. One seek. */
+export async function nextDue({ orm }: Db, chain: number): Promise<number | null> {
+  const [row] = await orm.all<{ due: number }>(sql`
+    select due_at as due from subscriptions indexed by subscriptions_due
+    where chain = ${chain} and state = 'active' and due_at >= 0 order by due_at limit 1`)
+  return row?.due ?? null
+}
+
+/** The inputs that answers under way were asked for with, of these subscriptions' intervals. */
+export async function selectFingerprints(
+  { orm }: Db,
+  { chain, intervals }: { chain: number; intervals: readonly { id: number; interval: number }[] },
+): Promise<ReadonlyMap<number, string>> {
+  const items = JSON.stringify(intervals.map(({ id, interval }) => ({ i: id, n: interval })))
+  const rows = await orm.all<{ id: number; fingerprint: string }>(sql`
+    select subscription as id, fingerprint from json_each(${items}) as asked
+    cross join deliveries on deliveries.chain = ${chain} and deliveries.subscription = asked.value ->> 'i'
+      and deliveries.interval = asked.value ->> 'n'
+    cross join jobs on jobs.id = deliveries.job
+    where fingerprint is not null`)
+  return new Map(rows.map(({ id, fingerprint }) => [id, fingerprint]))
+}

@@ -1,0 +1,89 @@
+import { sql } from 'drizzle-orm'
+import { addToRing, type Ring } from '../bell/bell.ts'
+import { chunks } from '../jobs/chunks.ts'
+import { describe } from '../log.ts'
+import { beginJobs, textBytes } from './begin.ts'
+import { dropDeliveries, tellCancelled } from './drop.ts'
+import { asRead, moveOn, readItem } from './move.ts'
+import type { Plan, Planned } from './plan.ts'
+import type { Step } from './step.ts'
+import { replaceSubscriptions } from './store.ts'
+
+/** Writes what a plan says of subscriptions for which nothing is begun. @returns how many are not due any more as they were. */
+export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
+  const { db, chain } = step
+  const moves =
+    plan.moves.length === 0
+      ? []
+      : await moveOn(db, { chain: chain.config.id, moves: plan.moves.map(({ move }) => move) })
+  tellMoved(plan.moves, moves)
+  const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
+  return moves.length + gone
+}
+
+async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
+  const { db, chain, block, bells, log } = step
+  const { id } = chain.config
+  const { vanished, replaced } = plan
+  const items = [...vanished.map(({ move }) => move), ...replaced.map(({ read }) => read)].map(readItem)
+  // Under another policy, the verdict on what is new may be another one.
+  const ids = sql`(select value ->> 'i' from json_each(${JSON.stringify(items)})
+    where ${asRead(id)} and (select epoch from policy) = ${epoch})`
+  const [cancelled, , , moves, stored] = await db.orm.batch([
+    ...dropDeliveries(db, { chain: id, ids }),
+    moveOn(db, { chain: id, moves: vanished.map(({ move }) => ({ ...move, epoch })) }),
+    replaceSubscriptions(db, {
+      chain: id,
+      rows: replaced,
+      epoch,
+      block,
+      guard: sql`value ->> 'i' in ${ids}`,
+    }),
+  ])
+  tellMoved(vanished, moves)
+  await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
+  return moves.length + stored.rowsAffected
+}
+
+/**
+ * Writes what is begun, and wakes runners for it.
+ * @returns the jobs queued, and the subscriptions moved on: fewer than asked for when the queue is full, the policy has moved on, or
+ * somebody else was first.
+ */
+export async function begin(
+  step: Step,
+  { plan, epoch }: { plan: Plan; epoch: number },
+): Promise<{ jobs: number; moved: number }> {
+  const { db, chain, jobs } = step
+  const { id } = chain.config
+  const done = { jobs: 0, moved: 0 }
+  for (const chunk of chunks(plan.begun, ({ beginning }) => textBytes(beginning))) {
+    const beginnings = chunk.map(({ beginning }) => beginning)
+    const [, queued, , moves] = await db.orm.batch([
+      ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds }),
+      moveOn(db, { chain: id, moves: chunk.map(({ move }) => move) }),
+    ])
+    const ours = new Set(queued.map(job => job.id))
+    for (const { beginning, tell } of chunk) if (ours.has(beginning.job)) tell()
+    await ring(step, queued)
+    done.jobs += queued.length
+    done.moved += moves.length
+    if (moves.length < chunk.length) break
+  }
+  return done
+}
+
+function tellMoved(planned: readonly Planned[], moved: readonly { id: number }[]): void {
+  const ids = new Set(moved.map(({ id }) => id))
+  for (const { move, tell } of planned) if (ids.has(move.id)) tell()
+}
+
+/** A lost ring costs latency only. */
+async function ring({ bells, log }: Step, jobs: readonly { route: string }[]): Promise<void> {
+  if (jobs.length === 0) return
+  const routes: Ring = {}
+  for (const { route } of jobs) addToRing(routes, route, 1)
+  await bells('claims')
+    .ring(routes)
+    .catch(error => log.warn('Ring lost', { error: describe(error) }))
+}

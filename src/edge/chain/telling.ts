@@ -1,0 +1,52 @@
+import type { Log } from '../log.ts'
+import type { Decision, Obstacle } from './decide.ts'
+
+/** What stands in the way, as operators of the reference know it. */
+const obstacles: Record<Obstacle | 'unreadable', string> = {
+  invalid_wallet: 'invalid wallet',
+  insufficient_balance: 'insufficient balance',
+  insufficient_allowance: 'insufficient allowance',
+  insufficient_prepayment: 'insufficient prepayment',
+  no_input: 'no input from its consumer',
+  unreadable: 'it could not be read',
+}
+
+const events: Record<Extract<Decision, { kind: 'end' | 'later' }>['reason'], string | null> = {
+  cancelled: 'Subscription cancelled',
+  expired: 'Subscription expired',
+  missed: 'Subscription expired',
+  completed: 'Subscription already completed',
+  fulfilled: 'Subscription already completed',
+  answered: 'Node has already responded for this interval',
+  begun: null,
+  not_open: null,
+}
+
+export type Told = { chain: number; subscription: number; interval?: number }
+
+/** Sentences for a row's `message`. */
+export function sentenceOf(reason: string): string {
+  if (Object.hasOwn(obstacles, reason)) return obstacles[reason as Obstacle]
+  return reason === 'begun'
+    ? 'Its last interval is begun'
+    : ((Object.hasOwn(events, reason) ? events[reason as keyof typeof events] : null) ?? reason)
+}
+
+export function tellSkipped(log: Log, told: Told, message: string): void {
+  log.info(`Skipping subscription: ${told.subscription}: ${message}`, told)
+}
+
+/** Why nothing more, or nothing yet, is done for a subscription. */
+export function tellPassed(
+  log: Log,
+  told: Told,
+  { kind, reason }: Extract<Decision, { kind: 'end' | 'later' }>,
+): void {
+  const event = events[reason]
+  if (event !== null) log.info(event, told)
+  if (kind === 'end') tellStopped(log, told)
+}
+
+export function tellStopped(log: Log, told: Told): void {
+  log.info(`Stopped tracking subscription: ${told.subscription}`, told)
+}

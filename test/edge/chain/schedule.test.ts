@@ -1,0 +1,375 @@
+import { sql } from 'drizzle-orm'
+import { sha256 } from 'viem'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Status, Subscription } from '../../../src/edge/chain/chain.ts'
+import { containerIdOf } from '../../../src/edge/chain/containers.ts'
+import { nextDue } from '../../../src/edge/chain/due.ts'
+import { cancelledAt } from '../../../src/edge/chain/interval.ts'
+import { type ScheduleOptions, schedule } from '../../../src/edge/chain/schedule.ts'
+import { sync } from '../../../src/edge/chain/sync.ts'
+import { miscounts, type Queue, result, startQueue } from '../../support/queue.ts'
+import { policyOf } from '../../support/runner.ts'
+import { blockAt, chainId, chainOf, createNode, type TestNode } from './node.ts'
+import { subscriptionOf } from './subscription.ts'
+
+const time = 1_000
+const recurring = { activeAt: 900, period: 100, frequency: 3 } as const
+
+let queue: Queue
+let node: TestNode
+
+beforeAll(async () => {
+  queue = await startQueue()
+  node = await createNode(queue)
+})
+afterAll(async () => await queue.close())
+beforeEach(async () => {
+  await node.clear()
+  queue.clock.ms = 1_800_000_000_000
+})
+
+type Rest = Record<number, Partial<Status> | 'failed'>
+
+/** Stores them as a sync at `time` would, which saw them with an input. */
+async function store(subscriptions: readonly Subscription[], at = time): Promise<void> {
+  const chain = chainOf(subscriptions, at)
+  const cursor = await node.cursor()
+  await sync(node.step(blockAt(at)), { cursor, ...chain, routes: node.routes })
+  node.lines.length = 0
+}
+
+async function scheduleAt(
+  at: number,
+  subscriptions: readonly Subscription[],
+  {
+    rest = {},
+    step = {},
+    ...options
+  }: { rest?: Rest; step?: Parameters<TestNode['step']>[1] } & Partial<ScheduleOptions> = {},
+) {
+  const { readStatuses } = chainOf(subscriptions, at, rest)
+  return await schedule(node.step(blockAt(at), step), { readStatuses, routes: node.routes, ...options })
+}
+
+describe('schedule', () => {
+  test('default: a callback becomes a job and a delivery, once, and nothing is due any more', async () => {
+    const subscription = subscriptionOf({ id: 1 })
+    await store([subscription])
+    const ticket = await node.bells('claims').ticket()
+    expect(await scheduleAt(time, [subscription], { rest: { 1: { input: '0xCAFE' } } })).toEqual({
+      begun: 1,
+      left: false,
+    })
+    const [job] = await node.jobs()
+    expect(job).toEqual({
+      id: job!.id,
+      owner: `chain:${chainId}`,
+      state: 'queued',
+      route: 'a',
+      source: 0,
+      destination: 0,
+      requires_proof: 0,
+      data: '"CAFE"',
+      data_bytes: 6,
+      data_parts: 0,
+      created_at: queue.clock.ms,
+      expires_at: queue.clock.ms + 24 * 3_600_000,
+    })
+    expect(await node.deliveries()).toEqual([
+      { subscription: 1, interval: 1, job: job!.id, state: 'computing', reason: null, deadline: null },
+    ])
+    expect(await node.rows()).toMatchObject([
+      {
+        state: 'ended',
+        due_at: null,
+        next_interval: 2,
+        reason: 'begun',
+        message: 'Its last interval is begun',
+      },
+    ])
+    expect(node.lines).toEqual([
+      {
+        event: 'Processing subscription',
+        fields: { chain: chainId, subscription: 1, interval: 1, job: job!.id, route: 'a' },
+      },
+    ])
+    const heard = await node.bells('claims').wait({ ticket, key: 'test', names: ['a'], waitMs: 10_000 })
+    expect(heard.rung).toEqual(['a'])
+    expect(await scheduleAt(time + 5, [subscription])).toEqual({ begun: 0, left: false })
+    expect(await nextDue(queue.db, chainId)).toBeNull()
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  test('default: a runner takes the job, and its answer is there to be delivered', async () => {
+    const subscription = subscriptionOf({ id: 1 })
+    await store([subscription])
+    await scheduleAt(time, [subscription])
+    const host = await queue.host()
+    const [lease] = await queue.claim(host)
+    expect(lease).toMatchObject({ source: 0, destination: 0, data: '"01"' })
+    expect(await queue.finish(host, result(lease!))).toEqual(['accepted'])
+    expect(await node.deliveries()).toMatchObject([{ job: lease!.id, state: 'computed' }])
+  })
+
+  test('default: a recurring one is begun in each of its intervals, and ends after the last', async () => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription])
+    for (const at of [1_000, 1_001, 1_099, 1_100, 1_150, 1_200]) await scheduleAt(at, [subscription])
+    expect((await node.deliveries()).map(({ interval, deadline }) => [interval, deadline])).toEqual([
+      [2, 1_100],
+      [3, 1_200],
+    ])
+    expect((await node.jobs()).map(job => job.expires_at - job.created_at)).toEqual([100_000, 100_000])
+    expect(await node.rows()).toMatchObject([{ state: 'ended', reason: 'begun', next_interval: 4 }])
+  })
+
+  test('behavior: what is at hand is not read again', async () => {
+    const subscriptions = [1, 2].map(id => subscriptionOf({ id }))
+    const chain = chainOf(subscriptions, time)
+    const cursor = await node.cursor()
+    const step = node.step(blockAt(time))
+    const { statuses: known } = await sync(step, { cursor, ...chain, routes: node.routes })
+    chain.asked.length = 0
+    expect(await schedule(step, { ...chain, routes: node.routes, known })).toEqual({ begun: 2, left: false })
+    expect(chain.asked).toEqual([])
+  })
+
+  test('behavior: nothing due: one statement, and nothing is read', async () => {
+    const subscription = subscriptionOf({ id: 1, activeAt: time + 1 })
+    await store([subscription])
+    const chain = chainOf([subscription], time)
+    queue.proxy.takeStatements()
+    await schedule(node.step(blockAt(time)), { ...chain, routes: node.routes })
+    expect([queue.proxy.takeStatements().length, chain.asked]).toEqual([1, []])
+    expect(await nextDue(queue.db, chainId)).toBe(time + 1)
+  })
+
+  test('behavior: a long input goes into a part', async () => {
+    const subscription = subscriptionOf({ id: 1 })
+    const [short, long] = [`0x${'ab'.repeat(32_767)}`, `0x${'ab'.repeat(65_440)}`] as const
+    await store([subscription, subscriptionOf({ id: 2 })])
+    const rest = { 1: { input: short }, 2: { input: long } }
+    await scheduleAt(time, [subscription, subscriptionOf({ id: 2 })], { rest })
+    expect((await node.jobs()).map(job => [job.data?.length, job.data_bytes, job.data_parts])).toEqual([
+      [65_536, 65_536, 0],
+      [undefined, 130_882, 1],
+    ])
+    const [part] = await queue.db.orm.all<{ bytes: ArrayBuffer }>(sql`select bytes from parts`)
+    expect(Buffer.from(part!.bytes).toString()).toBe(JSON.stringify(long.slice(2)))
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  const wallet = { funds: 10n, allowance: 10n, prepayment: 0n }
+  const paying = { paymentAmount: 10n } as const
+  const obstacles: [string, string, Partial<Subscription>, Partial<Status>][] = [
+    ['no input', 'no_input', {}, { input: null }],
+    ['a wallet that is not the factory’s', 'invalid_wallet', paying, { wallet: null }],
+    ['too little money', 'insufficient_balance', paying, { wallet: { ...wallet, funds: 9n } }],
+    ['too little allowance', 'insufficient_allowance', paying, { wallet: { ...wallet, allowance: 9n } }],
+    [
+      'too little prepaid',
+      'insufficient_prepayment',
+      { ...paying, prepaid: true, expiresAt: 10_000 },
+      { wallet: { ...wallet, prepayment: 9n } },
+    ],
+  ]
+  test.for(obstacles)(
+    'behavior: with %s it waits, longer each time, and then begins',
+    async ([, reason, terms, bad]) => {
+      const subscription = subscriptionOf({ id: 1, ...terms })
+      await store([subscription])
+      const pauses: number[] = []
+      let at = time
+      for (let look = 0; look < 9; look += 1) {
+        await scheduleAt(at, [subscription], { rest: { 1: bad } })
+        const [row] = await node.rows()
+        expect(row).toMatchObject({ state: 'active', reason, tries: look + 1, next_interval: 1 })
+        pauses.push(row!.due_at! - at)
+        at = row!.due_at!
+      }
+      expect(pauses).toEqual([5, 10, 20, 40, 80, 160, 320, 600, 600])
+      expect(await node.jobs()).toEqual([])
+      expect(node.events()[0]).toMatch(/^Skipping subscription: 1: /)
+      const good = { wallet: terms.prepaid ? { ...wallet, funds: 0n, prepayment: 10n } : wallet }
+      expect(await scheduleAt(at, [subscription], { rest: { 1: good } })).toMatchObject({ begun: 1 })
+      expect(await node.rows()).toMatchObject([{ reason: 'begun' }])
+    },
+  )
+
+  test('behavior: what waits looks again when its next interval begins', async () => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription], 1_098)
+    await scheduleAt(1_098, [subscription], { rest: { 1: { input: null } } })
+    expect(await node.rows()).toMatchObject([{ due_at: 1_100, next_interval: 2 }])
+    await scheduleAt(1_100, [subscription])
+    expect(await node.deliveries()).toMatchObject([{ interval: 3 }])
+  })
+
+  const passed: [string, Partial<Status>, string][] = [
+    ['this node has answered', { responded: true }, 'Node has already responded for this interval'],
+    ['others have answered', { count: 1 }, 'Subscription already completed'],
+  ]
+  test.for(passed)('behavior: an interval that %s is left out', async ([, status, event]) => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription])
+    await scheduleAt(time, [subscription], { rest: { 1: status } })
+    expect(await node.rows()).toMatchObject([{ state: 'active', due_at: 1_100, next_interval: 3 }])
+    expect(node.events()).toEqual([event])
+    await scheduleAt(1_100, [subscription], { rest: { 1: status } })
+    expect(await node.rows()).toMatchObject([{ state: 'ended', due_at: null }])
+    expect(node.events()).toEqual([event, event, 'Stopped tracking subscription: 1'])
+    expect(await node.jobs()).toEqual([])
+  })
+
+  test('behavior: an interval whose time is over by the newest block is left out', async () => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription])
+    await scheduleAt(time, [subscription], { step: { latest: blockAt(1_100) } })
+    expect(await node.rows()).toMatchObject([{ state: 'active', due_at: 1_100, next_interval: 3 }])
+    await scheduleAt(1_100, [subscription], { step: { latest: blockAt(1_190) } })
+    expect((await node.jobs()).map(job => job.expires_at - job.created_at)).toEqual([10_000])
+  })
+
+  const endings: [string, Partial<Subscription>, string, string][] = [
+    ['cancelled', { activeAt: cancelledAt }, 'cancelled', 'Subscription cancelled'],
+    ['over', { activeAt: 0, period: 1, frequency: 2 }, 'expired', 'Subscription expired'],
+    ['expired', { expiresAt: time }, 'expired', 'Subscription expired'],
+  ]
+  test.for(endings)('behavior: one that is %s ends', async ([, terms, reason, event]) => {
+    const seen = subscriptionOf({ id: 1, ...terms, activeAt: time - 1, expiresAt: 0 })
+    await store([seen], time - 1)
+    await scheduleAt(time, [{ ...seen, ...terms }])
+    expect(await node.rows()).toMatchObject([{ state: 'ended', reason, due_at: null }])
+    expect(node.events()).toEqual([event, 'Stopped tracking subscription: 1'])
+  })
+
+  test('behavior: one that is cancelled while its answer is computed keeps its delivery', async () => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription])
+    await scheduleAt(time, [subscription])
+    await scheduleAt(1_100, [{ ...subscription, activeAt: cancelledAt }])
+    expect(await node.deliveries()).toMatchObject([{ interval: 2, state: 'computing' }])
+    expect(await node.rows()).toMatchObject([{ state: 'ended', reason: 'cancelled' }])
+  })
+
+  test('behavior: a full queue leaves it due; with room again it begins', async () => {
+    const subscriptions = [1, 2, 3].map(id => subscriptionOf({ id }))
+    await store(subscriptions)
+    const step = { bounds: { maxQueuedPerOwner: 2 } }
+    expect(await scheduleAt(time, subscriptions, { step })).toEqual({ begun: 2, left: true })
+    expect(await scheduleAt(time, subscriptions, { step })).toEqual({ begun: 0, left: true })
+    expect((await node.rows()).map(({ state }) => state)).toEqual(['ended', 'ended', 'active'])
+    expect(await node.deliveries()).toHaveLength(2)
+    const bytes = { bounds: { maxBytesPerOwner: 11 } }
+    expect(await scheduleAt(time, subscriptions, { step: bytes })).toEqual({ begun: 0, left: true })
+    expect(await scheduleAt(time, subscriptions)).toEqual({ begun: 1, left: false })
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  test('behavior: under another policy nothing is stored, and one that bars it refuses it', async () => {
+    const subscription = subscriptionOf({ id: 1 })
+    await store([subscription])
+    const step = node.step(blockAt(time))
+    const stale = await step.policy.read()
+    await node.offer(policyOf('a', { allowed_addresses: ['0x00'] }))
+    const held = { ...step, policy: { read: async () => stale, readCurrent: async () => stale } }
+    const { readStatuses } = chainOf([subscription], time)
+    expect(await schedule(held, { readStatuses, routes: node.routes })).toEqual({ begun: 0, left: true })
+    expect(await node.rows()).toMatchObject([{ state: 'active', due_at: time }])
+    expect(await scheduleAt(time, [subscription])).toEqual({ begun: 0, left: false })
+    expect(await node.rows()).toMatchObject([
+      { state: 'refused', due_at: null, reason: 'not_allowed', epoch: stale.epoch + 1 },
+    ])
+    expect(await node.jobs()).toEqual([])
+  })
+
+  test('behavior: what could not be read when it was new is stored and begun when it can', async () => {
+    const subscription = subscriptionOf({ id: 1, containerId: containerIdOf('a,b') })
+    const chain = chainOf([subscription], time, { 1: 'failed' })
+    await sync(node.step(blockAt(time)), { cursor: await node.cursor(), ...chain, routes: node.routes })
+    await scheduleAt(time, [subscription], { rest: { 1: 'failed' } })
+    expect(await node.rows()).toMatchObject([{ reason: 'unreadable', due_at: time + 5, tries: 1 }])
+    expect(await scheduleAt(time + 5, [subscription])).toMatchObject({ begun: 1 })
+    expect(await node.jobs()).toMatchObject([{ route: 'a,b' }])
+  })
+
+  test('behavior: what would not be accepted is not computed', async () => {
+    const subscriptions = [
+      subscriptionOf({ id: 1 }),
+      subscriptionOf({ id: 2, ...recurring }),
+      subscriptionOf({ id: 3, ...recurring }),
+      subscriptionOf({ id: 4 }),
+      subscriptionOf({ id: 5, verifier: '0x00000000000000000000000000000000000000dd' }),
+    ]
+    await node.offer(policyOf('a', { generates_proofs: true }))
+    await store(subscriptions)
+    const trial = (kind: 'stop' | 'retry') =>
+      ({ kind, code: 'insufficient_allowance', message: 'No.' }) as const
+    const tried: unknown[] = []
+    await scheduleAt(time, subscriptions, {
+      async simulate(requests) {
+        tried.push(...requests.map(({ subscription, interval }) => [subscription.id, interval]))
+        return new Map([
+          [1, trial('stop')],
+          [2, trial('stop')],
+          [3, trial('retry')],
+        ])
+      },
+    })
+    expect(tried.toSorted()).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 2],
+      [4, 1],
+    ])
+    const why = { reason: 'insufficient_allowance', message: 'No.' }
+    expect(await node.rows()).toMatchObject([
+      { ...why, state: 'ended', due_at: null },
+      { ...why, state: 'active', due_at: 1_100, next_interval: 3 },
+      { ...why, state: 'active', due_at: time + 5, next_interval: 2, tries: 1 },
+      { state: 'ended', reason: 'begun' },
+      { state: 'ended', reason: 'begun' },
+    ])
+    expect((await node.jobs()).map(job => job.requires_proof).toSorted()).toEqual([0, 1])
+    await scheduleAt(time, subscriptions)
+    expect(await node.deliveries()).toHaveLength(2)
+  })
+
+  test('behavior: two schedulers at once begin each interval once', async () => {
+    const subscriptions = Array.from({ length: 120 }, (_, index) =>
+      subscriptionOf({ id: index + 1, ...recurring }),
+    )
+    await store(subscriptions)
+    for (const at of [1_000, 1_050, 1_100]) {
+      await Promise.all([1, 2, 3].map(() => scheduleAt(at, subscriptions)))
+      // Who was overtaken leaves the rest for its next tick.
+      while ((await scheduleAt(at, subscriptions)).left);
+    }
+    const deliveries = await node.deliveries()
+    expect(deliveries).toHaveLength(240)
+    expect((await node.jobs()).map(({ id }) => id).toSorted()).toEqual(
+      deliveries.map(({ job }) => job).toSorted(),
+    )
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  test('behavior: 500 a tick, those that wait longest first', async () => {
+    const subscriptions = Array.from({ length: 620 }, (_, index) =>
+      subscriptionOf({ id: index + 1, activeAt: 2_000 - index }),
+    )
+    await store(subscriptions)
+    expect(await scheduleAt(3_000, subscriptions)).toEqual({ begun: 500, left: true })
+    expect((await node.rows()).filter(({ state }) => state === 'active').map(({ id }) => id)).toEqual(
+      Array.from({ length: 120 }, (_, index) => index + 1),
+    )
+    expect(await scheduleAt(3_000, subscriptions)).toEqual({ begun: 120, left: false })
+  })
+
+  test('behavior: the fingerprint of a job is that of its input', async () => {
+    await store([subscriptionOf({ id: 1 })])
+    await scheduleAt(time, [subscriptionOf({ id: 1 })])
+    expect(await queue.db.orm.all(sql`select fingerprint from jobs`)).toEqual([
+      { fingerprint: sha256('0x01').slice(2) },
+    ])
+  })
+})
