@@ -82,6 +82,7 @@ CREATE TABLE `subscriptions` (
 --> statement-breakpoint
 CREATE INDEX `subscriptions_due` ON `subscriptions` (`chain`,`due_at`,`id`) WHERE state = 'active';--> statement-breakpoint
 CREATE INDEX `subscriptions_refused` ON `subscriptions` (`chain`,`epoch`,`id`) WHERE state = 'refused';--> statement-breakpoint
+CREATE INDEX `subscriptions_state` ON `subscriptions` (`chain`,`state`,`id`);--> statement-breakpoint
 CREATE INDEX `subscriptions_seen` ON `subscriptions` (`chain`,`seen_block`);--> statement-breakpoint
 CREATE INDEX `subscriptions_ended` ON `subscriptions` (`chain`,`created_at`) WHERE state = 'ended';--> statement-breakpoint
 CREATE TABLE `transactions` (
@@ -97,6 +98,7 @@ CREATE TABLE `transactions` (
 	`created_at` integer NOT NULL,
 	`sent_block` integer,
 	`problem` text,
+	`passed_block` integer,
 	`mined_hash` text,
 	`mined_block` integer,
 	`mined_block_hash` text,
@@ -106,7 +108,7 @@ CREATE TABLE `transactions` (
 	`data` text NOT NULL
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `transactions_nonce` ON `transactions` (`chain`,`signer`,`nonce`);--> statement-breakpoint
+CREATE UNIQUE INDEX `transactions_nonce` ON `transactions` (`chain`,`signer`,`nonce`) WHERE state <> 'displaced';--> statement-breakpoint
 CREATE INDEX `transactions_open` ON `transactions` (`chain`,`signer`,`nonce`) WHERE state in ('signed', 'sent');--> statement-breakpoint
 CREATE INDEX `transactions_mined` ON `transactions` (`chain`,`mined_block`) WHERE state = 'mined';--> statement-breakpoint
 -- A job need not know of chains: its end is noted here.

@@ -286,6 +286,8 @@ export const subscriptions = sqliteTable(
     primaryKey({ columns: [t.chain, t.id] }),
     index('subscriptions_due').on(t.chain, t.dueAt, t.id).where(sql`state = 'active'`),
     index('subscriptions_refused').on(t.chain, t.epoch, t.id).where(sql`state = 'refused'`),
+    // Of lists: without it, a page of the few active ones walks past all that have ended.
+    index('subscriptions_state').on(t.chain, t.state, t.id),
     // Of a reorganisation: what was first seen above the block from which all is the same.
     index('subscriptions_seen').on(t.chain, t.seenBlock),
     index('subscriptions_ended').on(t.chain, t.createdAt).where(sql`state = 'ended'`),
@@ -353,6 +355,8 @@ export const transactions = sqliteTable(
     sentBlock: integer('sent_block'),
     /** What endpoints said when they would not take it. */
     problem: text(),
+    /** Head at which the chain had used the nonce, and nothing of ours was mined under it; null: it has not. */
+    passedBlock: integer('passed_block'),
     minedHash: text('mined_hash'),
     minedBlock: integer('mined_block'),
     minedBlockHash: text('mined_block_hash'),
@@ -364,7 +368,8 @@ export const transactions = sqliteTable(
     data: text().notNull(),
   },
   t => [
-    uniqueIndex('transactions_nonce').on(t.chain, t.signer, t.nonce),
+    // One that another has displaced has no nonce any more: after a reorganisation it may be free again.
+    uniqueIndex('transactions_nonce').on(t.chain, t.signer, t.nonce).where(sql`state <> 'displaced'`),
     index('transactions_open').on(t.chain, t.signer, t.nonce).where(sql`state in ('signed', 'sent')`),
     index('transactions_mined').on(t.chain, t.minedBlock).where(sql`state = 'mined'`),
   ],

@@ -1,0 +1,60 @@
+import { sql } from 'drizzle-orm'
+import type { Hex } from 'viem'
+import type { RpcAnswer } from '../rpc.ts'
+import type { Step } from '../step.ts'
+
+export type Sending = { id: string; nonce: number; hash: Hex; raw: Hex }
+
+/** `sent`: some endpoint has it. Else why none took it. */
+type Outcome = { sent: true } | { sent: false; problem: string }
+
+/** Endpoints say so of what they have, or had, already. */
+const has = [
+  'already known',
+  'known transaction',
+  'already imported',
+  'already exists',
+  'alreadyknown',
+  'nonce too low',
+]
+const maxLength = 200
+
+/** Gives transactions to every endpoint, and writes down which are known now. @returns why the first of the others was not taken. */
+export async function broadcast(step: Step, sendings: readonly Sending[]): Promise<string | null> {
+  if (sendings.length === 0) return null
+  const { db, chain, latest, log } = step
+  const answers = await chain.rpc.sendToAll(
+    sendings.map(({ raw }) => ({ method: 'eth_sendRawTransaction', params: [raw] })),
+  )
+  const outcomes = sendings.map((_, index) => outcomeOf(answers.map(endpoint => endpoint[index])))
+  const items = sendings.map(({ id }, index) => {
+    const outcome = outcomes[index]
+    return { id, p: outcome?.sent === false ? outcome.problem : null }
+  })
+  await db.orm.run(sql`
+    update transactions set state = iif(item.value ->> 'p' is null, 'sent', state), problem = item.value ->> 'p',
+      sent_block = iif(item.value ->> 'p' is null, ${latest.number}, sent_block)
+    from json_each(${JSON.stringify(items)}) as item
+    where transactions.id = item.value ->> 'id' and transactions.state in ('signed', 'sent')`)
+  let first: string | null = null
+  for (const [index, { nonce, hash }] of sendings.entries()) {
+    const outcome = outcomes[index]
+    const fields = { chain: chain.config.id, nonce, hash }
+    if (outcome?.sent !== false) log.info('Sent tx', fields)
+    else log.warn('Failed to send tx', { ...fields, error: outcome.problem })
+    if (outcome?.sent === false) first ??= outcome.problem
+  }
+  return first
+}
+
+function outcomeOf(answers: readonly (RpcAnswer | undefined)[]): Outcome {
+  const errors: string[] = []
+  for (const answer of answers) {
+    if (answer === undefined) continue
+    if (answer.error === undefined) return { sent: true }
+    const message = answer.error.message.toLowerCase()
+    if (has.some(text => message.includes(text))) return { sent: true }
+    errors.push(answer.error.message)
+  }
+  return { sent: false, problem: (errors[0] ?? 'No endpoint answered').slice(0, maxLength) }
+}

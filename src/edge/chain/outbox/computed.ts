@@ -1,0 +1,122 @@
+import { sql } from 'drizzle-orm'
+import type { Hex } from 'viem'
+import { containersOf } from '../../../protocol/container.ts'
+import type { Db } from '../../db/open.ts'
+import { readParts } from '../../jobs/parts.ts'
+import { type AnswerProblem, encodeAnswer, tooLarge } from '../encode.ts'
+import { parseJson } from '../json.ts'
+import { deliverCall } from '../simulate.ts'
+import type { Step } from '../step.ts'
+import { type Dropped, dropDeliveries } from './drop.ts'
+
+/** Names a delivery of a chain. */
+export type Key = { subscription: number; interval: number }
+
+/** An answer that has no transaction yet. `call`: call data of `deliverCompute`. */
+export type Computed = Key & {
+  tries: number
+  /** Unix seconds of block time; null: none. */
+  deadline: number | null
+  begin: number
+  call: Hex
+}
+
+type Row = Key & {
+  tries: number
+  deadline: number | null
+  active_at: number
+  period: number
+  call: Hex | null
+  job: string
+  attempt: number | null
+  route: string | null
+  result: string | null
+  result_bytes: number | null
+  result_parts: number | null
+}
+
+/** What one tick sends. Of each, a result of at most 64 KiB is on its row: 4 MiB of an answer are not met. */
+const maxComputed = 32
+
+/** Answers that may be tried now, each encoded once and kept so. What cannot be encoded is dropped. */
+export async function readComputed(step: Step): Promise<Computed[]> {
+  const { db, chain, log } = step
+  const { id } = chain.config
+  const rows = await db.orm.all<Row>(sql`
+    select d.subscription, d.interval, d.tries, d.deadline, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
+      j.result_bytes, j.result_parts
+    from deliveries d indexed by deliveries_computed
+      join subscriptions s on s.chain = d.chain and s.id = d.subscription
+      left join jobs j on j.id = d.job and d.call is null
+    where d.chain = ${id} and d.state = 'computed' and d.not_before <= ${db.now}
+    order by d.not_before limit ${maxComputed}`)
+  const computed: Computed[] = []
+  const encoded: (Key & { call: Hex })[] = []
+  const dropped: Dropped[] = []
+  for (const row of rows) {
+    const { subscription, interval, tries, deadline } = row
+    const call = row.call ?? (await encode(step, row))
+    if (typeof call !== 'string') {
+      dropped.push({ subscription, interval, reason: call.problem, message: call.message })
+      const event =
+        call.problem === 'results_empty' ? 'Container results empty' : 'Container execution errored'
+      log.warn(event, { chain: id, subscription, interval, code: call.problem, error: call.message })
+      continue
+    }
+    if (row.call === null) encoded.push({ subscription, interval, call })
+    const begin = row.active_at + (interval - 1) * row.period
+    computed.push({ subscription, interval, tries, deadline, begin, call })
+  }
+  await keep(db, { chain: id, encoded })
+  await dropDeliveries(db, { chain: id, dropped })
+  return computed
+}
+
+async function encode({ db, chain }: Step, row: Row): Promise<Hex | AnswerProblem> {
+  const { config } = chain
+  const { subscription, interval } = row
+  if (row.result_bytes === null || row.route === null)
+    return { problem: 'results_empty', message: 'The job has no result any more.' }
+  // In hex, two for each byte; and what stands around it.
+  if (row.result_bytes > 6 * config.maxOutputBytes + 64 * 1024)
+    return tooLarge(
+      `The answer is ${row.result_bytes} bytes of JSON; ${config.maxOutputBytes} bytes are the most.`,
+    )
+  const text = await resultText(db, row)
+  try {
+    const result = parseJson(text)
+    const output = result instanceof Map ? result.get('output') : undefined
+    if (output === undefined)
+      return { problem: 'results_empty', message: `${containersOf(row.route).at(-1)} gave no output.` }
+    const answer = encodeAnswer(output, {
+      stringOutput: config.stringOutput,
+      maxBytes: config.maxOutputBytes,
+    })
+    if ('problem' in answer) return answer
+    return deliverCall({ subscription, interval, ...answer, nodeWallet: config.paymentAddress })
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return { problem: 'invalid_output', message: 'The output is no JSON, or is nested too deep.' }
+  }
+}
+
+async function resultText(db: Db, { job: id, attempt, result, result_parts: parts }: Row): Promise<string> {
+  if (!parts) return result ?? ''
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const piece of readParts(db, { id, kind: 'result', attempt: attempt ?? 0, parts }))
+    text += decoder.decode(piece, { stream: true })
+  return text + decoder.decode()
+}
+
+async function keep(
+  { orm }: Db,
+  { chain, encoded }: { chain: number; encoded: readonly (Key & { call: Hex })[] },
+): Promise<void> {
+  if (encoded.length === 0) return
+  const items = encoded.map(({ subscription, interval, call }) => ({ s: subscription, i: interval, c: call }))
+  await orm.run(sql`
+    update deliveries set call = item.value ->> 'c' from json_each(${JSON.stringify(items)}) as item
+    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i'
+      and state = 'computed' and call is null`)
+}

@@ -1,0 +1,89 @@
+import { sql } from 'drizzle-orm'
+import type { Step } from '../step.ts'
+import { broadcast, type Sending } from './broadcast.ts'
+import type { SignerReport } from './deliver.ts'
+import { type Market, marketCalls, readMarket } from './market.ts'
+import { writeMined } from './mined.ts'
+import { type Open, readOpen, readRaws } from './open.ts'
+import { type Receipt, readReceipt } from './receipt.ts'
+import { replace } from './replace.ts'
+
+/**
+ * Looks after what is on its way, at a new block: what was mined is written down; whose nonce another has taken is given back; what is stuck
+ * is replaced; what no endpoint has taken is sent again. Nothing is waited for: what is not mined is looked at again at the next block.
+ */
+export async function confirm(step: Step): Promise<SignerReport | null> {
+  const { db, chain, contracts } = step
+  const open = await readOpen(db, { chain: chain.config.id, signer: chain.signer.address })
+  if (open.length === 0) return null
+  const hashes = open.flatMap(each => each.hashes)
+  const answers = await chain.rpc.send([
+    ...marketCalls(step),
+    ...hashes.map(hash => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
+  ])
+  const { market, rest } = readMarket(step, answers)
+  const receipts = new Map<string, Receipt>()
+  for (const [index, hash] of hashes.entries()) {
+    const receipt = readReceipt(rest[index], contracts.coordinator)
+    if (receipt) receipts.set(hash, receipt)
+  }
+  const sendings: Sending[] = []
+  const again: Open[] = []
+  for (const each of open) {
+    const receipt = each.hashes.map(hash => receipts.get(hash)).find(found => found !== undefined)
+    if (receipt) await writeMined(step, { open: each, receipt })
+    else if (market.nonce > each.nonce) await noteTaken(step, each)
+    else await attend(step, { open: each, market, sendings, again })
+  }
+  const raws = await readRaws(
+    db,
+    again.map(({ id }) => id),
+  )
+  for (const { id, nonce, hashes: signed } of again) {
+    const raw = raws.get(id)
+    const hash = signed.at(-1)
+    if (raw && hash) sendings.push({ id, nonce, hash, raw })
+  }
+  const blocked = await broadcast(
+    step,
+    sendings.toSorted((a, b) => a.nonce - b.nonce),
+  )
+  return { balance: market.balance, blocked }
+}
+
+/** Of one that is neither mined nor displaced. */
+async function attend(
+  step: Step,
+  { open, market, sendings, again }: { open: Open; market: Market; sendings: Sending[]; again: Open[] },
+): Promise<void> {
+  const { chain, latest } = step
+  const { bumpAfterBlocks } = chain.config.gas
+  const isLate = open.kind === 'deliver' && open.deadline !== null && latest.time >= open.deadline
+  const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
+  if (isLate || isStuck) {
+    const replaced = await replace(step, { open, market, isLate })
+    if (replaced) sendings.push(replaced)
+    // At the ceiling it is sent as it is: endpoints forget what waits for long.
+    else again.push(open)
+  } else if (open.state === 'signed') again.push(open)
+}
+
+/** The chain has used its nonce, and nothing of ours was mined. Receipts may lag behind counts: it is believed at the second block. */
+async function noteTaken({ db, chain, latest, log }: Step, open: Open): Promise<void> {
+  const { orm } = db
+  if (open.passedBlock === null || open.passedBlock >= latest.number) {
+    await orm.run(sql`
+      update transactions set passed_block = ${latest.number}
+      where id = ${open.id} and state in ('signed', 'sent') and passed_block is null`)
+    return
+  }
+  const isDisplaced = sql`exists (select 1 from transactions where id = ${open.id} and state = 'displaced')`
+  await orm.batch([
+    orm.run(sql`
+      update transactions set state = 'displaced', problem = 'Another transaction has taken the nonce'
+      where id = ${open.id} and state in ('signed', 'sent') and passed_block < ${latest.number}`),
+    orm.run(sql`
+      update deliveries set state = 'computed', tx = null where tx = ${open.id} and state = 'sending' and ${isDisplaced}`),
+  ])
+  log.warn('Nonce taken by another transaction', { chain: chain.config.id, nonce: open.nonce })
+}

@@ -1,0 +1,154 @@
+import { hexToBigInt, isHex } from 'viem'
+import { isAllowed, type Revert, revertOf } from '../reverts.ts'
+import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
+import type { Step } from '../step.ts'
+import { allocate } from './allocate.ts'
+import { broadcast, type Sending } from './broadcast.ts'
+import { type Computed, readComputed } from './computed.ts'
+import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
+import { offer } from './fees.ts'
+import { type Market, marketCalls, readMarket } from './market.ts'
+import { type Open, readOpen } from './open.ts'
+import { type Passed, type Planned, planTransactions } from './plan.ts'
+
+/** As the signer was found. `blocked`: why nothing more is sent at the moment. */
+export type SignerReport = { balance: bigint | null; blocked: string | null }
+
+/** A consumer's own revert may be for the moment: so often it is tried again. */
+const maxUnknown = 3
+/** A wallet without funds may be filled. */
+const maxKnown = 10
+const firstPauseMs = 2_000
+const maxPauseMs = 10 * 60_000
+
+/**
+ * Sends answers: each is simulated first, and what would fail takes no nonce. What cannot be sent now, since the signer has no funds, the
+ * market is too dear or an earlier transaction is stuck, stays as it is.
+ */
+export async function deliver(step: Step): Promise<SignerReport> {
+  const { chain, db } = step
+  const { config, rpc } = chain
+  const computed = await readComputed(step)
+  const inTime = await withoutLate(step, computed)
+  const [open, answers] = await Promise.all([
+    readOpen(db, { chain: config.id, signer: chain.signer.address }),
+    rpc.send([...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))]),
+  ])
+  const { market, rest } = readMarket(step, answers)
+  const passed = await sift(step, { deliveries: inTime, answers: rest })
+  const blocked = await send(step, { passed, market, open })
+  return { balance: market.balance, blocked }
+}
+
+/** What would be mined at the earliest when it is too late is given up. */
+async function withoutLate(step: Step, computed: readonly Computed[]): Promise<Computed[]> {
+  const { db, chain, latest, log } = step
+  const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + 1 >= deadline
+  const dropped = computed.filter(isLate).map(({ subscription, interval }) => ({
+    subscription,
+    interval,
+    reason: 'too_late',
+    message: 'The interval was over before the answer could be sent.',
+  }))
+  await dropDeliveries(db, { chain: chain.config.id, dropped })
+  for (const { subscription, interval, message } of dropped)
+    log.warn('Did not send tx', { chain: chain.config.id, subscription, interval, error: message })
+  return computed.filter(delivery => !isLate(delivery))
+}
+
+/** A simulation that tells the gas as well. */
+function estimateCall({ chain, contracts }: Step, { call }: Computed): RpcCall {
+  const request = { from: chain.signer.address, to: contracts.coordinator, data: call }
+  return { method: 'eth_estimateGas', params: [request, 'latest'] }
+}
+
+/** Drops and postpones what the chain would not take. @returns the others. */
+async function sift(
+  step: Step,
+  { deliveries, answers }: { deliveries: readonly Computed[]; answers: readonly RpcAnswer[] },
+): Promise<Passed[]> {
+  const { db, chain, log } = step
+  const { config } = chain
+  const { maxGasLimit } = config.gas
+  const passed: Passed[] = []
+  const dropped: Dropped[] = []
+  const postponed: Postponed[] = []
+  for (const [index, delivery] of deliveries.entries()) {
+    const { subscription, interval } = delivery
+    const answer = answers[index]
+    if (answer?.error !== undefined && !isAllowed(answer.error, config.allowedSimErrors)) {
+      const verdict = judge(step, delivery, answer.error)
+      if (verdict.afterMs === null) dropped.push({ subscription, interval, ...verdict })
+      else postponed.push({ subscription, interval, ...verdict, afterMs: verdict.afterMs })
+      const fields = { chain: config.id, subscription, interval, error: verdict.message }
+      log.warn('Did not send tx', { ...fields, again: verdict.afterMs !== null })
+      continue
+    }
+    const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
+    if (gas > maxGasLimit) {
+      const message = `The delivery needs ${gas} gas; ${maxGasLimit} are the most.`
+      dropped.push({ subscription, interval, reason: 'output_too_large', message })
+      log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
+    } else passed.push({ ...delivery, gas })
+  }
+  await dropDeliveries(db, { chain: config.id, dropped })
+  await postponeDeliveries(db, { chain: config.id, postponed })
+  return passed
+}
+
+/** `afterMs`: when to try again; null: never. */
+function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
+  const revert: Revert = revertOf(error, { begin, end: deadline, time: latest.time })
+  const isOver = revert.kind === 'drop' || tries + 1 >= (revert.isKnown ? maxKnown : maxUnknown)
+  const afterMs = isOver ? null : Math.min(maxPauseMs, firstPauseMs * 2 ** tries)
+  return { reason: revert.code, message: revert.message, afterMs }
+}
+
+/** @returns why nothing, or no more, is sent; null: all is. */
+async function send(
+  step: Step,
+  { passed, market, open }: { passed: readonly Passed[]; market: Market; open: readonly Open[] },
+): Promise<string | null> {
+  const { chain, contracts, log } = step
+  const { gas: policy } = chain.config
+  if (passed.length === 0) return null
+  const stuck = open.find(({ state }) => state === 'signed')
+  if (stuck) return `Transaction ${stuck.nonce} was not taken by any endpoint`
+  const fees = offer(policy, market)
+  if (fees === null)
+    return `The market asks ${market.baseFee + market.suggested} wei for a unit of gas; ${policy.maxFeePerGas} are the most`
+  const planned = planTransactions(passed, {
+    canBatch: contracts.features.batch,
+    maxGasLimit: policy.maxGasLimit,
+  })
+  let left = market.balance - open.reduce((sum, each) => sum + costOf(each.gas, each.fees.maxFeePerGas), 0n)
+  const sendings: Sending[] = []
+  let blocked: string | null = null
+  for (const each of planned) {
+    left -= costOf(each.gas, fees.maxFeePerGas)
+    blocked = left < 0n ? 'insufficient_funds: the signer cannot pay for the gas' : null
+    if (open.length + sendings.length >= policy.maxInFlight)
+      blocked ??= `${policy.maxInFlight} transactions are on their way`
+    if (blocked) break
+    const allocated = await allocate(step, { planned: each, fees, first: market.nonce })
+    if (allocated === null) continue
+    sendings.push(allocated)
+    tellAllocated(step, { planned: each, allocated })
+  }
+  if (blocked) log.warn('Signer blocked', { chain: chain.config.id, reason: blocked })
+  return (await broadcast(step, sendings)) ?? blocked
+}
+
+function costOf(gas: number, maxFeePerGas: bigint): bigint {
+  return BigInt(gas) * maxFeePerGas
+}
+
+function tellAllocated(
+  { chain, log }: Step,
+  { planned, allocated }: { planned: Planned; allocated: Sending },
+): void {
+  for (const { subscription, interval } of planned.deliveries) {
+    const { nonce, hash } = allocated
+    log.info('Delivery signed', { chain: chain.config.id, subscription, interval, nonce, hash })
+  }
+}

@@ -1,0 +1,45 @@
+import { sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import type { Key } from './computed.ts'
+
+export type Dropped = Key & { reason: string; message: string }
+
+/** Gives answers up that have no transaction. */
+export async function dropDeliveries(
+  { orm }: Db,
+  { chain, dropped }: { chain: number; dropped: readonly Dropped[] },
+): Promise<void> {
+  if (dropped.length === 0) return
+  const items = dropped.map(({ subscription, interval, reason, message }) => ({
+    s: subscription,
+    i: interval,
+    r: reason,
+    m: message,
+  }))
+  await orm.run(sql`
+    update deliveries set state = 'dropped', reason = item.value ->> 'r', message = item.value ->> 'm', call = null
+    from json_each(${JSON.stringify(items)}) as item
+    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
+}
+
+export type Postponed = Dropped & { afterMs: number }
+
+/** Has answers tried again later; `tries` counts. */
+export async function postponeDeliveries(
+  { orm, now }: Db,
+  { chain, postponed }: { chain: number; postponed: readonly Postponed[] },
+): Promise<void> {
+  if (postponed.length === 0) return
+  const items = postponed.map(({ subscription, interval, reason, message, afterMs }) => ({
+    s: subscription,
+    i: interval,
+    r: reason,
+    m: message,
+    a: afterMs,
+  }))
+  await orm.run(sql`
+    update deliveries set reason = item.value ->> 'r', message = item.value ->> 'm', tries = tries + 1,
+      not_before = ${now} + (item.value ->> 'a')
+    from json_each(${JSON.stringify(items)}) as item
+    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
+}

@@ -1,0 +1,46 @@
+import type { GasPolicy } from '../chain.ts'
+
+/** Wei for a unit of gas. */
+export type Fees = { maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }
+
+/** Room for the base fee to rise while the transaction waits: it doubles in six full blocks. */
+const baseFeeFactor = 2n
+
+/** What to offer at a base fee; null: the market is above the ceiling. `suggested`: the priority fee that the chain's node suggests. */
+export function offer(
+  { maxFeePerGas: ceiling, minPriorityFeePerGas }: GasPolicy,
+  { baseFee, suggested }: { baseFee: bigint; suggested: bigint },
+): Fees | null {
+  const wanted = suggested > minPriorityFeePerGas ? suggested : minPriorityFeePerGas
+  if (baseFee + wanted > ceiling) return null
+  const most = baseFeeFactor * baseFee + wanted
+  return { maxFeePerGas: most < ceiling ? most : ceiling, maxPriorityFeePerGas: wanted }
+}
+
+/**
+ * What replaces a transaction that is not mined: both fees higher by the policy's percentage, rounded up, and at least what the market asks.
+ * null: the ceiling does not let it be replaced.
+ */
+export function bumped(
+  policy: GasPolicy,
+  before: Fees,
+  market: { baseFee: bigint; suggested: bigint },
+): Fees | null {
+  const priority = raised(before.maxPriorityFeePerGas, policy.bumpPercent)
+  const least = raised(before.maxFeePerGas, policy.bumpPercent)
+  const wanted = offer(policy, market)
+  const maxPriorityFeePerGas =
+    wanted && wanted.maxPriorityFeePerGas > priority ? wanted.maxPriorityFeePerGas : priority
+  const maxFeePerGas = wanted && wanted.maxFeePerGas > least ? wanted.maxFeePerGas : least
+  return maxFeePerGas > policy.maxFeePerGas || maxPriorityFeePerGas > maxFeePerGas
+    ? null
+    : { maxFeePerGas, maxPriorityFeePerGas }
+}
+
+/** `percent` may have decimals: thousandths of it count. Nothing rises too, or a fee of nothing could never be replaced. */
+function raised(fee: bigint, percent: number): bigint {
+  const thousandths = BigInt(Math.ceil(percent * 1000))
+  const scaled = fee * (100_000n + thousandths)
+  const up = (scaled + 99_999n) / 100_000n
+  return up > fee ? up : fee + 1n
+}

@@ -1,0 +1,41 @@
+import { type Hex, hexToBigInt, isHex } from 'viem'
+import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../rpc.ts'
+import type { Step } from '../step.ts'
+
+/** Where the signer and the market stand. `nonce`: the first that the chain has not used. Wei, and wei for a unit of gas. */
+export type Market = { nonce: number; balance: bigint; baseFee: bigint; suggested: bigint }
+
+/** What is asked for it, before other calls of the same request. */
+export function marketCalls({ chain }: Step): RpcCall[] {
+  const { address } = chain.signer
+  return [
+    { method: 'eth_getTransactionCount', params: [address, 'latest'] },
+    { method: 'eth_getBalance', params: [address, 'latest'] },
+    { method: 'eth_maxPriorityFeePerGas', params: [] },
+  ]
+}
+
+/**
+ * The market, and the answers to what else was asked.
+ * @throws RpcUnavailable
+ */
+export function readMarket(
+  { latest }: Step,
+  [count, balance, priority, ...rest]: readonly RpcAnswer[],
+): { market: Market; rest: RpcAnswer[] } {
+  return {
+    market: {
+      nonce: Number(quantityOf(count)),
+      balance: quantityOf(balance),
+      baseFee: latest.baseFee ?? 0n,
+      // Not every chain suggests one.
+      suggested: isHex(priority?.result) ? hexToBigInt(priority.result) : 0n,
+    },
+    rest,
+  }
+}
+
+function quantityOf(answer: RpcAnswer | undefined): bigint {
+  if (!isHex(answer?.result)) throw new RpcUnavailable('The chain does not tell where the signer stands.')
+  return hexToBigInt(answer.result as Hex)
+}

@@ -1,0 +1,76 @@
+import { sql } from 'drizzle-orm'
+import type { Step } from '../step.ts'
+import type { Open } from './open.ts'
+import { byPlace } from './plan.ts'
+import type { Receipt } from './receipt.ts'
+
+/** Times that an answer may be mined and fail. */
+const maxReverts = 3
+const firstPauseMs = 2_000
+
+type Carried = { subscription: number; interval: number; tries: number }
+
+/**
+ * Writes down that a transaction was mined, and what has become of the answers that it carried: delivered, or to be tried again, or given up.
+ * Its block goes into the journal.
+ */
+export async function writeMined(
+  step: Step,
+  { open, receipt }: { open: Open; receipt: Receipt },
+): Promise<void> {
+  const { db, chain, log, contracts } = step
+  const { orm, now } = db
+  const { id } = chain.config
+  const carried = await orm.all<Carried>(
+    sql`select subscription, interval, tries from deliveries indexed by deliveries_tx where tx = ${open.id}`,
+  )
+  // What was mined may be what was to replace it, and carries nothing.
+  const isAnswer = receipt.to === contracts.coordinator
+  const isBatch = carried.length > 1
+  const fates = carried.toSorted(byPlace).map((delivery, place) => {
+    const delivered = isAnswer && receipt.succeeded && !(isBatch && receipt.failed.has(place))
+    const isOver = !delivered && delivery.tries + 1 >= maxReverts
+    return { ...delivery, delivered, isOver }
+  })
+  const items = JSON.stringify(
+    fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
+      s: subscription,
+      i: interval,
+      to: delivered ? 'delivered' : isOver ? 'dropped' : 'computed',
+      p: firstPauseMs * 2 ** tries,
+    })),
+  )
+  const isMined = sql`exists (select 1 from transactions where id = ${open.id} and state = 'mined' and mined_hash = ${receipt.hash}
+    and mined_block_hash = ${receipt.blockHash})`
+  const [stored] = await orm.batch([
+    orm.all(sql`
+      update transactions set state = 'mined', mined_hash = ${receipt.hash}, mined_block = ${receipt.block},
+        mined_block_hash = ${receipt.blockHash}, status = ${receipt.succeeded ? 1 : 0}, gas_used = ${receipt.gasUsed},
+        gas_price = ${String(receipt.gasPrice)}, problem = null, passed_block = null
+      where id = ${open.id} and state in ('signed', 'sent') returning id`),
+    orm.run(sql`
+      update deliveries set state = item.value ->> 'to', tx = iif(item.value ->> 'to' = 'computed', null, tx),
+        tries = tries + (item.value ->> 'to' <> 'delivered'),
+        not_before = iif(item.value ->> 'to' = 'computed', ${now} + (item.value ->> 'p'), not_before),
+        reason = iif(item.value ->> 'to' = 'delivered', null, 'reverted'),
+        message = iif(item.value ->> 'to' = 'delivered', null, 'The delivery was mined, and reverted.')
+      from json_each(${items}) as item
+      where chain = ${id} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and tx = ${open.id} and ${isMined}
+        and (state = 'sending' or (state = 'dropped' and item.value ->> 'to' = 'delivered'))`),
+    orm.run(sql`
+      insert into chain_blocks (chain, number, hash) select ${id}, ${receipt.block}, ${receipt.blockHash} where ${isMined}
+      on conflict (chain, number) do update set hash = excluded.hash`),
+  ])
+  if (stored.length === 0) return
+  const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
+  for (const { subscription, interval, delivered, isOver } of fates) {
+    if (delivered) log.info('Delivered', { ...fields, subscription, interval, gas: receipt.gasUsed })
+    else if (open.kind === 'deliver') log.warn('Evicted failed tx', { ...fields, subscription, interval })
+    if (isOver && open.kind === 'deliver')
+      log.warn('Subscription has exceeded the maximum number of attempts', {
+        chain: id,
+        subscription,
+        interval,
+      })
+  }
+}

@@ -1,0 +1,78 @@
+import { encodeFunctionData, type Hex, size } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import type { Computed } from './computed.ts'
+
+/** An answer that would be accepted, and the gas that it takes by itself. */
+export type Passed = Computed & { gas: number }
+
+/** What one transaction does. `deadline`: from when it would do nothing. */
+export type Planned = { deliveries: Passed[]; data: Hex; gas: number; deadline: number | null }
+
+/** Answers of one transaction: more would have all wait for the longest. */
+const maxAnswers = 10
+const maxCallBytes = 96 * 1024
+/** Of an estimate: what comes before it in the block may make it dearer. */
+const margin = 1.2
+/** Of a batch, beside its answers. */
+const batchGas = 50_000
+
+/** Puts answers into as few transactions as hold them. A batch costs less from two on: each by itself pays for a transaction. */
+export function planTransactions(
+  passed: readonly Passed[],
+  { canBatch, maxGasLimit }: { canBatch: boolean; maxGasLimit: number },
+): Planned[] {
+  const groups: Passed[][] = []
+  let gas = 0
+  let bytes = 0
+  for (const delivery of passed.toSorted(byPlace)) {
+    const own = Math.ceil(delivery.gas * margin)
+    const callBytes = size(delivery.call)
+    const group = groups.at(-1)
+    const fits =
+      canBatch &&
+      group !== undefined &&
+      group.length < maxAnswers &&
+      batchGas + gas + own <= maxGasLimit &&
+      bytes + callBytes <= maxCallBytes
+    if (fits) {
+      group.push(delivery)
+      gas += own
+      bytes += callBytes
+    } else {
+      groups.push([delivery])
+      gas = own
+      bytes = callBytes
+    }
+  }
+  return groups.map(group => toPlanned(group, maxGasLimit))
+}
+
+/** As `deliverComputeBatch` takes them, and as a receipt is read. */
+export function byPlace(
+  a: { subscription: number; interval: number },
+  b: { subscription: number; interval: number },
+): number {
+  return a.subscription - b.subscription || a.interval - b.interval
+}
+
+function toPlanned(deliveries: Passed[], maxGasLimit: number): Planned {
+  const deadlines = deliveries.map(({ deadline }) => deadline)
+  // As long as one of them can be accepted, it does something.
+  const deadline = deadlines.reduce((latest, each) =>
+    latest === null || each === null ? null : Math.max(latest, each),
+  )
+  const gas = deliveries.reduce((sum, delivery) => sum + Math.ceil(delivery.gas * margin), 0)
+  const [only] = deliveries
+  if (deliveries.length === 1 && only)
+    return { deliveries, data: only.call, gas: Math.min(gas, maxGasLimit), deadline }
+  const calls = deliveries.map(delivery => ({
+    gasLimit: Math.ceil(delivery.gas * margin),
+    data: delivery.call,
+  }))
+  const data = encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'deliverComputeBatch',
+    args: [calls],
+  })
+  return { deliveries, data, gas: Math.min(gas + batchGas, maxGasLimit), deadline }
+}

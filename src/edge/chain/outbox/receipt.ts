@@ -1,0 +1,69 @@
+import * as v from 'valibot'
+import { type Address, type Hex, hexToNumber, isHex, parseEventLogs } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import type { RpcAnswer } from '../rpc.ts'
+
+/** What a mined transaction did. `failed`: places of calls of a batch that failed. `gasPrice`: wei for a unit. */
+export type Receipt = {
+  hash: Hex
+  to: Address | null
+  block: number
+  blockHash: Hex
+  succeeded: boolean
+  gasUsed: number
+  gasPrice: bigint
+  failed: ReadonlySet<number>
+}
+
+const Quantity = v.pipe(
+  v.custom<Hex>(value => isHex(value) && value !== '0x'),
+  v.transform(value => BigInt(value)),
+)
+const Bytes = v.custom<Hex>(value => isHex(value))
+const Log = v.object({ address: Bytes, topics: v.array(Bytes), data: Bytes })
+const Told = v.object({
+  transactionHash: Bytes,
+  to: v.nullable(Bytes),
+  blockNumber: Quantity,
+  blockHash: Bytes,
+  status: Quantity,
+  gasUsed: Quantity,
+  effectiveGasPrice: v.optional(Quantity),
+  logs: v.array(Log),
+})
+
+/** A receipt as a node tells it; null: there is none, or it is none. `coordinator`: whose events count. */
+export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address): Receipt | null {
+  const told = v.safeParse(Told, answer?.result)
+  if (!told.success) return null
+  const {
+    transactionHash,
+    to,
+    blockNumber,
+    blockHash,
+    status,
+    gasUsed,
+    effectiveGasPrice = 0n,
+    logs,
+  } = told.output
+  const events = parseEventLogs({
+    abi: eip712CoordinatorAbi,
+    eventName: 'CallFailed',
+    logs: logs.filter(({ address }) => address.toLowerCase() === coordinator) as never,
+  })
+  return {
+    hash: transactionHash,
+    to: to === null ? null : (to.toLowerCase() as Address),
+    block: Number(blockNumber),
+    blockHash,
+    succeeded: status === 1n,
+    gasUsed: Number(gasUsed),
+    gasPrice: effectiveGasPrice,
+    failed: new Set(events.map(({ args }) => Number(args.index))),
+  }
+}
+
+/** A count as a node tells it. */
+export function readCount(answer: RpcAnswer | undefined): number | null {
+  return isHex(answer?.result) ? hexToNumber(answer.result) : null
+}

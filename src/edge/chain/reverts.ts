@@ -1,0 +1,119 @@
+import { type Abi, decodeErrorResult, type Hex, isHex, parseAbi } from 'viem'
+import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import { inboxAbi } from '../../protocol/abi/inbox.ts'
+import { walletAbi } from '../../protocol/abi/wallet.ts'
+import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
+import type { RpcError } from './rpc.ts'
+
+/**
+ * Why the chain does not take an answer. `drop`: it never will. `retry`: it may, later. `isKnown`: by its name; else the consumer, or whatever
+ * it calls, has reverted.
+ */
+export type Revert = { kind: 'drop' | 'retry'; code: string; message: string; isKnown: boolean }
+
+/** Where an interval stands. `end`: unix seconds of block time from which it is over; null: never. `time`: of the newest block. */
+export type Standing = { end: number | null; begin: number; time: number }
+
+/** A block of this much difference may lie between what was simulated and what is mined. Seconds. */
+const boundarySeconds = 12
+/** Of what a revert says, in a row or a log line. */
+const maxLength = 300
+
+/** By name: what comes of it, and the reference's sentence (reference node 4.7); ours for what only our contracts have. */
+const known: Record<string, readonly ['drop' | 'retry', string]> = {
+  InvalidWallet: [
+    'retry',
+    "Invalid wallet, please make sure you're using a wallet created from Infernet's `WalletFactory`.",
+  ],
+  IntervalMismatch: ['drop', 'Interval mismatch. The interval is not the current one.'],
+  IntervalCompleted: ['drop', 'Interval completed. Redundancy has been already met for the current interval'],
+  UnauthorizedVerifier: ['drop', 'Verifier is not authorized.'],
+  NodeRespondedAlready: ['drop', 'Node already responded for this interval'],
+  SubscriptionNotFound: ['drop', 'Subscription not found'],
+  ProofRequestNotFound: ['drop', 'Proof request not found'],
+  NotSubscriptionOwner: ['drop', 'Caller is not the owner of the subscription'],
+  SubscriptionCompleted: [
+    'drop',
+    'Subscription is already completed, another node has likely already delivered the response',
+  ],
+  SubscriptionNotActive: ['drop', 'Subscription is not active'],
+  UnsupportedVerifierToken: [
+    'drop',
+    'Unsupported verifier token. Attempting to pay a `IVerifier`-contract in a token it does not support receiving payments in',
+  ],
+  SignerMismatch: ['drop', 'Signer does not match.'],
+  SignatureExpired: ['drop', 'EIP-712 Signature has expired.'],
+  TransferFailed: ['retry', 'Token transfer failed.'],
+  InsufficientFunds: [
+    'retry',
+    'Insufficient funds. You either are trying to withdraw `amount > unlockedBalance` or are trying to escrow `amount > unlockedBalance`or attempting to unlock `amount > lockedBalance` ',
+  ],
+  InsufficientAllowance: ['retry', 'Insufficient allowance.'],
+  NodeNotAllowed: ['drop', 'Node is not allowed to deliver this subscription.'],
+  InsufficientBalance: ['retry', 'Insufficient balance.'],
+  ETHTransferFailed: ['retry', 'Token transfer failed.'],
+  SubscriptionExpired: ['drop', 'Subscription has expired'],
+  CommitmentRequired: ['drop', 'Answers have to be committed to first'],
+  FeeAboveTerms: ['retry', 'The protocol’s fee is above what the subscription allows'],
+  PrepaymentSpent: ['drop', 'What was paid in advance is spent'],
+  PrepaymentStuck: ['retry', 'The token does not let what was paid in advance go out'],
+  Reentrancy: ['retry', 'The coordinator was called out of a delivery'],
+}
+
+const errors: Abi = [
+  ...[eip712CoordinatorAbi, inboxAbi, walletAbi, walletFactoryAbi].flatMap(abi =>
+    (abi as Abi).filter(({ type }) => type === 'error'),
+  ),
+  ...parseAbi([
+    'error NodeNotAllowed()',
+    'error InsufficientBalance()',
+    'error TransferFailed()',
+    'error ETHTransferFailed()',
+  ]),
+]
+
+/** What a failed simulation says of the delivery. */
+export function revertOf(error: RpcError, standing: Standing): Revert {
+  const decoded = decode(error.data)
+  const found = decoded?.name === undefined ? undefined : known[decoded.name]
+  if (decoded?.name !== undefined && found) {
+    const [kind, message] = found
+    return {
+      kind: isNearBoundary(decoded.name, standing) ? 'retry' : kind,
+      code: decoded.name,
+      message,
+      isKnown: true,
+    }
+  }
+  const message = (decoded?.text ?? error.message).slice(0, maxLength)
+  return { kind: 'retry', code: decoded?.name ?? 'reverted', message, isKnown: false }
+}
+
+/** Whether it counts as passed, by what is said of it. `allowed`: in lower case. */
+export function isAllowed(error: RpcError, allowed: readonly string[]): boolean {
+  if (allowed.length === 0) return false
+  const decoded = decode(error.data)
+  const said = `${error.message} ${decoded?.name ?? ''} ${decoded?.text ?? ''}`.toLowerCase()
+  return allowed.some(text => said.includes(text))
+}
+
+/** The clock that a simulation goes by is a block's, and the next one's may be over the boundary. */
+function isNearBoundary(name: string, { begin, end, time }: Standing): boolean {
+  if (name !== 'SubscriptionNotActive' && name !== 'IntervalMismatch') return false
+  // Over for good: no later block has it back.
+  if (end !== null && time >= end) return false
+  return Math.abs(time - begin) <= boundarySeconds
+}
+
+/** By the selector that the data begins with. */
+function decode(data: string | undefined): { name?: string; text: string } | null {
+  if (!isHex(data) || data === '0x') return null
+  try {
+    const { errorName, args = [] } = decodeErrorResult({ abi: errors, data: data as Hex })
+    if (errorName === 'Error') return { text: String(args[0]) }
+    if (errorName === 'Panic') return { text: `Panic ${String(args[0])}` }
+    return { name: errorName, text: errorName }
+  } catch {
+    return { text: `reverted with ${data.slice(0, 10)}` }
+  }
+}

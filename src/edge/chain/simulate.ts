@@ -1,0 +1,69 @@
+import { encodeFunctionData, type Hex, zeroHash } from 'viem'
+import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import type { Subscription } from './chain.ts'
+import { beginOf, endOf } from './interval.ts'
+import { isAllowed, revertOf } from './reverts.ts'
+import type { Step } from './step.ts'
+import type { Trial } from './trial.ts'
+
+/**
+ * What a delivery of nothing, 32 zero bytes, would meet: the reference's look before it computes, in one request for all. A revert that has
+ * no name is the consumer's, which may like a real answer better: it has passed.
+ */
+export async function simulateDummies(
+  { chain, contracts, latest }: Step,
+  requests: readonly { subscription: Subscription; interval: number }[],
+): Promise<Map<number, Trial>> {
+  const { config, rpc, signer } = chain
+  const answers = await rpc.send(
+    requests.map(({ subscription, interval }) => ({
+      method: 'eth_call',
+      params: [
+        {
+          from: signer.address,
+          to: contracts.coordinator,
+          data: deliverCall({
+            subscription: subscription.id,
+            interval,
+            input: '0x',
+            output: zeroHash,
+            proof: '0x',
+            nodeWallet: config.paymentAddress,
+          }),
+        },
+        'latest',
+      ],
+    })),
+  )
+  const trials = new Map<number, Trial>()
+  for (const [index, { subscription, interval }] of requests.entries()) {
+    const error = answers[index]?.error
+    if (error === undefined || isAllowed(error, config.allowedSimErrors)) continue
+    const standing = {
+      begin: beginOf(subscription, interval),
+      end: endOf(subscription, interval),
+      time: latest.time,
+    }
+    const { kind, code, message, isKnown } = revertOf(error, standing)
+    if (isKnown) trials.set(subscription.id, { kind: kind === 'drop' ? 'stop' : 'retry', code, message })
+  }
+  return trials
+}
+
+export type Delivered = {
+  subscription: number
+  interval: number
+  input: Hex
+  output: Hex
+  proof: Hex
+  nodeWallet: Hex
+}
+
+/** Call data of `deliverCompute`. */
+export function deliverCall({ subscription, interval, input, output, proof, nodeWallet }: Delivered): Hex {
+  return encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'deliverCompute',
+    args: [subscription, interval, input, output, proof, nodeWallet],
+  })
+}
