@@ -21,6 +21,7 @@ const door = [
   'stream',
   'stream-cap',
   'stream-ends',
+  'subscriptions',
   'terms',
   'wait',
 ]

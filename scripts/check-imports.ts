@@ -26,6 +26,7 @@ const platformFiles = [
   'src/edge/bell/object.ts',
   'src/edge/bell/remote.ts',
   'src/edge/stream/object.ts',
+  'src/edge/chain/tick/object.ts',
   'src/edge/db/migrate.ts',
 ]
 

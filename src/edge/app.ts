@@ -1,15 +1,17 @@
 import { Hono } from 'hono'
 import { openAPIRouteHandler } from 'hono-openapi'
 import { createRinger } from './bell/ringer.ts'
+import { ownerOfChain } from './chain/owner.ts'
 import type { Context as App } from './context.ts'
 import { sweep } from './jobs/sweep.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/node.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
-import { tellEnded, tellRequeued } from './routes/rings.ts'
+import { tellChains, tellEnded, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
 import { streamRoutes } from './routes/runner-stream.ts'
+import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { createTokenVerifier } from './runners/token.ts'
 import { version } from './version.ts'
 
@@ -40,6 +42,7 @@ export function createApp(app: App): Hono {
     hono.use(path, requireSchema(policy))
   }
   hono.route('/', nodeRoutes(app, verify))
+  hono.route('/', subscriptionRoutes(app))
   hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
   // Before the others, whose bodies are bounded and read whole.
   hono.route('/', streamRoutes(app, verify))
@@ -111,4 +114,9 @@ export async function onSchedule(app: App, signal?: AbortSignal): Promise<void> 
       await Promise.all([tellRequeued(app, requeued), tellEnded(app, watched)]),
   })
   if (lapsed + expired + pruned > 0) log.info('Swept', { lapsed, expired, pruned, requeued })
+  // Whatever has stopped a ticker, it goes on from here.
+  await tellChains(
+    app,
+    config.chains.map(chain => ownerOfChain(chain.config.id)),
+  )
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { type ChainSettings, parseChains } from './chain/config.ts'
 import { ConfigError } from './config-error.ts'
+import type { QueueBounds } from './jobs/enqueue.ts'
 
 const seconds = (fallback: number) =>
   v.optional(v.pipe(v.union([v.string(), v.number()]), v.toNumber(), v.minValue(1)), fallback)
@@ -64,9 +65,20 @@ const Checked = v.pipe(
   ),
 )
 
+const mebibyte = 1024 * 1024
+
+export function queueBoundsOf(config: Config): QueueBounds {
+  return {
+    maxQueuedPerOwner: config.MAX_QUEUED_PER_OWNER,
+    maxQueued: config.MAX_QUEUED,
+    maxBytesPerOwner: config.MAX_QUEUED_MIB_PER_OWNER * mebibyte,
+    maxBytes: config.MAX_QUEUED_MIB * mebibyte,
+  }
+}
+
 /** Of a stream's output, stored at most. */
 export function storedBytesOf({ STREAM_STORED_MIB }: Pick<Config, 'STREAM_STORED_MIB'>): number {
-  return STREAM_STORED_MIB * 1024 * 1024
+  return STREAM_STORED_MIB * mebibyte
 }
 
 /** What relays need to know. */

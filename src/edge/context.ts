@@ -1,5 +1,6 @@
 import type { Context as HonoContext } from 'hono'
 import type { Bells } from './bell/bell.ts'
+import type { Tickers } from './chain/tick/ticker.ts'
 import type { Config } from './config.ts'
 import type { Db } from './db/open.ts'
 import type { Log } from './log.ts'
@@ -15,6 +16,8 @@ export type Context = {
   db: Db
   bells: Bells
   relays: Relays
+  /** Of the chains that are configured. */
+  tickers: Tickers
   policy: PolicyCache
   log: Log
   /** Unix milliseconds of this machine: for tokens and caches. Leases and expiries go by the database's clock. */

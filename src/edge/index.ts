@@ -2,6 +2,9 @@ import type { Hono } from 'hono'
 import { createApp, onSchedule } from './app.ts'
 import { Bell } from './bell/object.ts'
 import { createRemoteBells } from './bell/remote.ts'
+import { tickerClass } from './chain/tick/object.ts'
+import { createRemoteTickers } from './chain/tick/remote.ts'
+import { tickOptionsOf } from './chain/tick/wiring.ts'
 import { parseConfig } from './config.ts'
 import type { Context } from './context.ts'
 import { openDb } from './db/open.ts'
@@ -11,14 +14,26 @@ import { createPolicyCache } from './runners/policy.ts'
 import { Relay } from './stream/object.ts'
 import { createRemoteRelays } from './stream/remote.ts'
 
-export { Bell, Relay }
+/** Named like its class in `wrangler.toml`. */
+const Ticker = tickerClass((env: Env) => chain => tickOptionsOf(wire(env).context, chain))
 
-type Env = { BELL: DurableObjectNamespace; RELAY: DurableObjectNamespace } & Record<string, unknown>
+export { Bell, Relay, Ticker }
+
+type Env = {
+  BELL: DurableObjectNamespace
+  RELAY: DurableObjectNamespace
+  TICKER: DurableObjectNamespace
+} & Record<string, unknown>
 
 let wired: { context: Context; app: Hono } | undefined
 
 /** Wires an isolate once: bindings do not change during its life. */
 function wire(env: Env): { context: Context; app: Hono } {
+  wired ??= wireAnew(env)
+  return wired
+}
+
+function wireAnew(env: Env): { context: Context; app: Hono } {
   const config = parseConfig(env)
   const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
   const now = () => Date.now()
@@ -28,6 +43,10 @@ function wire(env: Env): { context: Context; app: Hono } {
     now,
     bells: createRemoteBells(env.BELL),
     relays: createRemoteRelays(env.RELAY),
+    tickers: createRemoteTickers(
+      env.TICKER,
+      config.chains.map(chain => chain.config.id),
+    ),
     policy: createPolicyCache({ db, now }),
     log: consoleLog,
     peer: c => ({ address: clientAddress(senderOf(c.req.raw, config.CLIENT_IP_HEADER)), loopback: false }),
@@ -49,11 +68,9 @@ function senderOf(request: Request, header: string): string | undefined {
 
 export default {
   async fetch(request, env, execution) {
-    wired ??= wire(env)
-    return await wired.app.fetch(request, env, execution)
+    return await wire(env).app.fetch(request, env, execution)
   },
   async scheduled(_controller, env, execution) {
-    wired ??= wire(env)
-    execution.waitUntil(onSchedule(wired.context))
+    execution.waitUntil(onSchedule(wire(env).context))
   },
 } satisfies ExportedHandler<Env>

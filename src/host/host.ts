@@ -1,6 +1,8 @@
 import type { Hono } from 'hono'
 import { createApp, onSchedule } from '../edge/app.ts'
 import { createBells } from '../edge/bell/bell.ts'
+import { createTickers } from '../edge/chain/tick/tickers.ts'
+import { tickOptionsOf } from '../edge/chain/tick/wiring.ts'
 import { type Config, relayOptionsOf } from '../edge/config.ts'
 import type { Context } from '../edge/context.ts'
 import type { Db } from '../edge/db/open.ts'
@@ -56,26 +58,29 @@ export async function startHost({
   const background = createBackground(log)
   const closing = new AbortController()
   const bells = createBells()
+  const policy = createPolicyCache({ db, now })
+  const ticking = { config, db, now, bells, policy, log }
+  const { tickers, stop: stopTickers } = createTickers(
+    config.chains.flatMap(chain => tickOptionsOf(ticking, chain.config.id) ?? []),
+  )
   const context: Context = {
-    config,
-    db,
-    now,
-    bells,
+    ...ticking,
+    tickers,
     relays: createRelays({ db, bells, ...relayOptionsOf(config), closing: closing.signal }),
-    policy: createPolicyCache({ db, now }),
-    log,
     peer: createPeer(config, log),
     background: (_c, work) => background.run(work),
   }
   const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
   const runSchedule = () => onSchedule(context, closing.signal)
+  // Chains are looked at from now on, and not from the schedule's first time.
+  for (const chain of config.chains) background.run(tickers(chain.config.id)?.poke() ?? Promise.resolve())
   const schedule = startSchedule({ everyMs: scheduleMs, work: runSchedule, log })
 
   return {
     url: urlOf({ hostname, port: listener.port }),
     runSchedule,
     async close() {
-      const stopped = Promise.all([listener.drain(), schedule.stop()])
+      const stopped = Promise.all([listener.drain(), schedule.stop(), stopTickers()])
       const settled = stopped.then(() => background.settled())
       closing.abort()
       if (await endsWithin(graceMs - brokenOffMs, settled)) return

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { DeliveryView } from './chain.ts'
 import { limits } from './limits.ts'
 
 export const JobId = v.pipe(v.string(), v.uuid(), v.description('UUIDv7.'))
@@ -127,6 +128,10 @@ export const Job = v.object({
     v.description(
       'Of a streaming job: bytes of output so far; `truncated`: it had more than the node keeps.',
     ),
+  ),
+  subscription: v.pipe(
+    v.nullish(v.object({ chain: v.number(), id: v.number(), delivery: DeliveryView }), null),
+    v.description('Of a job that a contract has asked for: whose it is, and how its answer fares.'),
   ),
 })
 export type Job = v.InferOutput<typeof Job>

@@ -37,6 +37,7 @@ beforeAll(async () => {
     db,
     now,
     bells,
+    tickers: () => null,
     relays: createRelays({ db, bells, ...relayOptionsOf(config) }),
     policy: createPolicyCache({ db, now }),
     log: silent,

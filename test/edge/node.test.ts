@@ -33,6 +33,7 @@ describe('GET /info', () => {
       containers: [{ id: 'echo', description: 'Says it again', external: true, image: 'example/echo:1' }],
       pending: { offchain: 1, onchain: 0 },
       chain: { enabled: false, address: '' },
+      chains: [],
     })
   })
 })

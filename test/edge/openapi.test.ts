@@ -44,6 +44,8 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /api/jobs',
       'GET /api/jobs/{id}',
       'GET /api/jobs/{id}/stream',
+      'GET /api/subscriptions',
+      'GET /api/subscriptions/{chain}/{id}',
       'GET /health',
       'GET /info',
       'GET /ready',

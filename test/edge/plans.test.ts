@@ -155,7 +155,7 @@ async function useAll(): Promise<Statement[]> {
   await cancel(db, { owner, id: second! })
   await writeStatus(db, { owner, id: 'status', state: 'success', containers: [] })
   await sweep(db, { maxTries: 3, retentionMs })
-  await selectPending(db)
+  await selectPending(db, ['chain:1'])
   return queue.proxy.takeStatements()
 }
 

@@ -51,6 +51,7 @@ beforeAll(async () => {
     config,
     db,
     bells,
+    tickers: () => null,
     relays: mortal.relays,
     now,
     policy: createPolicyCache({ db, now }),

@@ -5,6 +5,7 @@ import type { Db } from '../db/open.ts'
 import { fits, mayWait, type QueueBounds, room } from '../jobs/enqueue.ts'
 import { inputFingerprint, inputText } from './input.ts'
 import { asRead, type Read } from './move.ts'
+import { ownerOfChain } from './owner.ts'
 
 /** A job for one interval of a subscription. `expiryMs`: how long it may wait in the queue. */
 export type Beginning = Read & {
@@ -27,11 +28,6 @@ export type BeginOptions = {
   bounds: QueueBounds
 }
 
-/** Who owns the jobs of a chain: nobody's address, so no client reads them. */
-export function chainOwner(chain: number): string {
-  return `chain:${chain}`
-}
-
 /** Text that a job adds to the statement that stores it. */
 export function textBytes({ input, route }: Beginning): number {
   return input.length + route.length + 300
@@ -42,7 +38,7 @@ export function textBytes({ input, route }: Beginning): number {
  * else begins the same interval finds the delivery there, or the subscription moved on. The second one returns the jobs stored.
  */
 export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }: BeginOptions) {
-  const owner = chainOwner(chain)
+  const owner = ownerOfChain(chain)
   const items = toItems(beginnings)
   const terms = items.map(({ text: _, ...item }) => item)
   const inline = items.map(({ text, ...item }) => ({ ...item, d: item.parts === 0 ? text : null }))

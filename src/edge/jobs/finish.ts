@@ -21,9 +21,9 @@ export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
 
 /**
  * An answer for each result, in order. `watched`: jobs that ended by this, or by the same report before, and whose end a client waits for:
- * whoever stored it may not have come to ring.
+ * whoever stored it may not have come to ring. `chains`: owners of those that chains have asked for, likewise.
  */
-export type Finished = { answers: FinishAnswer[]; watched: string[] }
+export type Finished = { answers: FinishAnswer[]; watched: string[]; chains: string[] }
 
 /** `streamStoredBytes`: of a stream's output, stored at most. */
 export type Finishing = { runner: string; jobs: readonly FinishedJob[]; streamStoredBytes: number }
@@ -41,10 +41,15 @@ export async function finish(
   const firsts = [...new Map(jobs.toReversed().map(job => [leaseOf(job), job])).values()]
   const accepted = new Set<string>()
   const watched = new Set<string>()
+  const chains = new Set<string>()
+  const note = ({ id, watched: isWatched, chain }: Ended) => {
+    if (isWatched === 1) watched.add(id)
+    if (chain !== null) chains.add(chain)
+  }
   for (const chunk of chunks(firsts, textBytes)) {
     for (const ended of await store(db, { runner, jobs: chunk, streamStoredBytes })) {
       accepted.add(leaseOf(ended))
-      if (ended.watched === 1) watched.add(ended.id)
+      note(ended)
     }
   }
   const stored =
@@ -55,10 +60,10 @@ export async function finish(
     // Only the first of a lease is the one that was accepted.
     if (accepted.delete(leaseOf(job))) return 'accepted'
     const ended = earlier.get(leaseOf(job))
-    if (ended?.watched === 1) watched.add(ended.id)
+    if (ended) note(ended)
     return ended ? 'duplicate' : 'stale'
   })
-  return { answers, watched: [...watched] }
+  return { answers, watched: [...watched], chains: [...chains] }
 }
 
 function leaseOf({ id, attempt }: { id: string; attempt: number }): string {
@@ -69,7 +74,10 @@ function textBytes({ result, intermediate }: FinishedJob): number {
   return (result.text ? result.bytes : 0) + (intermediate.text ? intermediate.bytes : 0)
 }
 
-type Ended = { id: string; attempt: number; watched: number }
+/** `chain`: the owner of a job that a chain has asked for. */
+type Ended = { id: string; attempt: number; watched: number; chain: string | null }
+
+const endedColumns = sql.raw('id, attempt, watched, case source when 0 then owner end as chain')
 
 /** One statement for all. @returns the leases whose results it stored. */
 async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Finishing): Promise<Ended[]> {
@@ -108,7 +116,7 @@ async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Fini
       and exists (select 1 from runners where id = ${runner} and revoked_at is null)
       and (item.result_parts = 0 or ${whole('result')}) and (item.intermediate_parts = 0 or ${whole('intermediate')})
       and jobs.stream_bytes >= min(coalesce(item.stream_bytes, 0), ${streamStoredBytes})
-    returning id, attempt, watched`)
+    returning ${endedColumns}`)
 }
 
 /** All parts of a payload are stored, numbered from 0 without a gap, and have the bytes announced. */
@@ -126,7 +134,7 @@ async function selectStored(
   const [enrolled, rows] = await orm.batch([
     orm.all(sql`select 1 from runners where id = ${runner} and revoked_at is null`),
     orm.all<Ended>(sql`
-      select id, attempt, watched from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
+      select ${endedColumns} from jobs where id in (select value from json_each(${JSON.stringify(ids)}))
         and runner = ${runner} and origin = 'queue' and state in ('success', 'failed') and result_bytes > 0`),
   ])
   return enrolled.length === 0 ? null : rows

@@ -25,6 +25,7 @@ export type JobRow = {
   intermediate_parts: number
   result: string | null
   intermediate: string | null
+  source: number
   destination: number
   unread_ms: number | null
   stream_bytes: number
@@ -35,12 +36,15 @@ export type JobRow = {
 const columns =
   sql.raw(`id, state, route, requires_proof, attempt, tries, runner, created_at, expires_at, claimed_at,
   started_at, finished_at, origin, error_code, error_message, result_bytes, result_parts, intermediate_bytes, intermediate_parts,
-  destination, unread_ms, stream_bytes, stream_total, stream_text`)
+  source, destination, unread_ms, stream_bytes, stream_total, stream_text`)
 
 /** Inline results of 12 jobs are at most 1.5 MiB, escaped 3 MiB: a SQL response stays below 4 MiB. */
 const jobsPerRead = 12
 
-/** The jobs of an owner with these ids; ids that are unknown, or another's, are left out. Order is not kept. */
+/**
+ * The jobs with these ids that an owner may read: its own, and those that chains have asked for, which are public as the chains are. Others,
+ * and unknown ids, are left out. Order is not kept.
+ */
 export async function readJobs(
   db: Db,
   { owner, ids }: { owner: string; ids: readonly string[] },
@@ -60,7 +64,7 @@ async function readChunk(
   const wanted = sql`(select value from json_each(${JSON.stringify(ids)}))`
   return await orm.all<JobRow>(sql`
     select ${columns}, result, intermediate from jobs
-    where id in ${wanted} and +owner = ${owner} and state <> 'receiving'`)
+    where id in ${wanted} and (+owner = ${owner} or source = 0) and state <> 'receiving'`)
 }
 
 /**
@@ -108,9 +112,10 @@ function inState(pending: boolean | null): SQL {
   return pending ? sql`state in ('queued', 'running')` : sql`state not in ('queued', 'running', 'receiving')`
 }
 
-/** Off-chain jobs that wait or run, all owners. */
-export function selectPending({ orm }: Db) {
-  return orm.all<{ pending: number }>(
-    sql`select queued + running as pending from queue_counts where owner = '*'`,
-  )
+/** Jobs that wait or run, of all owners, and of these among them. */
+export function selectPending({ orm }: Db, owners: readonly string[]) {
+  return orm.all<{ pending: number; theirs: number }>(sql`
+    select coalesce(sum(queued + running) filter (where owner = '*'), 0) as pending,
+      coalesce(sum(queued + running) filter (where owner <> '*'), 0) as theirs
+    from queue_counts where owner = '*' or owner in (select value from json_each(${JSON.stringify(owners)}))`)
 }

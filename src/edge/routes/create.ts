@@ -4,14 +4,9 @@ import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import { addToRing } from '../bell/bell.ts'
+import { queueBoundsOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
-import {
-  type Admission,
-  type JobTerms,
-  type NewJob,
-  type QueueBounds,
-  readAdmission,
-} from '../jobs/enqueue.ts'
+import { type Admission, type JobTerms, type NewJob, readAdmission } from '../jobs/enqueue.ts'
 import type { Enqueuer } from '../jobs/enqueuer.ts'
 import { type Once, selectById, selectByKey } from '../jobs/once.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../jobs/receive.ts'
@@ -64,7 +59,7 @@ export function inputStore({ db, config }: App, owner: string): InputStore {
   return {
     async begin(id) {
       const heldBytes = isHeld ? 0 : limits.bodyBytes
-      const begun = await beginReceive(db, { id, owner, bounds: boundsOf(config), heldBytes })
+      const begun = await beginReceive(db, { id, owner, bounds: queueBoundsOf(config), heldBytes })
       isHeld ||= begun
       return begun
     },
@@ -192,7 +187,7 @@ async function store(
     }
   }
   if (inline.length === 0) return ids
-  const bounds = boundsOf(config)
+  const bounds = queueBoundsOf(config)
   const queued = await enqueue({ owner, jobs: inline, epoch, bounds })
   return ids.union(queued)
 }
@@ -302,14 +297,5 @@ export async function abandonUnused(
     const isUsed = outcome && !('code' in outcome) && !outcome.replayed
     const { parts, refused } = item.input.done()
     if (parts > 0 && !refused && !isUsed) await abandonReceive(db, item.id)
-  }
-}
-
-function boundsOf(config: App['config']): QueueBounds {
-  return {
-    maxQueuedPerOwner: config.MAX_QUEUED_PER_OWNER,
-    maxQueued: config.MAX_QUEUED,
-    maxBytesPerOwner: config.MAX_QUEUED_MIB_PER_OWNER * mebibyte,
-    maxBytes: config.MAX_QUEUED_MIB * mebibyte,
   }
 }

@@ -12,7 +12,7 @@ export type Parameter = {
 
 export type Description = {
   summary: string
-  tag: 'Jobs' | 'Node' | 'Runner' | 'Admin'
+  tag: 'Jobs' | 'Chains' | 'Node' | 'Runner' | 'Admin'
   description?: string
   answer?: { description: string; schema?: GenericSchema; contentType?: string }
   body?: GenericSchema

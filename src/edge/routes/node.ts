@@ -4,6 +4,8 @@ import { StatusRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import { Health, Info, Ready, Resources } from '../../protocol/node.ts'
 import { ringEveryone } from '../bell/bell.ts'
+import { ownerOfChain } from '../chain/owner.ts'
+import { readReports } from '../chain/view/reports.ts'
 import type { Context as App } from '../context.ts'
 import { isUnavailable, isUnmigrated } from '../db/errors.ts'
 import { selectPending } from '../jobs/read.ts'
@@ -56,15 +58,23 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
       answer: { description: 'What this node offers.', schema: Info },
     }),
     async c => {
-      const [{ containers, live }, pending] = await Promise.all([policy.read(1_000), selectPending(db)])
+      const owners = config.chains.map(chain => ownerOfChain(chain.config.id))
+      const [{ containers, live }, [pending], chains] = await Promise.all([
+        policy.read(1_000),
+        selectPending(db, owners),
+        readReports(app),
+      ])
+      const onchain = pending?.theirs ?? 0
       const ready = new Set(live.flatMap(instance => [...instance.ready]))
       const info: Info = {
         version,
         containers: [...containers.values()]
           .filter(({ id }) => ready.has(id))
           .map(({ id, description, external, image }) => ({ id, description, external, image })),
-        pending: { offchain: pending[0]?.pending ?? 0, onchain: 0 },
-        chain: { enabled: false, address: '' },
+        pending: { offchain: (pending?.pending ?? 0) - onchain, onchain },
+        // The reference has one chain, and says as whom it sends there.
+        chain: { enabled: config.chains.length > 0, address: chains[0]?.signer.address ?? '' },
+        chains,
       }
       return c.json(info)
     },

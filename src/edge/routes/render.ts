@@ -2,6 +2,8 @@ import type { Context } from 'hono'
 import { containersOf } from '../../protocol/container.ts'
 import { destination, jobStatus } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
+import type { DeliveryRow } from '../chain/view/read.ts'
+import { deliveryView } from '../chain/view/view.ts'
 import type { Db } from '../db/open.ts'
 import { readOutput } from '../jobs/output.ts'
 import { readParts } from '../jobs/parts.ts'
@@ -22,13 +24,21 @@ export async function* jobResult(db: Db, row: JobRow, { intermediate }: { interm
   yield '}'
 }
 
-/** The body of `GET /api/jobs/:id`. */
-export async function* jobInFull(db: Db, row: JobRow): Pieces {
-  yield `${JSON.stringify(headOf(row)).slice(0, -1)},"result":`
+/** The body of `GET /api/jobs/:id`. `asked`: what it computes for, where a chain has asked. */
+export async function* jobInFull(
+  db: Db,
+  row: JobRow,
+  asked: (DeliveryRow & { chain: number }) | null = null,
+): Pieces {
+  yield `${JSON.stringify({ ...headOf(row), ...(asked && { subscription: subscriptionOf(asked) }) }).slice(0, -1)},"result":`
   yield* result(db, row)
   yield ',"intermediate_results":'
   yield* intermediateResults(db, row)
   yield '}'
+}
+
+function subscriptionOf(asked: DeliveryRow & { chain: number }) {
+  return { chain: asked.chain, id: asked.subscription, delivery: deliveryView(asked) }
 }
 
 /** A job without what its containers said. */

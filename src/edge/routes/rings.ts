@@ -1,4 +1,5 @@
 import { ringEnded } from '../bell/ended.ts'
+import { chainOf } from '../chain/owner.ts'
 import type { Context as App } from '../context.ts'
 import type { Lapsed } from '../jobs/claim.ts'
 import { outcomeOf } from '../jobs/sweep.ts'
@@ -22,4 +23,16 @@ export async function tellRequeued({ bells, log }: App, requeued: Record<string,
   await bells('claims')
     .ring(requeued)
     .catch(error => log.warn('Ring lost', { error: describe(error) }))
+}
+
+/** Has the chains of these owners looked after at once. One that does not hear of it looks at its next block. */
+export async function tellChains({ tickers, log }: App, owners: readonly string[]): Promise<void> {
+  const chains = owners.map(chainOf).filter(chain => chain !== null)
+  await Promise.all(
+    chains.map(chain =>
+      tickers(chain)
+        ?.poke()
+        .catch(error => log.warn('Ticker not reached', { chain, error: describe(error) })),
+    ),
+  )
 }

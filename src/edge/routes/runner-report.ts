@@ -13,7 +13,7 @@ import { described } from './describe.ts'
 import { isJson } from './json.ts'
 import { Attempt, staleLease } from './lease.ts'
 import { RefusalError, refuse } from './refuse.ts'
-import { tellEnded } from './rings.ts'
+import { tellChains, tellEnded } from './rings.ts'
 import { valid } from './validate.ts'
 
 const Place = v.object({ id: JobId, seq: v.pipe(v.string(), v.regex(/^\d{1,4}$/), v.toNumber()) })
@@ -81,7 +81,11 @@ export function reportRoutes(app: App): Hono<RunnerEnv> {
         streamStoredBytes: storedBytesOf(app.config),
       })
       const ring = finished.then(
-        ended => tellEnded(app, ended?.watched ?? []),
+        async ended =>
+          void (await Promise.all([
+            tellEnded(app, ended?.watched ?? []),
+            tellChains(app, ended?.chains ?? []),
+          ])),
         () => undefined,
       )
       app.background(c, ring)

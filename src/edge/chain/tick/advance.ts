@@ -1,0 +1,85 @@
+import type { RouteFinder } from '../containers.ts'
+import { judge } from '../judge.ts'
+import { confirm } from '../outbox/confirm.ts'
+import { deliver, type SignerReport } from '../outbox/deliver.ts'
+import { finalise } from '../outbox/final.ts'
+import { readStatuses } from '../read-status.ts'
+import { schedule } from '../schedule.ts'
+import { simulateDummies } from '../simulate.ts'
+import type { Step } from '../step.ts'
+import { sync } from '../sync.ts'
+import type { Work } from './work.ts'
+
+/** `nextId`: the coordinator's. `isNew`: this block was not looked at yet. `now`: unix milliseconds. */
+export type Look = { nextId: number; isNew: boolean; now: number }
+
+/** Whether there is anything to do, by what is known already. */
+export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): boolean {
+  return (
+    confirms(work, look) ||
+    finalises(work, step) ||
+    syncs(work, look) ||
+    judges(work, look) ||
+    schedules(work, step) ||
+    delivers(work, look)
+  )
+}
+
+function confirms({ open }: Work, { isNew }: Look): boolean {
+  return isNew && open > 0
+}
+
+function finalises({ minedBlock }: Work, { chain, latest }: Step): boolean {
+  return minedBlock !== null && latest.number - minedBlock >= chain.config.reorgDepth
+}
+
+function syncs({ cursor }: Work, { nextId }: Look): boolean {
+  return nextId > cursor.nextId
+}
+
+function judges({ isRefusing }: Work, { isNew }: Look): boolean {
+  return isRefusing && isNew
+}
+
+function schedules({ dueAt }: Work, { block }: Step): boolean {
+  return dueAt !== null && dueAt <= block.time
+}
+
+function delivers({ computed, triedAt }: Work, { now }: Look): boolean {
+  return computed > 0 && (triedAt === null || triedAt <= now)
+}
+
+export type Advanced = { isLeft: boolean; signer: SignerReport | null }
+
+export type Advance = Look & { work: Work; routes: RouteFinder }
+
+/**
+ * Does what there is to do at a block, in the order in which one leads to the next.
+ * @returns `isLeft`: something is left that can be done at this block. `signer`: as it was found; null: it was not looked at.
+ */
+export async function advance(step: Step, { work, routes, ...look }: Advance): Promise<Advanced> {
+  if (finalises(work, step)) await finalise(step)
+  let signer = confirms(work, look) ? await confirm(step) : null
+  const options = { routes, readStatuses: (ids: readonly number[]) => readStatuses({ ...step, ids }) }
+  let known: Awaited<ReturnType<typeof sync>>['statuses'] | undefined
+  let cursor: { version: number; nextId: number } | null = work.cursor
+  if (syncs(work, look)) {
+    const synced = await sync(step, { ...options, cursor: work.cursor, nextId: look.nextId })
+    known = synced.statuses
+    cursor = synced.cursor
+  }
+  const judged = judges(work, look)
+    ? await judge(step, { judgedEpoch: work.cursor.judgedEpoch, routes })
+    : { admitted: 0, left: false }
+  const isDue = schedules(work, step) || known !== undefined || judged.admitted > 0
+  const scheduled = isDue
+    ? await schedule(step, {
+        ...options,
+        known,
+        simulate: requests => simulateDummies(step, requests),
+      })
+    : { begun: 0, left: false }
+  if (delivers(work, look)) signer = await deliver(step)
+  const isBehind = cursor === null || (cursor.nextId > work.cursor.nextId && cursor.nextId < look.nextId)
+  return { isLeft: isBehind || judged.left || (scheduled.left && scheduled.begun > 0), signer }
+}

@@ -1,0 +1,41 @@
+import type { Block, Contracts } from '../chain.ts'
+import { noPace, type Pace } from './pace.ts'
+import type { Work } from './work.ts'
+
+/** What a tick remembers. All of it may be lost, and is read again. Times: unix milliseconds of this machine. */
+export type Memory = {
+  contracts: Contracts | null
+  checkedAt: number | null
+  /** null: to be read again. */
+  work: Work | null
+  readAt: number
+  prunedAt: number
+  /** The block that was believed last, and the newest one. */
+  block: Block | null
+  latest: Block | null
+  /** Since when the chain has been below `block`. */
+  behindSince: number | null
+  pace: Pace
+  problem: string | null
+  /** As the outbox last found the signer. Wei. */
+  signerReport: { balance: bigint | null; blocked: string | null }
+  /** Ticks in a row that failed. */
+  failures: number
+}
+
+export function createMemory(): Memory {
+  return {
+    contracts: null,
+    checkedAt: null,
+    work: null,
+    readAt: Number.NEGATIVE_INFINITY,
+    prunedAt: Number.NEGATIVE_INFINITY,
+    block: null,
+    latest: null,
+    behindSince: null,
+    pace: noPace,
+    problem: null,
+    signerReport: { balance: null, blocked: null },
+    failures: 0,
+  }
+}

@@ -1,0 +1,27 @@
+import type { ChainReport } from '../../../protocol/chain.ts'
+import type { Chain } from '../chain.ts'
+import type { Memory } from './memory.ts'
+
+/** What a tick knows of its chain, for operators. */
+export function reportOf(
+  { config, rpc, signer }: Chain,
+  { contracts, work, block, latest, problem, signerReport }: Memory,
+): ChainReport {
+  return {
+    id: config.id,
+    registry: config.registry,
+    coordinator: contracts?.coordinator ?? null,
+    problem: problem ?? (latest === null ? 'Not looked at yet' : null),
+    head: latest?.number ?? null,
+    block: block?.number ?? null,
+    subscriptions: work === null ? null : work.cursor.nextId - 1,
+    payment_address: config.paymentAddress,
+    signer: {
+      address: signer.address,
+      balance: signerReport.balance?.toString() ?? null,
+      blocked: signerReport.blocked,
+    },
+    pending: { computed: work?.computed ?? 0, sending: work?.open ?? 0, mined: work?.mined ?? 0 },
+    endpoints: rpc.status(),
+  }
+}

@@ -1,0 +1,198 @@
+import type { ChainReport } from '../../../protocol/chain.ts'
+import type { Bells } from '../../bell/bell.ts'
+import type { Db } from '../../db/open.ts'
+import { describe, type Log } from '../../log.ts'
+import type { PolicyCache } from '../../runners/policy.ts'
+import { blockCall } from '../block.ts'
+import type { Chain } from '../chain.ts'
+import { checkChain } from '../check.ts'
+import { createRouteFinder } from '../containers.ts'
+import { type Head, readHead } from '../head.ts'
+import { pruneChain } from '../prune.ts'
+import type { JobOptions, Step } from '../step.ts'
+import { advance, hasWork } from './advance.ts'
+import { createMemory, type Memory } from './memory.ts'
+import { nextLook, paced } from './pace.ts'
+import { reportOf } from './report.ts'
+import { rewind } from './rewind.ts'
+import { trustIn } from './trust.ts'
+import { beginChain, readWork } from './work.ts'
+
+export type TickOptions = {
+  db: Db
+  policy: PolicyCache
+  bells: Bells
+  log: Log
+  jobs: JobOptions
+  /** How long what has ended is kept. */
+  retentionMs: number
+  chain: Chain
+  /** Unix milliseconds of this machine. */
+  now(): number
+}
+
+export type ChainTick = {
+  /** @returns when to look again, in unix milliseconds. */
+  tick(options: { poked: boolean }): Promise<number>
+  report(): ChainReport
+}
+
+/** What another process may have written meanwhile is noticed after so long at the latest. */
+const rereadMs = 60_000
+/** A chain that is not what it was configured as may be mended. */
+const recheckMs = 30_000
+/** How long a head below the one that is known is taken for an endpoint's that lags; later the chain has become shorter. */
+const lagMs = 60_000
+/** Between looks for what may be forgotten. */
+const pruneMs = 60_000
+const firstRetryMs = 500
+const maxRetryMs = 30_000
+/** What is left after so many rounds of one tick waits for the next. */
+const maxRounds = 20
+
+/**
+ * The tick of one chain: confirm, sync, judge, schedule, deliver. Whatever it does is safe to be done twice, by two at once, and to be
+ * broken off anywhere. One that finds nothing to do costs one request to the chain and none to the database.
+ */
+export function createTick(options: TickOptions): ChainTick {
+  const { chain, now, log } = options
+  const memory = createMemory()
+  const routes = createRouteFinder()
+
+  return {
+    async tick({ poked }) {
+      try {
+        const next = await look(poked)
+        memory.failures = 0
+        return next
+      } catch (error) {
+        memory.failures += 1
+        memory.problem = describe(error)
+        // What was written before it failed is not known.
+        memory.work = null
+        log.warn('Tick failed', { chain: chain.config.id, error: memory.problem })
+        return now() + retryMs(memory.failures)
+      }
+    },
+    report: () => reportOf(chain, memory),
+  }
+
+  async function look(poked: boolean): Promise<number> {
+    if (!(await isServed(options, memory))) return now() + recheckMs
+    if (poked || now() - memory.readAt > rereadMs) memory.work = null
+    memory.work ??= await reread(options, memory)
+    const known = memory.block ?? memory.work.cursor.head
+    // Answers are mined above the block that is believed, where a chain is trailed; and above the one that was last written down.
+    const newest = memory.latest ?? memory.work.noted
+    const mined = newest?.number === known?.number ? null : newest
+    const asked = mined === null ? [] : [blockCall(mined.number)]
+    const head = await readHead(chain, contractsOf(memory), known, asked)
+    const trust = trustIn(head, { known, mined })
+    if (trust === 'behind' && !isLong(head)) return nextLook(memory.pace, now())
+    if (trust === 'same') memory.behindSince = null
+    else await follow(head, known?.number ?? 0)
+    memory.problem = null
+    memory.pace = paced(memory.pace, head.latest.number, now())
+    chain.rpc.noteHead(head.latest.number)
+    const isNew = head.latest.hash !== memory.latest?.hash || head.block.hash !== memory.block?.hash
+    await work(stepOf(options, memory, head), { nextId: head.nextId, isNew })
+    memory.block = head.block
+    memory.latest = head.latest
+    if (now() - memory.prunedAt > pruneMs) await prune(head)
+    return dueAgain(memory, now())
+  }
+
+  /** A head that is behind what is known comes from an endpoint that lags, unless it stays so. */
+  function isLong({ block }: Head): boolean {
+    memory.behindSince ??= now()
+    memory.problem = `The chain is at block ${block.number}, and was further`
+    return now() - memory.behindSince >= lagMs
+  }
+
+  async function follow(head: Head, known: number): Promise<void> {
+    log.warn('Chain reorganised', { chain: chain.config.id, block: head.block.number, known })
+    memory.behindSince = null
+    await rewind(stepOf(options, memory, head), { known })
+    memory.work = await reread(options, memory)
+  }
+
+  async function prune({ block }: Head): Promise<void> {
+    const { id, reorgDepth } = chain.config
+    const { retentionMs } = options
+    await pruneChain(options.db, { chain: id, head: block.number, reorgDepth, retentionMs })
+    memory.prunedAt = now()
+  }
+
+  async function work(step: Step, { nextId, isNew }: { nextId: number; isNew: boolean }): Promise<void> {
+    let looksAnew = isNew
+    for (let round = 0; round < maxRounds; round++) {
+      const known = memory.work
+      if (known === null || !hasWork(known, { step, nextId, isNew: looksAnew, now: now() })) return
+      const { isLeft, signer } = await advance(step, {
+        work: known,
+        nextId,
+        isNew: looksAnew,
+        routes,
+        now: now(),
+      })
+      if (signer) memory.signerReport = signer
+      const after = await reread(options, memory)
+      memory.work = after
+      // What a tick sends is bounded: while it gets on, it goes on.
+      const isSending = after.computed > 0 && after.computed < known.computed && !memory.signerReport.blocked
+      if (!isLeft && !isSending) return
+      looksAnew = false
+    }
+  }
+}
+
+async function isServed({ chain, now, log }: TickOptions, memory: Memory): Promise<boolean> {
+  if (memory.contracts !== null) return true
+  if (memory.checkedAt !== null && now() - memory.checkedAt < recheckMs) return false
+  const checked = await checkChain(chain)
+  memory.checkedAt = now()
+  if ('contracts' in checked) {
+    memory.contracts = checked.contracts
+    return true
+  }
+  memory.problem = checked.problem
+  log.error('Chain not served', { chain: chain.config.id, problem: checked.problem })
+  return false
+}
+
+async function reread({ db, chain, now }: TickOptions, memory: Memory) {
+  const { coordinator } = contractsOf(memory)
+  const { config } = chain
+  const begun = () => beginChain(db, { chain: config.id, coordinator, nextId: config.startingSubId + 1 })
+  const work = (await readWork(db, config.id)) ?? (await begun().then(() => readWork(db, config.id)))
+  if (work === null) throw new Error('The chain’s row cannot be written')
+  if (work.cursor.coordinator !== coordinator) {
+    throw new Error(
+      `The database has subscriptions of another coordinator, ${work.cursor.coordinator}: this one is ${coordinator}`,
+    )
+  }
+  memory.readAt = now()
+  return work
+}
+
+function contractsOf({ contracts }: Memory) {
+  if (contracts === null) throw new Error('The chain was not checked')
+  return contracts
+}
+
+function stepOf({ db, policy, bells, log, jobs, chain }: TickOptions, memory: Memory, head: Head): Step {
+  const { block, latest } = head
+  return { db, policy, bells, log, jobs, chain, contracts: contractsOf(memory), block, latest }
+}
+
+/** At the next block, or when an answer may be tried again. What was tried, and was not sent, waits for the next block. */
+function dueAgain({ pace, work }: Memory, now: number): number {
+  const look = nextLook(pace, now)
+  const triedAt = work?.triedAt ?? null
+  return triedAt !== null && triedAt > now ? Math.min(look, triedAt) : look
+}
+
+function retryMs(failures: number): number {
+  const most = Math.min(maxRetryMs, firstRetryMs * 2 ** (failures - 1))
+  return most / 2 + Math.random() * (most / 2)
+}

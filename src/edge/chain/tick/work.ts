@@ -1,0 +1,104 @@
+import { sql } from 'drizzle-orm'
+import type { Hex } from 'viem'
+import type { Db } from '../../db/open.ts'
+import type { Block } from '../chain.ts'
+
+/** Where the node has got to on a chain, as it was last written. */
+export type Cursor = {
+  version: number
+  coordinator: string
+  /** The first subscription that was not looked at yet. */
+  nextId: number
+  /** null: none yet. */
+  head: Block | null
+  judgedEpoch: number
+}
+
+/** What there is to do, as far as the database knows. */
+export type Work = {
+  cursor: Cursor
+  /** The highest block in which something happened; null: nothing has. */
+  noted: Block | null
+  /** Unix seconds of block time at which the next subscription is due; null: none is. */
+  dueAt: number | null
+  /** Answers without a transaction, and when the next of them may be tried, in unix milliseconds. */
+  computed: number
+  triedAt: number | null
+  /** Transactions on their way. */
+  open: number
+  /** Those that are mined and not final, and the lowest block of them. */
+  mined: number
+  minedBlock: number | null
+  /** Whether there are refused subscriptions, to be judged again under another policy. */
+  isRefusing: boolean
+}
+
+type Row = {
+  version: number
+  coordinator: string
+  next_id: number
+  head_number: number
+  head_hash: Hex | ''
+  head_time: number
+  judged_epoch: number
+  noted: string | null
+  due_at: number | null
+  computed: number
+  tried_at: number | null
+  open: number
+  mined: number
+  mined_block: number | null
+  refusing: number
+}
+
+/** Makes the chain's row, unless there is one. */
+export async function beginChain(
+  { orm }: Db,
+  { chain, coordinator, nextId }: { chain: number; coordinator: string; nextId: number },
+): Promise<void> {
+  await orm.run(sql`
+    insert into chains (id, coordinator, next_id, head_number, head_hash, head_time)
+    values (${chain}, ${coordinator}, ${nextId}, 0, '', 0) on conflict (id) do nothing`)
+}
+
+/** One statement, of seeks in partial indexes: what has ended costs nothing. null: the chain has no row yet. */
+export async function readWork({ orm }: Db, chain: number): Promise<Work | null> {
+  const [row] = await orm.all<Row>(sql`
+    select chains.version, coordinator, next_id, head_number, head_hash, head_time, judged_epoch,
+      (select json_array(number, hash) from chain_blocks where chain = ${chain} order by number desc limit 1) as noted,
+      (select min(due_at) from subscriptions where chain = ${chain} and state = 'active') as due_at,
+      (select count(*) from deliveries where chain = ${chain} and state = 'computed') as computed,
+      (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') as tried_at,
+      (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent')) as open,
+      (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
+      (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
+      exists (select 1 from subscriptions where chain = ${chain} and state = 'refused') as refusing
+    from chains where id = ${chain}`)
+  if (!row) return null
+  return {
+    cursor: {
+      version: row.version,
+      coordinator: row.coordinator,
+      nextId: row.next_id,
+      head: headOf(row),
+      judgedEpoch: row.judged_epoch,
+    },
+    noted: row.noted === null ? null : notedOf(JSON.parse(row.noted) as [number, Hex]),
+    dueAt: row.due_at,
+    computed: row.computed,
+    triedAt: row.tried_at,
+    open: row.open,
+    mined: row.mined,
+    minedBlock: row.mined_block,
+    isRefusing: row.refusing === 1,
+  }
+}
+
+/** Of the block that was written down, what is compared is its number and its hash. */
+function headOf({ head_number: number, head_hash: hash, head_time: time }: Row): Block | null {
+  return hash === '' ? null : { number, hash, parent: '0x', time, baseFee: null }
+}
+
+function notedOf([number, hash]: [number, Hex]): Block {
+  return { number, hash, parent: '0x', time: 0, baseFee: null }
+}

@@ -1,0 +1,63 @@
+import { zeroAddress } from 'viem'
+import type { DeliveryView, SubscriptionView } from '../../../protocol/chain.ts'
+import { containersOf } from '../../../protocol/container.ts'
+import type { DeliveryRow, SubscriptionRow } from './read.ts'
+
+/** A subscription for its reader. */
+export function subscriptionView(row: SubscriptionRow): SubscriptionView {
+  const isPaid = row.payment_amount !== '0'
+  return {
+    chain: row.chain,
+    id: row.id,
+    state: row.state,
+    reason: reasonOf(row.reason, row.message, row.params),
+    containers: row.route === null ? null : containersOf(row.route),
+    container_id: row.container_id,
+    owner: row.owner,
+    active_at: row.active_at,
+    period: row.period,
+    frequency: row.frequency,
+    redundancy: row.redundancy,
+    lazy: row.lazy === 1,
+    verifier: row.verifier === zeroAddress ? null : row.verifier,
+    payment: isPaid ? { amount: row.payment_amount, token: row.payment_token, wallet: row.wallet } : null,
+    next_interval: row.next_interval,
+    due_at: row.due_at,
+    created_at: new Date(row.created_at).toISOString(),
+  }
+}
+
+/** A delivery for its reader. */
+export function deliveryView(row: DeliveryRow): DeliveryView {
+  return {
+    interval: row.interval,
+    job: row.job,
+    state: row.state,
+    reason: reasonOf(row.reason, row.message, null),
+    tries: row.tries,
+    deadline: row.deadline,
+    created_at: new Date(row.created_at).toISOString(),
+    transaction: transactionView(row),
+  }
+}
+
+function transactionView(row: DeliveryRow): DeliveryView['transaction'] {
+  const { nonce, tx_state: state, tx_kind: kind, gas_used, gas_price } = row
+  if (nonce === null || state === null || kind === null) return null
+  return {
+    hash: row.hash,
+    nonce,
+    state,
+    kind,
+    problem: row.problem,
+    block: row.mined_block,
+    succeeded: row.status === null ? null : row.status === 1,
+    gas_used,
+    cost: gas_used === null || gas_price === null ? null : String(BigInt(gas_used) * BigInt(gas_price)),
+  }
+}
+
+function reasonOf(code: string | null, message: string | null, params: string | null) {
+  if (code === null) return null
+  return { code, message, params: params === null ? {} : (JSON.parse(params) as Record<string, unknown>) }
+}

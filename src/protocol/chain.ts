@@ -1,0 +1,106 @@
+import * as v from 'valibot'
+
+const Address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{40}$/))
+
+const Endpoint = v.object({
+  name: v.pipe(v.string(), v.description('Its host.')),
+  head: v.nullable(v.number()),
+  penalty: v.pipe(v.number(), v.description('0 is good.')),
+  problem: v.nullable(v.string()),
+})
+
+const SignerReport = v.object({
+  address: Address,
+  balance: v.pipe(v.nullable(v.string()), v.description('Wei, in decimal.')),
+  blocked: v.pipe(v.nullable(v.string()), v.description('Why nothing is sent.')),
+})
+
+/** A chain as `GET /info` shows it. */
+export const ChainReport = v.object({
+  id: v.pipe(v.number(), v.description('EIP-155.')),
+  registry: Address,
+  coordinator: v.nullable(Address),
+  problem: v.pipe(v.nullable(v.string()), v.description('Why it is not served at the moment.')),
+  head: v.pipe(v.nullable(v.number()), v.description('Newest block.')),
+  block: v.pipe(v.nullable(v.number()), v.description('Newest block that is believed.')),
+  subscriptions: v.pipe(v.nullable(v.number()), v.description('Highest subscription that was looked at.')),
+  payment_address: Address,
+  signer: SignerReport,
+  pending: v.object({
+    computed: v.pipe(v.number(), v.description('Answers without a transaction.')),
+    sending: v.pipe(v.number(), v.description('Transactions on their way.')),
+    mined: v.pipe(v.number(), v.description('Mined, and not final.')),
+  }),
+  endpoints: v.array(Endpoint),
+})
+export type ChainReport = v.InferOutput<typeof ChainReport>
+
+const Amount = v.pipe(v.string(), v.regex(/^\d+$/), v.description('Base units, in decimal.'))
+const Seconds = v.pipe(v.number(), v.description('Unix seconds of block time.'))
+const Reason = v.object({
+  code: v.string(),
+  message: v.nullable(v.string()),
+  params: v.record(v.string(), v.unknown()),
+})
+
+/** A subscription as `GET /api/subscriptions` shows it: what it says on-chain, and what has become of it here. */
+export const SubscriptionView = v.object({
+  chain: v.number(),
+  id: v.number(),
+  state: v.picklist(['active', 'refused', 'ended']),
+  reason: v.pipe(v.nullable(Reason), v.description('Why it waits, is refused or has ended.')),
+  containers: v.pipe(
+    v.nullable(v.array(v.string())),
+    v.description('null: none of this node’s have this hash.'),
+  ),
+  container_id: v.string(),
+  owner: Address,
+  active_at: Seconds,
+  period: v.pipe(v.number(), v.description('Seconds; 0: a callback.')),
+  frequency: v.number(),
+  redundancy: v.number(),
+  lazy: v.boolean(),
+  verifier: v.nullable(Address),
+  payment: v.nullable(v.object({ amount: Amount, token: Address, wallet: Address })),
+  next_interval: v.number(),
+  due_at: v.nullable(Seconds),
+  created_at: v.pipe(v.string(), v.description('When this node first saw it.')),
+})
+export type SubscriptionView = v.InferOutput<typeof SubscriptionView>
+
+export const SubscriptionPage = v.object({
+  subscriptions: v.array(SubscriptionView),
+  next: v.pipe(v.nullable(v.number()), v.description('`before` of the next page.')),
+})
+export type SubscriptionPage = v.InferOutput<typeof SubscriptionPage>
+
+export const TransactionView = v.object({
+  hash: v.nullable(v.string()),
+  nonce: v.number(),
+  state: v.picklist(['signed', 'sent', 'mined', 'final', 'displaced']),
+  kind: v.picklist(['deliver', 'cancel']),
+  problem: v.nullable(v.string()),
+  block: v.nullable(v.number()),
+  succeeded: v.nullable(v.boolean()),
+  gas_used: v.nullable(v.number()),
+  cost: v.pipe(v.nullable(v.string()), v.description('Wei, in decimal, of the whole transaction.')),
+})
+
+/** An answer on its way to the chain. */
+export const DeliveryView = v.object({
+  interval: v.number(),
+  job: v.string(),
+  state: v.picklist(['computing', 'computed', 'sending', 'delivered', 'final', 'dropped']),
+  reason: v.nullable(Reason),
+  tries: v.number(),
+  deadline: v.nullable(Seconds),
+  created_at: v.string(),
+  transaction: v.nullable(TransactionView),
+})
+export type DeliveryView = v.InferOutput<typeof DeliveryView>
+
+export const SubscriptionInFull = v.object({
+  ...SubscriptionView.entries,
+  deliveries: v.pipe(v.array(DeliveryView), v.description('The newest 100.')),
+})
+export type SubscriptionInFull = v.InferOutput<typeof SubscriptionInFull>
