@@ -272,6 +272,7 @@ describe('prepareContainers', () => {
     expect(prepared.docker).toEqual({ available: false, reason: 'Docker is switched off' })
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'process' },
+      { id: 'clock', kind: 'process' },
       { id: 'ocr', kind: 'process' },
       {
         id: 'chat',
@@ -300,6 +301,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     const prepared = await prepareContainers({ docker: 'auto', log: console.log })
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'image', image: 'infernet-edge/hello-world:local' },
+      { id: 'clock', kind: 'image', image: 'infernet-edge/clock:local' },
       { id: 'ocr', kind: 'image', image: 'infernet-edge/ocr:local' },
       { id: 'chat', kind: 'image', image: 'infernet-edge/chat:tiny-random', model: 'tiny-random' },
     ])

@@ -26,6 +26,16 @@ export const helloWorld: Example = {
   openai: false,
 }
 
+export const clock: Example = {
+  id: 'clock',
+  description: 'Tells contracts the time',
+  folder: folder('clock'),
+  image: 'infernet-edge/clock:local',
+  packages: false,
+  needsWeights: false,
+  openai: false,
+}
+
 export const ocr: Example = {
   id: 'ocr',
   description: 'Reads the text in a picture (PP-OCRv4, CPU)',

@@ -1,6 +1,6 @@
 import type { Engine } from '../../runner/docker/engine.ts'
 import { findEngine } from './engine.ts'
-import { chat, type Example, helloWorld, ocr } from './examples.ts'
+import { chat, clock, type Example, helloWorld, ocr } from './examples.ts'
 import { ensureImage } from './images.ts'
 import { installPackages } from './packages.ts'
 import { type ContainerProcess, startProcess } from './process.ts'
@@ -44,7 +44,7 @@ export async function prepareContainers(options: {
   const processes: ContainerProcess[] = []
   const prepare = (example: Example) =>
     prepareOne(example, { log, processes, ...(found.available && { engine: found.engine }) })
-  const prepared = await Promise.all([helloWorld, ocr, chat].map(prepare))
+  const prepared = await Promise.all([helloWorld, clock, ocr, chat].map(prepare))
   if (found.available) await found.engine.close()
 
   return {

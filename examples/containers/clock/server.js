@@ -1,0 +1,79 @@
+import { createServer } from 'node:http'
+
+const maxBodyBytes = 1024 * 1024
+
+const server = createServer({ requestTimeout: 60_000 }, async (request, response) => {
+  const { status, body } = await answer(request).catch(() => ({}))
+  // Only reading the body can fail, and it fails when the client is gone.
+  if (status === undefined) return response.destroy()
+  const text = `${JSON.stringify(body)}\n`
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  })
+  response.end(text)
+})
+
+async function answer(request) {
+  const [path] = request.url.split('?')
+  switch (`${request.method} ${path}`) {
+    case 'GET /health':
+      return { status: 200, body: { status: 'healthy' } }
+    case 'GET /service-resources':
+      return { status: 200, body: resources }
+    case 'POST /service_output':
+      return await tellTime(request)
+    default:
+      return refuse(404, 'Not Found', `nothing is at ${request.method} ${path}`)
+  }
+}
+
+const resources = { version: '0.1.0', service_id: 'clock', hardware_capabilities: [], compute_capability: [] }
+
+async function tellTime(request) {
+  const text = await readBody(request)
+  if (text === undefined) {
+    return refuse(413, 'Content Too Large', `the body is larger than ${maxBodyBytes} bytes`)
+  }
+  const input = inputOf(text)
+  if (input === undefined) return refuse(400, 'Bad Request', 'the body is not a JSON object')
+  const seconds = BigInt(Math.floor(Date.now() / 1000))
+  return { status: 200, body: inWords(input, seconds.toString(16).padStart(64, '0')) }
+}
+
+/** What a contract gave, in hex; empty for whoever asks otherwise. Undefined: not a container's input. */
+function inputOf(text) {
+  try {
+    const { data } = JSON.parse(text)
+    return typeof data === 'string' && /^([0-9a-f]{2})*$/i.test(data) ? data : ''
+  } catch {
+    return undefined
+  }
+}
+
+/** The five keys that reach a contract as bytes: hex without 0x. */
+function inWords(input, output) {
+  return { raw_input: input, processed_input: '', raw_output: output, processed_output: '', proof: '' }
+}
+
+/** Reads to the end even when the body is too large: a client that is cut off while it sends never sees the answer. */
+async function readBody(request) {
+  const chunks = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += chunk.length
+    if (bytes <= maxBodyBytes) chunks.push(chunk)
+    else chunks.length = 0
+  }
+  return bytes <= maxBodyBytes ? Buffer.concat(chunks).toString('utf8') : undefined
+}
+
+function refuse(status, name, description) {
+  return { status, body: { code: String(status), name, description } }
+}
+
+// As the first process of a container Node gets no default action for these signals.
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(0))
+
+const port = Number(process.env.PORT ?? 3000)
+server.listen(port, process.env.HOST ?? '0.0.0.0', () => console.log(`clock: listening on ${port}`))
