@@ -5,13 +5,14 @@ import * as v from 'valibot'
 
 /**
  * The TypeScript that is made of the contracts named in contracts/exports.json: an interface each (functions, events, errors) for
- * whoever talks to one, and the creation bytecode of those that the local system deploys.
+ * whoever talks to one, and the creation bytecode of those that the local system deploys; both for the example consumers.
  */
 export type ContractModule = { path: string; text: string }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const Exports = v.strictObject({ abi: v.array(v.string()), bytecode: v.array(v.string()) })
+const names = v.array(v.string())
+const Exports = v.strictObject({ abi: names, bytecode: names, consumers: names })
 const Artifact = v.object({
   abi: v.array(v.looseObject({ type: v.string() })),
   bytecode: v.object({
@@ -25,7 +26,11 @@ const Artifact = v.object({
 /** What the modules ought to say, by the artifacts of the last build. */
 export function contractModules(): ContractModule[] {
   const exported = v.parse(Exports, readJson('contracts/exports.json'))
-  return [...exported.abi.map(abiModule), ...exported.bytecode.map(bytecodeModule)]
+  return [
+    ...exported.abi.map(abiModule),
+    ...exported.bytecode.map(bytecodeModule),
+    ...exported.consumers.map(consumerModule),
+  ]
 }
 
 function abiModule(contract: string): ContractModule {
@@ -41,6 +46,15 @@ function bytecodeModule(contract: string): ContractModule {
   return format({
     path: `src/local/contracts/${fileName(contract)}.ts`,
     text: `${note(contract)}export const ${camel(contract)}Bytecode = '${bytecode.object}'\n`,
+  })
+}
+
+function consumerModule(contract: string): ContractModule {
+  const { abi, bytecode } = v.parse(Artifact, readArtifact(contract))
+  const name = camel(contract)
+  return format({
+    path: `src/local/consumers/${fileName(contract)}.ts`,
+    text: `${note(contract)}export const ${name}Abi = ${JSON.stringify(abi)} as const\nexport const ${name}Bytecode = '${bytecode.object}'\n`,
   })
 }
 

@@ -2,6 +2,7 @@ import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runDemo } from './demo.ts'
+import { runChainDemo } from './demo-chain.ts'
 import { streamDemo } from './demo-chat.ts'
 import { openHome } from './home.ts'
 import { startStack } from './stack.ts'
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
   try {
     await runDemo({ url: stack.edge.url, steps })
     await streamDemo({ url: stack.edge.url, steps })
+    if (stack.chain) await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps })
     if (values.once) return
     console.log(next(stack.edge.url, shown(values.home)))
     await Promise.race([

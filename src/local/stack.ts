@@ -1,6 +1,7 @@
 import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
-import { type LocalChain, startLocalChain } from './chain/start.ts'
+import { forgetChain } from './chain/forget.ts'
+import { anvilKey, type LocalChain, startLocalChain } from './chain/start.ts'
 import { type LocalContainer, type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { type Edge, startEdge } from './edge.ts'
 import type { Home } from './home.ts'
@@ -31,6 +32,8 @@ export type Stack = {
 
 /** How often the cron trigger fires in production. */
 const scheduleMs = 60_000
+/** As on many chains. */
+const chainBlockSeconds = 2
 /** A model may take its time to load on a small machine. */
 const readyMs = 120_000
 
@@ -63,13 +66,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       () => 'up to date',
     )
 
+    const chain = await startChain(options)
+    if (chain) {
+      closers.push(chain.close)
+      await forgetChain({ url: database.url, chain: chain.id })
+    }
+
     const port = await choosePort(options)
+    const vars = { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken, ...(chain && chainVars(chain)) }
     const edge = await steps.run(
       'edge on workerd',
-      () => startEdge({ port, vars: { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken }, log }),
+      () => startEdge({ port, vars, log }),
       ({ url }) => url,
     )
     closers.push(edge.close)
+    // A chain is looked at from the first time on.
+    if (chain) await edge.runSchedule()
     const schedule = setInterval(() => void edge.runSchedule().catch(error => log(String(error))), scheduleMs)
     closers.push(async () => clearInterval(schedule))
 
@@ -83,8 +95,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await steps.run('containers ready', () =>
       untilReady(edge.url, { runner, ids: containers.containers.map(({ id }) => id) }),
     )
-    const chain = await startChain(options)
-    if (chain) closers.push(chain.close)
     return { edge, database, containers, runner, chain, close }
   } catch (error) {
     await close()
@@ -101,13 +111,22 @@ async function startChain({ steps }: StackOptions): Promise<LocalChain | null> {
   return await steps
     .run(
       'chain with our contracts',
-      startLocalChain,
+      () => startLocalChain({ blockTime: chainBlockSeconds }),
       ({ rpcUrl, registry }) => `${rpcUrl}, registry ${registry}`,
     )
     .catch((error: unknown) => {
       steps.note(`no chain: ${error instanceof Error ? error.message : error}`)
       return null
     })
+}
+
+/** The node answers there as the account that Infernet's own development chain has for it. */
+function chainVars({ id, registry, rpcUrl }: LocalChain): Record<string, string> {
+  return {
+    CHAINS: JSON.stringify([{ id, registry }]),
+    [`CHAIN_${id}_RPC_URLS`]: rpcUrl,
+    [`CHAIN_${id}_PRIVATE_KEY`]: anvilKey(3),
+  }
 }
 
 async function choosePort({ port, portRequired, steps }: StackOptions): Promise<number> {

@@ -7,11 +7,29 @@ export type Anvil = { rpcUrl: string; close(): Promise<void> }
 
 const readyMs = 20_000
 
-/** `port` 0: a free one. */
-export async function startAnvil({ port = 0 }: { port?: number } = {}): Promise<Anvil> {
+export type AnvilOptions = {
+  /** 0: a free one. */
+  port?: number
+  /** Seconds after which a block is mined, whether there are transactions or not; absent: none is mined for nothing. */
+  blockTime?: number
+  /** Whether a transaction is mined at once all the same; default: unless there is a `blockTime`. */
+  automine?: boolean
+}
+
+export async function startAnvil({
+  port = 0,
+  blockTime,
+  automine = blockTime === undefined,
+}: AnvilOptions = {}): Promise<Anvil> {
+  const mining =
+    blockTime === undefined
+      ? automine
+        ? []
+        : ['--no-mining']
+      : ['--block-time', String(blockTime), ...(automine ? ['--mixed-mining'] : [])]
   const child = startChild({
     command: binary(),
-    args: ['--host', '127.0.0.1', '--port', String(port)],
+    args: ['--host', '127.0.0.1', '--port', String(port), ...mining],
     stdio: ['ignore', 'pipe', 'inherit'],
     orphanGraceSeconds: 0,
   })

@@ -1,4 +1,12 @@
-import { type Address, createPublicClient, createWalletClient, http, parseEventLogs } from 'viem'
+import {
+  type Address,
+  createPublicClient,
+  createWalletClient,
+  type Hex,
+  http,
+  parseEventLogs,
+  toHex,
+} from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
@@ -8,6 +16,7 @@ import { type Deployer, type Deployment, deployContracts } from './deploy.ts'
 
 /** A chain with our contracts, at the addresses that Infernet's own development chain has them at. */
 export type LocalChain = Deployment & {
+  id: number
   rpcUrl: string
   /** The first wallet, of anvil's second account. */
   wallet: Address
@@ -25,20 +34,33 @@ export function anvilAccount(addressIndex: number) {
   return mnemonicToAccount(mnemonic, { addressIndex })
 }
 
+/** The private key of such an account. */
+export function anvilKey(addressIndex: number): Hex {
+  const { privateKey } = anvilAccount(addressIndex).getHdKey()
+  if (!privateKey) throw new Error('A key without its private half')
+  return toHex(privateKey)
+}
+
 /** What sends as an account, and waits for it. */
 export function createDeployer(rpcUrl: string, account: ReturnType<typeof anvilAccount>): Deployer {
   const shared = { chain: foundry, transport: http(rpcUrl), pollingInterval }
   return { wallet: createWalletClient({ ...shared, account }), chain: createPublicClient(shared) }
 }
 
-export async function startLocalChain(): Promise<LocalChain> {
-  const anvil = await startAnvil({ port: (await isPortFree(usualPort)) ? usualPort : 0 })
+/** `blockTime`: as anvil's; transactions are mined at once all the same. */
+export async function startLocalChain({ blockTime }: { blockTime?: number } = {}): Promise<LocalChain> {
+  const port = (await isPortFree(usualPort)) ? usualPort : 0
+  const anvil = await startAnvil({
+    port,
+    automine: true,
+    ...(blockTime === undefined ? {} : { blockTime }),
+  })
   try {
     const account = anvilAccount(2)
     const deployer = createDeployer(anvil.rpcUrl, account)
     const deployment = await deployContracts(deployer, { recipient: account.address, fee: 0 })
     const wallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(1).address)
-    return { ...deployment, ...anvil, wallet }
+    return { id: foundry.id, ...deployment, ...anvil, wallet }
   } catch (error) {
     await anvil.close()
     throw error

@@ -1,0 +1,135 @@
+import { type Abi, type Address, decodeAbiParameters, type Hex, parseEventLogs, toHex } from 'viem'
+import { eip712CoordinatorAbi } from '../protocol/abi/eip712-coordinator.ts'
+import type { DeliveryView, SubscriptionInFull } from '../protocol/chain.ts'
+import { anvilAccount, createDeployer, type LocalChain } from './chain/start.ts'
+import { callbackAbi, callbackBytecode } from './consumers/callback.ts'
+import { lazyAbi, lazyBytecode } from './consumers/lazy.ts'
+import { recurringAbi, recurringBytecode } from './consumers/recurring.ts'
+import type { Steps } from './steps.ts'
+
+export type ChainDemoOptions = { chain: LocalChain; url: string; steps: Steps }
+
+/** For one answer, from the request's transaction to the answer's. */
+const answerMs = 30_000
+const lookMs = 50
+const hour = 3600
+
+type Deployer = ReturnType<typeof createDeployer>
+type Call = { to: Address; abi: Abi; functionName: string; args: readonly unknown[] }
+type Asked = { id: number; block: number; gas: bigint }
+type Answered = { delivery: DeliveryView; ms: number; blocks: number }
+
+/**
+ * Contracts ask, and are answered on the local chain: a callback, a lazy one whose answer is read back from the Inbox, and a recurring one an
+ * hour later by the chain's clock. Throws when an answer does not come.
+ */
+export async function runChainDemo({ chain, url, steps }: ChainDemoOptions): Promise<void> {
+  const user = createDeployer(chain.rpcUrl, anvilAccount(4))
+
+  const callback = await deploy(user, callbackAbi, callbackBytecode, [chain.registry])
+  const question = toHex('Who is there?')
+  const ask = { to: callback, abi: callbackAbi as Abi, functionName: 'ask', args: ['hello-world', question] }
+  const first = await steps.run(
+    'contract asked',
+    () => answered(user, { chain, url, call: ask }),
+    told('Callback.sol', 'hello-world'),
+  )
+  const answers = { address: callback, abi: callbackAbi, functionName: 'answers' } as const
+  steps.note(await user.chain.readContract({ ...answers, args: [first.id] }))
+
+  const lazy = await deploy(user, lazyAbi, lazyBytecode, [chain.registry])
+  const askLazily = { to: lazy, abi: lazyAbi as Abi, functionName: 'ask', args: ['hello-world', question] }
+  const second = await steps.run(
+    'lazy answer',
+    () => answered(user, { chain, url, call: askLazily }),
+    told('Lazy.sol', 'hello-world'),
+  )
+  const read = { address: lazy, abi: lazyAbi, functionName: 'read' } as const
+  const [kept] = decodeAbiParameters(
+    [{ type: 'string' }],
+    await user.chain.readContract({ ...read, args: [second.id] }),
+  )
+  steps.note(`from the Inbox: ${kept}`)
+
+  const recurring = await deploy(user, recurringAbi, recurringBytecode, [
+    chain.registry,
+    user.wallet.account.address,
+  ])
+  const start = { to: recurring, abi: recurringAbi as Abi, functionName: 'start', args: ['clock'] }
+  await steps.run(
+    'recurring answer',
+    () => answered(user, { chain, url, call: start, later: hour }),
+    told('Recurring.sol', 'clock'),
+  )
+}
+
+function told(consumer: string, container: string) {
+  return ({ id, delivery, ms, blocks, gas }: Asked & Answered) => {
+    const { hash, gas_used } = delivery.transaction ?? {}
+    return `${consumer} -> ${container}, subscription ${id} (${gas} gas), interval ${delivery.interval} answered ${blocks} ${blocks === 1 ? 'block' : 'blocks'} and ${Math.round(ms)} ms later by ${hash} (${gas_used} gas)`
+  }
+}
+
+async function deploy(
+  { wallet, chain }: Deployer,
+  abi: Abi | readonly unknown[],
+  bytecode: Hex,
+  args: readonly unknown[],
+): Promise<Address> {
+  const hash = await wallet.deployContract({ abi: abi as Abi, bytecode, args })
+  const { contractAddress } = await chain.waitForTransactionReceipt({ hash })
+  if (!contractAddress) throw new Error(`No contract came out of ${hash}`)
+  return contractAddress
+}
+
+/** `later`: seconds by which the chain's clock is put forward after the request. */
+async function answered(
+  user: Deployer,
+  { chain, url, call, later = 0 }: { chain: LocalChain; url: string; call: Call; later?: number },
+): Promise<Asked & Answered> {
+  const { to: address, ...rest } = call
+  const hash = await user.wallet.writeContract({ address, ...rest })
+  const { logs, blockNumber, gasUsed } = await user.chain.waitForTransactionReceipt({ hash })
+  const [created] = parseEventLogs({ abi: eip712CoordinatorAbi, eventName: 'SubscriptionCreated', logs })
+  if (!created) throw new Error(`${hash} asked for nothing`)
+  let from = Number(blockNumber)
+  if (later > 0) from = await putForward(user, later)
+  const begun = performance.now()
+  const { id } = created.args
+  const delivery = await untilDelivered({ chain, url, id })
+  const block = delivery.transaction?.block ?? from
+  return { id, block: from, gas: gasUsed, delivery, ms: performance.now() - begun, blocks: block - from }
+}
+
+async function putForward({ chain }: Deployer, seconds: number): Promise<number> {
+  const request = chain.request as (call: { method: string; params: unknown[] }) => Promise<unknown>
+  await request({ method: 'evm_increaseTime', params: [seconds] })
+  await request({ method: 'evm_mine', params: [] })
+  return Number(await chain.getBlockNumber({ cacheTime: 0 }))
+}
+
+async function untilDelivered({
+  chain,
+  url,
+  id,
+}: {
+  chain: LocalChain
+  url: string
+  id: number
+}): Promise<DeliveryView> {
+  const deadline = performance.now() + answerMs
+  for (;;) {
+    const response = await fetch(`${url}/api/subscriptions/${chain.id}/${id}`)
+    const found = response.ok ? ((await response.json()) as SubscriptionInFull) : null
+    const delivery = found?.deliveries[0]
+    if (delivery?.state === 'delivered' || delivery?.state === 'final') return delivery
+    if (delivery?.state === 'dropped') {
+      throw new Error(`Subscription ${id} was given up: ${delivery.reason?.message ?? delivery.reason?.code}`)
+    }
+    if (found?.state === 'refused') {
+      throw new Error(`Subscription ${id} was refused: ${found.reason?.message ?? found.reason?.code}`)
+    }
+    if (performance.now() > deadline) throw new Error(`Subscription ${id} was not answered in time`)
+    await new Promise(resolve => setTimeout(resolve, lookMs))
+  }
+}
