@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchChain } from './chain.ts'
 import { benchGas } from './gas.ts'
 import { benchJobs } from './jobs.ts'
 import { benchLarge } from './large.ts'
@@ -10,6 +11,7 @@ import { benchStream } from './stream.ts'
 import { benchWaiting } from './waiting.ts'
 
 const benches: Record<string, (report: Report, options: { seconds: number }) => Promise<void>> = {
+  chain: benchChain,
   gas: benchGas,
   jobs: benchJobs,
   large: benchLarge,

@@ -21,7 +21,13 @@ export type BenchStack = {
   close(): Promise<void>
 }
 
-export type BenchOptions = { count: boolean; container?: 'noop' | 'echo' | 'pour'; inspectorPort?: number }
+export type BenchOptions = {
+  count: boolean
+  container?: 'noop' | 'echo' | 'pour'
+  inspectorPort?: number
+  /** Beside those that every bench has. */
+  vars?: Record<string, string>
+}
 
 /**
  * The system as `npm start` runs it, with a container that does nothing, each program a process of its own, the database on disk
@@ -31,6 +37,7 @@ export async function startBenchStack({
   count,
   container = 'noop',
   inspectorPort,
+  vars = {},
 }: BenchOptions): Promise<BenchStack> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-bench-'))
   const database = await startProcess(['src/local/libsql/main.ts', '--path', join(folder, 'bench.db')])
@@ -44,6 +51,7 @@ export async function startBenchStack({
       ADMIN_TOKEN: adminToken,
       MAX_QUEUED_PER_OWNER: '10000000',
       MAX_QUEUED: '10000000',
+      ...vars,
     },
     log: line => {
       if (!line.includes('"info"')) console.error(line)
