@@ -58,13 +58,14 @@ async function attend(
 ): Promise<void> {
   const { chain, latest } = step
   const { bumpAfterBlocks } = chain.config.gas
-  const isLate = open.kind === 'deliver' && open.deadline !== null && latest.time >= open.deadline
+  const isOver = open.deadline !== null && latest.time >= open.deadline
+  const isVoid = open.kind === 'deliver' && (isOver || !open.carries)
   const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
-  if (isLate || isStuck) {
-    const replaced = await replace(step, { open, market, isLate })
+  if (isVoid || isStuck) {
+    const replaced = await replace(step, { open, market, isVoid })
     if (replaced) sendings.push(replaced)
     // At the ceiling it is sent as it is: endpoints forget what waits for long.
-    else again.push(open)
+    else if (!isVoid) again.push(open)
   } else if (open.state === 'signed') again.push(open)
 }
 

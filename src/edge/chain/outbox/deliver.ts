@@ -24,12 +24,14 @@ const maxPauseMs = 10 * 60_000
 /**
  * Sends answers: each is simulated first, and what would fail takes no nonce. What cannot be sent now, since the signer has no funds, the
  * market is too dear or an earlier transaction is stuck, stays as it is.
+ * @returns null when nothing was to be sent.
  */
-export async function deliver(step: Step): Promise<SignerReport> {
+export async function deliver(step: Step): Promise<SignerReport | null> {
   const { chain, db } = step
   const { config, rpc } = chain
   const computed = await readComputed(step)
   const inTime = await withoutLate(step, computed)
+  if (inTime.length === 0) return null
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
     rpc.send([...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))]),

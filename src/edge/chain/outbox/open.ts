@@ -14,6 +14,8 @@ export type Open = {
   deadline: number | null
   sentBlock: number | null
   passedBlock: number | null
+  /** Whether an answer still waits for it. One that carries none must not be mined: its subscription may be another by now. */
+  carries: boolean
   /** Hashes of all that was signed, the last one last. */
   hashes: Hex[]
   fees: Fees
@@ -29,6 +31,7 @@ type Row = {
   deadline: number | null
   sent_block: number | null
   passed_block: number | null
+  carries: number
   hashes: string
   max_fee: string
   priority_fee: string
@@ -44,6 +47,7 @@ export async function readOpen(
 ): Promise<Open[]> {
   const rows = await orm.all<Row>(sql`
     select t.id, nonce, state, kind, "to", gas_limit, deadline, sent_block, passed_block, last.max_fee, last.priority_fee,
+      exists (select 1 from deliveries indexed by deliveries_tx where tx = t.id and state = 'sending') as carries,
       (select json_group_array(hash) from (select hash from raws where raws.tx = t.id order by seq)) as hashes
     from transactions t indexed by transactions_open
       join raws last on last.tx = t.id and last.seq = (select max(seq) from raws where raws.tx = t.id)
@@ -58,6 +62,7 @@ export async function readOpen(
     deadline: row.deadline,
     sentBlock: row.sent_block,
     passedBlock: row.passed_block,
+    carries: row.carries === 1,
     hashes: JSON.parse(row.hashes) as Hex[],
     fees: { maxFeePerGas: BigInt(row.max_fee), maxPriorityFeePerGas: BigInt(row.priority_fee) },
   }))

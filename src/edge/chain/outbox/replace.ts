@@ -17,14 +17,14 @@ const cancelGas = 100_000
  */
 export async function replace(
   step: Step,
-  { open, market, isLate }: { open: Open; market: Market; isLate: boolean },
+  { open, market, isVoid }: { open: Open; market: Market; isVoid: boolean },
 ): Promise<Sending | null> {
   const { db, chain } = step
   const { orm, now } = db
   const { config, signer } = chain
   const fees = bumped(config.gas, open.fees, market)
   if (fees === null) return null
-  const content = isLate
+  const content = isVoid
     ? { to: signer.address, data: '0x' as Hex, gas: cancelGas }
     : await contentOf(step, open)
   if (content === null) return null
@@ -40,12 +40,12 @@ export async function replace(
       select ${hash}, ${open.id}, ${seq}, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw}
       where exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent') and kind = ${open.kind})
       on conflict do nothing returning hash`),
-    ...(isLate ? lateStatements(step, { open, isOurs, to: content.to, gas: content.gas }) : []),
+    ...(isVoid ? voidStatements(step, { open, isOurs, to: content.to, gas: content.gas }) : []),
   ])
   return stored.length === 1 ? { id: open.id, nonce: open.nonce, hash, raw } : null
 }
 
-function lateStatements(
+function voidStatements(
   { db: { orm } }: Step,
   { open, isOurs, to, gas }: { open: Open; isOurs: ReturnType<typeof sql>; to: Hex; gas: number },
 ) {

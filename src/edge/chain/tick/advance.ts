@@ -79,7 +79,7 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
         simulate: requests => simulateDummies(step, requests),
       })
     : { begun: 0, left: false }
-  if (delivers(work, look)) signer = await deliver(step)
+  if (delivers(work, look)) signer = (await deliver(step)) ?? signer
   const isBehind = cursor === null || (cursor.nextId > work.cursor.nextId && cursor.nextId < look.nextId)
   return { isLeft: isBehind || judged.left || (scheduled.left && scheduled.begun > 0), signer }
 }

@@ -163,8 +163,9 @@ async function isServed({ chain, now, log }: TickOptions, memory: Memory): Promi
 async function reread({ db, chain, now }: TickOptions, memory: Memory) {
   const { coordinator } = contractsOf(memory)
   const { config } = chain
-  const begun = () => beginChain(db, { chain: config.id, coordinator, nextId: config.startingSubId + 1 })
-  const work = (await readWork(db, config.id)) ?? (await begun().then(() => readWork(db, config.id)))
+  const read = () => readWork(db, { chain: config.id, at: now() })
+  const begin = () => beginChain(db, { chain: config.id, coordinator, nextId: config.startingSubId + 1 })
+  const work = (await read()) ?? (await begin().then(read))
   if (work === null) throw new Error('The chain’s row cannot be written')
   if (work.cursor.coordinator !== coordinator) {
     throw new Error(

@@ -21,7 +21,7 @@ export type Work = {
   noted: Block | null
   /** Unix seconds of block time at which the next subscription is due; null: none is. */
   dueAt: number | null
-  /** Answers without a transaction, and when the next of them may be tried, in unix milliseconds. */
+  /** Answers without a transaction, and when the next of them may be tried, in unix milliseconds of this machine. */
   computed: number
   triedAt: number | null
   /** Transactions on their way. */
@@ -44,7 +44,7 @@ type Row = {
   noted: string | null
   due_at: number | null
   computed: number
-  tried_at: number | null
+  tried_in: number | null
   open: number
   mined: number
   mined_block: number | null
@@ -61,14 +61,21 @@ export async function beginChain(
     values (${chain}, ${coordinator}, ${nextId}, 0, '', 0) on conflict (id) do nothing`)
 }
 
-/** One statement, of seeks in partial indexes: what has ended costs nothing. null: the chain has no row yet. */
-export async function readWork({ orm }: Db, chain: number): Promise<Work | null> {
+/**
+ * One statement, of seeks in partial indexes: what has ended costs nothing. `at`: unix milliseconds of this machine, whose clock is another
+ * than the database's.
+ * @returns null when the chain has no row yet.
+ */
+export async function readWork(
+  { orm, now }: Db,
+  { chain, at }: { chain: number; at: number },
+): Promise<Work | null> {
   const [row] = await orm.all<Row>(sql`
     select chains.version, coordinator, next_id, head_number, head_hash, head_time, judged_epoch,
       (select json_array(number, hash) from chain_blocks where chain = ${chain} order by number desc limit 1) as noted,
       (select min(due_at) from subscriptions where chain = ${chain} and state = 'active') as due_at,
       (select count(*) from deliveries where chain = ${chain} and state = 'computed') as computed,
-      (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') as tried_at,
+      (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') - ${now} as tried_in,
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent')) as open,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
@@ -86,7 +93,7 @@ export async function readWork({ orm }: Db, chain: number): Promise<Work | null>
     noted: row.noted === null ? null : notedOf(JSON.parse(row.noted) as [number, Hex]),
     dueAt: row.due_at,
     computed: row.computed,
-    triedAt: row.tried_at,
+    triedAt: row.tried_in === null ? null : at + row.tried_in,
     open: row.open,
     mined: row.mined,
     minedBlock: row.mined_block,
