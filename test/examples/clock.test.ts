@@ -47,6 +47,8 @@ describe('clock', () => {
   test('behavior: says what it is', async () => {
     const said = await fetch(`${container.url}/service-resources`)
     expect(await said.json()).toMatchObject({ service_id: 'clock' })
+    const model = await fetch(`${container.url}/service-resources?model_id=a/b`)
+    expect(await model.json()).toMatchObject({ supported: false })
     expect((await fetch(`${container.url}/health`)).status).toBe(200)
     expect((await fetch(`${container.url}/nothing`)).status).toBe(404)
   })

@@ -15,12 +15,12 @@ const server = createServer({ requestTimeout: 60_000 }, async (request, response
 })
 
 async function answer(request) {
-  const [path] = request.url.split('?')
+  const [path, query] = request.url.split('?')
   switch (`${request.method} ${path}`) {
     case 'GET /health':
       return { status: 200, body: { status: 'healthy' } }
     case 'GET /service-resources':
-      return { status: 200, body: resources }
+      return { status: 200, body: resources(new URLSearchParams(query)) }
     case 'POST /service_output':
       return await tellTime(request)
     default:
@@ -28,7 +28,10 @@ async function answer(request) {
   }
 }
 
-const resources = { version: '0.1.0', service_id: 'clock', hardware_capabilities: [], compute_capability: [] }
+function resources(query) {
+  if (query.get('model_id')) return { supported: false, error: 'clock runs no model' }
+  return { version: '0.1.0', service_id: 'clock', hardware_capabilities: [], compute_capability: [] }
+}
 
 async function tellTime(request) {
   const text = await readBody(request)

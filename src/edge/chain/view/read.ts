@@ -85,7 +85,7 @@ export async function readSubscription(
   const [rows, sent] = await orm.batch([
     orm.all<SubscriptionRow>(sql`select ${columns} from subscriptions where chain = ${chain} and id = ${id}`),
     orm.all<DeliveryRow>(
-      sql`${deliveries} where d.chain = ${chain} and d.subscription = ${id} order by d.interval desc limit ${limit}`,
+      sql`${deliveries} where d.chain = ${chain} and d.subscription = ${id} and d.interval > 0 order by d.interval desc limit ${limit}`,
     ),
   ])
   return rows[0] ? { row: rows[0], deliveries: sent } : null
