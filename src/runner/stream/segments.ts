@@ -12,6 +12,8 @@ export type Segments = {
   /** The first byte that is still there, and the end. */
   from(): number
   end(): number
+  /** Makes the first file, unless there is one. @throws DiskError */
+  begin(): Promise<void>
   /** After an error it may be tried again with the same bytes. @throws DiskError */
   append(bytes: Uint8Array): Promise<void>
   /** Up to `most` bytes, at least one. @throws DiskError, DamagedError when they are not there. */
@@ -72,6 +74,9 @@ export function createSegments({ directory, segmentBytes, found, onGrown }: Segm
   return {
     from: () => kept[0]?.from ?? 0,
     end,
+    async begin() {
+      if (kept.length === 0) await begin()
+    },
     async append(bytes) {
       const last = kept.at(-1)
       const segment = last === undefined || last.bytes >= segmentBytes ? await begin() : last
