@@ -24,8 +24,8 @@ export type Tape = {
   /** In the file, and only then to be read: nothing reaches the edge that a successor would not find. @throws DiskError */
   append(bytes: Uint8Array): Promise<void>
   end(): void
-  /** A piece of up to `most` bytes. @throws DiskError, DamagedError */
-  read(at: number, most: number): Promise<Uint8Array>
+  /** A piece from an offset on, in `into`. @throws DiskError, DamagedError */
+  read(at: number, into: Uint8Array): Promise<Uint8Array>
   /** How far the upload is. */
   sent(at: number): void
   /** Bytes that the upload has not sent. */
@@ -89,7 +89,7 @@ export function createTape({ lease, path, segments, prepare, ended: over, bounds
       ended = true
       arrived.post()
     },
-    read: async (at, most) => ring?.read(at, most) ?? (await segments.read(at, most)),
+    read: async (at, into) => ring?.read(at, into) ?? (await segments.read(at, into)),
     sent(at) {
       sentTo = at
       moved.post()
