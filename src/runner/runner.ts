@@ -49,7 +49,7 @@ export function createRunner({
   recoverMs = 30_000,
   bounds: unusual = {},
 }: RunnerOptions): Runner {
-  const bounds = { ...usualBounds, ...unusual }
+  const bounds = { ...usualBounds, partMs: config.streamPartMs, ...unusual }
   const instance = randomUUID()
   const claiming = new AbortController()
   const running = new AbortController()

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createBell, createBells, ringEveryone, type Ticket, type Wait } from '../../src/edge/bell/bell.ts'
+import { createEarlyRing } from '../../src/edge/bell/early.ts'
 import { createRinger } from '../../src/edge/bell/ringer.ts'
 
 const longMs = 60_000
@@ -159,6 +160,53 @@ test('bells: a topic is one bell, and topics do not hear each other', async () =
   expect((await waiting).seq).toBe(ticket.seq + 1)
 })
 
+describe('early ring', () => {
+  test('default: is repeated for who has looked in vain, and for nobody else', async () => {
+    const { bell, wait, woken } = await setup()
+    const early = createEarlyRing(() => bell)
+    const first = wait('one', { names: ['a'] })
+    void wait('two', { names: ['a'] })
+    early.ring({ a: 1 })
+    early.ring({ a: 1 })
+    const again = wait('one', { names: ['a'], ticket: await first })
+    await early.confirm({ a: 1 })
+    await again
+    expect(woken).toEqual(['one', 'one'])
+  })
+
+  test('behavior: whoever looks while it is repeated looks again', async () => {
+    const { bell, wait } = await setup()
+    const early = createEarlyRing(() => bell)
+    early.ring({ a: 1 })
+    const looking = await bell.ticket()
+    await early.confirm({ a: 1 })
+    await wait('one', { names: ['a'], ticket: looking })
+  })
+
+  test('behavior: one that was lost, or whose bell has vanished, is a ring like any', async () => {
+    const { bell, wait, woken } = await setup()
+    const ring = vi.fn(bell.ring).mockRejectedValueOnce(new Error('lost'))
+    const lost = createEarlyRing(() => ({ ...bell, ring }))
+    const first = wait('one', { names: ['a'] })
+    lost.ring({ a: 1 })
+    await lost.confirm({ a: 1 })
+    await first
+    const second = wait('two', { names: ['a'] })
+    await bell.ring({ a: 1 }, { epoch: 'another', seq: 99 })
+    await second
+    expect(woken).toEqual(['one', 'two'])
+  })
+
+  test('behavior: without it there is nothing to repeat; of nothing stored no one is told', async () => {
+    const { bell, ticket } = await setup()
+    expect(await createEarlyRing(() => bell).confirm({ a: 1 })).toBe(false)
+    const early = createEarlyRing(() => bell)
+    early.ring({ a: 1 })
+    expect(await early.confirm({})).toBe(true)
+    expect((await bell.ticket()).seq).toBe(ticket.seq + 1)
+  })
+})
+
 describe('ringer', () => {
   /** A ringer over a bell whose rings last until `finish`. */
   function setupRinger() {
@@ -166,7 +214,10 @@ describe('ringer', () => {
     const rings: { ring: object; finish(): void }[] = []
     const bells = () => ({
       ...createBell(),
-      ring: (ring: object) => new Promise<void>(resolve => rings.push({ ring, finish: resolve })),
+      ring: (ring: object) =>
+        new Promise<Ticket>(resolve =>
+          rings.push({ ring, finish: () => resolve({ epoch: 'one', seq: rings.length }) }),
+        ),
     })
     return { clock, rings, ring: createRinger({ bells, now: () => clock.ms }) }
   }

@@ -139,6 +139,19 @@ describe('a claim that waits', () => {
     expect(ms).toBeLessThan(soonMs)
   })
 
+  test('behavior: a stream is claimed while its client has yet to hear that it is stored', async () => {
+    const waiting = await wait(a)
+    const storing = proxy.holdAnswer(/insert into jobs/)
+    const asked = edge.request('/api/jobs/stream', { method: 'POST', body: JSON.stringify(jobOf('a')) })
+    await storing.reached
+    const { result, ms } = await took(waiting.ids)
+    expect(ms).toBeLessThan(soonMs)
+    storing.release()
+    const { body } = await asked
+    const { value } = (await body?.getReader().read()) ?? {}
+    expect([new TextDecoder().decode(value).trim()]).toEqual(result)
+  })
+
   test('behavior: a batch wakes as many as it has jobs', async () => {
     const both = [await wait(a, { max: 1 }), await wait(alsoA, { max: 1 })]
     await edge.create([jobOf('a'), jobOf('a')], { path: '/api/jobs/batch' })

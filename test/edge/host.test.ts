@@ -2,13 +2,19 @@ import type { Hono } from 'hono'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
+import { createEnds } from '../../src/edge/bell/ends.ts'
+import { createRinger } from '../../src/edge/bell/ringer.ts'
 import { parseConfig, relayOptionsOf } from '../../src/edge/config.ts'
 import type { Context } from '../../src/edge/context.ts'
 import { openDb } from '../../src/edge/db/open.ts'
+import { createCreate } from '../../src/edge/routes/creating.ts'
 import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
+import { openAiRoutes } from '../../src/edge/routes/openai.ts'
 import { createPolicyCache } from '../../src/edge/runners/policy.ts'
+import type { Relays } from '../../src/edge/stream/relay.ts'
 import { createRelays } from '../../src/edge/stream/relays.ts'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
+import { failure } from '../client/serve.ts'
 import { adminToken, startDatabase } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
@@ -46,7 +52,11 @@ beforeAll(async () => {
   }
   app = createApp(context)
   const request = async (url: URL | string, init?: RequestInit) => await app.request(new Request(url, init))
-  runner = await startTestRunner({ url: 'http://edge.test' }, [policyOf('echo')], request)
+  runner = await startTestRunner(
+    { url: 'http://edge.test' },
+    [policyOf('echo'), policyOf('chat', { openai: true })],
+    request,
+  )
 })
 afterAll(async () => await database.close())
 
@@ -117,4 +127,71 @@ test('behavior: where too many wait already, an answer comes at once and does no
     expect(response.status).toBe(200)
     expect(response.headers.get('preference-applied')).toBeNull()
   }
+})
+
+test('behavior: where too many wait already, a chat is looked at again after a pause', async () => {
+  let looks = 0
+  const wait = async () => {
+    looks += 1
+    return false
+  }
+  const chats = openAiRoutes(context, {
+    ends: { wait },
+    create: createCreate(context, createRinger(context)),
+  })
+  const body = JSON.stringify({ model: 'chat', messages: [] })
+  const asked = chats.request('/v1/chat/completions', { method: 'POST', body })
+  const [job] = await runner.claim({ wait_ms: 20_000, routes: [{ route: 'chat', slots: 1 }] })
+  if (!job) throw new Error('Nothing to claim')
+  // As often one that does not pause would look.
+  for (let i = 0; i < 10; i += 1) await request(`/api/jobs/${job.id}`)
+  await runner.report([success(job, '{"choices":[]}')])
+  expect(await (await asked).json()).toEqual({ choices: [] })
+  expect(looks).toBe(2)
+})
+
+test('behavior: a chat whose client leaves while it is being stored is cancelled', async () => {
+  const leaving = new AbortController()
+  const store = createCreate(context, createRinger(context))
+  const create: typeof store = async (c, options) => {
+    const outcomes = await store(c, options)
+    leaving.abort()
+    return outcomes
+  }
+  const chats = openAiRoutes(context, { ends: createEnds(context), create })
+  const body = JSON.stringify({ model: 'chat', messages: [] })
+  const response = await chats.request('/v1/chat/completions', {
+    method: 'POST',
+    body,
+    signal: leaving.signal,
+  })
+  await Promise.all(background)
+  const job = await request(`/api/jobs/${response.headers.get('infernet-job')}`)
+  expect(await job.json()).toMatchObject({ state: 'cancelled' })
+})
+
+test('behavior: a streamed chat that fails before its first byte leaves its place at the relay', async () => {
+  const seats = { taken: 0, left: 0 }
+  const relays: Relays = id => {
+    const relay = context.relays(id)
+    return {
+      ...relay,
+      async read(reading) {
+        seats.taken += 1
+        return await relay.read(reading)
+      },
+      async leave(leaving) {
+        seats.left += 1
+        await relay.leave(leaving)
+      },
+    }
+  }
+  const watched = createApp({ ...context, relays })
+  const body = JSON.stringify({ model: 'chat', messages: [], stream: true })
+  const asked = watched.request('http://edge.test/v1/chat/completions', { method: 'POST', body })
+  const [job] = await runner.claim({ wait_ms: 20_000, routes: [{ route: 'chat', slots: 1 }] })
+  if (!job) throw new Error('Nothing to claim')
+  await runner.report([failure(job, 'It broke')])
+  expect((await asked).status).toBe(502)
+  expect(seats).toEqual({ taken: 1, left: 1 })
 })

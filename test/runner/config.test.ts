@@ -67,6 +67,7 @@ describe('parseConfig', () => {
           "directory": "/etc/infernet/.infernet-runner",
           "maxBytes": 1073741824,
         },
+        "streamPartMs": 30000,
       }
     `)
   })

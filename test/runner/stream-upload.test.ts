@@ -8,6 +8,7 @@ import { createSigner } from '../../src/runner/key/signer.ts'
 import { createNotice } from '../../src/runner/notice.ts'
 import { layoutOf } from '../../src/runner/spool/layout.ts'
 import { type Bounds, bounds as usual } from '../../src/runner/stream/bounds.ts'
+import { findTape } from '../../src/runner/stream/found.ts'
 import type { Tape } from '../../src/runner/stream/tape.ts'
 import { createTapes } from '../../src/runner/stream/tapes.ts'
 import { uploadTape } from '../../src/runner/stream/upload.ts'
@@ -112,6 +113,17 @@ describe('upload', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('behavior: whose output a tape has is on the disk before any of it', async () => {
+    const { begin } = await start()
+    const tape = await begin()
+    await tape.append(Buffer.from('a'))
+    expect(await findTape(tape.path)).toEqual({
+      about: { ...tape.lease, container: 'one' },
+      segments: [{ from: 0, bytes: 1 }],
+      line: null,
+    })
   })
 
   test('behavior: what the edge has leaves the disk, but for what a relay may lose', async () => {

@@ -12,11 +12,11 @@ import { emptied, eventually, setup } from './setup.ts'
 const mib = 1024 * 1024
 
 /** A runner with a container that streams, and a way to give it jobs. */
-async function start(handler: Handler, { bounds = {}, container = {} }: StartOptions = {}) {
+async function start(handler: Handler, { bounds = {}, container = {}, config = {} }: StartOptions = {}) {
   const { edge, embed, container: serve, directory, logged } = await setup()
   const served = await serve(handler)
   const entry = { id: 'one', url: served.url, slots: 8, ...container }
-  const runner = await embed({ containers: [entry], drain_timeout: 1 }, { bounds })
+  const runner = await embed({ containers: [entry], drain_timeout: 1, ...config }, { bounds })
   await runner.ready
   const enqueue = (job: object = {}) =>
     edge.enqueue({ containers: ['one'], data: '{"a": 1.0}', destination: 2, ...job })
@@ -48,7 +48,7 @@ async function start(handler: Handler, { bounds = {}, container = {} }: StartOpt
   }
 }
 
-type StartOptions = { bounds?: Partial<Bounds>; container?: object }
+type StartOptions = { bounds?: Partial<Bounds>; container?: object; config?: object }
 
 const open = (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/event-stream' })
 
@@ -213,6 +213,23 @@ describe('live', () => {
     const { id } = await run()
     expect(edge.streams.bytes(id).equals(bytes)).toBe(true)
     expect(edge.streams.of(id).uploads.map(({ from }) => from)).toEqual([0, 30_000, 60_000, 90_000])
+  })
+
+  test('behavior: a body ends after as long as the configuration says', async () => {
+    let response: ServerResponse | undefined
+    const { edge, enqueue } = await start(
+      (_, given) => {
+        response = open(given)
+        given.write('abc')
+      },
+      { config: { stream_part: 0.1 } },
+    )
+    const { id } = enqueue()
+    const { uploads } = edge.streams.of(id)
+    await edge.until(() => uploads.some(({ from, ended }) => from === 3 && ended))
+    expect(uploads[0]).toMatchObject({ from: 0, bytes: 3, ended: true })
+    response?.end()
+    expect(await edge.reported(id)).toMatchObject({ stream: { bytes: 3 } })
   })
 
   test('behavior: a body ends after so long, and the next one goes on there, also without a byte', async () => {

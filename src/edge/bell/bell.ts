@@ -35,13 +35,18 @@ export type Bell = {
   ticket(): Promise<Ticket>
   /** Until something rings, the time is over or the caller leaves. */
   wait(wait: Wait, signal?: AbortSignal): Promise<Heard>
-  ring(ring: Ring): Promise<void>
+  /**
+   * `after`: the ticket of an earlier ring for the same, which may have come too early: only who has begun to wait since is woken.
+   * @returns the ticket of who hears this ring, and no later one.
+   */
+  ring(ring: Ring, after?: Ticket): Promise<Ticket>
 }
 
 /** A bell by topic: `claims`, `control`, `question:ID`, and those of `ended.ts`. */
 export type Bells = (topic: string) => Bell
 
-type Waiter = { key: string; names: readonly string[] | undefined; wake(): void }
+/** `seq`: of its ticket. */
+type Waiter = { key: string; names: readonly string[] | undefined; seq: number; wake(): void }
 
 /** Beyond these, waiters only sit out their time: nothing wakes them. */
 const maxWaiters = 10_000
@@ -78,11 +83,12 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
     yield* [...forAny]
   }
 
-  function wakeFor(route: string, count: number): void {
+  /** `after`: of rings, whose waiters are passed by. */
+  function wakeFor(route: string, { count, after }: { count: number; after: number }): void {
     let left = count
     for (const waiter of waitersFor(route)) {
       if (left === 0) return
-      if (waiters.get(waiter.key) !== waiter) continue
+      if (waiters.get(waiter.key) !== waiter || waiter.seq < after) continue
       waiter.wake()
       left -= 1
     }
@@ -122,7 +128,7 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
             remove(waiter)
             resolve()
           }
-          const waiter: Waiter = { key, names, wake }
+          const waiter: Waiter = { key, names, seq: ticket.seq, wake }
           const timer = setTimeout(wake, waitMs)
           signal?.addEventListener('abort', wake)
           if (waiters.size < maxWaiters) add(waiter)
@@ -131,11 +137,13 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
       return { epoch, seq, rung: rungSince(ticket) }
     },
 
-    async ring(ring) {
+    async ring(ring, earlier) {
+      const after = earlier?.epoch === epoch ? earlier.seq : 0
       seq += 1
       recent.push(ring)
       if (recent.length > maxRecent) recent.shift()
-      for (const [route, count] of Object.entries(ring)) wakeFor(route, count)
+      for (const [route, count] of Object.entries(ring)) wakeFor(route, { count, after })
+      return { epoch, seq }
     },
   }
 }

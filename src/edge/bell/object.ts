@@ -1,9 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Bell as BellApi, Ring, Wait } from './bell.ts'
+import type { Bell as BellApi, Ring, Ticket, Wait } from './bell.ts'
 import { createBell } from './bell.ts'
 
 /** `id`: of this one wait, so that its caller can end it. */
 export type RemoteWait = Wait & { id: string }
+export type RemoteRing = { ring: Ring; after?: Ticket | undefined }
 
 /** The bell of one topic on Workers. */
 export class Bell extends DurableObject {
@@ -19,9 +20,10 @@ export class Bell extends DurableObject {
       case '/leave':
         this.#waits.get(await request.text())?.abort()
         return new Response(null, { status: 204 })
-      case '/ring':
-        await this.#bell.ring(await request.json<Ring>())
-        return new Response(null, { status: 204 })
+      case '/ring': {
+        const { ring, after } = await request.json<RemoteRing>()
+        return Response.json(await this.#bell.ring(ring, after))
+      }
       default:
         return new Response(null, { status: 404 })
     }

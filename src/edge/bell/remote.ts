@@ -1,5 +1,6 @@
 import { waitUntil } from 'cloudflare:workers'
 import type { Bell, Bells, Heard, Ticket } from './bell.ts'
+import type { RemoteRing } from './object.ts'
 
 /** Bells that live in Durable Objects, one for each topic. */
 export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
@@ -21,7 +22,8 @@ export function createRemoteBells(namespace: DurableObjectNamespace): Bells {
           signal?.removeEventListener('abort', leave)
         }
       },
-      ring: async ring => void (await post('/ring', JSON.stringify(ring))),
+      ring: async (ring, after) =>
+        await (await post('/ring', JSON.stringify({ ring, after } satisfies RemoteRing))).json<Ticket>(),
     } satisfies Bell
   }
 }

@@ -43,6 +43,8 @@ export type EnqueueOptions = {
   /** The policy that these jobs were admitted under; another one stores nothing. */
   epoch: number
   bounds: QueueBounds
+  /** The statement is on its way: whoever looks now may find the jobs. Called for requests that need not wait for others. */
+  onUnderway?: (() => void) | undefined
 }
 
 /** What a job adds to its statement beside its input and its route, about. */

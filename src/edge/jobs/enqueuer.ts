@@ -34,7 +34,9 @@ export function createEnqueuer({ db, now }: { db: Db; now(): number }): Enqueuer
     const group = take(first)
     let outcome: Outcome
     try {
-      outcome = { kind: 'stored', ids: await insertJobs(db, merge(group)) }
+      const inserted = insertJobs(db, merge(group))
+      first.options.onUnderway?.()
+      outcome = { kind: 'stored', ids: await inserted }
     } catch (error) {
       outcome = { kind: 'failed', error }
     }

@@ -3,7 +3,7 @@ import { routeOf } from '../../protocol/container.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
-import { addToRing } from '../bell/bell.ts'
+import { addToRing, type Ring } from '../bell/bell.ts'
 import { queueBoundsOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
 import { type Admission, type JobTerms, type NewJob, readAdmission } from '../jobs/enqueue.ts'
@@ -43,6 +43,8 @@ export type CreateOptions = {
   /** Its output is streamed. */
   streamed: boolean
   endpoint: 'openai' | null
+  /** Jobs, by route, are on their way to the database; not each time, and not for sure. */
+  onUnderway?: ((expected: Ring) => void) | undefined
 }
 
 /** How often a policy that moves on between admission and storing is read again. */
@@ -188,8 +190,15 @@ async function store(
   }
   if (inline.length === 0) return ids
   const bounds = queueBoundsOf(config)
-  const queued = await enqueue({ owner, jobs: inline, epoch, bounds })
+  const onUnderway = () => options.onUnderway?.(ringOf(inline))
+  const queued = await enqueue({ owner, jobs: inline, epoch, bounds, onUnderway })
   return ids.union(queued)
+}
+
+function ringOf(jobs: readonly NewJob[]): Ring {
+  const ring: Ring = {}
+  for (const { route } of jobs) addToRing(ring, route, 1)
+  return ring
 }
 
 function streamOf({ config }: App, request: JobRequest, { streamed }: CreateOptions): Made['stream'] {

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../protocol/error.ts'
 import { isIdempotencyKey } from '../../protocol/idempotency-key.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Ring } from '../bell/bell.ts'
+import { createEarlyRing } from '../bell/early.ts'
 import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
@@ -69,15 +70,30 @@ export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>
     const key = id === undefined ? keyOf(c) : null
     const fingerprinted = id !== undefined || key !== null
     let arrived: readonly Item[] = []
+    // Who waits for a stream waits for its first byte. Other jobs would pay with a second ring for each.
+    const early = createEarlyRing(() => app.bells('claims'))
+    const onUnderway = streamed ? early.ring : undefined
     const created = (async () => {
       const store = inputStore(app, sender.owner)
       const { items, fingerprint } = await readItems(request, { batch, store, fingerprinted })
       const identity = identityOf({ fingerprint, batch, streamed, id, key })
       arrived = items
-      return await createJobs(app, { items, sender, enqueue, identity, watched, streamed, endpoint })
+      return await createJobs(app, {
+        items,
+        sender,
+        enqueue,
+        identity,
+        watched,
+        streamed,
+        endpoint,
+        onUnderway,
+      })
     })()
     const ring = ({ stored }: { stored: Ring }) =>
-      ringClaims(stored).catch(error => app.log.warn('Ring lost', { error: describe(error) }))
+      early
+        .confirm(stored)
+        .then(wasRung => (wasRung ? undefined : ringClaims(stored)))
+        .catch(error => app.log.warn('Ring lost', { error: describe(error) }))
     // The client is told of a failure. What has arrived holds room in the queue until the sweep comes, if this fails as well.
     const forget = () => abandonUnused(app, { items: arrived, outcomes: new Map() }).catch(() => undefined)
     app.background(c, created.then(ring, forget))

@@ -13,7 +13,11 @@ export async function openAiStream(app: App, ends: Ends, c: Context, opening: Op
   const { value: first } = await opened.pieces.next()
   if (!first || first.kind === 'gone')
     return openAiError(c, 502, { message: goneError(first?.why ?? 'lost').error })
-  if (first.kind === 'ended' && first.row.state !== 'success') return failureError(c, first.row)
+  if (first.kind === 'ended' && first.row.state !== 'success') {
+    // Else its place at the relay would be kept.
+    await opened.pieces.return(undefined)
+    return failureError(c, first.row)
+  }
   return respondWithStream(app, c, verbatim(first, opened.pieces), { leaving, isEvents: true })
 }
 

@@ -113,6 +113,8 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
         cancelled(app, c, { owner, id }).catch(() => undefined),
       )
     signal.addEventListener('abort', leave)
+    // While its job was being stored.
+    if (signal.aborted) leave()
     try {
       for (let areWatched = true; ; areWatched = false) {
         const deadline = app.now() + waitMs

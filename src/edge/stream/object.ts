@@ -4,9 +4,21 @@ import { parseConfig, relayOptionsOf } from '../config.ts'
 import { openDb } from '../db/open.ts'
 import { toWire } from './frames.ts'
 import { createRelay, type Output, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
-import { createRelayStore } from './store.ts'
+import { createRelayStore, type StoreOptions } from './store.ts'
 
 type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
+
+type Wiring = { store: StoreOptions; storedBytes: number }
+
+let wired: Wiring | undefined
+
+/** Once for an isolate, in which many relays live: bindings do not change during its life. */
+function wire(env: Env): Wiring {
+  const config = parseConfig(env)
+  const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
+  const { storedBytes, leaseMs } = relayOptionsOf(config)
+  return { store: { db, bells: createRemoteBells(env.BELL), leaseMs }, storedBytes }
+}
 
 /** The relay of one job on Workers. */
 export class Relay extends DurableObject<Env> {
@@ -30,11 +42,9 @@ export class Relay extends DurableObject<Env> {
   }
 
   #create(job: string): RelayApi {
-    const config = parseConfig(this.env)
-    const db = openDb({ url: config.DATABASE_URL, token: config.DATABASE_TOKEN })
-    const bells = createRemoteBells(this.env.BELL)
-    const { storedBytes, leaseMs } = relayOptionsOf(config)
-    return createRelay({ store: createRelayStore({ db, bells, leaseMs }, job), storedBytes })
+    wired ??= wire(this.env)
+    const { store, storedBytes } = wired
+    return createRelay({ store: createRelayStore(store, job), storedBytes })
   }
 }
 

@@ -22,9 +22,13 @@ export type OverOptions = {
 export type Over = {
   /** Calls back when the job has ended, once. @returns how not to be called. */
   onOver(callback: () => void): () => void
+  /** Now at the latest is the end to be listened for. */
+  begin(): void
   stop(): void
 }
 
+/** How long it waits for a first byte. */
+const firstMs = 25
 /** How long the end is listened for at a time. */
 const listenMs = 60_000
 /** Where too many listen already, or the database is away, it is asked this often. */
@@ -42,13 +46,16 @@ export function listenForEnd(options: OverOptions): Over {
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
 
-  void untilEnded(options, stopping.signal).then(
-    () => {
-      isOver = !stopping.signal.aborted
-      if (isOver) for (const callback of callbacks) callback()
-    },
-    (error: unknown) => app.log.error('Listening for an end failed', { error: describe(error) }),
-  )
+  const beginning = new AbortController()
+  void untilBegun(options, AbortSignal.any([beginning.signal, stopping.signal]))
+    .then(() => untilEnded(options, stopping.signal))
+    .then(
+      () => {
+        isOver = !stopping.signal.aborted
+        if (isOver) for (const callback of callbacks) callback()
+      },
+      (error: unknown) => app.log.error('Listening for an end failed', { error: describe(error) }),
+    )
 
   return {
     onOver(callback) {
@@ -56,11 +63,20 @@ export function listenForEnd(options: OverOptions): Over {
       if (isOver) callback()
       return () => callbacks.delete(callback)
     },
+    begin: () => beginning.abort(),
     stop() {
       signal.removeEventListener('abort', stop)
       stop()
     },
   }
+}
+
+/**
+ * The end of a job that was made a moment ago is not listened for before its first byte, or a while: that takes two calls of a bell and a
+ * statement, and what the isolate does for them the first byte waits for.
+ */
+async function untilBegun({ isNew }: OverOptions, begun: AbortSignal): Promise<void> {
+  if (isNew) await pause(firstMs, begun)
 }
 
 /** Also when the database is away in between: whoever reads is told nothing else of the end. */

@@ -122,6 +122,7 @@ async function* follow(
       if (frame !== null) {
         feed.take()
         const why = yield* deliver(options, running, frame)
+        if (place.offset > began.offset) over.begin()
         if (why === null) continue
         if (why !== 'lost') return why
       }

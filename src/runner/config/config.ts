@@ -10,6 +10,8 @@ export type Config = {
   inDocker: boolean
   spool: { directory: string; maxBytes: number }
   drainTimeoutMs: number
+  /** How long one request uploads output of a stream. */
+  streamPartMs: number
   containers: Container[]
 }
 
@@ -44,6 +46,7 @@ export function settle(file: ConfigFile, { path, env }: { path: string; env: Env
     inDocker,
     spool: { directory: resolve(directory, file.spool), maxBytes: file.spool_max_bytes },
     drainTimeoutMs: file.drain_timeout * 1000,
+    streamPartMs: file.stream_part * 1000,
     containers: file.containers.map(entry => {
       const { slots, http_errors, timeout, start_timeout, pull, ...kept } = entry
       const port = portOf(entry)

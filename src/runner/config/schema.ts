@@ -80,6 +80,7 @@ export const ConfigFile = v.object(
     start_timeout: v.optional(Timeout, 60),
     pull: v.optional(Pull, 'missing'),
     drain_timeout: v.optional(Timeout, 60),
+    stream_part: v.optional(seconds(limits.streamPartMs / 1000), limits.streamPartMs / 1000),
     spool: v.optional(v.pipe(text, v.minLength(1, 'must name a directory')), '.infernet-runner'),
     spool_max_bytes: v.optional(integer(1024 * 1024, 2 ** 50), 1024 ** 3),
   },

@@ -1,7 +1,7 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 
-/** Called once; its iteration ends when the signal aborts. */
+/** Called once; its iteration ends when the signal aborts. A piece is done with when the next one is asked for. */
 export type Body = (signal: AbortSignal) => AsyncIterable<Uint8Array>
 
 export type Poured = { status: number; date: string | undefined; text: string }
@@ -132,9 +132,8 @@ async function sendAll(
 ): Promise<void> {
   for await (const piece of body) {
     if (until.aborted || request.destroyed) return
-    if (request.write(piece)) continue
     watch.allow(answerMs)
-    await drained(request)
+    await write(request, piece)
     watch.rest()
   }
   if (until.aborted) return
@@ -142,15 +141,15 @@ async function sendAll(
   request.end()
 }
 
-function drained(request: ClientRequest): Promise<void> {
+/** Resolves when the network has taken it all, or the request is over: then nobody reads the piece any more. */
+function write(request: ClientRequest, piece: Uint8Array): Promise<void> {
   return new Promise(resolve => {
     const done = () => {
-      request.off('drain', done)
       request.off('close', done)
       resolve()
     }
-    request.on('drain', done)
     request.on('close', done)
+    request.write(piece, done)
   })
 }
 

@@ -5,7 +5,8 @@ export type PieceBounds = Pick<Bounds, 'partBytes' | 'partMs' | 'pauseMs' | 'pie
 
 /**
  * The body of one upload: the bytes of a tape from an offset on, while they come. Small ones that come fast go out together, so that
- * each costs neither a packet nor a wake-up of everybody on the way.
+ * each costs neither a packet nor a wake-up of everybody on the way. A piece is good until the next one is asked for: a new buffer for
+ * each would be freed late, and dozens of MiB of them be held.
  */
 export async function* pieces(
   tape: Tape,
@@ -15,6 +16,7 @@ export async function* pieces(
   const until = performance.now() + partMs
   let at = from
   let sentAt = Number.NEGATIVE_INFINITY
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes)
   while (!signal.aborted && at < from + partBytes) {
     const now = performance.now()
     const ready = tape.bytes() - at
@@ -24,7 +26,7 @@ export async function* pieces(
       await tape.arrived.wait(signal, Math.min(dueMs, until - now))
       continue
     }
-    const piece = await tape.read(at, Math.min(pieceBytes, from + partBytes - at))
+    const piece = await tape.read(at, buffer.subarray(0, from + partBytes - at))
     yield piece
     at += piece.length
     tape.sent(at)

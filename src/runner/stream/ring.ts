@@ -1,8 +1,8 @@
 /** The last bytes of a stream, in memory. */
 export type Ring = {
   push(bytes: Uint8Array): void
-  /** A copy of up to `most` bytes from an offset of the stream on; null when they are not here any more. */
-  read(at: number, most: number): Uint8Array | null
+  /** Copies bytes from an offset of the stream on, as many as there are and have room; null when they are not here any more. */
+  read(at: number, into: Uint8Array): Uint8Array | null
 }
 
 export function createRing(size: number): Ring {
@@ -18,9 +18,9 @@ export function createRing(size: number): Ring {
       buffer.set(kept.subarray(first.length), 0)
       end += bytes.length
     },
-    read(at, most) {
+    read(at, into) {
       if (at < end - size || at > end) return null
-      const bytes = Buffer.allocUnsafe(Math.min(most, end - at))
+      const bytes = into.subarray(0, end - at)
       const from = at % size
       const copied = buffer.copy(bytes, 0, from, Math.min(size, from + bytes.length))
       buffer.copy(bytes, copied, 0, bytes.length - copied)

@@ -34,12 +34,14 @@ export async function runStream(options: StreamRunOptions): Promise<Outcome> {
     const reply = await inTurn(options, container, async target => {
       const tape = await streams.tapes.begin(job, container)
       stream.tape = tape
-      streams.upload(tape, controller.signal)
       const onUtf8 = (whole: boolean) => {
         stream.utf8 = whole
       }
       const judge = record({ target, tape, disk, controller, bounds: streams.bounds, onUtf8 })
-      return await call({ agent, target, request, controller, clock }, judge)
+      const called = call({ agent, target, request, controller, clock }, judge)
+      // The edge looks up what it has to while the container thinks.
+      streams.upload(tape, controller.signal)
+      return await called
     })
     stream.tape?.end()
     const failure = reply.ok ? null : { ...reply.failure, container }

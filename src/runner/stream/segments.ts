@@ -12,10 +12,12 @@ export type Segments = {
   /** The first byte that is still there, and the end. */
   from(): number
   end(): number
+  /** Makes the first file, unless there is one. @throws DiskError */
+  begin(): Promise<void>
   /** After an error it may be tried again with the same bytes. @throws DiskError */
   append(bytes: Uint8Array): Promise<void>
-  /** Up to `most` bytes, at least one. @throws DiskError, DamagedError when they are not there. */
-  read(at: number, most: number): Promise<Uint8Array>
+  /** Bytes from an offset on, as many as have room, at least one. @throws DiskError, DamagedError when they are not there. */
+  read(at: number, into: Uint8Array): Promise<Uint8Array>
   /** Removes the files that lie before an offset as a whole. */
   drop(before: number): Promise<void>
   /** Makes all of them durable. @throws DiskError */
@@ -72,6 +74,9 @@ export function createSegments({ directory, segmentBytes, found, onGrown }: Segm
   return {
     from: () => kept[0]?.from ?? 0,
     end,
+    async begin() {
+      if (kept.length === 0) await begin()
+    },
     async append(bytes) {
       const last = kept.at(-1)
       const segment = last === undefined || last.bytes >= segmentBytes ? await begin() : last
@@ -84,11 +89,11 @@ export function createSegments({ directory, segmentBytes, found, onGrown }: Segm
       segment.bytes += bytes.length
       onGrown(bytes.length)
     },
-    async read(at, most) {
+    async read(at, into) {
       const segment = kept.find(one => at >= one.from && at < endOf(one))
       if (segment === undefined) throw new DamagedError(`Output at ${at} of ${directory} is gone`)
       const file = await handleOf(segment)
-      const bytes = Buffer.allocUnsafe(Math.min(most, endOf(segment) - at))
+      const bytes = into.subarray(0, endOf(segment) - at)
       const { bytesRead } = await onDisk(file.read(bytes, 0, bytes.length, at - segment.from))
       // The rest of the buffer would be whatever this process had in memory before.
       if (bytesRead === 0) throw new DamagedError(`Output in ${directory} is shorter than it was`)

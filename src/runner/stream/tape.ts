@@ -24,8 +24,8 @@ export type Tape = {
   /** In the file, and only then to be read: nothing reaches the edge that a successor would not find. @throws DiskError */
   append(bytes: Uint8Array): Promise<void>
   end(): void
-  /** A piece of up to `most` bytes. @throws DiskError, DamagedError */
-  read(at: number, most: number): Promise<Uint8Array>
+  /** A piece from an offset on, in `into`. @throws DiskError, DamagedError */
+  read(at: number, into: Uint8Array): Promise<Uint8Array>
   /** How far the upload is. */
   sent(at: number): void
   /** Bytes that the upload has not sent. */
@@ -45,6 +45,8 @@ export type TapeOptions = {
   lease: Lease
   path: string
   segments: Segments
+  /** What has to be on the disk before its first byte; tried again with the next byte. @throws DiskError */
+  prepare: () => Promise<void>
   /** False: one that is being written. */
   ended: boolean
   bounds: Bounds
@@ -52,12 +54,24 @@ export type TapeOptions = {
 
 export const lineName = 'line.json'
 
-export function createTape({ lease, path, segments, ended: over, bounds }: TapeOptions): Tape {
+export function createTape({ lease, path, segments, prepare, ended: over, bounds }: TapeOptions): Tape {
   const ring = over ? null : createRing(bounds.ringBytes)
   const arrived = createNotice()
   const moved = createNotice()
   let ended = over
   let sentTo = segments.from()
+  let prepared: Promise<void> | null = null
+
+  function prepareOnce(): Promise<void> {
+    prepared ??= prepare().catch(error => {
+      prepared = null
+      throw error
+    })
+    return prepared
+  }
+
+  // Whoever appends is told.
+  prepareOnce().catch(() => undefined)
 
   return {
     lease,
@@ -66,6 +80,7 @@ export function createTape({ lease, path, segments, ended: over, bounds }: TapeO
     bytes: segments.end,
     ended: () => ended,
     async append(bytes) {
+      await prepareOnce()
       await segments.append(bytes)
       ring?.push(bytes)
       arrived.post()
@@ -74,7 +89,7 @@ export function createTape({ lease, path, segments, ended: over, bounds }: TapeO
       ended = true
       arrived.post()
     },
-    read: async (at, most) => ring?.read(at, most) ?? (await segments.read(at, most)),
+    read: async (at, into) => ring?.read(at, into) ?? (await segments.read(at, into)),
     sent(at) {
       sentTo = at
       moved.post()
@@ -89,7 +104,10 @@ export function createTape({ lease, path, segments, ended: over, bounds }: TapeO
         onDisk(syncDirectory(dirname(path))),
       ])
     },
-    close: segments.close,
+    async close() {
+      await prepared?.catch(() => undefined)
+      await segments.close()
+    },
     arrived,
     moved,
   }

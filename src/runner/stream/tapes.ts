@@ -15,7 +15,7 @@ import { createTape, type Tape } from './tape.ts'
 export type Tapes = {
   /** On disk, all together. */
   bytes(): number
-  /** Begins one. @throws DiskError, and leaves nothing. */
+  /** Begins one, whose files are made while its container is called. @throws DiskError, and leaves nothing. */
   begin(lease: Lease, container: string): Promise<Tape>
   get(lease: Lease): Tape | undefined
   /** Removes it from the disk. */
@@ -37,7 +37,8 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
   const sizes = new Map<Tape, number>()
   let total = 0
 
-  function open(lease: Lease, segments: readonly Segment[], { ended }: { ended: boolean }): Tape {
+  /** `about` null: a tape that is there. */
+  function open(lease: Lease, segments: readonly Segment[], about: About | null): Tape {
     const path = layout.tape(lease)
     const onGrown = (bytes: number) => {
       total += bytes
@@ -49,7 +50,14 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
       found: segments,
       onGrown,
     })
-    const tape = createTape({ lease, path, segments: kept, ended, bounds })
+    const prepare = async () => {
+      if (about === null) return
+      const telling = onDisk(writeFile(join(path, aboutName), JSON.stringify(about), { mode: 0o600 }))
+      telling.catch(() => undefined)
+      await kept.begin()
+      await telling
+    }
+    const tape = createTape({ lease, path, segments: kept, prepare, ended: about === null, bounds })
     onGrown(segments.reduce((sum, { bytes }) => sum + bytes, 0))
     tapes.set(keyOf(lease), tape)
     return tape
@@ -66,19 +74,13 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
     await rename(tape.path, place)
   }
 
-  for (const { about, segments } of found) open(about, segments, { ended: true })
+  for (const { about, segments } of found) open(about, segments, null)
 
   return {
     bytes: () => total,
-    async begin(lease, container) {
-      const { id, attempt } = lease
-      const path = layout.tape(lease)
-      // Of an earlier try that failed.
-      await onDisk(rm(path, { recursive: true, force: true }))
-      await onDisk(mkdir(path, { mode: 0o700 }))
-      const about: About = { id, attempt, container }
-      await onDisk(writeFile(join(path, aboutName), JSON.stringify(about), { mode: 0o600 }))
-      return open({ id, attempt }, [], { ended: false })
+    async begin({ id, attempt }, container) {
+      await makeDirectory(layout.tape({ id, attempt }))
+      return open({ id, attempt }, [], { id, attempt, container })
     },
     get: lease => tapes.get(keyOf(lease)),
     async remove(lease) {
@@ -95,6 +97,17 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
       await Promise.all([...tapes.values()].map(tape => tape.close()))
     },
   }
+}
+
+/** Afresh: what is there is of an earlier try that failed. @throws DiskError */
+async function makeDirectory(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: 0o700 })
+  const again = async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+    await rm(path, { recursive: true, force: true })
+    await make()
+  }
+  await onDisk(make().catch(again))
 }
 
 function keyOf({ id, attempt }: Lease): string {
