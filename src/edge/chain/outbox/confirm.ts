@@ -2,11 +2,16 @@ import { sql } from 'drizzle-orm'
 import type { Step } from '../step.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import type { SignerReport } from './deliver.ts'
+import { fillHoles } from './fill.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
 import { writeMined } from './mined.ts'
 import { type Open, readOpen, readRaws } from './open.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
-import { replace } from './replace.ts'
+import { type Aim, replace } from './replace.ts'
+
+/** So endpoints refuse what offers less than they, or the market, ask for. */
+const tooCheap =
+  /underpriced|below (the )?(block )?base ?fee|less than (the )?block base fee|fee too low|gas price too low/i
 
 /**
  * Looks after what is on its way, at a new block: what was mined is written down; whose nonce another has taken is given back; what is stuck
@@ -44,6 +49,7 @@ export async function confirm(step: Step): Promise<SignerReport | null> {
     const hash = signed.at(-1)
     if (raw && hash) sendings.push({ id, nonce, hash, raw })
   }
+  sendings.push(...(await fillHoles(step, { open, market })))
   const blocked = await broadcast(
     step,
     sendings.toSorted((a, b) => a.nonce - b.nonce),
@@ -56,17 +62,35 @@ async function attend(
   step: Step,
   { open, market, sendings, again }: { open: Open; market: Market; sendings: Sending[]; again: Open[] },
 ): Promise<void> {
-  const { chain, latest } = step
-  const { bumpAfterBlocks } = chain.config.gas
-  const isOver = open.deadline !== null && latest.time >= open.deadline
-  const isVoid = open.kind === 'deliver' && (isOver || !open.carries)
-  const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
-  if (isVoid || isStuck) {
-    const replaced = await replace(step, { open, market, isVoid })
+  if (open.isDoubtful) return
+  const wasPassed = open.passedBlock !== null
+  if (wasPassed) await forgetPassed(step, open)
+  const aim = aimOf(step, open)
+  if (aim !== null) {
+    const replaced = await replace(step, { open, market, aim })
     if (replaced) sendings.push(replaced)
     // At the ceiling it is sent as it is: endpoints forget what waits for long.
-    else if (!isVoid) again.push(open)
-  } else if (open.state === 'signed') again.push(open)
+    else if (aim === 'same') again.push(open)
+  } else if (open.state === 'signed' || wasPassed) again.push(open)
+}
+
+/** What has to become of it; null: nothing but to wait. */
+function aimOf({ chain, latest }: Step, open: Open): Aim | null {
+  const { bumpAfterBlocks } = chain.config.gas
+  if (open.kind === 'deliver') {
+    const isLate = open.deadline !== null && latest.time >= open.deadline
+    if (isLate || open.answers === 0) return 'nothing'
+    if (open.isAstray) return 'fewer'
+  }
+  const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
+  const isTooCheap = open.state === 'signed' && open.problem !== null && tooCheap.test(open.problem)
+  return isStuck || isTooCheap ? 'same' : null
+}
+
+/** Another transaction had the nonce, and a reorganisation has undone it. Endpoints have forgotten ours meanwhile. */
+async function forgetPassed({ db }: Step, { id }: Open): Promise<void> {
+  await db.orm.run(sql`
+    update transactions set passed_block = null where id = ${id} and state in ('signed', 'sent') and passed_block is not null`)
 }
 
 /** The chain has used its nonce, and nothing of ours was mined. Receipts may lag behind counts: it is believed at the second block. */
@@ -85,6 +109,7 @@ async function noteTaken({ db, chain, latest, log }: Step, open: Open): Promise<
       where id = ${open.id} and state in ('signed', 'sent') and passed_block < ${latest.number}`),
     orm.run(sql`
       update deliveries set state = 'computed', tx = null where tx = ${open.id} and state = 'sending' and ${isDisplaced}`),
+    orm.run(sql`delete from raws where tx = ${open.id} and ${isDisplaced}`),
   ])
   log.warn('Nonce taken by another transaction', { chain: chain.config.id, nonce: open.nonce })
 }

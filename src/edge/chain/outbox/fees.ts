@@ -37,6 +37,18 @@ export function bumped(
     : { maxFeePerGas, maxPriorityFeePerGas }
 }
 
+/**
+ * For what has to be replaced whether the ceiling lets it or not: the ceiling. Endpoints take it if they have forgotten what was before; else
+ * that is mined, or is in the way no longer than it takes the market.
+ */
+export function atCeiling({ maxFeePerGas }: GasPolicy, before: Fees): Fees {
+  const { maxPriorityFeePerGas } = before
+  return {
+    maxFeePerGas,
+    maxPriorityFeePerGas: maxPriorityFeePerGas < maxFeePerGas ? maxPriorityFeePerGas : maxFeePerGas,
+  }
+}
+
 /** `percent` may have decimals: thousandths of it count. Nothing rises too, or a fee of nothing could never be replaced. */
 function raised(fee: bigint, percent: number): bigint {
   const thousandths = BigInt(Math.ceil(percent * 1000))

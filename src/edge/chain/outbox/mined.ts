@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm'
+import { type Hex, parseTransaction } from 'viem'
 import type { Step } from '../step.ts'
+import { keyOf, placesOf } from './batch.ts'
 import type { Open } from './open.ts'
-import { byPlace } from './plan.ts'
 import type { Receipt } from './receipt.ts'
 
 /** Times that an answer may be mined and fail. */
@@ -26,9 +27,11 @@ export async function writeMined(
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
-  const isBatch = carried.length > 1
-  const fates = carried.toSorted(byPlace).map((delivery, place) => {
-    const delivered = isAnswer && receipt.succeeded && !(isBatch && receipt.failed.has(place))
+  const failed = receipt.failed.size === 0 ? new Set() : await readFailed(step, receipt)
+  const fates = carried.map(delivery => {
+    // One that is gone from the chain was an answer to another subscription.
+    const isHere = delivery.interval > 0 && !failed.has(keyOf(delivery))
+    const delivered = isAnswer && receipt.succeeded && isHere
     const isOver = !delivered && delivery.tries + 1 >= maxReverts
     return { ...delivery, delivered, isOver }
   })
@@ -57,9 +60,10 @@ export async function writeMined(
       from json_each(${items}) as item
       where chain = ${id} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and tx = ${open.id} and ${isMined}
         and (state = 'sending' or (state = 'dropped' and item.value ->> 'to' = 'delivered'))`),
+    // What the journal has of this height stays: another hash tells the next look of a reorganisation.
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${receipt.block}, ${receipt.blockHash} where ${isMined}
-      on conflict (chain, number) do update set hash = excluded.hash`),
+      on conflict (chain, number) do nothing`),
   ])
   if (stored.length === 0) return
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
@@ -73,4 +77,12 @@ export async function writeMined(
         interval,
       })
   }
+}
+
+/** The answers of a batch that failed, by what was signed: which of what was signed for a transaction is mined, nobody knows before. */
+async function readFailed({ db }: Step, { hash, failed }: Receipt): Promise<Set<string>> {
+  const [row] = await db.orm.all<{ raw: Hex }>(sql`select raw from raws where hash = ${hash}`)
+  const { data = '0x' } = row ? parseTransaction(row.raw) : {}
+  const places = placesOf(data)
+  return new Set([...failed].flatMap(place => places[place] ?? []))
 }

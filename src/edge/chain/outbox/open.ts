@@ -14,8 +14,14 @@ export type Open = {
   deadline: number | null
   sentBlock: number | null
   passedBlock: number | null
-  /** Whether an answer still waits for it. One that carries none must not be mined: its subscription may be another by now. */
-  carries: boolean
+  /** Why no endpoint took what was last signed. */
+  problem: string | null
+  /** Answers that it carries, and that nobody has given up. */
+  answers: number
+  /** Whether it also carries answers to subscriptions that are gone: their ids may be others' by now. */
+  isAstray: boolean
+  /** Whether a reorganisation has put one of its subscriptions in doubt: the schedule has not yet told whether it is the same. */
+  isDoubtful: boolean
   /** Hashes of all that was signed, the last one last. */
   hashes: Hex[]
   fees: Fees
@@ -31,7 +37,10 @@ type Row = {
   deadline: number | null
   sent_block: number | null
   passed_block: number | null
-  carries: number
+  problem: string | null
+  answers: number
+  astray: number
+  doubtful: number
   hashes: string
   max_fee: string
   priority_fee: string
@@ -45,13 +54,18 @@ export async function readOpen(
   { orm }: Db,
   { chain, signer }: { chain: number; signer: Address },
 ): Promise<Open[]> {
+  const carried = sql`deliveries d indexed by deliveries_tx`
   const rows = await orm.all<Row>(sql`
-    select t.id, nonce, state, kind, "to", gas_limit, deadline, sent_block, passed_block, last.max_fee, last.priority_fee,
-      exists (select 1 from deliveries indexed by deliveries_tx where tx = t.id and state = 'sending') as carries,
+    select t.id, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.problem, last.max_fee,
+      last.priority_fee,
+      (select count(*) from ${carried} where d.tx = t.id and d.state = 'sending') as answers,
+      exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0) as astray,
+      exists (select 1 from ${carried} join subscriptions s on s.chain = d.chain and s.id = d.subscription
+        where d.tx = t.id and s.state = 'active' and s.due_at = 0) as doubtful,
       (select json_group_array(hash) from (select hash from raws where raws.tx = t.id order by seq)) as hashes
     from transactions t indexed by transactions_open
       join raws last on last.tx = t.id and last.seq = (select max(seq) from raws where raws.tx = t.id)
-    where chain = ${chain} and signer = ${signer} and state in ('signed', 'sent') order by nonce limit ${maxOpen}`)
+    where t.chain = ${chain} and t.signer = ${signer} and t.state in ('signed', 'sent') order by t.nonce limit ${maxOpen}`)
   return rows.map(row => ({
     id: row.id,
     nonce: row.nonce,
@@ -62,7 +76,10 @@ export async function readOpen(
     deadline: row.deadline,
     sentBlock: row.sent_block,
     passedBlock: row.passed_block,
-    carries: row.carries === 1,
+    problem: row.problem,
+    answers: row.answers,
+    isAstray: row.astray === 1,
+    isDoubtful: row.doubtful === 1,
     hashes: JSON.parse(row.hashes) as Hex[],
     fees: { maxFeePerGas: BigInt(row.max_fee), maxPriorityFeePerGas: BigInt(row.priority_fee) },
   }))

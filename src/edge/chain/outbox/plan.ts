@@ -1,5 +1,5 @@
-import { encodeFunctionData, type Hex, size } from 'viem'
-import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { type Hex, size } from 'viem'
+import { batchCall } from './batch.ts'
 import type { Computed } from './computed.ts'
 
 /** An answer that would be accepted, and the gas that it takes by itself. */
@@ -47,8 +47,7 @@ export function planTransactions(
   return groups.map(group => toPlanned(group, maxGasLimit))
 }
 
-/** As `deliverComputeBatch` takes them, and as a receipt is read. */
-export function byPlace(
+function byPlace(
   a: { subscription: number; interval: number },
   b: { subscription: number; interval: number },
 ): number {
@@ -69,10 +68,5 @@ function toPlanned(deliveries: Passed[], maxGasLimit: number): Planned {
     gasLimit: Math.ceil(delivery.gas * margin),
     data: delivery.call,
   }))
-  const data = encodeFunctionData({
-    abi: eip712CoordinatorAbi,
-    functionName: 'deliverComputeBatch',
-    args: [calls],
-  })
-  return { deliveries, data, gas: Math.min(gas + batchGas, maxGasLimit), deadline }
+  return { deliveries, data: batchCall(calls), gas: Math.min(gas + batchGas, maxGasLimit), deadline }
 }

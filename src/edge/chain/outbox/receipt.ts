@@ -20,12 +20,17 @@ const Quantity = v.pipe(
   v.transform(value => BigInt(value)),
 )
 const Bytes = v.custom<Hex>(value => isHex(value))
+/** In lower case, as hashes are compared everywhere. */
+const Hash = v.pipe(
+  Bytes,
+  v.transform(value => value.toLowerCase() as Hex),
+)
 const Log = v.object({ address: Bytes, topics: v.array(Bytes), data: Bytes })
 const Told = v.object({
-  transactionHash: Bytes,
-  to: v.nullable(Bytes),
+  transactionHash: Hash,
+  to: v.nullable(Hash),
   blockNumber: Quantity,
-  blockHash: Bytes,
+  blockHash: Hash,
   status: Quantity,
   gasUsed: Quantity,
   effectiveGasPrice: v.optional(Quantity),
@@ -53,7 +58,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
   })
   return {
     hash: transactionHash,
-    to: to === null ? null : (to.toLowerCase() as Address),
+    to,
     block: Number(blockNumber),
     blockHash,
     succeeded: status === 1n,

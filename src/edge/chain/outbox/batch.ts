@@ -1,0 +1,47 @@
+import { decodeFunctionData, encodeFunctionData, type Hex } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+
+/** A call of a batch. `data`: call data of `deliverCompute`. */
+export type BatchCall = { gasLimit: number; data: Hex }
+
+/** Call data of `deliverComputeBatch`. */
+export function batchCall(calls: readonly BatchCall[]): Hex {
+  return encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'deliverComputeBatch',
+    args: [[...calls]],
+  })
+}
+
+/** Names an answer, in text. */
+export function keyOf({ subscription, interval }: { subscription: number; interval: number }): string {
+  return `${subscription}/${interval}`
+}
+
+/** The answers of a batch, by their places; none if it is no batch. */
+export function placesOf(data: Hex): string[] {
+  return (readBatch(data) ?? []).map(call => answerOf(call.data))
+}
+
+/** A batch with fewer answers; null: none is left, or it is no batch. `keep`: by `keyOf`. */
+export function narrowed(data: Hex, keep: ReadonlySet<string>): Hex | null {
+  const left = (readBatch(data) ?? []).filter(call => keep.has(answerOf(call.data)))
+  return left.length === 0 ? null : batchCall(left)
+}
+
+function readBatch(data: Hex): readonly BatchCall[] | null {
+  const call = read(data)
+  return call?.functionName === 'deliverComputeBatch' ? call.args[0] : null
+}
+
+function answerOf(data: Hex): string {
+  const call = read(data)
+  if (call?.functionName !== 'deliverCompute') return ''
+  const [subscription, interval] = call.args
+  return keyOf({ subscription, interval })
+}
+
+/** What we encoded ourselves; null: nothing, as of a transfer. */
+function read(data: Hex) {
+  return data === '0x' ? null : decodeFunctionData({ abi: eip712CoordinatorAbi, data })
+}
