@@ -89,6 +89,13 @@ export function revertOf(error: RpcError, standing: Standing): Revert {
   return { kind: 'retry', code: decoded?.name ?? 'reverted', message, isKnown: false }
 }
 
+/** Whether the call itself failed: not the node that was to try it. By the code that most nodes use, by its data, or by what is said. */
+export function isRevert({ code, data, message }: RpcError): boolean {
+  return (
+    code === 3 || isHex(data) || /revert|out of gas|gas required exceeds|invalid opcode|stack/i.test(message)
+  )
+}
+
 /** Whether it counts as passed, by what is said of it. `allowed`: in lower case. */
 export function isAllowed(error: RpcError, allowed: readonly string[]): boolean {
   if (allowed.length === 0) return false

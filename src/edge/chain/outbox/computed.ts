@@ -36,7 +36,7 @@ type Row = Key & {
 }
 
 /** What one tick sends. Of each, a result of at most 64 KiB is on its row: 4 MiB of an answer are not met. */
-const maxComputed = 32
+export const maxComputed = 32
 
 /** Answers that may be tried now, each encoded once and kept so. What cannot be encoded is dropped. */
 export async function readComputed(step: Step): Promise<Computed[]> {

@@ -1,10 +1,10 @@
 import { hexToBigInt, isHex } from 'viem'
-import { isAllowed, type Revert, revertOf } from '../reverts.ts'
+import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
-import { type Computed, readComputed } from './computed.ts'
+import { type Computed, maxComputed, readComputed } from './computed.ts'
 import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
 import { offer } from './fees.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
@@ -14,32 +14,40 @@ import { type Passed, type Planned, planTransactions } from './plan.ts'
 /** As the signer was found. `blocked`: why nothing more is sent at the moment. */
 export type SignerReport = { balance: bigint | null; blocked: string | null }
 
+/** `isLeft`: there are more answers than one look takes. */
+export type Delivering = { signer: SignerReport | null; isLeft: boolean }
+
 /** A consumer's own revert may be for the moment: so often it is tried again. */
 const maxUnknown = 3
 /** A wallet without funds may be filled. */
 const maxKnown = 10
+const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
 const firstPauseMs = 2_000
 const maxPauseMs = 10 * 60_000
 
 /**
  * Sends answers: each is simulated first, and what would fail takes no nonce. What cannot be sent now, since the signer has no funds, the
  * market is too dear or an earlier transaction is stuck, stays as it is.
- * @returns null when nothing was to be sent.
  */
-export async function deliver(step: Step): Promise<SignerReport | null> {
+export async function deliver(step: Step): Promise<Delivering> {
   const { chain, db } = step
   const { config, rpc } = chain
   const computed = await readComputed(step)
   const inTime = await withoutLate(step, computed)
-  if (inTime.length === 0) return null
+  const isFull = computed.length === maxComputed
+  if (inTime.length === 0) return { signer: null, isLeft: isFull }
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
     rpc.send([...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))]),
   ])
   const { market, rest } = readMarket(step, answers)
   const passed = await sift(step, { deliveries: inTime, answers: rest })
-  const blocked = await send(step, { passed, market, open })
-  return { balance: market.balance, blocked }
+  const unpaid = answers.some(isUnpaid) ? insufficientFunds : null
+  const blocked = (await send(step, { passed, market, open })) ?? unpaid
+  return {
+    signer: { balance: market.balance, blocked },
+    isLeft: blocked === null && isFull,
+  }
 }
 
 /** What would be mined at the earliest when it is too late is given up. */
@@ -64,6 +72,12 @@ function estimateCall({ chain, contracts }: Step, { call }: Computed): RpcCall {
   return { method: 'eth_estimateGas', params: [request, 'latest'] }
 }
 
+/** Some nodes simulate only what the signer could pay for: that says nothing of the answer. */
+function isUnpaid(answer: RpcAnswer | undefined): boolean {
+  const { data, message } = answer?.error ?? {}
+  return data === undefined && message !== undefined && /insufficient funds for/i.test(message)
+}
+
 /** Drops and postpones what the chain would not take. @returns the others. */
 async function sift(
   step: Step,
@@ -78,6 +92,7 @@ async function sift(
   for (const [index, delivery] of deliveries.entries()) {
     const { subscription, interval } = delivery
     const answer = answers[index]
+    if (isUnpaid(answer)) continue
     if (answer?.error !== undefined && !isAllowed(answer.error, config.allowedSimErrors)) {
       const verdict = judge(step, delivery, answer.error)
       if (verdict.afterMs === null) dropped.push({ subscription, interval, ...verdict })
@@ -89,7 +104,7 @@ async function sift(
     const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
     if (gas > maxGasLimit) {
       const message = `The delivery needs ${gas} gas; ${maxGasLimit} are the most.`
-      dropped.push({ subscription, interval, reason: 'output_too_large', message })
+      dropped.push({ subscription, interval, reason: 'gas_too_high', message })
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
   }
@@ -101,7 +116,9 @@ async function sift(
 /** `afterMs`: when to try again; null: never. */
 function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
   const revert: Revert = revertOf(error, { begin, end: deadline, time: latest.time })
-  const isOver = revert.kind === 'drop' || tries + 1 >= (revert.isKnown ? maxKnown : maxUnknown)
+  // What is no revert is an endpoint's trouble, and says nothing of the consumer.
+  const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
+  const isOver = revert.kind === 'drop' || tries + 1 >= most
   const afterMs = isOver ? null : Math.min(maxPauseMs, firstPauseMs * 2 ** tries)
   return { reason: revert.code, message: revert.message, afterMs }
 }
@@ -128,7 +145,7 @@ async function send(
   let blocked: string | null = null
   for (const each of planned) {
     left -= costOf(each.gas, fees.maxFeePerGas)
-    blocked = left < 0n ? 'insufficient_funds: the signer cannot pay for the gas' : null
+    blocked = left < 0n ? insufficientFunds : null
     if (open.length + sendings.length >= policy.maxInFlight)
       blocked ??= `${policy.maxInFlight} transactions are on their way`
     if (blocked) break

@@ -3,6 +3,7 @@ import { judge } from '../judge.ts'
 import { confirm } from '../outbox/confirm.ts'
 import { deliver, type SignerReport } from '../outbox/deliver.ts'
 import { finalise } from '../outbox/final.ts'
+import { recheckMined } from '../outbox/recheck.ts'
 import { readStatuses } from '../read-status.ts'
 import { schedule } from '../schedule.ts'
 import { simulateDummies } from '../simulate.ts'
@@ -18,6 +19,7 @@ export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): b
   return (
     confirms(work, look) ||
     finalises(work, step) ||
+    rechecks(work, step, look) ||
     syncs(work, look) ||
     judges(work, look) ||
     schedules(work, step) ||
@@ -31,6 +33,11 @@ function confirms({ open }: Work, { isNew }: Look): boolean {
 
 function finalises({ minedBlock }: Work, { chain, latest }: Step): boolean {
   return minedBlock !== null && latest.number - minedBlock >= chain.config.reorgDepth
+}
+
+/** With a trail: what is mined above the block that is believed. */
+function rechecks({ mined }: Work, { block, latest }: Step, { isNew }: Look): boolean {
+  return isNew && mined > 0 && latest.number > block.number
 }
 
 function syncs({ cursor }: Work, { nextId }: Look): boolean {
@@ -59,6 +66,7 @@ export type Advance = Look & { work: Work; routes: RouteFinder }
  */
 export async function advance(step: Step, { work, routes, ...look }: Advance): Promise<Advanced> {
   if (finalises(work, step)) await finalise(step)
+  if (rechecks(work, step, look)) await recheckMined(step)
   let signer = confirms(work, look) ? await confirm(step) : null
   const options = { routes, readStatuses: (ids: readonly number[]) => readStatuses({ ...step, ids }) }
   let known: Awaited<ReturnType<typeof sync>>['statuses'] | undefined
@@ -79,7 +87,11 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
         simulate: requests => simulateDummies(step, requests),
       })
     : { begun: 0, left: false }
-  if (delivers(work, look)) signer = (await deliver(step)) ?? signer
+  const delivering = delivers(work, look) ? await deliver(step) : null
+  signer = delivering?.signer ?? signer
   const isBehind = cursor === null || (cursor.nextId > work.cursor.nextId && cursor.nextId < look.nextId)
-  return { isLeft: isBehind || judged.left || (scheduled.left && scheduled.begun > 0), signer }
+  return {
+    isLeft: isBehind || judged.left || delivering?.isLeft === true || (scheduled.left && scheduled.begun > 0),
+    signer,
+  }
 }

@@ -136,11 +136,8 @@ export function createTick(options: TickOptions): ChainTick {
         now: now(),
       })
       if (signer) memory.signerReport = signer
-      const after = await reread(options, memory)
-      memory.work = after
-      // What a tick sends is bounded: while it gets on, it goes on.
-      const isSending = after.computed > 0 && after.computed < known.computed && !memory.signerReport.blocked
-      if (!isLeft && !isSending) return
+      memory.work = await reread(options, memory)
+      if (!isLeft) return
       looksAnew = false
     }
   }
@@ -190,7 +187,8 @@ function stepOf({ db, policy, bells, log, jobs, chain }: TickOptions, memory: Me
 function dueAgain({ pace, work }: Memory, now: number): number {
   const look = nextLook(pace, now)
   const triedAt = work?.triedAt ?? null
-  return triedAt !== null && triedAt > now ? Math.min(look, triedAt) : look
+  // What may be tried already, and is still there, waits for the signer or the market.
+  return triedAt === null || triedAt <= now ? look : Math.min(look, triedAt)
 }
 
 function retryMs(failures: number): number {

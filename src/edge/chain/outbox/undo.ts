@@ -1,0 +1,18 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+
+/**
+ * Statements that put what was mined on its way again, with its answers: the next look finds it mined elsewhere, sends it again, or gives
+ * its nonce up. `where`: which of the chain's, by its columns.
+ */
+export function undoMined({ orm }: Db, { chain, where }: { chain: number; where: SQL }) {
+  const undone = sql`(select id from transactions indexed by transactions_mined
+    where chain = ${chain} and state = 'mined' and ${where})`
+  return [
+    orm.run(sql`update deliveries set state = 'sending' where tx in ${undone} and state = 'delivered'`),
+    orm.run(sql`
+      update transactions set state = 'signed', mined_hash = null, mined_block = null, mined_block_hash = null, status = null,
+        gas_used = null, gas_price = null, sent_block = null, passed_block = null, problem = null
+      where id in ${undone}`),
+  ] as const
+}
