@@ -104,7 +104,7 @@ async function sift(
     const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
     if (gas > maxGasLimit) {
       const message = `The delivery needs ${gas} gas; ${maxGasLimit} are the most.`
-      dropped.push({ subscription, interval, reason: 'gas_too_high', message })
+      dropped.push({ subscription, interval, reason: 'output_too_large', message })
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
   }

@@ -168,7 +168,7 @@ function contractsOf(coordinator: Address, features = { status: true, batch: tru
 }
 
 /** What a tick does for the outbox at a block. */
-export async function look(step: Step): Promise<SignerReport> {
+export async function look(step: Step): Promise<SignerReport | null> {
   await finalise(step)
   if (step.latest.number > step.block.number) await recheckMined(step)
   await confirm(step)
