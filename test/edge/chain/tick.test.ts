@@ -151,6 +151,29 @@ describe('a callback', () => {
     expect(new Set(await states())).toEqual(new Set(['delivered']))
   })
 
+  test('behavior: what no endpoint took is sent again, though no block came meanwhile', async () => {
+    const node = ticker()
+    const id = await ask()
+    await look(node)
+    await compute()
+    proxy.setFault(({ calls }) =>
+      calls.some(({ method }) => method === 'eth_sendRawTransaction')
+        ? { kind: 'status', status: 500 }
+        : null,
+    )
+    await look(node, true)
+    expect({ fulfilled: await fulfilled(), states: await states() }).toEqual({
+      fulfilled: [],
+      states: ['sending'],
+    })
+    proxy.setFault(() => null)
+    await look(node)
+    expect(await fulfilled()).toEqual([id])
+    await look(node)
+    expect(await states()).toEqual(['delivered'])
+    expect(await queue.db.orm.all(sql`select nonce from transactions`)).toEqual([{ nonce: 0 }])
+  })
+
   test('behavior: what lies deep enough is final, and its call data is forgotten', async () => {
     const node = ticker({ reorgDepth: 5 })
     await ask()

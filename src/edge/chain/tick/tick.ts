@@ -124,7 +124,8 @@ export function createTick(options: TickOptions): ChainTick {
   }
 
   async function work(step: Step, { nextId, isNew }: { nextId: number; isNew: boolean }): Promise<void> {
-    let looksAnew = isNew
+    // What no endpoint took is sent again: a chain that mines for transactions alone has no block until then.
+    let looksAnew = isNew || (memory.work?.unsent ?? 0) > 0
     for (let round = 0; round < maxRounds; round++) {
       const known = memory.work
       if (known === null || !hasWork(known, { step, nextId, isNew: looksAnew, now: now() })) return

@@ -24,8 +24,9 @@ export type Work = {
   /** Answers without a transaction, and when the next of them may be tried, in unix milliseconds of this machine. */
   computed: number
   triedAt: number | null
-  /** Transactions on their way. */
+  /** Transactions on their way, and those of them that no endpoint has taken. */
   open: number
+  unsent: number
   /** Those that are mined and not final, and the lowest block of them. */
   mined: number
   minedBlock: number | null
@@ -46,6 +47,7 @@ type Row = {
   computed: number
   tried_in: number | null
   open: number
+  unsent: number
   mined: number
   mined_block: number | null
   refusing: number
@@ -77,6 +79,7 @@ export async function readWork(
       (select count(*) from deliveries where chain = ${chain} and state = 'computed') as computed,
       (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') - ${now} as tried_in,
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent')) as open,
+      (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent') and +state = 'signed') as unsent,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
       exists (select 1 from subscriptions where chain = ${chain} and state = 'refused') as refusing
@@ -95,6 +98,7 @@ export async function readWork(
     computed: row.computed,
     triedAt: row.tried_in === null ? null : at + row.tried_in,
     open: row.open,
+    unsent: row.unsent,
     mined: row.mined,
     minedBlock: row.mined_block,
     isRefusing: row.refusing === 1,
