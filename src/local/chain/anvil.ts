@@ -10,16 +10,22 @@ const readyMs = 20_000
 export type AnvilOptions = {
   /** 0: a free one. */
   port?: number
+  /** Absent: 31337. */
+  chainId?: number
   /** Seconds after which a block is mined, whether there are transactions or not; absent: none is mined for nothing. */
   blockTime?: number
   /** Whether a transaction is mined at once all the same; default: unless there is a `blockTime`. */
   automine?: boolean
+  /** Gas of a block; absent: 30,000,000. */
+  blockGas?: number
 }
 
 export async function startAnvil({
   port = 0,
+  chainId = 31_337,
   blockTime,
   automine = blockTime === undefined,
+  blockGas = 30_000_000,
 }: AnvilOptions = {}): Promise<Anvil> {
   const mining =
     blockTime === undefined
@@ -29,7 +35,11 @@ export async function startAnvil({
       : ['--block-time', String(blockTime), ...(automine ? ['--mixed-mining'] : [])]
   const child = startChild({
     command: binary(),
-    args: ['--host', '127.0.0.1', '--port', String(port), ...mining],
+    args: [
+      ...['--host', '127.0.0.1', '--port', String(port)],
+      ...['--chain-id', String(chainId), '--gas-limit', String(blockGas)],
+      ...mining,
+    ],
     stdio: ['ignore', 'pipe', 'inherit'],
     orphanGraceSeconds: 0,
   })

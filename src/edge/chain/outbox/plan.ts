@@ -9,7 +9,7 @@ export type Passed = Computed & { gas: number }
 export type Planned = { deliveries: Passed[]; data: Hex; gas: number; deadline: number | null }
 
 /** Answers of one transaction: more would have all wait for the longest. */
-const maxAnswers = 10
+const maxAnswers = 32
 const maxCallBytes = 96 * 1024
 /** Of an estimate: what comes before it in the block may make it dearer. */
 const margin = 1.2
