@@ -18,6 +18,13 @@ export type FromContainer =
   /** The caller left before the whole answer. */
   | { kind: 'dropped'; name: string }
 
+/** What a chain asks comes as hex in a JSON string. */
+function nameIn(data: string): string {
+  const [, hex] = /^"([0-9a-f]*)"$/.exec(data) ?? []
+  const text = hex === undefined ? data : Buffer.from(hex, 'hex').toString()
+  return /"name":"([^"]+)"/.exec(text)?.[1] ?? ''
+}
+
 if (process.send) listen(Number(process.argv[2]))
 
 function listen(port: number): void {
@@ -40,7 +47,7 @@ function listen(port: number): void {
   }
 
   async function answer(data: Buffer, response: ServerResponse): Promise<void> {
-    const name = /"name":"([^"]+)"/.exec(data.toString())?.[1] ?? ''
+    const name = nameIn(data.toString())
     const manner = manners.get(name) ?? 'answer'
     tell({ kind: 'called', name })
     response.on('close', () => {

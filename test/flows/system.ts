@@ -61,6 +61,8 @@ export type SystemOptions = {
   /** Jobs that the container is given at once. */
   slots: number
   leases?: { leaseMs: number; heartbeatMs: number }
+  /** Of the edge, beside those that every system has. */
+  vars?: Record<string, string>
 }
 
 /** `startSystem`, all of it ended with the test. */
@@ -81,7 +83,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   return await startsAtOnce(() => startPrograms(options))
 }
 
-async function startPrograms({ slots, leases = pace }: SystemOptions): Promise<System> {
+async function startPrograms({ slots, leases = pace, vars = {} }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-flow-'))
   const [databasePort, edgePort] = await Promise.all([fixedPort(), fixedPort()])
   const databaseUrl = `http://127.0.0.1:${databasePort}`
@@ -111,6 +113,7 @@ async function startPrograms({ slots, leases = pace }: SystemOptions): Promise<S
         ADMIN_TOKEN: adminToken,
         LEASE_SECONDS: String(leases.leaseMs / 1_000),
         HEARTBEAT_SECONDS: String(leases.heartbeatMs / 1_000),
+        ...vars,
       },
       // It logs the requests that it refuses, and here many are meant to be.
       log: () => {},

@@ -37,18 +37,24 @@ const deployerPlace = 2
 export const nodeKey: Hex = '0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d'
 export const nodeAddress: Address = '0x70997970c51812dc3a010c7d01b50e0d17dc79c8'
 
-/** `fee`: basis points of the protocol. */
-export async function startTestChain({ fee = 0 }: { fee?: number } = {}): Promise<TestChain> {
-  const { rpcUrl, close } = await startAnvil()
+/** `fee`: basis points of the protocol. `id`: anvil's own unless given. */
+export async function startTestChain({
+  fee = 0,
+  id = 31_337,
+}: {
+  fee?: number
+  id?: number
+} = {}): Promise<TestChain> {
+  const { rpcUrl, close } = await startAnvil({ chainId: id })
   try {
     const account = anvilAccount(deployerPlace)
-    const deployer = createDeployer(rpcUrl, account)
+    const deployer = createDeployer(rpcUrl, account, id)
     const deployment = await deployContracts(deployer, { recipient: account.address, fee })
     const anvil = createTestClient({ mode: 'anvil', transport: http(rpcUrl) })
     return {
       ...deployment,
       rpcUrl,
-      id: deployer.chain.chain.id,
+      id,
       deployer,
       anvil,
       async warp(seconds) {
@@ -77,14 +83,22 @@ export async function deploy(
     args = [],
   }: { name: string; file?: string; folder?: keyof typeof folders; args?: readonly unknown[] },
 ): Promise<Contract> {
-  if (!runForge(['build', `${folders[folder]}/${file}.sol`, '--silent']))
-    throw new Error('The contracts do not build')
+  build(`${folders[folder]}/${file}.sol`)
   const path = new URL(`../../contracts/out/${file}.sol/${name}.json`, import.meta.url)
   const { abi, bytecode } = JSON.parse(readFileSync(path, 'utf8')) as { abi: Abi; bytecode: { object: Hex } }
   const hash = await deployer.wallet.deployContract({ abi, bytecode: bytecode.object, args })
   const { contractAddress } = await deployer.chain.waitForTransactionReceipt({ hash })
   if (!contractAddress) throw new Error(`${name} was not created`)
   return { address: contractAddress, abi }
+}
+
+const built = new Set<string>()
+
+/** Once for each process, which stands still meanwhile. */
+function build(path: string): void {
+  if (built.has(path)) return
+  if (!runForge(['build', path, '--silent'])) throw new Error('The contracts do not build')
+  built.add(path)
 }
 
 /** Calls a function in a transaction, and waits for it. @returns its receipt. */

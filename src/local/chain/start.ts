@@ -41,9 +41,13 @@ export function anvilKey(addressIndex: number): Hex {
   return toHex(privateKey)
 }
 
-/** What sends as an account, and waits for it. */
-export function createDeployer(rpcUrl: string, account: ReturnType<typeof anvilAccount>): Deployer {
-  const shared = { chain: foundry, transport: http(rpcUrl), pollingInterval }
+/** What sends as an account, and waits for it. `id`: of the chain, if it is not anvil's own. */
+export function createDeployer(
+  rpcUrl: string,
+  account: ReturnType<typeof anvilAccount>,
+  id: number = foundry.id,
+): Deployer {
+  const shared = { chain: { ...foundry, id }, transport: http(rpcUrl), pollingInterval }
   return { wallet: createWalletClient({ ...shared, account }), chain: createPublicClient(shared) }
 }
 

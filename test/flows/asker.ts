@@ -1,0 +1,177 @@
+import { toHex } from 'viem'
+import type { TestContext } from 'vitest'
+import { anvilAccount, anvilKey } from '../../src/local/chain/start.ts'
+import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
+import type { SubscriptionInFull } from '../../src/protocol/chain.ts'
+import {
+  type Asked,
+  type Contract,
+  createSubscription,
+  deploy,
+  startTestChain,
+  type TestChain,
+  transact,
+} from '../support/chain.ts'
+import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../support/rpc-proxy.ts'
+import { type System, systemOf } from './system.ts'
+import { createTurns } from './turns.ts'
+
+/** A chain whose contracts ask the system, through a node that may go wrong. */
+export type Asker = {
+  chain: TestChain
+  proxy: RpcProxy
+  consumer: Contract
+  /** Asks for the container `echo`, one at a time. @returns the subscription's id. */
+  ask(asked?: Asked): Promise<number>
+  /** How often each subscription was answered, on the chain as it is now. */
+  answers(): Promise<ReadonlyMap<number, number>>
+  reorganise(reorganisation: Reorganisation): Promise<void>
+  close(): Promise<void>
+}
+
+/** `depth`: blocks that are mined anew. `kept`: whether the requests in them come again. */
+export type Reorganisation = { depth: number; kept: boolean }
+
+export type ChainSystem = System & {
+  askers: [Asker, ...Asker[]]
+  /** For another edge of the same node. */
+  vars: Record<string, string>
+  subscription(asker: Asker, id: number): Promise<SubscriptionInFull>
+}
+
+export type ChainSystemOptions = Pick<RpcProxyOptions, 'fault' | 'firstDeployment'> &
+  Pick<TestContext, 'onTestFinished'> & {
+    /** Ids of chains; anvil's own is the default. */
+    ids?: readonly [number, ...number[]]
+    /** Of each chain's configuration. */
+    config?: Record<string, unknown>
+  }
+
+/** Which of anvil's accounts the node answers as. */
+const signerPlace = 3
+
+/** Building and deploying is work for the processor. */
+const startsAtOnce = createTurns(1)
+
+/** The system, and contracts on a chain that it serves. All of it ends with the test. */
+export async function chainSystemOf({
+  onTestFinished,
+  ids = [31_337],
+  config = {},
+  ...proxying
+}: ChainSystemOptions): Promise<ChainSystem> {
+  const started = await Promise.all(ids.map(id => startsAtOnce(() => startAsker(id, proxying))))
+  onTestFinished(async () => void (await Promise.all(started.map(({ close }) => close()))))
+  const [first, ...others] = started
+  if (!first) throw new Error('There is no chain')
+  const askers: ChainSystem['askers'] = [first, ...others]
+  const chains = askers.map(({ chain }) => ({ id: chain.id, registry: chain.registry, ...config }))
+  const vars = Object.fromEntries([
+    ['CHAINS', JSON.stringify(chains)],
+    ...askers.flatMap(({ chain, proxy }) => [
+      [`CHAIN_${chain.id}_RPC_URLS`, proxy.url],
+      [`CHAIN_${chain.id}_PRIVATE_KEY`, anvilKey(signerPlace)],
+    ]),
+  ])
+  const system = await systemOf({ slots: 8, vars, onTestFinished })
+  return {
+    ...system,
+    askers,
+    vars,
+    edge: {
+      ...system.edge,
+      // What keeps a chain's time is brought back by the cron trigger.
+      async start() {
+        await system.edge.start()
+        await system.edge.runSchedule()
+      },
+    },
+    async startRunner(options) {
+      const runner = await system.startRunner(options)
+      await system.edge.runSchedule()
+      return runner
+    },
+    async subscription({ chain }, id) {
+      const response = await fetch(`${system.url}/api/subscriptions/${chain.id}/${id}`)
+      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
+      return (await response.json()) as SubscriptionInFull
+    },
+  }
+}
+
+async function startAsker(id: number, proxying: RpcProxyOptions): Promise<Asker> {
+  const chain = await startTestChain({ id })
+  const consumer = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
+  const proxy = await startRpcProxy(chain.rpcUrl, proxying)
+  let turn: Promise<unknown> = Promise.resolve()
+
+  async function askNow(asked: Asked): Promise<number> {
+    const next = await nextId(chain)
+    const input = toHex(JSON.stringify({ name: nameOf(chain.id, next) }))
+    await transact(chain, consumer, { functionName: 'give', args: [next, input] })
+    const made = await createSubscription(chain, consumer, asked)
+    if (made !== next) throw new Error(`Subscription ${made} was to be ${next}`)
+    return made
+  }
+
+  return {
+    chain,
+    proxy,
+    consumer,
+    ask(asked = {}) {
+      const made = turn.then(() => askNow(asked))
+      turn = made.catch(() => undefined)
+      return made
+    },
+    async answers() {
+      const logs = await chain.deployer.chain.getContractEvents({
+        address: chain.coordinator,
+        abi: eip712CoordinatorAbi,
+        eventName: 'SubscriptionFulfilled',
+        fromBlock: 0n,
+      })
+      const answers = new Map<number, number>()
+      for (const { args } of logs) {
+        const id = Number(args.id)
+        answers.set(id, (answers.get(id) ?? 0) + 1)
+      }
+      return answers
+    },
+    reorganise: reorganisation => reorganise(chain, reorganisation),
+    async close() {
+      await proxy.close()
+      await chain.close()
+    },
+  }
+}
+
+/** The id of the subscription that is made next. */
+async function nextId({ deployer, coordinator }: TestChain): Promise<number> {
+  const { chain } = deployer
+  return await chain.readContract({ address: coordinator, abi: eip712CoordinatorAbi, functionName: 'id' })
+}
+
+/**
+ * Mines the last blocks anew. Of their transactions only those come again that are not the node's, and only if they are `kept`: in the first
+ * of the new blocks.
+ */
+async function reorganise(chain: TestChain, { depth, kept }: Reorganisation): Promise<void> {
+  const client = chain.deployer.chain
+  const request = client.request as (call: { method: string; params: unknown[] }) => Promise<unknown>
+  const head = await client.getBlockNumber({ cacheTime: 0 })
+  const numbers = Array.from({ length: depth }, (_, index) => head - BigInt(depth - 1 - index))
+  const blocks = await Promise.all(
+    numbers.map(blockNumber => client.getBlock({ blockNumber, includeTransactions: true })),
+  )
+  const node = anvilAccount(signerPlace).address.toLowerCase()
+  const users = blocks.flatMap(({ transactions }) => transactions).filter(({ from }) => from !== node)
+  const raws = await Promise.all(
+    users.map(({ hash }) => request({ method: 'eth_getRawTransactionByHash', params: [hash] })),
+  )
+  await request({ method: 'anvil_reorg', params: [depth, kept ? raws.map(raw => [raw, 0]) : []] })
+}
+
+/** What a subscription's calls of the container are counted by. */
+export function nameOf(chain: number, id: number): string {
+  return `${chain}-${id}`
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { startEdge } from '../../src/local/edge.ts'
+import { adminToken } from '../support/edge.ts'
+import type { Fault } from '../support/rpc-proxy.ts'
+import { answeredThrough, askAll, holdFirst, runsOf, times } from './asked.ts'
+import { type Asker, type ChainSystem, chainSystemOf } from './asker.ts'
+import { killed } from './part.ts'
+import type { RunnerProcess } from './system.ts'
+import { until } from './until.ts'
+
+const options = { concurrent: true, timeout: 120_000 }
+
+/** Where the answers are when the program dies. */
+type Moment = 'computing' | 'signed' | 'sent'
+
+const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment }[] = [
+  { program: 'edge', moment: 'computing' },
+  { program: 'edge', moment: 'signed' },
+  { program: 'edge', moment: 'sent' },
+  { program: 'database', moment: 'computing' },
+  { program: 'database', moment: 'signed' },
+  { program: 'database', moment: 'sent' },
+  { program: 'runner', moment: 'computing' },
+]
+
+/** `signed`: no transaction gets to the chain. `sent`: it does, and nobody is told. */
+const faults: Record<Moment, Fault | null> = {
+  computing: null,
+  signed: { kind: 'hang' },
+  sent: { kind: 'broken' },
+}
+
+describe('a program is killed, and comes back', () => {
+  test.for(stories)(
+    'behavior: the $program, $moment: each is answered once',
+    options,
+    async ({ program, moment }, { onTestFinished }) => {
+      const system = await chainSystemOf({ onTestFinished })
+      const runner = await system.startRunner()
+      const [asker] = system.askers
+      const release = await holdFirst(system, asker, 3)
+      let sendings = 0
+      asker.proxy.setFault(({ calls }) => {
+        if (!calls.some(({ method }) => method === 'eth_sendRawTransaction')) return null
+        sendings += 1
+        return faults[moment]
+      })
+      const asked = await askAll(asker, 1)
+      const { once, recurring } = asked
+      await until('the container works', () => isRunning(system, asker, once))
+      if (moment !== 'computing') {
+        await release()
+        await until('a transaction is sent', () => sendings > 0)
+      }
+
+      await kill(system, program, runner)
+      asker.proxy.setFault(() => null)
+      await release()
+      await start(system, program)
+      await answeredThrough(asker, asked)
+      // What a runner had in hand is computed again by the next one.
+      expect(runsOf(system, asker, once)).toEqual(times(program === 'runner' ? 2 : 1, once))
+      expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+    },
+  )
+})
+
+test(
+  'behavior: two edges with one signer on one database: each is answered once',
+  options,
+  async ({ onTestFinished }) => {
+    const system = await chainSystemOf({ onTestFinished })
+    const [asker] = system.askers
+    const other = await startEdge({
+      vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },
+      log: () => {},
+    })
+    onTestFinished(other.close)
+    await system.startRunner()
+    await other.runSchedule()
+    const asked = await askAll(asker, 4)
+    await answeredThrough(asker, asked)
+    const { once, recurring } = asked
+    expect(runsOf(system, asker, once)).toEqual(times(1, once))
+    expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+  },
+)
+
+function isRunning(system: ChainSystem, asker: Asker, ids: readonly number[]): boolean {
+  return [...runsOf(system, asker, ids).values()].every(count => count === 1)
+}
+
+async function kill(system: ChainSystem, program: string, runner: RunnerProcess): Promise<void> {
+  if (program === 'runner') await killed(runner)
+  else if (program === 'edge') await system.edge.kill()
+  else await system.database.kill()
+}
+
+async function start(system: ChainSystem, program: string): Promise<void> {
+  if (program === 'runner') await system.startRunner()
+  else if (program === 'edge') await system.edge.start()
+  else await system.database.start()
+}
