@@ -186,6 +186,7 @@ test('behavior: the triggers that count are there, whatever migrations have done
     "select name from sqlite_master where type = 'trigger' order by name",
   )
   expect(rows.map(row => row.name)).toEqual([
+    'deliveries_job_ended',
     'jobs_counted_delete',
     'jobs_counted_insert',
     'jobs_counted_update',

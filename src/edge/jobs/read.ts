@@ -41,9 +41,14 @@ const columns =
 /** Inline results of 12 jobs are at most 1.5 MiB, escaped 3 MiB: a SQL response stays below 4 MiB. */
 const jobsPerRead = 12
 
+/** An answer that is not on its chain yet is nobody's to read: another node could deliver it first, and be paid for it. */
+const isPublic = sql.raw(
+  "exists (select 1 from deliveries where deliveries.job = jobs.id and deliveries.state in ('delivered', 'final'))",
+)
+
 /**
- * The jobs with these ids that an owner may read: its own, and those that chains have asked for, which are public as the chains are. Others,
- * and unknown ids, are left out. Order is not kept.
+ * The jobs with these ids that an owner may read: its own, and those whose answers are on a chain, where everybody can. Others, and unknown
+ * ids, are left out. Order is not kept.
  */
 export async function readJobs(
   db: Db,
@@ -64,7 +69,7 @@ async function readChunk(
   const wanted = sql`(select value from json_each(${JSON.stringify(ids)}))`
   return await orm.all<JobRow>(sql`
     select ${columns}, result, intermediate from jobs
-    where id in ${wanted} and (+owner = ${owner} or source = 0) and state <> 'receiving'`)
+    where id in ${wanted} and (+owner = ${owner} or (source = 0 and ${isPublic})) and state <> 'receiving'`)
 }
 
 /**
@@ -115,7 +120,7 @@ function inState(pending: boolean | null): SQL {
 /** Jobs that wait or run, of all owners, and of these among them. */
 export function selectPending({ orm }: Db, owners: readonly string[]) {
   return orm.all<{ pending: number; theirs: number }>(sql`
-    select coalesce(sum(queued + running) filter (where owner = '*'), 0) as pending,
-      coalesce(sum(queued + running) filter (where owner <> '*'), 0) as theirs
-    from queue_counts where owner = '*' or owner in (select value from json_each(${JSON.stringify(owners)}))`)
+    select coalesce((select queued + running from queue_counts where owner = '*'), 0) as pending,
+      (select coalesce(sum(queued + running), 0) from json_each(${JSON.stringify(owners)}) as owners
+        cross join queue_counts on queue_counts.owner = owners.value) as theirs`)
 }

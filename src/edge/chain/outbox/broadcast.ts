@@ -11,7 +11,7 @@ type Outcome = { sent: true } | { sent: false; problem: string }
 /** Endpoints say so of what they have, or had, already. */
 const has = [
   'already known',
-  'known transaction',
+  'already known transaction',
   'already imported',
   'already exists',
   'alreadyknown',

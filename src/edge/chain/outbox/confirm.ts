@@ -36,6 +36,8 @@ export async function confirm(step: Step): Promise<SignerReport | null> {
   const again: Open[] = []
   for (const each of open) {
     const receipt = each.hashes.map(hash => receipts.get(hash)).find(found => found !== undefined)
+    // A block that nobody has looked at yet is looked at next: only then its reorganisation would be noticed.
+    if (receipt && isAbove(step, receipt)) continue
     if (receipt) await writeMined(step, { open: each, receipt })
     else if (market.nonce > each.nonce) await noteTaken(step, each)
     else await attend(step, { open: each, market, sendings, again })
@@ -112,4 +114,8 @@ async function noteTaken({ db, chain, latest, log }: Step, open: Open): Promise<
     orm.run(sql`delete from raws where tx = ${open.id} and ${isDisplaced}`),
   ])
   log.warn('Nonce taken by another transaction', { chain: chain.config.id, nonce: open.nonce })
+}
+
+function isAbove({ latest }: Step, { block, blockHash }: Receipt): boolean {
+  return block > latest.number || (block === latest.number && blockHash !== latest.hash)
 }

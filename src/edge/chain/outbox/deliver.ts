@@ -74,8 +74,8 @@ function estimateCall({ chain, contracts }: Step, { call }: Computed): RpcCall {
 
 /** Some nodes simulate only what the signer could pay for: that says nothing of the answer. */
 function isUnpaid(answer: RpcAnswer | undefined): boolean {
-  const { data, message } = answer?.error ?? {}
-  return data === undefined && message !== undefined && /insufficient funds for/i.test(message)
+  const error = answer?.error
+  return error !== undefined && !isRevert(error) && /insufficient funds for/i.test(error.message)
 }
 
 /** Drops and postpones what the chain would not take. @returns the others. */

@@ -11,8 +11,11 @@ import type { Step } from '../step.ts'
 import { sync } from '../sync.ts'
 import type { Work } from './work.ts'
 
-/** `nextId`: the coordinator's. `isNew`: this block was not looked at yet. `now`: unix milliseconds. */
-export type Look = { nextId: number; isNew: boolean; now: number }
+/**
+ * `nextId`: the coordinator's. `isNew`: this block was not looked at yet. `isHeld`: what was due, or computed, could not go on at this block:
+ * the queue is full, or the signer blocked. `now`: unix milliseconds.
+ */
+export type Look = { nextId: number; isNew: boolean; isHeld: boolean; now: number }
 
 /** Whether there is anything to do, by what is known already. */
 export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): boolean {
@@ -21,8 +24,8 @@ export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): b
     finalises(work, step) ||
     rechecks(work, step, look) ||
     syncs(work, look) ||
-    judges(work, look) ||
-    schedules(work, step) ||
+    judges(work) ||
+    schedules(work, step, look) ||
     delivers(work, look)
   )
 }
@@ -44,25 +47,25 @@ function syncs({ cursor }: Work, { nextId }: Look): boolean {
   return nextId > cursor.nextId
 }
 
-function judges({ isRefusing }: Work, { isNew }: Look): boolean {
-  return isRefusing && isNew
+function judges({ isRefusing }: Work): boolean {
+  return isRefusing
 }
 
-function schedules({ dueAt }: Work, { block }: Step): boolean {
-  return dueAt !== null && dueAt <= block.time
+function schedules({ dueAt }: Work, { block }: Step, { isHeld }: Look): boolean {
+  return !isHeld && dueAt !== null && dueAt <= block.time
 }
 
-function delivers({ computed, triedAt }: Work, { now }: Look): boolean {
-  return computed > 0 && (triedAt === null || triedAt <= now)
+function delivers({ computed, triedAt }: Work, { isHeld, now }: Look): boolean {
+  return !isHeld && computed > 0 && (triedAt === null || triedAt <= now)
 }
 
-export type Advanced = { isLeft: boolean; signer: SignerReport | null }
+export type Advanced = { isLeft: boolean; isHeld: boolean; signer: SignerReport | null }
 
 export type Advance = Look & { work: Work; routes: RouteFinder }
 
 /**
  * Does what there is to do at a block, in the order in which one leads to the next.
- * @returns `isLeft`: something is left that can be done at this block. `signer`: as it was found; null: it was not looked at.
+ * @returns `isLeft`: something is left that can be done at this block; `isHeld`: that cannot. `signer`: as it was found; null: it was not looked at.
  */
 export async function advance(step: Step, { work, routes, ...look }: Advance): Promise<Advanced> {
   if (finalises(work, step)) await finalise(step)
@@ -76,10 +79,10 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
     known = synced.statuses
     cursor = synced.cursor
   }
-  const judged = judges(work, look)
+  const judged = judges(work)
     ? await judge(step, { judgedEpoch: work.cursor.judgedEpoch, routes })
     : { admitted: 0, left: false }
-  const isDue = schedules(work, step) || known !== undefined || judged.admitted > 0
+  const isDue = schedules(work, step, look) || known !== undefined || judged.admitted > 0
   const scheduled = isDue
     ? await schedule(step, {
         ...options,
@@ -92,6 +95,7 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
   const isBehind = cursor === null || (cursor.nextId > work.cursor.nextId && cursor.nextId < look.nextId)
   return {
     isLeft: isBehind || judged.left || delivering?.isLeft === true || (scheduled.left && scheduled.begun > 0),
+    isHeld: Boolean(delivering?.signer?.blocked) || (scheduled.left && scheduled.begun === 0),
     signer,
   }
 }

@@ -16,6 +16,8 @@ export type Memory = {
   /** Since when the chain has been below `block`. */
   behindSince: number | null
   pace: Pace
+  /** What was due, or computed, could not go on at this block. */
+  isHeld: boolean
   problem: string | null
   /** As the outbox last found the signer. Wei. */
   signerReport: { balance: bigint | null; blocked: string | null }
@@ -34,6 +36,7 @@ export function createMemory(): Memory {
     latest: null,
     behindSince: null,
     pace: noPace,
+    isHeld: false,
     problem: null,
     signerReport: { balance: null, blocked: null },
     failures: 0,

@@ -16,7 +16,8 @@ export function tickerClass<Env>(wire: (env: Env) => TickWiring) {
       const ticker = await this.#tickerOf(Number(searchParams.get('chain')))
       if (ticker === null) return new Response(null, { status: 404 })
       if (pathname === '/report') return Response.json(await ticker.report())
-      await ticker.poke()
+      // Who pokes does not wait for what that leads to.
+      this.ctx.waitUntil(ticker.poke())
       return new Response(null, { status: 204 })
     }
 

@@ -95,6 +95,7 @@ export function createTick(options: TickOptions): ChainTick {
     memory.pace = paced(memory.pace, head.latest.number, now())
     chain.rpc.noteHead(head.latest.number)
     const isNew = head.latest.hash !== memory.latest?.hash || head.block.hash !== memory.block?.hash
+    if (isNew || poked) memory.isHeld = false
     await work(stepOf(options, memory, head), { nextId: head.nextId, isNew })
     memory.block = head.block
     memory.latest = head.latest
@@ -128,15 +129,16 @@ export function createTick(options: TickOptions): ChainTick {
     let looksAnew = isNew || (memory.work?.unsent ?? 0) > 0
     for (let round = 0; round < maxRounds; round++) {
       const known = memory.work
-      if (known === null || !hasWork(known, { step, nextId, isNew: looksAnew, now: now() })) return
-      const { isLeft, signer } = await advance(step, {
+      const { isHeld: wasHeld } = memory
+      const asked = { nextId, isNew: looksAnew, isHeld: wasHeld, now: now() }
+      if (known === null || !hasWork(known, { step, ...asked })) return
+      const { isLeft, isHeld, signer } = await advance(step, {
         work: known,
-        nextId,
-        isNew: looksAnew,
         routes,
-        now: now(),
+        ...asked,
       })
       if (signer) memory.signerReport = signer
+      memory.isHeld ||= isHeld
       memory.work = await reread(options, memory)
       if (!isLeft) return
       looksAnew = false

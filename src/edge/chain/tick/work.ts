@@ -30,7 +30,7 @@ export type Work = {
   /** Those that are mined and not final, and the lowest block of them. */
   mined: number
   minedBlock: number | null
-  /** Whether there are refused subscriptions, to be judged again under another policy. */
+  /** Whether there are subscriptions that another policy has refused than that of the moment. */
   isRefusing: boolean
 }
 
@@ -82,7 +82,7 @@ export async function readWork(
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent') and +state = 'signed') as unsent,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
-      exists (select 1 from subscriptions where chain = ${chain} and state = 'refused') as refusing
+      exists (select 1 from subscriptions where chain = ${chain} and state = 'refused' and epoch < (select epoch from policy)) as refusing
     from chains where id = ${chain}`)
   if (!row) return null
   return {
