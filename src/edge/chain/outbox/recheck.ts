@@ -7,7 +7,8 @@ import { undoMined } from './undo.ts'
 /** A block in which something was mined. */
 export type MinedBlock = { number: number; hash: Hex }
 
-/** Of one look: the next ones go on. */
+/** Of one look, transactions and the blocks that they are in: the next ones go on. */
+const maxRows = 256
 const maxBlocks = 32
 
 /** Looks at what was mined above the block that is believed: nobody else notices when it is undone. */
@@ -22,9 +23,10 @@ export async function recheckMined(step: Step): Promise<void> {
  */
 export async function recheck({ db, chain, log }: Step, where: SQL): Promise<MinedBlock[]> {
   const { id } = chain.config
-  const noted = await db.orm.all<MinedBlock>(sql`
-    select distinct mined_block as number, mined_block_hash as hash from transactions indexed by transactions_mined
-    where chain = ${id} and state = 'mined' and ${where} order by mined_block limit ${maxBlocks}`)
+  const rows = await db.orm.all<MinedBlock>(sql`
+    select mined_block as number, mined_block_hash as hash from transactions indexed by transactions_mined
+    where chain = ${id} and state = 'mined' and ${where} order by mined_block limit ${maxRows}`)
+  const noted = [...new Map(rows.map(row => [`${row.number} ${row.hash}`, row])).values()].slice(0, maxBlocks)
   if (noted.length === 0) return []
   const numbers = noted.map(({ number }) => number)
   const blocks = await readBlocks(chain.rpc, numbers)
