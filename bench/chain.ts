@@ -6,6 +6,7 @@ import { callbackAbi, callbackBytecode } from '../src/local/consumers/callback.t
 import { eip712CoordinatorAbi } from '../src/protocol/abi/eip712-coordinator.ts'
 import type { Report } from './report.ts'
 import { startBenchStack } from './stack.ts'
+import { benchTicks } from './ticks.ts'
 
 /** Seconds between blocks, as chains have them. */
 const blockTimes = [0.25, 1, 2, 12]
@@ -20,6 +21,7 @@ const blockGas = 400_000_000
  * request at a time, and many in one block. Blocks are counted on the chain, so that no clock of this machine matters.
  */
 export async function benchChain(report: Report, { seconds }: { seconds: number }): Promise<void> {
+  await benchTicks(report)
   for (const blockTime of blockTimes) await atPace(report, { seconds, blockTime })
 }
 

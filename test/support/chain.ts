@@ -37,15 +37,17 @@ const deployerPlace = 2
 export const nodeKey: Hex = '0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d'
 export const nodeAddress: Address = '0x70997970c51812dc3a010c7d01b50e0d17dc79c8'
 
-/** `fee`: basis points of the protocol. `id`: anvil's own unless given. */
+/** `fee`: basis points of the protocol. `id`: anvil's own unless given. `blockGas`: as anvil's. */
 export async function startTestChain({
   fee = 0,
   id = 31_337,
+  blockGas = 30_000_000,
 }: {
   fee?: number
   id?: number
+  blockGas?: number
 } = {}): Promise<TestChain> {
-  const { rpcUrl, close } = await startAnvil({ chainId: id })
+  const { rpcUrl, close } = await startAnvil({ chainId: id, blockGas })
   try {
     const account = anvilAccount(deployerPlace)
     const deployer = createDeployer(rpcUrl, account, id)
