@@ -9,6 +9,7 @@ import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Config } from '../../src/edge/config.ts'
 import * as schema from '../../src/edge/db/schema.ts'
+import { runChainDemo } from '../../src/local/demo-chain.ts'
 import { openHome } from '../../src/local/home.ts'
 import { freePort } from '../../src/local/port.ts'
 import { type Stack, startStack } from '../../src/local/stack.ts'
@@ -91,7 +92,9 @@ describe('commands', () => {
       docker: 'off',
       log: () => {},
     })
-  }, 120_000)
+    if (!stack.chain) throw new Error('There is no chain')
+    await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps: createSteps(() => {}) })
+  }, 180_000)
   afterAll(async () => {
     await stack?.close()
     rmSync(workspace, { recursive: true, force: true })
@@ -158,7 +161,7 @@ describe('commands', () => {
     })
     expect(outputs[0]).toContain('Northwind Bakery Supply\\nNumber 4725')
     expect(outputs[1]).toMatch(/^[0-9a-f-]{36}\n\s*\S/)
-    expect(JSON.parse(outputs[2] ?? '')).toEqual({ subscriptions: [], next: null })
+    expect(JSON.parse(outputs[2] ?? '')).toMatchObject({ deliveries: [{ state: 'delivered' }] })
     expect(outputs[3]).toMatch(/runner id: +[\w-]{43}\n[\s\S]*gpu-1 is enrolled/)
     expect(JSON.parse(readFileSync(join(workspace, 'config.json'), 'utf8'))).toHaveProperty('edge.key_file')
     expect(outputs[4]).toContain('The schema is up to date.')
