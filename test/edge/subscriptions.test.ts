@@ -193,12 +193,13 @@ test('behavior: nobody but the chain can cancel it', async () => {
 
 test('behavior: a chain that does not answer is shown with its problem', async () => {
   await edge.runSchedule()
+  const told = async () => ((await get('/info')).body.chains as { problem: string }[])[0]?.problem
+  // The schedule does not wait for what it has begun.
+  await expect.poll(told, { timeout: 30_000 }).toMatch(/127\.0\.0\.1:9|endpoint/)
   const info = await get('/info')
   expect(info.body).toMatchObject({
     chain: { enabled: true, address: expect.stringMatching(/^0x[0-9a-f]{40}$/) },
     chains: [{ id: chain, registry, coordinator: null, head: null }],
   })
-  const [told] = info.body.chains as { problem: string; endpoints: { name: string }[] }[]
-  expect(told?.problem).toMatch(/127\.0\.0\.1:9|endpoint/)
   expect(JSON.stringify(info.body)).not.toContain('77777777')
 }, 60_000)

@@ -122,5 +122,5 @@ export function selectPending({ orm }: Db, owners: readonly string[]) {
   return orm.all<{ pending: number; theirs: number }>(sql`
     select coalesce((select queued + running from queue_counts where owner = '*'), 0) as pending,
       (select coalesce(sum(queued + running), 0) from json_each(${JSON.stringify(owners)}) as owners
-        cross join queue_counts on queue_counts.owner = owners.value) as theirs`)
+        cross join queue_counts indexed by sqlite_autoindex_queue_counts_1 on queue_counts.owner = owners.value) as theirs`)
 }

@@ -4,7 +4,7 @@ import type { Db } from '../../db/open.ts'
 import { describe, type Log } from '../../log.ts'
 import type { PolicyCache } from '../../runners/policy.ts'
 import { blockCall } from '../block.ts'
-import type { Chain } from '../chain.ts'
+import type { Block, Chain } from '../chain.ts'
 import { checkChain } from '../check.ts'
 import { createRouteFinder } from '../containers.ts'
 import { type Head, readHead } from '../head.ts'
@@ -16,7 +16,7 @@ import { nextLook, paced } from './pace.ts'
 import { reportOf } from './report.ts'
 import { rewind } from './rewind.ts'
 import { trustIn } from './trust.ts'
-import { beginChain, readWork } from './work.ts'
+import { beginChain, readWork, type Work } from './work.ts'
 
 export type TickOptions = {
   db: Db
@@ -81,10 +81,7 @@ export function createTick(options: TickOptions): ChainTick {
     if (!(await isServed(options, memory))) return now() + recheckMs
     if (poked || now() - memory.readAt > rereadMs) memory.work = null
     memory.work ??= await reread(options, memory)
-    const known = memory.block ?? memory.work.cursor.head
-    // Answers are mined above the block that is believed, where a chain is trailed; and above the one that was last written down.
-    const newest = memory.latest ?? memory.work.noted
-    const mined = newest?.number === known?.number ? null : newest
+    const { known, mined } = knownBy(memory, memory.work)
     const asked = mined === null ? [] : [blockCall(mined.number)]
     const head = await readHead(chain, contractsOf(memory), known, asked)
     const trust = trustIn(head, { known, mined })
@@ -144,6 +141,19 @@ export function createTick(options: TickOptions): ChainTick {
       looksAnew = false
     }
   }
+}
+
+/**
+ * What a head is compared with. `mined`: answers are mined above the block that is believed, where a chain is trailed, and above the one that was
+ * last written down.
+ */
+function knownBy(
+  { block, latest }: Memory,
+  { cursor, noted }: Work,
+): { known: Block | null; mined: Block | null } {
+  const known = block ?? cursor.head
+  const newest = latest ?? noted
+  return { known, mined: newest?.number === known?.number ? null : newest }
 }
 
 async function isServed({ chain, now, log }: TickOptions, memory: Memory): Promise<boolean> {

@@ -82,7 +82,7 @@ export async function readWork(
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent') and +state = 'signed') as unsent,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
-      exists (select 1 from subscriptions where chain = ${chain} and state = 'refused' and epoch < (select epoch from policy)) as refusing
+      exists (select 1 from subscriptions where chain = ${chain} and state = 'refused' and epoch < (select epoch from policy where id = 1)) as refusing
     from chains where id = ${chain}`)
   if (!row) return null
   return {

@@ -25,7 +25,7 @@ export type AnvilWorld = {
   head(): Promise<Block>
   step(block: Block, options?: Partial<StepOptions>): Step
   /** A tick at a block, the newest unless said otherwise; `gate`: where it may die. */
-  look(options?: Partial<StepOptions> & { block?: Block; gate?: Gate }): Promise<SignerReport>
+  look(options?: Partial<StepOptions> & { block?: Block; gate?: Gate }): Promise<SignerReport | null>
   mine(blocks?: number): Promise<void>
   request(method: string, ...params: unknown[]): Promise<unknown>
   /** Ids of subscriptions that were answered, once for each answer. */

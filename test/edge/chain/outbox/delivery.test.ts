@@ -84,7 +84,7 @@ describe('what is sent', () => {
     const deaf: Rpc = { ...world.rpc, sendToAll: async () => [] }
     await world.look({ rpc: deaf })
     await world.ask()
-    const { blocked } = await world.look({ rpc: deaf })
+    const blocked = (await world.look({ rpc: deaf }))?.blocked
     expect(blocked).toMatch(/^Transaction \d+ was not taken by any endpoint$/)
     expect(await states()).toEqual(['sending', 'computed'])
     await settle()
@@ -137,7 +137,7 @@ describe('what is sent', () => {
     await world.ask(1, { output: JSON.stringify('x'.repeat(40_000)) })
     await world.look()
     expect(await rows()).toMatchObject([
-      { state: 'dropped', reason: 'gas_too_high' },
+      { state: 'dropped', reason: 'output_too_large' },
       { state: 'dropped', reason: 'output_too_large' },
     ])
     expect(await kinds()).toEqual([])
@@ -154,7 +154,7 @@ describe('fees and funds', () => {
   test('behavior: above the ceiling nothing is sent; below it, what waited is', async () => {
     await world.ask()
     await setBaseFee(2n * gasPolicy.maxFeePerGas)
-    expect((await world.look()).blocked).toMatch(/^The market asks \d+ wei/)
+    expect((await world.look())?.blocked).toMatch(/^The market asks \d+ wei/)
     expect([await kinds(), (await rows())[0]?.tries]).toEqual([[], 0])
     await setBaseFee(gwei)
     await settle()
@@ -165,7 +165,7 @@ describe('fees and funds', () => {
     await world.ask(2)
     await world.request('anvil_setBalance', signer.address, '0x0')
     for (let look = 0; look < 4; look++) {
-      expect((await world.look()).blocked).toMatch(/^insufficient_funds/)
+      expect((await world.look())?.blocked).toMatch(/^insufficient_funds/)
       await world.mine()
     }
     expect((await rows()).map(({ state, tries }) => [state, tries])).toEqual([
