@@ -18,11 +18,6 @@ export function keyOf({ subscription, interval }: { subscription: number; interv
   return `${subscription}/${interval}`
 }
 
-/** The answers of a batch, by their places; none if it is no batch. */
-export function placesOf(data: Hex): string[] {
-  return (readBatch(data) ?? []).map(call => answerOf(call.data))
-}
-
 /** A batch with fewer answers; null: none is left, or it is no batch. `keep`: by `keyOf`. */
 export function narrowed(data: Hex, keep: ReadonlySet<string>): Hex | null {
   const left = (readBatch(data) ?? []).filter(call => keep.has(answerOf(call.data)))

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
-import { type Hex, parseTransaction } from 'viem'
 import type { Step } from '../step.ts'
-import { keyOf, placesOf } from './batch.ts'
+import { keyOf } from './batch.ts'
 import type { Open } from './open.ts'
 import type { Receipt } from './receipt.ts'
 
@@ -27,11 +26,12 @@ export async function writeMined(
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
-  const failed = receipt.failed.size === 0 ? new Set() : await readFailed(step, receipt)
   const fates = carried.map(delivery => {
     // One that is gone from the chain was an answer to another subscription.
-    const isHere = delivery.interval > 0 && !failed.has(keyOf(delivery))
-    const delivered = isAnswer && receipt.succeeded && isHere
+    const isHere = delivery.interval > 0
+    // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
+    const isTaken = contracts.features.batch ? receipt.judged.has(keyOf(delivery)) : receipt.succeeded
+    const delivered = isAnswer && isTaken && isHere
     const isOver = !delivered && delivery.tries + 1 >= maxReverts
     return { ...delivery, delivered, isOver }
   })
@@ -77,12 +77,4 @@ export async function writeMined(
         interval,
       })
   }
-}
-
-/** The answers of a batch that failed, by what was signed: which of what was signed for a transaction is mined, nobody knows before. */
-async function readFailed({ db }: Step, { hash, failed }: Receipt): Promise<Set<string>> {
-  const [row] = await db.orm.all<{ raw: Hex }>(sql`select raw from raws where hash = ${hash}`)
-  const { data = '0x' } = row ? parseTransaction(row.raw) : {}
-  const places = placesOf(data)
-  return new Set([...failed].flatMap(place => places[place] ?? []))
 }

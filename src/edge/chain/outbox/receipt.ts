@@ -1,9 +1,13 @@
 import * as v from 'valibot'
-import { type Address, type Hex, hexToNumber, isHex, parseEventLogs } from 'viem'
+import { type Address, type Hex, isHex, parseEventLogs } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import type { RpcAnswer } from '../rpc.ts'
+import { keyOf } from './batch.ts'
 
-/** What a mined transaction did. `failed`: places of calls of a batch that failed. `gasPrice`: wei for a unit. */
+/**
+ * What a mined transaction did. `judged`: the answers that the coordinator has accepted, or rejected for their proofs, by `keyOf`: what no
+ * consumer that is called meanwhile can say in its name. `gasPrice`: wei for a unit.
+ */
 export type Receipt = {
   hash: Hex
   to: Address | null
@@ -12,7 +16,7 @@ export type Receipt = {
   succeeded: boolean
   gasUsed: number
   gasPrice: bigint
-  failed: ReadonlySet<number>
+  judged: ReadonlySet<string>
 }
 
 const Quantity = v.pipe(
@@ -53,7 +57,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
   } = told.output
   const events = parseEventLogs({
     abi: eip712CoordinatorAbi,
-    eventName: 'CallFailed',
+    eventName: ['AnswerAccepted', 'AnswerRejected'],
     logs: logs.filter(({ address }) => address.toLowerCase() === coordinator) as never,
   })
   return {
@@ -64,11 +68,6 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     succeeded: status === 1n,
     gasUsed: Number(gasUsed),
     gasPrice: effectiveGasPrice,
-    failed: new Set(events.map(({ args }) => Number(args.index))),
+    judged: new Set(events.map(({ args }) => keyOf({ subscription: args.id, interval: args.interval }))),
   }
-}
-
-/** A count as a node tells it. */
-export function readCount(answer: RpcAnswer | undefined): number | null {
-  return isHex(answer?.result) ? hexToNumber(answer.result) : null
 }

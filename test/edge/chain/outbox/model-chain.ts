@@ -9,6 +9,7 @@ import {
   numberToHex,
   parseTransaction,
   toHex,
+  zeroHash,
 } from 'viem'
 import type { Block } from '../../../../src/edge/chain/chain.ts'
 import type { Rpc, RpcAnswer, RpcCall } from '../../../../src/edge/chain/rpc.ts'
@@ -204,15 +205,24 @@ function toldReceipt({ transaction, succeeded, failed }: Receipt, { number, hash
     status: succeeded ? '0x1' : '0x0',
     gasUsed: numberToHex(deliveryGas),
     effectiveGasPrice: numberToHex(transaction.maxFee),
-    logs: failed.map(place => ({
-      address: coordinator,
-      topics: encodeEventTopics({
-        abi: eip712CoordinatorAbi,
-        eventName: 'CallFailed',
-        args: { index: BigInt(place) },
-      }),
-      data: encodeAbiParameters([{ type: 'bytes' }], ['0x']),
-    })),
+    // One that fails leaves nothing but the batch's word for it.
+    logs: succeeded
+      ? keysOf(transaction.data)
+          .filter((_, place) => !failed.includes(place))
+          .map(accepted)
+      : [],
+  }
+}
+
+function accepted(key: string) {
+  const [id = 0, interval = 0] = key.split('/').map(Number)
+  return {
+    address: coordinator,
+    topics: encodeEventTopics({ abi: eip712CoordinatorAbi, eventName: 'AnswerAccepted', args: { id } }),
+    data: encodeAbiParameters(
+      [{ type: 'uint32' }, { type: 'uint16' }, { type: 'bytes32' }],
+      [interval, 1, zeroHash],
+    ),
   }
 }
 
