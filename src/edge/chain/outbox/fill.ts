@@ -25,7 +25,8 @@ export async function fillHoles(
   const fees = offer(step.chain.config.gas, market)
   const filled: Sending[] = []
   if (fees === null) return filled
-  for (let nonce = market.nonce; nonce < last && filled.length < maxHoles; nonce++) {
+  // An endpoint that tells of a nonce from long ago does not have us sign for all that came since.
+  for (let nonce = market.nonce; nonce < Math.min(last, market.nonce + maxHoles); nonce++) {
     const sending = taken.has(nonce) ? null : await fill(step, { nonce, fees })
     if (sending) filled.push(sending)
   }
