@@ -44,6 +44,7 @@ test('default: a job is created, waited for and read', async () => {
     result: { container: 'echo', output: { prompt: 'café ☃' } },
     intermediate_results: [],
     stream: null,
+    subscription: null,
   })
   expect(await client.getResults([id])).toEqual([
     { id, status: 'success', result: { container: 'echo', output: { prompt: 'café ☃' } } },

@@ -87,6 +87,8 @@ test('get_info', async () => {
       ]),
       pending: { offchain: expect.any(Number), onchain: 0 },
       chain: { enabled: false, address: '' },
+      // Ours, beside the reference's.
+      chains: [],
     }),
   )
 })
