@@ -117,17 +117,12 @@ describe('events', () => {
 
 describe('frames over a connection', () => {
   test('behavior: however the connection cuts them, what comes is what went', async () => {
-    // Goes out apart from its head.
-    const large = { weight: 1, arbitrary: fc.integer({ min: 16_000, max: 17_000 }).map(contentOf) }
     const frames = fc.array(
-      fc.record({
-        offset: fc.nat(2 ** 31).map(at => at * 1024),
-        bytes: fc.oneof({ weight: 9, arbitrary: fc.uint8Array({ maxLength: 30 }) }, large),
-      }),
+      fc.record({ offset: fc.nat(2 ** 31).map(at => at * 1024), bytes: fc.uint8Array({ maxLength: 30 }) }),
       { maxLength: 10 },
     )
     await fc.assert(
-      fc.asyncProperty(frames, fc.integer({ min: 1, max: 2_000 }), async (sent, size) => {
+      fc.asyncProperty(frames, fc.integer({ min: 1, max: 20 }), async (sent, size) => {
         const wired = Buffer.concat(await collect(toWire(streamOf<Frame>(sent))))
         const chunks: Uint8Array[] = []
         for (let at = 0; at < wired.byteLength; at += size)
@@ -137,10 +132,6 @@ describe('frames over a connection', () => {
       }),
     )
   })
-
-  function contentOf(size: number): Uint8Array {
-    return Uint8Array.from({ length: size }, (_, at) => at)
-  }
 
   /** By place: each byte with its offset, and the offsets of frames without any. */
   function merge(frames: readonly Frame[]): unknown[] {
@@ -162,21 +153,6 @@ describe('frames over a connection', () => {
 })
 
 describe('window', () => {
-  test('behavior: what is large is cut where a piece ends, and not copied', () => {
-    const window = createWindow()
-    const kibibyte = 1024
-    const large = new Uint8Array(40 * kibibyte)
-    for (const piece of [large, new Uint8Array(kibibyte), new Uint8Array(kibibyte)])
-      window.add(window.end(), piece)
-    const all = window.end()
-    expect(window.slice(0, window.cut(0, all)).buffer).toBe(large.buffer)
-    expect(window.cut(kibibyte, all)).toBe(40 * kibibyte)
-    expect(window.cut(0, 20 * kibibyte)).toBe(20 * kibibyte)
-    // A short rest, and what is small, go together.
-    expect(window.cut(39 * kibibyte, all)).toBe(all)
-    expect(window.cut(40 * kibibyte, all)).toBe(all)
-  })
-
   test('behavior: it gives what it was given, and nothing that it does not hold', () => {
     fc.assert(
       fc.property(

@@ -3,8 +3,6 @@ import { sourceOf } from './source.ts'
 
 /** Frames over a connection: each with its offset and length in front. */
 const headBytes = 12
-/** So much goes out behind its head as it is, and not copied beside it: a copy of all that passes would be garbage for a while. */
-const apartBytes = 16 * 1024
 
 export function toWire(frames: ReadableStream<Frame>): ReadableStream<Uint8Array> {
   const source = frames.getReader()
@@ -13,15 +11,12 @@ export function toWire(frames: ReadableStream<Frame>): ReadableStream<Uint8Array
       async pull(controller) {
         const { done, value } = await source.read()
         if (done) return controller.close()
-        const { offset, bytes } = value
-        const isApart = bytes.byteLength >= apartBytes
-        const wired = new Uint8Array(headBytes + (isApart ? 0 : bytes.byteLength))
+        const wired = new Uint8Array(headBytes + value.bytes.byteLength)
         const head = new DataView(wired.buffer)
-        head.setFloat64(0, offset)
-        head.setUint32(8, bytes.byteLength)
-        if (!isApart) wired.set(bytes, headBytes)
+        head.setFloat64(0, value.offset)
+        head.setUint32(8, value.bytes.byteLength)
+        wired.set(value.bytes, headBytes)
         controller.enqueue(wired)
-        if (isApart) controller.enqueue(bytes)
       },
       cancel: reason => source.cancel(reason),
     },

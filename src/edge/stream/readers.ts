@@ -49,7 +49,7 @@ export function createReaders({ window, released, onMove, onLeave }: ReadersOpti
     const offset = Math.max(reader.pos, window.base())
     const end = Math.min(released(), offset + frameBytes)
     if (end <= offset) return isTold && offset === reader.pos ? null : { offset, bytes: nothing }
-    return { offset, bytes: window.slice(offset, window.cut(offset, end)) }
+    return { offset, bytes: window.slice(offset, end) }
   }
 
   return {

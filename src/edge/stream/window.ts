@@ -7,15 +7,10 @@ export type Window = {
   add(offset: number, bytes: Uint8Array): boolean
   /** Without a copy where it can be. @throws when not all of it is held. */
   slice(from: number, to: number): Uint8Array
-  /** Where to end from an offset on, so that nothing large is copied: before `to`, at the end of a large piece. */
-  cut(from: number, to: number): number
   /** Forgets what is before an offset. */
   drop(before: number): void
   reset(at: number): void
 }
-
-/** What is smaller is rather copied together. */
-const largeBytes = 16 * 1024
 
 export function createWindow(): Window {
   let pieces: { offset: number; bytes: Uint8Array }[] = []
@@ -45,11 +40,6 @@ export function createWindow(): Window {
         joined.set(piece, Math.max(0, offset - from))
       }
       return joined
-    },
-    cut(from, to) {
-      const piece = pieces.find(({ offset, bytes }) => offset + bytes.byteLength > from)
-      const end = piece ? piece.offset + piece.bytes.byteLength : to
-      return end - from >= largeBytes ? Math.min(end, to) : to
     },
     drop(before) {
       if (before <= base) return
