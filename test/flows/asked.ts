@@ -23,16 +23,12 @@ export async function askAll(asker: Asker, each = 2): Promise<Asked> {
   }
 }
 
-/** Beside other stories, with a fifth of all calls failing, each of which may take its 5 s. */
-const answeredMs = 90_000
-
 /** Waits until each was answered so often. None may be answered more often, and no other at all. */
 export async function answered(asker: Asker, expected: ReadonlyMap<number, number>): Promise<void> {
-  const isAnswered = async () => {
+  await until(`answered so often: ${JSON.stringify([...expected])}`, async () => {
     const answers = await asker.answers()
     return [...expected].every(([id, count]) => (answers.get(id) ?? 0) >= count)
-  }
-  await until(`answered so often: ${JSON.stringify([...expected])}`, isAnswered, { withinMs: answeredMs })
+  })
   expect(await asker.answers()).toEqual(expected)
 }
 

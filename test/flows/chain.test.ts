@@ -5,7 +5,7 @@ import { answered, answeredThrough, askAll, runsOf, times } from './asked.ts'
 import { type ChainSystem, chainSystemOf } from './asker.ts'
 import { until } from './until.ts'
 
-const options = { concurrent: true, timeout: 240_000 }
+const options = { concurrent: true, timeout: 120_000 }
 
 const variants: { name: string; firstDeployment: boolean; fault?: () => Fault | null }[] = [
   { name: 'our deployment', firstDeployment: false },

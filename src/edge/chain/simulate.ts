@@ -1,5 +1,6 @@
 import { encodeFunctionData, type Hex, zeroHash } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import { toCall } from './call.ts'
 import type { Subscription } from './chain.ts'
 import { beginOf, endOf } from './interval.ts'
 import { isAllowed, revertOf } from './reverts.ts'
@@ -16,9 +17,9 @@ export async function simulateDummies(
 ): Promise<Map<number, Trial>> {
   const { config, rpc, signer } = chain
   const answers = await rpc.send(
-    requests.map(({ subscription, interval }) => ({
-      method: 'eth_call',
-      params: [
+    // By its number, as in `deliver`: an endpoint that has fallen behind would not know the subscription.
+    requests.map(({ subscription, interval }) =>
+      toCall(
         {
           from: signer.address,
           to: contracts.coordinator,
@@ -31,9 +32,9 @@ export async function simulateDummies(
             nodeWallet: config.paymentAddress,
           }),
         },
-        'latest',
-      ],
-    })),
+        latest.number,
+      ),
+    ),
   )
   const trials = new Map<number, Trial>()
   for (const [index, { subscription, interval }] of requests.entries()) {

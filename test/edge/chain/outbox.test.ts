@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Hex, parseGwei, toHex } from 'viem'
+import { type Hex, parseGwei, toFunctionSelector, toHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createBells } from '../../../src/edge/bell/bell.ts'
@@ -326,6 +326,36 @@ describe('a transaction that is not mined', () => {
     await look(node)
     expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined', kind: 'cancel' }])
     expect(await fulfilled()).toEqual([])
+  })
+})
+
+describe('an endpoint that falls behind after it has told its head', () => {
+  const deliverCompute = toFunctionSelector('deliverCompute(uint32,uint32,bytes,bytes,bytes,address)')
+  /** In what simulates a delivery. */
+  const behind = ({ calls }: { calls: { method: string }[] }): Fault | null =>
+    JSON.stringify(calls).includes(deliverCompute) ? { kind: 'stale', blocks: 2 } : null
+
+  test('behavior: does not have an answer given up, because it does not know of the question', async () => {
+    await ask()
+    const node = ticker()
+    await computed(node)
+    proxy.setFault(behind)
+    await look(node)
+    expect(await deliveries()).toMatchObject([{ state: 'computed', tries: 0 }])
+    proxy.setFault(() => null)
+    await look(node)
+    expect(await fulfilled()).toEqual([1])
+  })
+
+  test('behavior: does not have a question left alone', async () => {
+    await ask()
+    const node = ticker()
+    proxy.setFault(behind)
+    await look(node)
+    proxy.setFault(() => null)
+    await computed(node)
+    await look(node)
+    expect(await fulfilled()).toEqual([1])
   })
 })
 

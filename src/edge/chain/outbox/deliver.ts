@@ -1,4 +1,5 @@
 import { hexToBigInt, isHex } from 'viem'
+import { toParam } from '../call.ts'
 import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
@@ -66,10 +67,13 @@ async function withoutLate(step: Step, computed: readonly Computed[]): Promise<C
   return computed.filter(delivery => !isLate(delivery))
 }
 
-/** A simulation that tells the gas as well. */
-function estimateCall({ chain, contracts }: Step, { call }: Computed): RpcCall {
+/**
+ * A simulation that tells the gas as well. By the block's number: an endpoint that has fallen behind does not have it, where at its own
+ * newest it would know neither the question nor the interval, and have the answer given up.
+ */
+function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): RpcCall {
   const request = { from: chain.signer.address, to: contracts.coordinator, data: call }
-  return { method: 'eth_estimateGas', params: [request, 'latest'] }
+  return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
 }
 
 /** Some nodes simulate only what the signer could pay for: that says nothing of the answer. */

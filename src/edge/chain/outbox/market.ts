@@ -1,4 +1,5 @@
 import { type Hex, hexToBigInt, isHex } from 'viem'
+import { toParam } from '../call.ts'
 import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 
@@ -6,11 +7,12 @@ import type { Step } from '../step.ts'
 export type Market = { nonce: number; balance: bigint; baseFee: bigint; suggested: bigint }
 
 /** What is asked for it, before other calls of the same request. */
-export function marketCalls({ chain }: Step): RpcCall[] {
+export function marketCalls({ chain, latest }: Step): RpcCall[] {
   const { address } = chain.signer
+  const at = toParam(latest.number)
   return [
-    { method: 'eth_getTransactionCount', params: [address, 'latest'] },
-    { method: 'eth_getBalance', params: [address, 'latest'] },
+    { method: 'eth_getTransactionCount', params: [address, at] },
+    { method: 'eth_getBalance', params: [address, at] },
     { method: 'eth_maxPriorityFeePerGas', params: [] },
   ]
 }
