@@ -14,12 +14,12 @@ export type Judged = { admitted: number; left: boolean }
 /** What one tick judges. */
 const maxJudged = 500
 
-/** Judges refused subscriptions again when the policy is another one than they were refused by. Without news, no SQL but the policy's own. */
+/** Judges refused subscriptions again when the policy is another one than they were refused by. Without news, no SQL but the policy's own, of the moment. */
 export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): Promise<Judged> {
   const { db, policy, chain, block, log } = step
   const { orm } = db
   const { config } = chain
-  const snapshot = await policy.read()
+  const snapshot = await policy.readCurrent()
   const { epoch } = snapshot
   if (epoch <= judgedEpoch) return { admitted: 0, left: false }
   const rows = await orm.all<TrackedRow & { epoch: number }>(sql`

@@ -41,7 +41,7 @@ export function createRpcPool({
   const endpoints = urls.map(url => createEndpoint(url, options))
   let highest = 0
 
-  const noteHead = (head: number) => {
+  const noteTold = (head: number) => {
     highest = Math.max(highest, head)
   }
 
@@ -50,7 +50,7 @@ export function createRpcPool({
     const known = highest
     try {
       const { answers, head } = await endpoint.ask(calls, known)
-      if (head !== null) noteHead(head)
+      if (head !== null) noteTold(head)
       return { answers, head: head ?? known, isBehind: head !== null && head < known }
     } catch (error) {
       if (error instanceof EndpointFailure) return null
@@ -84,7 +84,10 @@ export function createRpcPool({
   }
 
   return {
-    noteHead,
+    // What the caller believes is right: an endpoint that once told too high a head does not make all others lag for ever.
+    noteHead(head) {
+      highest = head
+    },
     status: () => endpoints.map(endpoint => endpoint.status(highest)),
     async send(calls) {
       const answers = await atOnce(toBatches(calls), { limit: batchesAtOnce, work: askAny })

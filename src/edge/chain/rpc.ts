@@ -32,7 +32,7 @@ export type Rpc = {
    * @returns for each endpoint that answered, its answers.
    */
   sendToAll(calls: readonly RpcCall[]): Promise<RpcAnswer[][]>
-  /** An endpoint that answered with an older head than this is passed over from now on, until it has caught up. */
+  /** The head that is believed: an endpoint that answered with an older one is passed over from now on, until it has caught up. */
   noteHead(head: number): void
   status(): EndpointStatus[]
 }

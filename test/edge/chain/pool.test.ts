@@ -400,6 +400,17 @@ describe('an endpoint that is behind', () => {
   })
 })
 
+test('behavior: one that told too high a head once does not make the others lag for ever', async () => {
+  const pool = createPool(2)
+  failWith(0, { kind: 'stale', blocks: -1_000 })
+  await pool.send([{ method: 'eth_blockNumber', params: [] }])
+  failWith(0, null)
+  pool.noteHead(newest)
+  failWith(0, { kind: 'reset' })
+  await pool.send([{ method: 'eth_blockNumber', params: [] }])
+  expect(pool.status()[1]).toMatchObject({ head: newest, penalty: 0, problem: null })
+})
+
 describe('what everybody is to know', () => {
   test('default: every endpoint is told, and those that fail are left out', async () => {
     const pool = createPool(3)

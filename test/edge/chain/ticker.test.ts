@@ -61,3 +61,18 @@ test('behavior: an alarm that cannot be set does not keep the next tick from its
   isBroken = false
   await ticker.poke()
 })
+
+test('behavior: a poke that comes as a tick ends does not begin a second one beside the one that is due', async () => {
+  const { ticker, begun } = setUp()
+  const first = ticker.due()
+  const waiting = ticker.poke()
+  // Heard of the end before the one that waits is begun.
+  const late = first.then(() => ticker.poke())
+  begun[0]?.end(1)
+  await first
+  await expect.poll(() => begun.length).toBe(2)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(begun).toHaveLength(2)
+  begun[1]?.end(2)
+  await Promise.all([waiting, late])
+})

@@ -2,7 +2,7 @@ import type { ChainReport } from '../../../protocol/chain.ts'
 
 /** Keeps one chain's time. It may vanish at any moment: whoever pokes it brings it back. */
 export type Ticker = {
-  /** Ticks now; and again, if it is ticking already. Resolves when that has ended. */
+  /** Ticks now; and again, if it is ticking already. Whoever pokes need not wait for what that leads to. */
   poke(): Promise<void>
   /** What the last tick knows; null before the first. */
   report(): Promise<ChainReport | null>
@@ -45,8 +45,9 @@ export function createTicker({ tick, report, arm }: TickerOptions): Ticker & { d
   }
 
   return {
-    due: () => running ?? run(false),
-    poke: () => (running === null ? run(true) : runAgain(running)),
+    due: () => running ?? next ?? run(false),
+    // One that waits has not looked yet.
+    poke: () => next ?? (running === null ? run(true) : runAgain(running)),
     report: async () => report(),
   }
 }

@@ -31,25 +31,26 @@ function start(
   stopping: AbortSignal,
 ): Ticker & { idle(): Promise<void> } {
   let timer: ReturnType<typeof setTimeout> | undefined
-  let last: Promise<unknown> = Promise.resolve()
+  const underWay = new Set<Promise<void>>()
+  const keep = (work: Promise<void>) => {
+    // A tick does not throw, and neither does a timer.
+    const kept = work.finally(() => underWay.delete(kept))
+    underWay.add(kept)
+  }
   const ticker = createTicker({
     tick,
     report,
     arm(at) {
       clearTimeout(timer)
-      if (!stopping.aborted) timer = setTimeout(() => void note(ticker.due()), Math.max(0, at - now()))
+      if (!stopping.aborted) timer = setTimeout(() => keep(ticker.due()), Math.max(0, at - now()))
     },
   })
-  const note = (work: Promise<void>) => {
-    last = work.catch(() => undefined)
-    return work
-  }
   stopping.addEventListener('abort', () => clearTimeout(timer))
   return {
     poke: async () => {
-      if (!stopping.aborted) await note(ticker.poke())
+      if (!stopping.aborted) keep(ticker.poke())
     },
     report: ticker.report,
-    idle: async () => void (await last),
+    idle: async () => void (await Promise.all(underWay)),
   }
 }
