@@ -12,7 +12,6 @@ CREATE TABLE `chains` (
 	`next_id` integer NOT NULL,
 	`head_number` integer NOT NULL,
 	`head_hash` text NOT NULL,
-	`head_time` integer NOT NULL,
 	`judged_epoch` integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint

@@ -27,15 +27,13 @@ const Told = v.pipe(
   v.object({
     number,
     hash,
-    parentHash: hash,
     timestamp: number,
     baseFeePerGas: v.nullish(wei, null),
   }),
   v.transform(
-    ({ number, hash, parentHash, timestamp, baseFeePerGas }): Block => ({
+    ({ number, hash, timestamp, baseFeePerGas }): Block => ({
       number,
       hash,
-      parent: parentHash,
       time: timestamp,
       baseFee: baseFeePerGas,
     }),

@@ -2,7 +2,7 @@ import type { Address, Hex } from 'viem'
 import type { Rpc } from './rpc.ts'
 
 /** A block. `time`: unix seconds. `baseFee`: wei for a unit of gas; null on chains without EIP-1559. */
-export type Block = { number: number; hash: Hex; parent: Hex; time: number; baseFee: bigint | null }
+export type Block = { number: number; hash: Hex; time: number; baseFee: bigint | null }
 
 /** What a deployment can do: the first ones can neither tell all at once nor take several answers in one transaction. */
 export type Features = { status: boolean; batch: boolean }

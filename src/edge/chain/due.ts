@@ -13,14 +13,6 @@ export async function selectDue(
   return rows.map(row => ({ ...trackedOf(row), dueAt: row.due_at }))
 }
 
-/** When there is something to do on a chain, in unix seconds of block time; null: not until something new comes. One seek. */
-export async function nextDue({ orm }: Db, chain: number): Promise<number | null> {
-  const [row] = await orm.all<{ due: number }>(sql`
-    select due_at as due from subscriptions indexed by subscriptions_due
-    where chain = ${chain} and state = 'active' and due_at >= 0 order by due_at limit 1`)
-  return row?.due ?? null
-}
-
 /** The inputs that answers under way were asked for with, of these subscriptions' intervals. */
 export async function selectFingerprints(
   { orm }: Db,

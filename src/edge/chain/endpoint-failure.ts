@@ -8,14 +8,14 @@ export class EndpointFailure extends Error {
   /** Whether the same calls may be answered one by one. */
   readonly refusesBatch: boolean
 
-  constructor(message: string, { retryAfterMs = 0, refusesBatch = false, cause }: FailureOptions = {}) {
-    super(message, { cause })
+  constructor(message: string, { retryAfterMs = 0, refusesBatch = false }: FailureOptions = {}) {
+    super(message)
     this.retryAfterMs = retryAfterMs
     this.refusesBatch = refusesBatch
   }
 }
 
-type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean; cause?: unknown }
+type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean }
 
 /** A call that the chain's machine has run and refused. Nodes differ in the code, and some say -32603. */
 const reverts =

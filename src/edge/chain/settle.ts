@@ -3,11 +3,11 @@ import { addToRing, type Ring } from '../bell/bell.ts'
 import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
-import { dropDeliveries, tellCancelled } from './drop.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
 import type { Step } from './step.ts'
 import { replaceSubscriptions } from './store.ts'
+import { tellCancelled, vanishDeliveries } from './vanish.ts'
 
 /** Writes what a plan says of subscriptions for which nothing is begun. @returns how many are not due any more as they were. */
 export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
@@ -30,7 +30,7 @@ async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }):
   const ids = sql`(select value ->> 'i' from json_each(${JSON.stringify(items)})
     where ${asRead(id)} and (select epoch from policy) = ${epoch})`
   const [cancelled, , , moves, stored] = await db.orm.batch([
-    ...dropDeliveries(db, { chain: id, ids }),
+    ...vanishDeliveries(db, { chain: id, ids }),
     moveOn(db, { chain: id, moves: vanished.map(({ move }) => ({ ...move, epoch })) }),
     replaceSubscriptions(db, {
       chain: id,

@@ -146,7 +146,7 @@ async function write(
     // What was refused by an old policy, after all others were judged by a new one, is to be judged again.
     orm.run(sql`
       update chains set version = version + 1, next_id = ${found.nextId}, head_number = ${block.number}, head_hash = ${block.hash},
-        head_time = ${block.time}, judged_epoch = min(judged_epoch, iif(${hasRefused ? 1 : 0}, ${epoch}, judged_epoch))
+        judged_epoch = min(judged_epoch, iif(${hasRefused ? 1 : 0}, ${epoch}, judged_epoch))
       where id = ${id} and version = ${cursor.version}`),
   ])
   return held.length === 1

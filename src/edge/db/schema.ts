@@ -218,10 +218,9 @@ export const chains = sqliteTable('chains', {
   version: integer().notNull().default(0),
   /** The first subscription that was not looked at yet. */
   nextId: integer('next_id').notNull(),
-  /** The block up to which it looked when this row was last written; a head below it is not believed. `time`: unix seconds. */
+  /** The block up to which it looked when this row was last written; a head below it is not believed. */
   headNumber: integer('head_number').notNull(),
   headHash: text('head_hash').notNull(),
-  headTime: integer('head_time').notNull(),
   /** The policy that refused subscriptions were last judged under. */
   judgedEpoch: integer('judged_epoch').notNull().default(0),
 })

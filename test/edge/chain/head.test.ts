@@ -167,7 +167,6 @@ describe('head', () => {
     expect(head.latest).toEqual({
       number: Number(block.number),
       hash: block.hash,
-      parent: block.parentHash,
       time: Number(block.timestamp),
       baseFee: block.baseFeePerGas,
     })
@@ -200,7 +199,7 @@ describe('head', () => {
     await mine(1)
     const next = await headOf({ trailHeadBlocks: 3 }, first.head.block)
     expect(next).toMatchObject({
-      head: { block: { parent: first.head.block.hash }, knownHash: first.head.block.hash },
+      head: { block: { number: first.head.block.number + 1 }, knownHash: first.head.block.hash },
       requests: 1,
     })
     await mine(5)

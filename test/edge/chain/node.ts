@@ -77,7 +77,7 @@ export type Job = {
 
 export function blockAt(time: number, { number = time, fork = 0 } = {}): Block {
   const hashOf = (at: number) => keccak256(numberToHex(at * 1_000 + fork))
-  return { number, hash: hashOf(number), parent: hashOf(number - 1), time, baseFee: 1n }
+  return { number, hash: hashOf(number), time, baseFee: 1n }
 }
 
 const plainConfig: ChainConfig = {
@@ -128,8 +128,8 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
 
   const begin = () =>
     orm.run(sql`
-      insert into chains (id, coordinator, next_id, head_number, head_hash, head_time)
-      values (${chainId}, ${noAddress}, ${nextId}, 0, '0x', 0)`)
+      insert into chains (id, coordinator, next_id, head_number, head_hash)
+      values (${chainId}, ${noAddress}, ${nextId}, 0, '0x')`)
   await begin()
   return {
     bells,

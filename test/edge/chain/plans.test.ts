@@ -5,7 +5,6 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Subscription } from '../../../src/edge/chain/chain.ts'
 import { containerIdOf } from '../../../src/edge/chain/containers.ts'
-import { nextDue } from '../../../src/edge/chain/due.ts'
 import { judge } from '../../../src/edge/chain/judge.ts'
 import { pruneChain } from '../../../src/edge/chain/prune.ts'
 import { rewindSubscriptions } from '../../../src/edge/chain/rewind-subscriptions.ts'
@@ -95,7 +94,6 @@ async function useAll(): Promise<Statement[]> {
     await sync(step, { cursor, ...chain, routes: node.routes })
     await judge(step, { judgedEpoch, routes: node.routes })
     await schedule(step, { ...chain, routes: node.routes })
-    await nextDue(queue.db, chainId)
   }
   await tick(1_000, subscriptions)
   await node.offer(policyOf('a'), policyOf('c'))

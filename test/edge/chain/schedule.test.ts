@@ -3,10 +3,10 @@ import { sha256 } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Status, Subscription } from '../../../src/edge/chain/chain.ts'
 import { containerIdOf } from '../../../src/edge/chain/containers.ts'
-import { nextDue } from '../../../src/edge/chain/due.ts'
 import { cancelledAt } from '../../../src/edge/chain/interval.ts'
 import { type ScheduleOptions, schedule } from '../../../src/edge/chain/schedule.ts'
 import { sync } from '../../../src/edge/chain/sync.ts'
+import { readWork } from '../../../src/edge/chain/tick/work.ts'
 import { miscounts, type Queue, result, startQueue } from '../../support/queue.ts'
 import { policyOf } from '../../support/runner.ts'
 import { blockAt, chainId, chainOf, createNode, type TestNode } from './node.ts'
@@ -17,6 +17,8 @@ const recurring = { activeAt: 900, period: 100, frequency: 3 } as const
 
 let queue: Queue
 let node: TestNode
+
+const dueAt = async () => (await readWork(queue.db, { chain: chainId, at: 0 }))?.dueAt
 
 beforeAll(async () => {
   queue = await startQueue()
@@ -96,7 +98,7 @@ describe('schedule', () => {
     const heard = await node.bells('claims').wait({ ticket, key: 'test', names: ['a'], waitMs: 10_000 })
     expect(heard.rung).toEqual(['a'])
     expect(await scheduleAt(time + 5, [subscription])).toEqual({ begun: 0, left: false })
-    expect(await nextDue(queue.db, chainId)).toBeNull()
+    expect(await dueAt()).toBeNull()
     expect(await miscounts(queue.db)).toEqual([])
   })
 
@@ -141,7 +143,7 @@ describe('schedule', () => {
     queue.proxy.takeStatements()
     await schedule(node.step(blockAt(time)), { ...chain, routes: node.routes })
     expect([queue.proxy.takeStatements().length, chain.asked]).toEqual([1, []])
-    expect(await nextDue(queue.db, chainId)).toBe(time + 1)
+    expect(await dueAt()).toBe(time + 1)
   })
 
   test('behavior: a long input goes into a part', async () => {

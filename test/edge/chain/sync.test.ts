@@ -108,7 +108,6 @@ describe('sync', () => {
         next_id: 8,
         head_number: time,
         head_hash: block.hash,
-        head_time: time,
         judged_epoch: 0,
       },
     ])

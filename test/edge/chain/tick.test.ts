@@ -304,7 +304,7 @@ test('error: what is at the registry’s address is none, and it is looked at ag
 
 test('error: a database of another coordinator’s subscriptions is left alone', async () => {
   await queue.db.orm.run(sql`
-    insert into chains (id, coordinator, next_id, head_number, head_hash, head_time) values (${chain.id}, '0x12', 7, 0, '', 0)`)
+    insert into chains (id, coordinator, next_id, head_number, head_hash) values (${chain.id}, '0x12', 7, 0, '')`)
   const node = ticker()
   await ask()
   await look(node)

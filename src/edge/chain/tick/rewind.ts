@@ -19,7 +19,7 @@ export async function rewind(step: Step, { known }: { known: number }): Promise<
   await db.orm.batch([
     db.orm.run(sql`delete from chain_blocks where chain = ${chain.config.id} and number > ${from}`),
     db.orm.run(sql`
-      update chains set head_number = ${block.number}, head_hash = ${block.hash}, head_time = ${block.time}, version = version + 1
+      update chains set head_number = ${block.number}, head_hash = ${block.hash}, version = version + 1
       where id = ${chain.config.id} and head_number > ${from}`),
   ])
 }

@@ -40,7 +40,6 @@ type Row = {
   next_id: number
   head_number: number
   head_hash: Hex | ''
-  head_time: number
   judged_epoch: number
   noted: string | null
   due_at: number | null
@@ -59,8 +58,8 @@ export async function beginChain(
   { chain, coordinator, nextId }: { chain: number; coordinator: string; nextId: number },
 ): Promise<void> {
   await orm.run(sql`
-    insert into chains (id, coordinator, next_id, head_number, head_hash, head_time)
-    values (${chain}, ${coordinator}, ${nextId}, 0, '', 0) on conflict (id) do nothing`)
+    insert into chains (id, coordinator, next_id, head_number, head_hash)
+    values (${chain}, ${coordinator}, ${nextId}, 0, '') on conflict (id) do nothing`)
 }
 
 /**
@@ -73,9 +72,9 @@ export async function readWork(
   { chain, at }: { chain: number; at: number },
 ): Promise<Work | null> {
   const [row] = await orm.all<Row>(sql`
-    select chains.version, coordinator, next_id, head_number, head_hash, head_time, judged_epoch,
-      (select json_array(number, hash) from chain_blocks where chain = ${chain} order by number desc limit 1) as noted,
-      (select min(due_at) from subscriptions where chain = ${chain} and state = 'active') as due_at,
+    select chains.version, coordinator, next_id, head_number, head_hash, judged_epoch,
+      (select json_array(number, hash) from chain_blocks where chain = ${chain} and number >= 0 order by number desc limit 1) as noted,
+      (select min(due_at) from subscriptions where chain = ${chain} and state = 'active' and due_at >= 0) as due_at,
       (select count(*) from deliveries where chain = ${chain} and state = 'computed') as computed,
       (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') - ${now} as tried_in,
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent')) as open,
@@ -106,10 +105,10 @@ export async function readWork(
 }
 
 /** Of the block that was written down, what is compared is its number and its hash. */
-function headOf({ head_number: number, head_hash: hash, head_time: time }: Row): Block | null {
-  return hash === '' ? null : { number, hash, parent: '0x', time, baseFee: null }
+function headOf({ head_number: number, head_hash: hash }: Row): Block | null {
+  return hash === '' ? null : { number, hash, time: 0, baseFee: null }
 }
 
 function notedOf([number, hash]: [number, Hex]): Block {
-  return { number, hash, parent: '0x', time: 0, baseFee: null }
+  return { number, hash, time: 0, baseFee: null }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { dropDeliveries } from '../../../../src/edge/chain/drop.ts'
 import { rewindTransactions } from '../../../../src/edge/chain/outbox/rewind.ts'
+import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import { type AnvilWorld, startAnvilWorld } from './anvil-world.ts'
 import { Died, dieAt, type Gate } from './mortal.ts'
 import { chainId } from './node.ts'
@@ -192,7 +192,7 @@ describe('a chain that changes its mind', () => {
     const nonce = await world.nonce()
     await world.look()
     await world.outbox.db.orm.batch(
-      dropDeliveries(world.outbox.db, { chain: chainId, ids: sql`(select ${id})` }),
+      vanishDeliveries(world.outbox.db, { chain: chainId, ids: sql`(select ${id})` }),
     )
     await world.look()
     expect(await kinds()).toEqual([['cancel', 'sent']])
@@ -208,7 +208,7 @@ describe('a chain that changes its mind', () => {
     await world.look()
     expect(await kinds()).toEqual([['deliver', 'sent']])
     await world.outbox.db.orm.batch(
-      dropDeliveries(world.outbox.db, { chain: chainId, ids: sql`(select ${gone})` }),
+      vanishDeliveries(world.outbox.db, { chain: chainId, ids: sql`(select ${gone})` }),
     )
     await recover()
     expect((await world.answered()).filter(id => id >= first)).toEqual([first, last])

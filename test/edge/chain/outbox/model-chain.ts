@@ -65,7 +65,7 @@ export function createModelChain(): ModelChain {
     const number = blocks.length
     const parent = blocks.at(-1)?.block.hash ?? numberToHex(0, { size: 32 })
     const hash = keccak256(toHex(`${number}:${forks}:${parent}`))
-    const block = { number, hash, parent, time: 1_000 + number * secondsPerBlock, baseFee: settings.baseFee }
+    const block = { number, hash, time: 1_000 + number * secondsPerBlock, baseFee: settings.baseFee }
     const entry: ModelBlock = { block, receipts: [] }
     blocks.push(entry)
     for (const transaction of included) entry.receipts.push(execute(transaction))
@@ -185,11 +185,10 @@ export function createModelChain(): ModelChain {
   function toldBlock(number: number) {
     const found = blocks[number]?.block
     if (!found) return null
-    const { hash, parent, time, baseFee } = found
+    const { hash, time, baseFee } = found
     return {
       number: numberToHex(number),
       hash,
-      parentHash: parent,
       timestamp: numberToHex(time),
       baseFeePerGas: numberToHex(baseFee ?? 0n),
     }

@@ -3,8 +3,8 @@ import * as fc from 'fast-check'
 import { parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Block } from '../../../../src/edge/chain/chain.ts'
-import { dropDeliveries } from '../../../../src/edge/chain/drop.ts'
 import { rewind } from '../../../../src/edge/chain/tick/rewind.ts'
+import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import { createModelChain, keysOf, type ModelChain } from './model-chain.ts'
 import { mortal } from './mortal.ts'
 import { chainId, createOutbox, gasPolicy, look, type Outbox, signer } from './node.ts'
@@ -93,7 +93,7 @@ type World = {
 async function newWorld(): Promise<World> {
   await outbox.clear()
   await outbox.db.orm.run(sql`
-    insert into chains (id, coordinator, next_id, head_number, head_hash, head_time) values (${chainId}, '0x', 1, 0, '', 0)
+    insert into chains (id, coordinator, next_id, head_number, head_hash) values (${chainId}, '0x', 1, 0, '')
     on conflict (id) do update set head_number = 0, head_hash = ''`)
   return { chain: createModelChain(), known: [null, null], subscriptions: 0, gone: new Set(), stray: [] }
 }
@@ -163,7 +163,7 @@ const weather = {
 async function vanish(world: World): Promise<void> {
   const id = world.subscriptions
   world.gone.add(id)
-  await outbox.db.orm.batch(dropDeliveries(outbox.db, { chain: chainId, ids: sql`(${id})` }))
+  await outbox.db.orm.batch(vanishDeliveries(outbox.db, { chain: chainId, ids: sql`(${id})` }))
 }
 
 /** What must never be. */

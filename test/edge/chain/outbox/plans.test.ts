@@ -1,9 +1,9 @@
 import type { Client, InArgs } from '@libsql/client'
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { dropDeliveries } from '../../../../src/edge/chain/drop.ts'
 import { rewindTransactions } from '../../../../src/edge/chain/outbox/rewind.ts'
 import { readWork } from '../../../../src/edge/chain/tick/work.ts'
+import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import type { Db } from '../../../../src/edge/db/open.ts'
 import { createModelChain } from './model-chain.ts'
 import { chainId, createOutbox, look, type Outbox } from './node.ts'
@@ -15,9 +15,9 @@ type Statement = { sql: string; params: unknown[] }
 /** Arguments, and what was looked up before. */
 const walkable =
   /^SCAN (\S+ VIRTUAL TABLE|item |value |json_each |\d+ CONSTANT ROW|CONSTANT ROW|mine|\(subquery)/
-/** Seeks that leave a table of chains to be walked: a chain's rows are all rows. Not of the journal, of which only the end is looked at. */
+/** Seeks that leave a table of chains to be walked: a chain's rows are all rows. */
 const wide =
-  /^SEARCH (\S+ )?(transactions|t|deliveries|d|subscriptions|s)\b.*(autoindex\S*|transactions_nonce) \(chain=\?( AND signer=\?)?\)$/
+  /^SEARCH (\S+ )?(transactions|t|deliveries|d|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce) \(chain=\?( AND signer=\?)?\)$/
 
 let outbox: Outbox
 let client: Client
@@ -72,7 +72,7 @@ async function useAll(): Promise<Statement[]> {
   }
   const first = 1_000_001
   const vanish = async (id: number) =>
-    void (await db.orm.batch(dropDeliveries(outbox.db, { chain: chainId, ids: sql`(select ${id})` })))
+    void (await db.orm.batch(vanishDeliveries(outbox.db, { chain: chainId, ids: sql`(select ${id})` })))
   for (const id of [0, 1, 2]) await outbox.answer({ subscription: first + id, deadline: id === 2 ? 0 : null })
   await tick({ config: { maxOutputBytes: 1 } })
   for (const id of [3, 4]) await outbox.answer({ subscription: first + id })

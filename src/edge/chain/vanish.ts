@@ -10,7 +10,7 @@ export type CancelledJob = { id: string; instance: string | null; watched: numbe
  * Deliveries stay, under an interval below 0 that nothing else has, because a transaction may be on its way for them; so another
  * subscription of the same id can be answered. `ids`: a subquery. The first statement returns `CancelledJob`s.
  */
-export function dropDeliveries({ orm, now }: Db, { chain, ids }: { chain: number; ids: SQL }) {
+export function vanishDeliveries({ orm, now }: Db, { chain, ids }: { chain: number; ids: SQL }) {
   const jobs = sql`(select job from deliveries where chain = ${chain} and subscription in ${ids} and interval > 0)`
   return [
     orm.all<CancelledJob>(sql`
