@@ -1,5 +1,12 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createBell, createBells, ringEveryone, type Ticket, type Wait } from '../../src/edge/bell/bell.ts'
+import {
+  createBell,
+  createBells,
+  type Heard,
+  ringEveryone,
+  type Ticket,
+  type Wait,
+} from '../../src/edge/bell/bell.ts'
 import { createEarlyRing } from '../../src/edge/bell/early.ts'
 import { createRinger } from '../../src/edge/bell/ringer.ts'
 
@@ -10,7 +17,7 @@ async function setup() {
   const bell = createBell()
   const woken: string[] = []
   const ticket = await bell.ticket()
-  async function wait(key: string, options: Partial<Wait> = {}, signal?: AbortSignal): Promise<Ticket> {
+  async function wait(key: string, options: Partial<Wait> = {}, signal?: AbortSignal): Promise<Heard> {
     const next = await bell.wait({ ticket, key, waitMs: longMs, ...options }, signal)
     woken.push(key)
     return next
@@ -111,10 +118,10 @@ describe('wait', () => {
     const { bell, woken, wait } = await setup()
     const old = wait('one', { names: ['a'] })
     const replacement = wait('one', { names: ['a'] })
-    await old
+    expect(await old).toMatchObject({ isReplaced: true })
     expect(woken).toEqual(['one'])
     await bell.ring({ a: 1 })
-    await replacement
+    expect(await replacement).toMatchObject({ isReplaced: false, rung: ['a'] })
   })
 
   test('behavior: one that was replaced takes no ring from others', async () => {
@@ -145,8 +152,8 @@ describe('wait', () => {
 
   test('behavior: ends when the time is over', async () => {
     const { wait, ticket } = await setup()
-    expect(await wait('one', { waitMs: 5 })).toEqual({ ...ticket, rung: [] })
-    expect(await wait('one', { waitMs: 0 })).toEqual({ ...ticket, rung: [] })
+    expect(await wait('one', { waitMs: 5 })).toEqual({ ...ticket, rung: [], isReplaced: false })
+    expect(await wait('one', { waitMs: 0 })).toEqual({ ...ticket, rung: [], isReplaced: false })
   })
 })
 

@@ -287,6 +287,21 @@ describe('control', () => {
     expect(await a.claim()).toHaveLength(1)
   })
 
+  test('behavior: a new poll of the same runner takes the place of the one before, and both are quiet', async () => {
+    proxy.takeStatements()
+    const first = control(a)
+    await expect.poll(() => proxy.takeStatements().length).toBeGreaterThan(0)
+    const second = control(a)
+    const { result, ms } = await took(first)
+    expect(result).toEqual(quiet)
+    expect(ms).toBeLessThan(soonMs)
+    await setMode(a, 'pause')
+    expect(await second).toEqual({ ...quiet, mode: 'pause' })
+    await setMode(a, 'run')
+    // One look as it came, and one when it was rung for.
+    expect(proxy.takeStatements().filter(({ sql }) => sql.includes('from questions')).length).toBeLessThan(4)
+  })
+
   test('behavior: hears at once of leases that ended without it', async () => {
     const id = await create('a')
     const [lease] = await a.claim()

@@ -28,8 +28,11 @@ export type Wait = {
   waitMs: number
 }
 
-/** The ticket for the next look and wait, and the names that rang since the last; null: nobody knows which. */
-export type Heard = Ticket & { rung: readonly string[] | null }
+/**
+ * The ticket for the next look and wait, and the names that rang since the last; null: nobody knows which. `isReplaced`: a new wait has the
+ * key. Whoever waited again would take it back, and the two would go on waking each other.
+ */
+export type Heard = Ticket & { rung: readonly string[] | null; isReplaced: boolean }
 
 export type Bell = {
   ticket(): Promise<Ticket>
@@ -46,7 +49,13 @@ export type Bell = {
 export type Bells = (topic: string) => Bell
 
 /** `seq`: of its ticket. */
-type Waiter = { key: string; names: readonly string[] | undefined; seq: number; wake(): void }
+type Waiter = {
+  key: string
+  names: readonly string[] | undefined
+  seq: number
+  wake(): void
+  replace(): void
+}
 
 /** Beyond these, waiters only sit out their time: nothing wakes them. */
 const maxWaiters = 10_000
@@ -119,7 +128,8 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
     ticket: async () => ({ epoch, seq }),
 
     async wait({ ticket, key, names, waitMs }, signal) {
-      waiters.get(key)?.wake()
+      waiters.get(key)?.replace()
+      let isReplaced = false
       if (!rangSince(ticket, names) && !signal?.aborted && waitMs > 0) {
         await new Promise<void>(resolve => {
           const wake = () => {
@@ -128,13 +138,17 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
             remove(waiter)
             resolve()
           }
-          const waiter: Waiter = { key, names, seq: ticket.seq, wake }
+          const replace = () => {
+            isReplaced = true
+            wake()
+          }
+          const waiter: Waiter = { key, names, seq: ticket.seq, wake, replace }
           const timer = setTimeout(wake, waitMs)
           signal?.addEventListener('abort', wake)
           if (waiters.size < maxWaiters) add(waiter)
         })
       }
-      return { epoch, seq, rung: rungSince(ticket) }
+      return { epoch, seq, rung: rungSince(ticket), isReplaced }
     },
 
     async ring(ring, earlier) {

@@ -113,8 +113,8 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
       leading.until = now() + waitMs + 2 * graceMs
       const heard = await listen(circle.bell, leading, { waitMs, signal }).catch(() => null)
       if (heard === null) return await pause(Math.min(waitMs, failedMs))
-      const { rung, ...ticket } = heard
-      leading.ticket = Promise.resolve(ticket)
+      const { rung, epoch, seq } = heard
+      leading.ticket = Promise.resolve({ epoch, seq })
       tellEnded(circle, rung ?? circle.waiters.keys())
     }
   }
@@ -126,7 +126,7 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
   ): Promise<Heard> {
     const ticket = await within(leading.ticket, graceMs).catch(() => null)
     // Refused, or asked for by a request that is gone: what has rung since, nobody knows.
-    if (ticket === null) return { ...(await bell.ticket()), rung: null }
+    if (ticket === null) return { ...(await bell.ticket()), rung: null, isReplaced: false }
     return await bell.wait({ ticket, key: crypto.randomUUID(), waitMs }, signal)
   }
 

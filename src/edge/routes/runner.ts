@@ -135,10 +135,13 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
         const news = orders.cancel.length > 0 || orders.questions.length > 0 || orders.mode !== mode
         const waitMs = deadline - app.now()
         if (news || waitMs <= 0 || c.req.raw.signal.aborted) return c.json(orders satisfies ControlAnswer)
-        ticket = await bell.wait(
+        const heard = await bell.wait(
           { ticket, key: instance, names: [instance, runner, 'everyone'], waitMs },
           c.req.raw.signal,
         )
+        // Its client has given up on this one and asks anew, which not every host tells us.
+        if (heard.isReplaced) return c.json(orders satisfies ControlAnswer)
+        ticket = heard
       }
     },
   )
