@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { leanHeap } from './src/host/lean-heap.ts'
 
 /** The edge's tests that go through its door, and run on every host. */
 const door = [
@@ -44,7 +45,13 @@ export default defineConfig({
       { extends: true, test: { name: 'workerd', include: ['test/**/*.test.ts'] } },
       {
         extends: true,
-        test: { name: 'node', include: files([...door, ...queue]), env: { EDGE_HOST: 'node' } },
+        test: {
+          name: 'node',
+          include: files([...door, ...queue]),
+          env: { EDGE_HOST: 'node' },
+          // The host is this process, and is started as operators start it.
+          execArgv: [leanHeap],
+        },
       },
       { extends: true, test: { name: 'deno', include: files(door), env: { EDGE_HOST: 'deno' } } },
     ],

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { leanHeap } from '../src/host/lean-heap.ts'
 import { generateKey } from '../src/runner/key/generate.ts'
 import { startFakeEdge } from '../test/runner/fake-edge.ts'
 import { startProcess } from './processes.ts'
@@ -23,7 +24,11 @@ export async function benchRunner(report: Report): Promise<void> {
   }
   const path = join(folder, 'config.json')
   writeFileSync(path, JSON.stringify(config))
-  const runner = await startProcess(['src/runner/main.ts', 'run', '--config', path], {}, /Registered/)
+  const runner = await startProcess(
+    [leanHeap, 'src/runner/main.ts', 'run', '--config', path],
+    {},
+    /Registered/,
+  )
 
   async function complete(count: number): Promise<void> {
     const goal = edge.state.completed + count

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdmin } from '../src/client/admin.ts'
 import { migrate } from '../src/edge/db/migrate.ts'
+import { leanHeap } from '../src/host/lean-heap.ts'
 import { type Edge, startEdge } from '../src/local/edge.ts'
 import { generateKey } from '../src/runner/key/generate.ts'
 import { type Counter, startCounter } from './counter.ts'
@@ -86,7 +87,7 @@ export async function startBenchStack({
 
 async function startRunner(folder: string): Promise<Child> {
   return await startProcess(
-    ['src/runner/main.ts', 'run', '--config', join(folder, 'config.json')],
+    [leanHeap, 'src/runner/main.ts', 'run', '--config', join(folder, 'config.json')],
     {},
     /Registered|ready/i,
   )

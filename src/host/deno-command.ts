@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../edge/config.ts'
 import { StartError } from './exit.ts'
+import { leanHeap } from './lean-heap.ts'
 import type { Options } from './options.ts'
 import { settingNames } from './settings.ts'
 
@@ -55,6 +56,7 @@ export function denoArgs({
     '--no-lock',
     '--cached-only',
     '--node-modules-dir=manual',
+    `--v8-flags=${leanHeap}`,
     // A request's signal means that its client has left, not that it was answered.
     '--unstable-no-legacy-abort',
     `--allow-env=${env.join(',')}`,

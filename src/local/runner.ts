@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { leanHeap } from '../host/lean-heap.ts'
 import { generateKey } from '../runner/key/generate.ts'
 import { loadKey } from '../runner/key/load.ts'
 import { startChild } from './child.ts'
@@ -38,7 +39,7 @@ export function startRunner({ home, edgeUrl, containers, log }: LocalRunnerOptio
   )
   const child = startChild({
     command: process.execPath,
-    args: [main, 'run', '--config', home.runnerConfig],
+    args: [leanHeap, main, 'run', '--config', home.runnerConfig],
     stdio: ['ignore', 'pipe', 'pipe'],
     // For its containers to be stopped; results wait in the spool.
     orphanGraceSeconds: 3,

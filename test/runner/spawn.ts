@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { leanHeap } from '../../src/host/lean-heap.ts'
 import { tether } from '../../src/local/child.ts'
 
 const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
@@ -15,7 +16,7 @@ export type Spawned = {
 /** A program of ours as a process, which does not outlive a test run that is killed, even where it is stopped. */
 export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [script, ...args], {
+  const child = spawn(process.execPath, [leanHeap, script, ...args], {
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

@@ -1,3 +1,5 @@
+import { leanHeap } from '../../host/lean-heap.ts'
+
 export type WorkerdOptions = {
   host: string
   port: number
@@ -31,7 +33,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  v8Flags = ["--max-heap-size=${heapMb}"],
+  v8Flags = ["--max-heap-size=${heapMb}", ${quote(leanHeap)}],
   services = [
     (name = "edge", worker = .edge),
     (name = "schedule", worker = .schedule),
