@@ -1,5 +1,5 @@
 import { encodeAbiParameters, type Hex, size } from 'viem'
-import { type Json, jsonText } from './json.ts'
+import { type Json, jsonText } from '../../protocol/json.ts'
 import { pythonText } from './python.ts'
 
 /** What `deliverCompute` is given. */

@@ -1,4 +1,4 @@
-import type { Json } from './json.ts'
+import type { Json } from '../../protocol/json.ts'
 
 /** What Python's `str()` gives for JSON that its own `json` module has read: what consumers of the reference node get as a string. */
 export function pythonText(value: Json): string {

@@ -38,6 +38,14 @@ export function jsonText(value: Json): string {
   return value.float
 }
 
+/** The same for schemas: plain objects. What is not whole stays a `JsonFloat`, which no schema takes for a number by mistake. */
+export function plain(value: Json): unknown {
+  if (Array.isArray(value)) return value.map(plain)
+  // `fromEntries` defines: `__proto__` is a key like others.
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [key, plain(item)]))
+  return value
+}
+
 function readValue(cursor: Cursor, depth: number): Json {
   if (depth > maxDepth) throw new SyntaxError(`JSON that is nested deeper than ${maxDepth}`)
   skip(cursor, space)
