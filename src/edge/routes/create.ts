@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { routeOf } from '../../protocol/container.ts'
+import { isDelegated } from '../../protocol/delegated.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
@@ -270,17 +271,6 @@ function parseRequest({ fields, dataType }: Item, streamed: boolean): JobRequest
 function problem({ kind, received, expected, message }: v.BaseIssue<unknown>): string {
   if (kind === 'validation') return message
   return received === 'undefined' ? 'is missing' : `expected ${expected}`
-}
-
-/** A delegated subscription: told apart by its shape, as the reference does, `containers` and `data` deciding first. */
-export function isDelegated(body: unknown): boolean {
-  return (
-    typeof body === 'object' &&
-    body !== null &&
-    'signature' in body &&
-    'subscription' in body &&
-    !('containers' in body)
-  )
 }
 
 function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
