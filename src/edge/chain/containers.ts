@@ -1,5 +1,6 @@
-import { encodeAbiParameters, type Hex, keccak256 } from 'viem'
+import type { Hex } from 'viem'
 import { routeOf } from '../../protocol/container.ts'
+import { containerIdOf } from '../../protocol/container-hash.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { PolicySnapshot } from '../runners/policy.ts'
 
@@ -44,11 +45,6 @@ function look({ routes, left }: Index, containerId: string): string | null {
     if (hash === containerId) return next.value
   }
   return null
-}
-
-/** As consumers hash it: `keccak256(abi.encode(string))` (reference node 2.7). In lower case. */
-export function containerIdOf(route: string): Hex {
-  return keccak256(encodeAbiParameters([{ type: 'string' }], [route]))
 }
 
 /** Ordered selections without repetition of two and more, the shortest first. */

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import type { Hex } from 'viem'
 import { describe, expect, test } from 'vitest'
-import { containerIdOf, createRouteFinder } from '../../../src/edge/chain/containers.ts'
+import { createRouteFinder } from '../../../src/edge/chain/containers.ts'
 import { mergePolicies } from '../../../src/edge/runners/policy.ts'
+import { containerIdOf } from '../../../src/protocol/container-hash.ts'
 import { policyOf } from '../../support/runner.ts'
 
 function policy(names: readonly string[], epoch = 1) {

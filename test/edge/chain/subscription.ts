@@ -1,7 +1,7 @@
 import { zeroAddress } from 'viem'
 import type { Status, Subscription } from '../../../src/edge/chain/chain.ts'
-import { containerIdOf } from '../../../src/edge/chain/containers.ts'
 import { intervalAt } from '../../../src/edge/chain/interval.ts'
+import { containerIdOf } from '../../../src/protocol/container-hash.ts'
 
 /** A callback that pays nothing, active since 1970. */
 export function subscriptionOf(rest: Partial<Subscription> & { id: number }): Subscription {
