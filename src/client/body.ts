@@ -1,14 +1,16 @@
 import type * as v from 'valibot'
 import type { JobRequest } from '../protocol/job.ts'
 import { limits } from '../protocol/limits.ts'
-import { InfernetError } from './error.ts'
+import { InfernetError, invalid } from './error.ts'
 
 /**
- * A job to create. Its input is `data`, or `dataJson`: the JSON text of an object, which reaches the first container byte for
- * byte, numbers that JavaScript cannot hold included.
+ * The input of the first container: `data`, or `dataJson`: the JSON text of an object, which reaches it byte for byte, numbers that
+ * JavaScript cannot hold included.
  */
-export type NewJob = v.InferInput<typeof JobRequest> &
-  ({ data: Record<string, unknown>; dataJson?: never } | { dataJson: string; data?: never })
+export type Input = { data: Record<string, unknown>; dataJson?: never } | { dataJson: string; data?: never }
+
+/** A job to create. */
+export type NewJob = v.InferInput<typeof JobRequest> & Input
 
 const encoder = new TextEncoder()
 
@@ -24,8 +26,7 @@ export function toBody(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** The JSON text of a job, its input spliced in as it stands. */
-export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob): string {
-  const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
+export function toJobText({ requires_proof, ...terms }: NewJob): string {
   const { containers, timeout, expires_in, priority, detach } = terms
   checkNumbers({ timeout, expires_in, priority, ...(typeof detach === 'number' && { detach }) })
   // What is not asked for is not in the text.
@@ -37,6 +38,12 @@ export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob):
     priority,
     detach: detach === false ? undefined : detach,
   })
+  return withInput(fields, terms)
+}
+
+/** Adds the input to the JSON text of an object that is not empty. */
+export function withInput(fields: string, { data, dataJson }: Input): string {
+  const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
   return `${fields.slice(0, -1)},"data":${input}}`
 }
 
@@ -44,19 +51,14 @@ export function toJobText({ data, dataJson, requires_proof, ...terms }: NewJob):
 function checkNumbers(terms: Record<string, number | null | undefined>): void {
   for (const [field, value] of Object.entries(terms)) {
     if (typeof value !== 'number' || Number.isFinite(value)) continue
-    throw new InfernetError(`Invalid field: ${field}: must be a finite number`, {
-      ...{ status: null, code: 'invalid_request', params: { field } },
-    })
+    throw invalid(`Invalid field: ${field}: must be a finite number`, { field })
   }
 }
 
 /** A text that is not the JSON of one object could end the input early and go on with fields of its own. */
 function checked(json: string): string {
   if (json.isWellFormed() && isObject(json)) return json
-  throw new InfernetError('The input is not the JSON text of an object', {
-    status: null,
-    code: 'invalid_request',
-  })
+  throw invalid('The input is not the JSON text of an object')
 }
 
 function isObject(json: string): boolean {

@@ -1,3 +1,4 @@
+import type { DelegatedCreated } from '../protocol/delegated.ts'
 import type { Job, JobResult } from '../protocol/job.ts'
 import type { Health, Info, Ready, Resources } from '../protocol/node.ts'
 import type { NewJob } from './body.ts'
@@ -9,6 +10,7 @@ import {
   createJob,
   createJobs,
 } from './create.ts'
+import { createDelegatedSubscription, type NewDelegated } from './delegated.ts'
 import { type ListOptions, listJobs } from './list.ts'
 import { health, info, type ResourcesOptions, ready, resources } from './node.ts'
 import { getOutputText } from './output.ts'
@@ -28,6 +30,7 @@ import { runJob, type WaitOptions, waitForJob } from './wait.ts'
 export type Client = {
   createJob(job: NewJob, options?: CreateJobOptions): Promise<CreatedJob>
   createJobs(jobs: readonly NewJob[], options?: CreateOptions): Promise<BatchItem[]>
+  createDelegatedSubscription(request: NewDelegated, options?: CallOptions): Promise<DelegatedCreated>
   runJob(job: NewJob, options?: CreateJobOptions & WaitOptions): Promise<Job>
   cancelJob(id: string, options?: CallOptions): Promise<Job>
   getJob(id: string, options?: GetJobOptions): Promise<Job>
@@ -50,6 +53,8 @@ export function createClient(options: TransportOptions): Client {
   return {
     createJob: (job, options) => createJob(transport, job, options),
     createJobs: (jobs, options) => createJobs(transport, jobs, options),
+    createDelegatedSubscription: (request, options) =>
+      createDelegatedSubscription(transport, request, options),
     runJob: (job, options) => runJob(transport, job, options),
     cancelJob: (id, options) => cancelJob(transport, id, options),
     getJob: (id, options) => getJob(transport, id, options),

@@ -5,7 +5,7 @@ import { Job, JobCreated } from '../protocol/job.ts'
 import { limits } from '../protocol/limits.ts'
 import { badAnswer, parse } from './answer.ts'
 import { type NewJob, toBody, toJobText } from './body.ts'
-import { InfernetError } from './error.ts'
+import { InfernetError, invalid } from './error.ts'
 import { isTransient } from './retry.ts'
 import type { Answer, CallOptions, Request, Transport } from './transport.ts'
 
@@ -105,10 +105,7 @@ function createKey(): string {
 /** Here, since some keys cannot even be sent. */
 function checkedKey(key: string): string {
   if (isIdempotencyKey(key)) return key
-  throw new InfernetError(
-    `Invalid idempotency key: must be 1-${limits.idempotencyKeyLength} visible ASCII characters`,
-    { status: null, code: 'invalid_request' },
-  )
+  throw invalid(`Invalid idempotency key: must be 1-${limits.idempotencyKeyLength} visible ASCII characters`)
 }
 
 /** Creates up to 100 jobs. Each is judged by itself: the answers are in the order of the jobs. */

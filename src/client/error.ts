@@ -2,10 +2,16 @@ import type { ErrorCode } from '../protocol/error.ts'
 
 /**
  * What can go wrong on this side of the wire. `unreachable`: no answer, or one that broke off; `timeout`: not in time;
- * `redirected`: the node lives at another URL; `bad_answer`: an answer that the protocol does not know; `unknown`: a refusal
- * without a code, as the reference node and proxies give.
+ * `redirected`: the node lives at another URL; `bad_answer`: an answer that the protocol does not know; `not_signed`: a wallet gave no
+ * signature that can be sent; `unknown`: a refusal without a code, as the reference node and proxies give.
  */
-export type ClientErrorCode = 'unreachable' | 'timeout' | 'redirected' | 'bad_answer' | 'unknown'
+export type ClientErrorCode =
+  | 'unreachable'
+  | 'timeout'
+  | 'redirected'
+  | 'bad_answer'
+  | 'not_signed'
+  | 'unknown'
 
 export type InfernetErrorOptions = {
   status: number | null
@@ -37,4 +43,9 @@ export class InfernetError extends Error {
     this.params = params
     this.retryAfterMs = retryAfterMs
   }
+}
+
+/** A request that is wrong, and was not sent. */
+export function invalid(message: string, params: Record<string, unknown> = {}): InfernetError {
+  return new InfernetError(message, { status: null, code: 'invalid_request', params })
 }

@@ -1,0 +1,92 @@
+import type { Address } from 'viem'
+import { DelegatedCreated, parseDelegated } from '../protocol/delegated.ts'
+import { parse } from './answer.ts'
+import { type Input, toBody, withInput } from './body.ts'
+import { invalid } from './error.ts'
+import { info } from './node.ts'
+import type { NewSubscription, SignedSubscription } from './sign.ts'
+import type { Signer } from './signer.ts'
+import type { CallOptions, Transport } from './transport.ts'
+
+/**
+ * A subscription to sign on the way. Without `chainId` and `coordinator` the node is believed about them: for a node that is not yours,
+ * name them, since a signature is good for the chain that it names.
+ */
+export type ToSign = {
+  subscription: NewSubscription
+  signer: Signer
+  nonce: number
+  expiry: number
+  chainId?: number | undefined
+  coordinator?: Address | undefined
+}
+
+/** What `signDelegatedSubscription` gave, or what is to be signed; and the input of the first container, for every interval. */
+export type NewDelegated = (SignedSubscription | ToSign) & Input
+
+/**
+ * Has a node serve a subscription that is signed off-chain: nobody sends a transaction to ask, since the first answer brings the signature
+ * along. Sending it again does nothing more.
+ * @throws InfernetError `invalid_request` naming each field that is wrong, `not_signed`, and what the node refuses with.
+ */
+export async function createDelegatedSubscription(
+  transport: Transport,
+  request: NewDelegated,
+  { signal }: CallOptions = {},
+): Promise<DelegatedCreated> {
+  const signed = 'signer' in request ? await sign(transport, request, { signal }) : request
+  const body = toBody(toDelegatedText(signed, request))
+  return parse(
+    DelegatedCreated,
+    await transport.send({ method: 'POST', path: '/api/jobs', body, repeatable: true, signal }),
+  )
+}
+
+/** The JSON text of a body, with `r`, `s` and the amount as integers: the reference takes them in no other form. */
+export function toDelegatedText(signed: SignedSubscription, input: Input): string {
+  const { request, problems } = parseDelegated(signed)
+  if (!request) throw invalid(`Invalid subscription: ${problems.join('; ')}`)
+  const { nonce, expiry, v, r, s } = request.signature
+  const signature = { nonce, expiry, v, r: BigInt(r), s: BigInt(s) }
+  const chain = request.chain_id === null ? '' : `,"chain_id":${request.chain_id}`
+  const fields = `{"subscription":${objectText(request.subscription)},"signature":${objectText(signature)}${chain}}`
+  return withInput(fields, input)
+}
+
+function objectText(fields: Record<string, string | number | bigint | boolean>): string {
+  const members = Object.entries(fields).map(
+    ([key, value]) => `"${key}":${typeof value === 'bigint' ? value : JSON.stringify(value)}`,
+  )
+  return `{${members.join(',')}}`
+}
+
+async function sign(
+  transport: Transport,
+  { subscription, signer, nonce, expiry, ...named }: ToSign,
+  options: CallOptions,
+): Promise<SignedSubscription> {
+  const domain = await domainOf(transport, named, options)
+  // Loaded here: hashing and curves take Node 70 ms to load, which those who sign nothing would wait for.
+  const { signDelegatedSubscription } = await import('./sign.ts')
+  return await signDelegatedSubscription(signer, { subscription, nonce, expiry, ...domain })
+}
+
+/** The chain and its coordinator, as far as they are not named from the node. */
+export async function domainOf(
+  transport: Transport,
+  { chainId, coordinator }: { chainId?: number | undefined; coordinator?: Address | undefined },
+  options: CallOptions = {},
+): Promise<{ chainId: number; coordinator: Address }> {
+  if (chainId !== undefined && coordinator !== undefined) return { chainId, coordinator }
+  const { chains } = await info(transport, options)
+  const [chain, ...others] = chains.filter(({ id }) => chainId === undefined || id === chainId)
+  if (!chain)
+    throw invalid(
+      chainId === undefined ? 'The node serves no chain' : `The node does not serve chain ${chainId}`,
+    )
+  if (others.length > 0) throw invalid(`The node serves ${chains.length} chains: say which`)
+  const found = coordinator ?? chain.coordinator
+  if (found === null)
+    throw invalid(`The node knows no coordinator of chain ${chain.id}: ${chain.problem ?? 'name it'}`)
+  return { chainId: chain.id, coordinator: found as Address }
+}
