@@ -1,5 +1,7 @@
 import type { Address } from 'viem'
+import type { ChainReport } from '../protocol/chain.ts'
 import { DelegatedCreated, parseDelegated } from '../protocol/delegated.ts'
+import type { Domain } from '../protocol/typed-data.ts'
 import { parse } from './answer.ts'
 import { type Input, toBody, withInput } from './body.ts'
 import { invalid } from './error.ts'
@@ -71,14 +73,23 @@ async function sign(
   return await signDelegatedSubscription(signer, { subscription, nonce, expiry, ...domain })
 }
 
-/** The chain and its coordinator, as far as they are not named from the node. */
-export async function domainOf(
+type Named = { chainId?: number | undefined; coordinator?: Address | undefined }
+
+async function domainOf(
   transport: Transport,
-  { chainId, coordinator }: { chainId?: number | undefined; coordinator?: Address | undefined },
-  options: CallOptions = {},
-): Promise<{ chainId: number; coordinator: Address }> {
+  { chainId, coordinator }: Named,
+  options: CallOptions,
+): Promise<Domain> {
   if (chainId !== undefined && coordinator !== undefined) return { chainId, coordinator }
   const { chains } = await info(transport, options)
+  return pickDomain(chains, { chainId, coordinator })
+}
+
+/**
+ * A chain that a node serves and its coordinator, as far as they are not named.
+ * @throws InfernetError `invalid_request` when there is none, or more than one to choose from.
+ */
+export function pickDomain(chains: readonly ChainReport[], { chainId, coordinator }: Named): Domain {
   const [chain, ...others] = chains.filter(({ id }) => chainId === undefined || id === chainId)
   if (!chain)
     throw invalid(

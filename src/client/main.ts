@@ -9,7 +9,19 @@ import { runners } from './command/runners.ts'
 
 const infernet = defineCommand({
   meta: { name: 'infernet', description: 'A client of a compute-oracle node' },
-  subCommands: { health, info, resources, 'check-model': checkModel, job, cancel, results, ids, runners },
+  subCommands: {
+    health,
+    info,
+    resources,
+    'check-model': checkModel,
+    job,
+    cancel,
+    results,
+    ids,
+    // It loads what signs: the other commands need not wait for that.
+    sub: () => import('./command/sub.ts').then(({ sub }) => sub),
+    runners,
+  },
 }) as CommandDef
 
 async function main(args: string[]): Promise<void> {

@@ -1,0 +1,189 @@
+import { type Address, isAddress } from 'viem'
+import type { PrivateKeyAccount } from 'viem/accounts'
+import type { Domain } from '../../protocol/typed-data.ts'
+import { pickDomain, toDelegatedText } from '../delegated.ts'
+import { createDelegations, type Delegations } from '../delegations.ts'
+import { InfernetError } from '../error.ts'
+import { type NewSubscription, signDelegatedSubscription } from '../sign.ts'
+import { command } from './command.ts'
+import { UsageError } from './exit.ts'
+import { readInput, writeOutput } from './files.ts'
+import { indent } from './indent.ts'
+import { readKey } from './key.ts'
+import { openClient, output, url } from './options.ts'
+import { readParams } from './params.ts'
+
+const lifeSeconds = 3600
+
+export const sub = command({
+  name: 'sub',
+  description: 'Sign a subscription for a consumer, and have the node serve it; prints what the node answers',
+  args: {
+    params: {
+      type: 'string',
+      required: true,
+      description: 'JSON file: {"subscription": {...}, "data": {...}}, or the subscription alone.',
+      valueHint: 'file',
+    },
+    key: {
+      type: 'string',
+      required: true,
+      description: 'File with the private key of the signer; nobody else may read it.',
+      valueHint: 'file',
+    },
+    nonce: {
+      type: 'string',
+      default: 'auto',
+      description: 'Of the owner, unused; auto: any that is, which the chain at --rpc knows.',
+      valueHint: 'n|auto',
+    },
+    'expires-in': {
+      type: 'string',
+      description: `Seconds from now on in which the signature is good; ${lifeSeconds} if nothing else is said.`,
+      valueHint: 'n',
+    },
+    expiry: {
+      type: 'string',
+      description: 'The same as a time: Unix seconds.',
+      valueHint: 'n',
+    },
+    rpc: {
+      type: 'string',
+      alias: 'rpc-url',
+      description: 'URL of a node of the chain: asked for nonces, and whether the owner takes this signer.',
+      valueHint: 'url',
+    },
+    chain: {
+      type: 'string',
+      description: 'EIP-155 id; else that of --rpc, else the one that the node serves.',
+      valueHint: 'id',
+    },
+    coordinator: {
+      type: 'string',
+      alias: 'address',
+      description: 'Its address; else what the node says.',
+      valueHint: 'address',
+    },
+    input: {
+      type: 'string',
+      alias: 'i',
+      description: 'JSON file with the data, if the parameters have none; else stdin.',
+      valueHint: 'file',
+    },
+    'dry-run': {
+      type: 'boolean',
+      default: false,
+      description: 'Print what would be sent, and send nothing.',
+    },
+    output,
+    url,
+  },
+  async run({ args }) {
+    const expiry = expiryOf(args, Math.floor(Date.now() / 1000))
+    const chosen = nonceOf(args.nonce)
+    const { subscription, dataJson: given } = await readParams(args.params)
+    const account = await readKey(args.key)
+    if (given !== null && args.input !== undefined)
+      throw new UsageError('--input and the parameters both have data')
+    const dataJson = given ?? (await readInput(args.input ?? '-'))
+    const chain = args.rpc === undefined ? null : openChain(args.rpc)
+    const domain = await domainOf(args, chain)
+    const nonce = chain ? await checked(chain, { domain, subscription, account, chosen }) : chosen
+    if (nonce === null)
+      throw new UsageError('--nonce auto asks the chain: name it with --rpc, or choose a nonce')
+    const signed = await signDelegatedSubscription(account, { subscription, nonce, expiry, ...domain })
+    if (args['dry-run']) return await writeOutput(args.output, toDelegatedText(signed, { dataJson }))
+    const created = await openClient(args.url)
+      .createDelegatedSubscription({ ...signed, dataJson })
+      .catch((error: unknown) => {
+        throw withNonce(error, nonce)
+      })
+    await writeOutput(args.output, indent(JSON.stringify(created)))
+  },
+})
+
+/** Without an answer it may have been taken on: under another nonce it would be a second one. */
+function withNonce(error: unknown, nonce: number): unknown {
+  if (!(error instanceof InfernetError) || (error.status !== null && error.status < 500)) return error
+  const { message, status, code, params, cause } = error
+  return new InfernetError(message, { status, code, params: { ...params, nonce }, cause })
+}
+
+function expiryOf(
+  { expiry, 'expires-in': expiresIn }: { expiry?: string | undefined; 'expires-in'?: string | undefined },
+  now: number,
+): number {
+  if (expiry !== undefined && expiresIn !== undefined)
+    throw new UsageError('--expiry and --expires-in say the same')
+  if (expiry === undefined) return now + wholeOf('--expires-in', expiresIn ?? String(lifeSeconds))
+  const time = wholeOf('--expiry', expiry)
+  if (time <= now) throw new UsageError('--expiry is over: Unix seconds are meant')
+  return time
+}
+
+function nonceOf(text: string): number | null {
+  return text === 'auto' ? null : wholeOf('--nonce', text)
+}
+
+function wholeOf(name: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name} must be a whole number`)
+  return Number(text)
+}
+
+function openChain(rpcUrl: string): Delegations {
+  if (!URL.canParse(rpcUrl) || !/^https?:/.test(rpcUrl)) throw new UsageError('--rpc must be an HTTP URL')
+  return createDelegations(rpcUrl)
+}
+
+type DomainArgs = { chain?: string | undefined; coordinator?: string | undefined; url?: string | undefined }
+
+async function domainOf(args: DomainArgs, chain: Delegations | null): Promise<Domain> {
+  const { coordinator } = args
+  if (coordinator !== undefined && !isAddress(coordinator))
+    throw new UsageError('--coordinator must be an address with a right checksum')
+  const asked = args.chain === undefined ? undefined : wholeOf('--chain', args.chain)
+  const found = await chain?.chainId()
+  if (asked !== undefined && found !== undefined && asked !== found)
+    throw new UsageError(`--rpc is of chain ${found}, not ${asked}`)
+  const chainId = asked ?? found
+  if (chainId !== undefined && coordinator !== undefined) return { chainId, coordinator }
+  const { chains } = await openClient(args.url).info()
+  return pickDomain(chains, { chainId, coordinator })
+}
+
+type ToCheck = {
+  domain: Domain
+  subscription: NewSubscription
+  account: PrivateKeyAccount
+  /** null: any. */
+  chosen: number | null
+}
+
+/** Refuses what the coordinator would refuse, or take for something else. @returns the nonce. */
+async function checked(
+  chain: Delegations,
+  { domain: { coordinator }, subscription, account, chosen }: ToCheck,
+): Promise<number> {
+  const { owner } = subscription
+  if (!isAddress(owner)) throw new UsageError('subscription.owner: must be an address with a right checksum')
+  await checkSigner(chain, { owner, account })
+  if (chosen === null) return await chain.unusedNonce({ coordinator, owner })
+  const used = await chain.usedFor({ coordinator, owner }, chosen)
+  if (used === null) return chosen
+  throw new UsageError(
+    used === 'invalidated'
+      ? `Nonce ${chosen} was invalidated`
+      : `Nonce ${chosen} stands for subscription ${used} already`,
+  )
+}
+
+async function checkSigner(
+  chain: Delegations,
+  { owner, account }: { owner: Address; account: PrivateKeyAccount },
+): Promise<void> {
+  const { address, isContract } = await chain.signerOf(owner)
+  if (isContract || address.toLowerCase() === account.address.toLowerCase()) return
+  throw new UsageError(
+    `Subscriptions of ${owner} are signed by ${address}, the key is that of ${account.address}`,
+  )
+}

@@ -1,0 +1,281 @@
+import { spawn } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { type Address, getAddress, zeroAddress } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signDelegatedSubscription } from '../../src/client/sign.ts'
+import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
+import { parseDelegated } from '../../src/protocol/delegated.ts'
+import { toDelegation } from '../../src/protocol/delegation.ts'
+import { parseJson, plain } from '../../src/protocol/json.ts'
+import { deploy, startTestChain, type TestChain, transact } from '../support/chain.ts'
+import { type FakeNode, startFakeNode } from './fake-node.ts'
+
+const main = fileURLToPath(new URL('../../src/client/main.ts', import.meta.url))
+const privateKey = `0x${'d4'.repeat(32)}` as const
+const account = privateKeyToAccount(privateKey)
+const created = {
+  id: 'd1',
+  status_url: '/api/delegated/d1',
+  job_id: null,
+  chain_id: 31_337,
+  subscription_id: null,
+  interval: 1,
+}
+
+let chain: TestChain
+let consumer: Address
+let node: FakeNode
+let refusal: { status: number; json: unknown } | null = null
+let folder: string
+let key: string
+let params: string
+
+beforeAll(async () => {
+  chain = await startTestChain()
+  const args = [chain.registry, account.address]
+  consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
+  node = await startFakeNode(request =>
+    request === 'GET /info' ? { json: infoOf() } : (refusal ?? { json: created }),
+  )
+  folder = await mkdtemp(join(tmpdir(), 'infernet-sub-'))
+  key = await file('key', `${privateKey.slice(2)}\n`, 0o600)
+  params = await file('params.json', paramsText())
+}, 120_000)
+afterAll(async () => {
+  await chain?.close()
+  await node?.[Symbol.asyncDispose]()
+  if (folder) await rm(folder, { recursive: true })
+})
+
+const infoOf = () => ({
+  version: '1',
+  containers: [],
+  pending: { offchain: 0, onchain: 0 },
+  chain: { enabled: true, address: zeroAddress },
+  chains: [
+    {
+      id: chain.id,
+      registry: chain.registry.toLowerCase(),
+      coordinator: chain.coordinator.toLowerCase(),
+      problem: null,
+      head: 1,
+      block: 1,
+      subscriptions: 0,
+      payment_address: zeroAddress,
+      signer: { address: zeroAddress, balance: '0', blocked: null },
+      pending: { computed: 0, sending: 0, mined: 0 },
+      endpoints: [],
+    },
+  ],
+})
+
+const amount = 2n ** 200n + 1n
+const data = '{"n":1.0,"big":9007199254740993}'
+const paramsText = (fields = '') =>
+  `{"subscription":{"owner":"${consumer}","containers":["hello-world"],"payment_amount":${amount}${fields}},"data":${data}}`
+
+async function file(name: string, content: string, mode = 0o644): Promise<string> {
+  const path = join(folder, name)
+  await writeFile(path, content)
+  await chmod(path, mode)
+  return path
+}
+
+async function infernet(args: string[], stdin = '') {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env.PATH, SERVER_URL: node.url, NO_COLOR: '1' },
+  })
+  child.stdin.on('error', () => {}).end(stdin)
+  const exited = new Promise<number | null>(resolve => child.once('close', resolve))
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
+  return { code, stdout, stderr }
+}
+
+const sub = (args: string[], stdin?: string) =>
+  infernet(['sub', '--params', params, '--key', key, ...args], stdin)
+const lastBody = () => node.asked.findLast(({ request }) => request === 'POST /api/jobs')?.body ?? ''
+const requestOf = (body: string) => {
+  const { request, problems } = parseDelegated(plain(parseJson(body)))
+  if (!request) throw new Error(`${problems}: ${body}`)
+  return request
+}
+
+/** Submits what was signed. @returns the subscription's id. */
+async function submit(body: string): Promise<number> {
+  const { subscription, signature } = requestOf(body)
+  const { nonce, expiry, sub } = toDelegation(subscription, signature)
+  const { v, r, s } = signature
+  const coordinator = { address: chain.coordinator, abi: eip712CoordinatorAbi } as const
+  const call = {
+    functionName: 'createSubscriptionDelegatee',
+    args: [nonce, expiry, sub, v, r, s],
+  } as const
+  const { result } = await chain.deployer.chain.simulateContract({ ...coordinator, ...call })
+  await transact(chain, coordinator, call)
+  return result
+}
+
+test('default: a subscription is signed with a nonce that is free, and sent', async () => {
+  const before = Math.floor(Date.now() / 1000)
+  const ran = await sub(['--rpc', chain.rpcUrl])
+  expect(ran).toEqual({ code: 0, stdout: `${JSON.stringify(created, null, 2)}\n`, stderr: '' })
+  const body = lastBody()
+  expect(body.endsWith(`,"chain_id":31337,"data":${data}}`)).toBe(true)
+  const { subscription, signature } = requestOf(body)
+  expect(subscription).toMatchObject({ owner: consumer.toLowerCase(), payment_amount: amount })
+  expect(signature.expiry - before).toBeGreaterThanOrEqual(3600)
+  expect(signature.expiry - before).toBeLessThan(3660)
+  expect(await submit(body)).toBeGreaterThan(0)
+  await sub(['--rpc', chain.rpcUrl])
+  expect(requestOf(lastBody()).signature.nonce).not.toBe(signature.nonce)
+})
+
+test('default: --dry-run prints what would be sent, and needs no node', async () => {
+  const asked = node.asked.length
+  const named = ['--chain', '31337', '--address', chain.coordinator, '--nonce', '7', '--expiry', '4000000000']
+  const ran = await sub([...named, '--dry-run', '--url', 'http://127.0.0.1:1'])
+  expect(ran).toMatchObject({ code: 0, stderr: '' })
+  expect(node.asked).toHaveLength(asked)
+  const signed = await signDelegatedSubscription(account, {
+    subscription: { owner: consumer, containers: ['hello-world'], payment_amount: amount },
+    nonce: 7,
+    expiry: 4_000_000_000,
+    chainId: 31_337,
+    coordinator: chain.coordinator,
+  })
+  expect(requestOf(ran.stdout)).toEqual(signed)
+  expect(ran.stdout).toMatch(/,"data":\{"n":1\.0,"big":9007199254740993}}\n$/)
+})
+
+test("behavior: the reference's files: fields alone, and the data beside", async () => {
+  const fields = `{"owner":"${consumer}","active_at":1700000000,"period":60,"frequency":3,"redundancy":1,"containers":["a","b"],
+    "lazy":false,"verifier":"${zeroAddress}","payment_amount":0,"payment_token":"${zeroAddress}","wallet":"${zeroAddress}"}`
+  const bare = await file('bare.json', fields)
+  const input = await file('input.json', ' {"a": 1.50}')
+  const args = ['--params', bare, '--nonce', '3', '--dry-run']
+  expect((await sub([...args, '-i', input])).stdout).toMatch(/,"data": \{"a": 1\.50}}\n$/)
+  const { stdout } = await sub(args, '{"b":2}')
+  expect(stdout).toMatch(/,"data":\{"b":2}}\n$/)
+  expect(requestOf(stdout)).toMatchObject({ subscription: { period: 60, frequency: 3 }, chain_id: 31_337 })
+})
+
+test('behavior: a nonce that is used or taken back is refused, as far as the chain is asked', async () => {
+  const { stdout } = await sub(['--nonce', '11', '--dry-run'])
+  const id = await submit(stdout)
+  expect(await sub(['--nonce', '11', '--rpc', chain.rpcUrl])).toEqual({
+    code: 64,
+    stdout: '',
+    stderr: `Nonce 11 stands for subscription ${id} already\n`,
+  })
+  const { anvil, deployer } = chain
+  await anvil.setBalance({ address: account.address, value: 10n ** 18n })
+  const hash = await deployer.wallet.writeContract({
+    account,
+    address: chain.coordinator,
+    abi: eip712CoordinatorAbi,
+    functionName: 'invalidateNonce',
+    args: [consumer, 12],
+  })
+  await deployer.chain.waitForTransactionReceipt({ hash })
+  expect(await sub(['--nonce', '12', '--rpc', chain.rpcUrl])).toMatchObject({
+    code: 64,
+    stderr: 'Nonce 12 was invalidated\n',
+  })
+  expect(await sub(['--nonce', '13', '--rpc', chain.rpcUrl])).toMatchObject({ code: 0 })
+})
+
+test('behavior: a key that the owner does not know is refused, where the chain is asked', async () => {
+  const other = await file('other', `0x${'e5'.repeat(32)}`, 0o600)
+  const { address } = privateKeyToAccount(`0x${'e5'.repeat(32)}`)
+  expect(await sub(['--key', other, '--rpc', chain.rpcUrl])).toEqual({
+    code: 64,
+    stdout: '',
+    stderr: `Subscriptions of ${consumer} are signed by ${account.address}, the key is that of ${address}\n`,
+  })
+  const stranger = await file('stranger.json', paramsText().replace(consumer, getAddress(account.address)))
+  expect(await sub(['--params', stranger, '--rpc', chain.rpcUrl])).toMatchObject({
+    code: 64,
+    stderr: `The owner ${account.address} is no Delegator: it has no getSigner()\n`,
+  })
+})
+
+test('behavior: a refusal is told, and what may have happened is told with its nonce', async () => {
+  refusal = { status: 403, json: { error: 'Container not allowed', code: 'not_allowed', params: { a: 1 } } }
+  expect(await sub(['--nonce', '5'])).toMatchObject({
+    code: 1,
+    stderr: '[403] Container not allowed - [a=1]\n',
+  })
+  refusal = { status: 500, json: { error: 'Internal server error', code: 'internal', params: {} } }
+  expect(await sub(['--nonce', '5'])).toMatchObject({
+    code: 1,
+    stderr: '[500] Internal server error - [nonce=5]\n',
+  })
+  refusal = null
+})
+
+test('behavior: wrong use is told in a line, and exits 64; nothing of a key is told', async () => {
+  const open = await file('open', privateKey, 0o640)
+  const none = await file('none', 'SECRET', 0o600)
+  const zero = await file('zero', `0x${'0'.repeat(64)}`, 0o600)
+  const broken = await file('broken.json', '{"subscription":')
+  const list = await file('list.json', '[]')
+  const wrong = await file('wrong.json', paramsText(',"redundancy":70000,"lazy":"no"'))
+  const nonce = ['--nonce', '1']
+  const line = async (args: string[], said: string | RegExp) =>
+    expect([args, await sub(args)]).toEqual([
+      args,
+      { code: 64, stdout: '', stderr: expect.stringMatching(said) },
+    ])
+  await line([], /^--nonce auto asks the chain: name it with --rpc, or choose a nonce\n$/)
+  await line(['--nonce', 'x'], /^--nonce must be a whole number\n$/)
+  await line(
+    ['--nonce', '4294967296'],
+    /^Invalid subscription: terms\.nonce: must be a whole number from 0 to 4294967295\n$/,
+  )
+  await line([...nonce, '--expiry', '1'], /^--expiry is over: Unix seconds are meant\n$/)
+  await line([...nonce, '--expiry', '4000000000', '--expires-in', '5'], /^--expiry and --expires-in say/)
+  await line([...nonce, '--key', open], /can be read or changed by others: chmod 600 /)
+  await line([...nonce, '--key', join(folder, 'gone')], /^Cannot read the key: ENOENT/)
+  for (const path of [none, zero])
+    await line([...nonce, '--key', path], /has no private key: 64 hexadecimal digits, with or without 0x\n$/)
+  await line([...nonce, '--params', join(folder, 'gone')], /^Cannot read the parameters: ENOENT/)
+  await line([...nonce, '--params', broken], /is not JSON: No JSON from character 16 on\n$/)
+  await line([...nonce, '--params', list], /is not the JSON text of an object\n$/)
+  await line(
+    [...nonce, '--params', wrong],
+    /^Invalid subscription: subscription\.redundancy: must be .*; subscription\.lazy: must be true or false\n$/,
+  )
+  await line([...nonce, '-i', params], /^--input and the parameters both have data\n$/)
+  await line([...nonce, '--chain', '1'], /^The node does not serve chain 1\n$/)
+  await line([...nonce, '--chain', '1', '--rpc', chain.rpcUrl], /^--rpc is of chain 31337, not 1\n$/)
+  await line([...nonce, '--coordinator', '0x5'], /^--coordinator must be an address with a right checksum\n$/)
+  await line([...nonce, '--rpc', 'ws://x'], /^--rpc must be an HTTP URL\n$/)
+}, 60_000)
+
+test('behavior: a chain that does not answer exits 69, and its key is not told', async () => {
+  const { code, stderr } = await sub(['--rpc', 'http://127.0.0.1:1/SECRET'])
+  expect({ code, stderr }).toEqual({
+    code: 69,
+    stderr: expect.stringMatching(/^The chain at 127\.0\.0\.1:1 cannot be asked: HTTP request failed\./),
+  })
+  expect(stderr).not.toContain('SECRET')
+})
+
+test('behavior: help names its options, and output goes to a file', async () => {
+  expect((await infernet(['--help'])).stdout).toMatch(/sub +Sign a subscription/)
+  const { stdout } = await infernet(['sub', '--help'])
+  for (const option of ['--params', '--key', '--nonce', '--expires-in', '--rpc', '--dry-run'])
+    expect(stdout).toContain(option)
+  const path = join(folder, 'out.json')
+  expect(await sub(['--nonce', '20', '-o', path, '--rpc-url', chain.rpcUrl])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '',
+  })
+  expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(created)
+})
