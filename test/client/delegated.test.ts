@@ -20,7 +20,7 @@ import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import type { DelegationTypedData } from '../../src/protocol/typed-data.ts'
 import { deploy, startTestChain, type TestChain } from '../support/chain.ts'
-import { startFakeNode } from './fake-node.ts'
+import { infoOf, startFakeNode } from './fake-node.ts'
 
 const privateKey = `0x${'c3'.repeat(32)}` as const
 const account = privateKeyToAccount(privateKey)
@@ -157,34 +157,13 @@ describe('createDelegatedSubscription', () => {
   })
 
   test('default: chain and coordinator are asked from the node', async () => {
-    const chains = (...list: object[]) => ({
-      version: '1',
-      containers: [],
-      pending: { offchain: 0, onchain: 0 },
-      chain: { enabled: true, address: '' },
-      chains: list,
-    })
-    const served = (id: number, coordinator: string | null) => ({
-      id,
-      registry: chain.registry.toLowerCase(),
-      coordinator,
-      problem: coordinator ? null : 'It does not answer',
-      head: 1,
-      block: 1,
-      subscriptions: 0,
-      payment_address: zeroAddress,
-      signer: { address: zeroAddress, balance: '0', blocked: null },
-      pending: { computed: 0, sending: 0, mined: 0 },
-      endpoints: [],
-    })
-    const here = served(chain.id, chain.coordinator.toLowerCase())
-    let info = chains(here)
+    let info = infoOf(chain)
     await using node = await startFakeNode(request => ({ json: request === 'GET /info' ? info : created }))
     const client = createClient({ url: node.url })
     const { chainId, coordinator, ...rest } = setup()
     const asked = { ...rest, signer: account, data: {} }
     await client.createDelegatedSubscription(asked)
-    info = chains(served(1, zeroAddress), here)
+    info = infoOf({ id: 1, coordinator: zeroAddress }, chain)
     await client.createDelegatedSubscription({ ...asked, chainId })
     const [, first, , second] = node.asked
     expect(await deliver(first!.body)).toEqual(usual())
@@ -196,9 +175,9 @@ describe('createDelegatedSubscription', () => {
     await refused({}, 'The node serves 2 chains: say which')
     await refused({ coordinator }, 'The node serves 2 chains: say which')
     await refused({ chainId: 5 }, 'The node does not serve chain 5')
-    info = chains(served(chain.id, null))
+    info = infoOf({ id: chain.id, coordinator: null })
     await refused({}, `The node knows no coordinator of chain ${chain.id}: It does not answer`)
-    info = chains()
+    info = infoOf()
     await refused({}, 'The node serves no chain')
   })
 

@@ -1,6 +1,9 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { type Address, zeroAddress } from 'viem'
+import type { ChainReport } from '../../src/protocol/chain.ts'
+import type { Info } from '../../src/protocol/node.ts'
 
 export type FakeNode = {
   url: string
@@ -29,5 +32,34 @@ export async function startFakeNode(
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
     },
+  }
+}
+
+type Served = { id: number; coordinator: Address | null }
+
+/** `GET /info` of a node that serves chains. */
+export function infoOf(...chains: Served[]): Info {
+  return {
+    version: '1',
+    containers: [],
+    pending: { offchain: 0, onchain: 0 },
+    chain: { enabled: chains.length > 0, address: '' },
+    chains: chains.map(reportOf),
+  }
+}
+
+function reportOf({ id, coordinator }: Served): ChainReport {
+  return {
+    id,
+    registry: zeroAddress,
+    coordinator: coordinator?.toLowerCase() ?? null,
+    problem: coordinator ? null : 'It does not answer',
+    head: 1,
+    block: 1,
+    subscriptions: 0,
+    payment_address: zeroAddress,
+    signer: { address: zeroAddress, balance: '0', blocked: null },
+    pending: { computed: 0, sending: 0, mined: 0 },
+    endpoints: [],
   }
 }

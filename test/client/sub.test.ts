@@ -13,7 +13,7 @@ import { parseDelegated } from '../../src/protocol/delegated.ts'
 import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import { deploy, startTestChain, type TestChain, transact } from '../support/chain.ts'
-import { type FakeNode, startFakeNode } from './fake-node.ts'
+import { type FakeNode, infoOf, startFakeNode } from './fake-node.ts'
 
 const main = fileURLToPath(new URL('../../src/client/main.ts', import.meta.url))
 const privateKey = `0x${'d4'.repeat(32)}` as const
@@ -40,7 +40,7 @@ beforeAll(async () => {
   const args = [chain.registry, account.address]
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
   node = await startFakeNode(request =>
-    request === 'GET /info' ? { json: infoOf() } : (refusal ?? { json: created }),
+    request === 'GET /info' ? { json: infoOf(chain) } : (refusal ?? { json: created }),
   )
   folder = await mkdtemp(join(tmpdir(), 'infernet-sub-'))
   key = await file('key', `${privateKey.slice(2)}\n`, 0o600)
@@ -50,28 +50,6 @@ afterAll(async () => {
   await chain?.close()
   await node?.[Symbol.asyncDispose]()
   if (folder) await rm(folder, { recursive: true })
-})
-
-const infoOf = () => ({
-  version: '1',
-  containers: [],
-  pending: { offchain: 0, onchain: 0 },
-  chain: { enabled: true, address: zeroAddress },
-  chains: [
-    {
-      id: chain.id,
-      registry: chain.registry.toLowerCase(),
-      coordinator: chain.coordinator.toLowerCase(),
-      problem: null,
-      head: 1,
-      block: 1,
-      subscriptions: 0,
-      payment_address: zeroAddress,
-      signer: { address: zeroAddress, balance: '0', blocked: null },
-      pending: { computed: 0, sending: 0, mined: 0 },
-      endpoints: [],
-    },
-  ],
 })
 
 const amount = 2n ** 200n + 1n
