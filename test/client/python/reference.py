@@ -4,16 +4,19 @@
 what came of it. `reference.py cli ...`: the client's command.
 
 The package's declared dependencies are not all in the registry (infernet-ml >= 2.0.0.81 never was) and web3 alone takes half a
-minute to install. HTTP calls use none of them: what only chain calls and type annotations need is replaced by stand-ins.
+minute to install. HTTP calls use none of them: what only chain calls and type annotations need is replaced by stand-ins, as far as
+it is not installed.
 """
 
 import asyncio
 import importlib.machinery
+import importlib.util
 import json
 import sys
 from unittest.mock import MagicMock
 
-ABSENT = {"web3", "eth_account", "eth_typing", "eth_abi", "hexbytes", "infernet_ml"}
+NEEDED = ("web3", "eth_account", "eth_typing", "eth_abi", "hexbytes", "infernet_ml")
+ABSENT = {name for name in NEEDED if importlib.util.find_spec(name) is None}
 
 
 class StandIns:
