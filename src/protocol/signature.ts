@@ -20,9 +20,21 @@ export function isCanonical({ v, s }: Signature): boolean {
 export async function recoverSigner(digest: Hex, signature: Signature): Promise<Address | null> {
   if (!isCanonical(signature)) return null
   const { v, r, s } = signature
-  // Refused are an r or s out of range, and an r that is on no point of the curve.
-  const signer = await recoverAddress({ hash: digest, signature: { v: BigInt(v), r, s } }).catch(() => null)
-  return signer && (signer.toLowerCase() as Address)
+  try {
+    const signer = await recoverAddress({ hash: digest, signature: { v: BigInt(v), r, s } })
+    return signer.toLowerCase() as Address
+  } catch (error) {
+    if (isNobodys(error)) return null
+    throw error
+  }
+}
+
+/**
+ * An r or s out of range, an r that no point of the curve has, a key that is no point: plain errors, while the curve's code that cannot be
+ * loaded is a `TypeError` in browsers, and has a `code` in Node.
+ */
+function isNobodys(error: unknown): boolean {
+  return error instanceof Error && error.name === 'Error' && !('code' in error)
 }
 
 /** The form that `isCanonical` asks for, of a signature as some wallets give it: v of 0 or 1, s in the upper half. */

@@ -230,6 +230,21 @@ describe('on a chain', () => {
       expect([outcome, seen.get(outcome) ?? 0]).toEqual([outcome, expect.toSatisfy(count => count > 50)])
   }, 120_000)
 
+  test("behavior: a signature whose key is no point is nobody's, as on the chain", async () => {
+    const domain = { chainId: chain.id, coordinator: chain.coordinator }
+    const gx = 0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798n
+    const [asked] = fc.sample(delegation, 1)
+    const signed = { ...asked!, sub: { ...asked!.sub, owner: delegator } }
+    const digest = digestOf(domain, signed)
+    // R is the generator, or its negative, and s the hash: what remains is zero times the curve.
+    const s = BigInt(digest) % order
+    const isLow = s <= order / 2n
+    const signature = { v: isLow ? 27 : 28, r: word(gx), s: word(isLow ? s : order - s) }
+    expect(isCanonical(signature)).toBe(true)
+    expect(await recoverSigner(digest, signature)).toBeNull()
+    expect(await outcomesOf([{ ...signed, ...signature }])).toEqual(['InvalidSignature'])
+  })
+
   test('default: containers hash as Solidity hashes their names, for 1,000 chains', async () => {
     const hasher = await deploy(chain, { name: 'ContainerHasher', file: 'DelegationProbe' })
     const name = fc.string({ unit: 'binary', maxLength: 80 }).filter(text => text.isWellFormed())
