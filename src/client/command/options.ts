@@ -84,3 +84,9 @@ export function joinFlagValue(rawArgs: readonly string[], flag: string): string[
   }
   return joined
 }
+
+/** A whole number. @throws UsageError */
+export function wholeOf(name: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name} must be a whole number`)
+  return Number(text)
+}

@@ -1,16 +1,13 @@
-import { type Address, isAddress } from 'viem'
-import type { PrivateKeyAccount } from 'viem/accounts'
-import type { Domain } from '../../protocol/typed-data.ts'
-import { pickDomain, toDelegatedText } from '../delegated.ts'
-import { createDelegations, type Delegations } from '../delegations.ts'
+import { toDelegatedText } from '../delegated.ts'
 import { InfernetError } from '../error.ts'
-import { type NewSubscription, signDelegatedSubscription } from '../sign.ts'
+import { signDelegatedSubscription } from '../sign.ts'
 import { command } from './command.ts'
+import { checkDelegation, domainOf, openChain } from './delegation.ts'
 import { UsageError } from './exit.ts'
 import { readInput, writeOutput } from './files.ts'
 import { indent } from './indent.ts'
 import { readKey } from './key.ts'
-import { openClient, output, url } from './options.ts'
+import { openClient, output, url, wholeOf } from './options.ts'
 import { readParams } from './params.ts'
 
 const lifeSeconds = 3600
@@ -88,7 +85,7 @@ export const sub = command({
     const dataJson = given ?? (await readInput(args.input ?? '-'))
     const chain = args.rpc === undefined ? null : openChain(args.rpc)
     const domain = await domainOf(args, chain)
-    const nonce = chain ? await checked(chain, { domain, subscription, account, chosen }) : chosen
+    const nonce = chain ? await checkDelegation(chain, { domain, subscription, account, chosen }) : chosen
     if (nonce === null)
       throw new UsageError('--nonce auto asks the chain: name it with --rpc, or choose a nonce')
     const signed = await signDelegatedSubscription(account, { subscription, nonce, expiry, ...domain })
@@ -123,67 +120,4 @@ function expiryOf(
 
 function nonceOf(text: string): number | null {
   return text === 'auto' ? null : wholeOf('--nonce', text)
-}
-
-function wholeOf(name: string, text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name} must be a whole number`)
-  return Number(text)
-}
-
-function openChain(rpcUrl: string): Delegations {
-  if (!URL.canParse(rpcUrl) || !/^https?:/.test(rpcUrl)) throw new UsageError('--rpc must be an HTTP URL')
-  return createDelegations(rpcUrl)
-}
-
-type DomainArgs = { chain?: string | undefined; coordinator?: string | undefined; url?: string | undefined }
-
-async function domainOf(args: DomainArgs, chain: Delegations | null): Promise<Domain> {
-  const { coordinator } = args
-  if (coordinator !== undefined && !isAddress(coordinator))
-    throw new UsageError('--coordinator must be an address with a right checksum')
-  const asked = args.chain === undefined ? undefined : wholeOf('--chain', args.chain)
-  const found = await chain?.chainId()
-  if (asked !== undefined && found !== undefined && asked !== found)
-    throw new UsageError(`--rpc is of chain ${found}, not ${asked}`)
-  const chainId = asked ?? found
-  if (chainId !== undefined && coordinator !== undefined) return { chainId, coordinator }
-  const { chains } = await openClient(args.url).info()
-  return pickDomain(chains, { chainId, coordinator })
-}
-
-type ToCheck = {
-  domain: Domain
-  subscription: NewSubscription
-  account: PrivateKeyAccount
-  /** null: any. */
-  chosen: number | null
-}
-
-/** Refuses what the coordinator would refuse, or take for something else. @returns the nonce. */
-async function checked(
-  chain: Delegations,
-  { domain: { coordinator }, subscription, account, chosen }: ToCheck,
-): Promise<number> {
-  const { owner } = subscription
-  if (!isAddress(owner)) throw new UsageError('subscription.owner: must be an address with a right checksum')
-  await checkSigner(chain, { owner, account })
-  if (chosen === null) return await chain.unusedNonce({ coordinator, owner })
-  const used = await chain.usedFor({ coordinator, owner }, chosen)
-  if (used === null) return chosen
-  throw new UsageError(
-    used === 'invalidated'
-      ? `Nonce ${chosen} was invalidated`
-      : `Nonce ${chosen} stands for subscription ${used} already`,
-  )
-}
-
-async function checkSigner(
-  chain: Delegations,
-  { owner, account }: { owner: Address; account: PrivateKeyAccount },
-): Promise<void> {
-  const { address, isContract } = await chain.signerOf(owner)
-  if (isContract || address.toLowerCase() === account.address.toLowerCase()) return
-  throw new UsageError(
-    `Subscriptions of ${owner} are signed by ${address}, the key is that of ${account.address}`,
-  )
 }
