@@ -1,7 +1,13 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { denoProgram } from '../../src/host/deno-command.ts'
 import { startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { type FakeNode, startFakeNode } from './fake-node.ts'
@@ -71,6 +77,8 @@ const program = (url: string, node: string) => `
   }
   export default { fetch: async () => Response.json(await ask()) }`
 
+const answer = ['success', '{"n":1.0}', 'unsupported_container', 'd']
+
 test('default: the client runs on Workers, which have nothing but web standards', async () => {
   await using _ = serve(runner)
   const worker = new Miniflare(
@@ -80,7 +88,19 @@ test('default: the client runs on Workers, which have nothing but web standards'
     }),
   )
   const response = await worker.dispatchFetch('http://worker/')
-  expect(await response.json()).toEqual(['success', '{"n":1.0}', 'unsupported_container', 'd'])
-  expect(node.asked[0]?.body).toContain(signature)
+  expect(await response.json()).toEqual(answer)
+  expect(node.asked.at(-1)?.body).toContain(signature)
   await worker.dispose()
+})
+
+test('default: the client runs on Deno, with leave to use the network alone', async () => {
+  await using _ = serve(runner)
+  const folder = await mkdtemp(join(tmpdir(), 'infernet-deno-'))
+  const file = join(folder, 'client.mjs')
+  await writeFile(file, `${bundle}\nconsole.log(JSON.stringify(await ask()))\n`)
+  const args = ['run', '--quiet', '--no-prompt', '--no-lock', '--no-config', '--allow-net=127.0.0.1', file]
+  const { stdout } = await promisify(execFile)(denoProgram(), args)
+  expect(JSON.parse(stdout)).toEqual(answer)
+  expect(node.asked.at(-1)?.body).toContain(signature)
+  await rm(folder, { recursive: true })
 })
