@@ -17,7 +17,7 @@ const maxJudged = 500
 /** Judges refused subscriptions again when the policy is another one than they were refused by. Without news, no SQL but the policy's own, of the moment. */
 export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): Promise<Judged> {
   const { db, policy, chain, block, log } = step
-  const { orm } = db
+  const { orm, now } = db
   const { config } = chain
   const snapshot = await policy.readCurrent()
   const { epoch } = snapshot
@@ -35,7 +35,7 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
   const [moved] = await orm.batch([
     orm.all<{ id: number; state: string }>(sql`
       update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n', tries = 0,
-        epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
+        kept_since = iif(item.value ->> 's' = 'ended', ${now}, null), epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
         route = item.value ->> 'ro'
       from json_each(${JSON.stringify(verdicts.map(verdict => toItem(config.id, verdict)))}) as item
       where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'refused'

@@ -30,8 +30,8 @@ export function readItem({ id, dueAt, nextInterval, seenHash }: Read) {
   return { i: id, d0: dueAt, n0: nextInterval, h: seenHash }
 }
 
-/** Moves subscriptions on that are as they were read. A statement; it returns the ids of those moved. */
-export function moveOn({ orm }: Db, { chain, moves }: { chain: number; moves: readonly Move[] }) {
+/** Moves subscriptions on that are as they were read, never to an interval that is forgotten. A statement; it returns the ids of those moved. */
+export function moveOn({ orm, now }: Db, { chain, moves }: { chain: number; moves: readonly Move[] }) {
   const items = JSON.stringify(
     moves.map(move => ({
       ...readItem(move),
@@ -49,7 +49,8 @@ export function moveOn({ orm }: Db, { chain, moves }: { chain: number; moves: re
   )
   // The chain comes with each item: were it given once, SQLite might rather look through all of the chain for each.
   return orm.all<{ id: number }>(sql`
-    update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n',
+    update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd',
+      next_interval = max(item.value ->> 'n', floor_interval), kept_since = iif(item.value ->> 's' = 'ended', ${now}, null),
       tries = item.value ->> 't', reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
       epoch = coalesce(item.value ->> 'e', epoch)
     from json_each(${items}) as item

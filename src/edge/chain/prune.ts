@@ -1,42 +1,115 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
 
-/** `head`: the block that is believed; `reorgDepth`: in blocks below it. `retentionMs`: how long something is kept after its last answer. */
+/** `head`: the block that is believed; `reorgDepth`: in blocks below it. `retentionMs`: how long something is kept that is over. */
 export type PruneOptions = { chain: number; head: number; reorgDepth: number; retentionMs: number }
 
 /** Rows that one statement forgets, so that none holds the one writer for long. */
 const prunePerStatement = 500
+/** When an ended subscription is looked at again that has an answer which may still change. */
+const lookAgainMs = 3_600_000
 
-export type Pruned = { subscriptions: number; deliveries: number; blocks: number }
+/** `isLeft`: there is more than was forgotten at once. */
+export type Pruned = {
+  deliveries: number
+  subscriptions: number
+  transactions: number
+  blocks: number
+  isLeft: boolean
+}
+
+type Key = { subscription: number; interval: number }
 
 /**
- * Forgets subscriptions that ended longer ago than the retention, as far as that can be told: they are older, and so is their last answer.
- * Deliveries go with their subscription, once nothing can become of them any more. A part each time: call it again while something went.
+ * Forgets what is older than the retention, and so deep that no reorganisation reaches it: answers that are final or dropped, subscriptions
+ * that have ended and have no answer left, transactions whose answers are forgotten. That an interval was begun is remembered all the same:
+ * by its subscription's `floor_interval`, and by the cursor that is past the subscription. A part each time.
  */
-export async function pruneChain({ orm, now }: Db, options: PruneOptions): Promise<Pruned> {
-  const { chain, head, reorgDepth, retentionMs } = options
-  const old = sql`(
-    select id from subscriptions as old indexed by subscriptions_ended
-    where chain = ${chain} and state = 'ended' and created_at <= ${now} - ${retentionMs} and not exists (
-      select 1 from deliveries where chain = ${chain} and subscription = old.id
-        and (state not in ('final', 'dropped') or created_at > ${now} - ${retentionMs}))
-    order by created_at limit ${prunePerStatement})`
-  const [deliveries, subscriptions, blocks] = await orm.batch([
+export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned> {
+  const { orm, now } = db
+  const { chain, retentionMs } = options
+  const { over, ended } = await select(db, options)
+  // A subscription goes after its last answer; while there are more of these than one look takes, it would be looked at in vain.
+  const ids = over.length === prunePerStatement ? [] : ended
+  const named = JSON.stringify(ids.map(id => ({ c: chain, i: id })))
+  const isOld = sql`created_at <= ${now} - ${retentionMs}`
+  const [, deliveries, subscriptions, , transactions, blocks] = await orm.batch([
     orm.run(sql`
-      delete from deliveries where rowid in (
-        select rowid from deliveries where chain = ${chain} and subscription in ${old} limit ${prunePerStatement})`),
-    // One that had many deliveries has some left.
+      update subscriptions set floor_interval = item.value ->> 'n' from json_each(${JSON.stringify(marksOf(chain, over))}) as item
+      where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i'
+        and floor_interval < item.value ->> 'n'`),
     orm.run(sql`
-      delete from subscriptions where chain = ${chain} and id in ${old} and not exists (
-        select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+      delete from deliveries where chain = ${chain}
+        and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
+        and ${isOver(options)}`),
+    orm.run(sql`
+      delete from subscriptions
+      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended' and seen_block < ${horizonOf(options)}
+        and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+    orm.run(sql`
+      update subscriptions set kept_since = ${now} - ${retentionMs} + ${Math.min(lookAgainMs, retentionMs)}
+      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended'`),
+    // The highest nonce of a signer stays: it tells that those below it are used.
+    orm.run(sql`
+      delete from transactions where id in (
+        select id from transactions as old indexed by transactions_over
+        where chain = ${chain} and state in ('final', 'displaced') and ${isOld}
+          and not exists (select 1 from deliveries indexed by deliveries_tx where deliveries.tx = old.id)
+          and (+state = 'displaced' or exists (
+            select 1 from transactions as later indexed by transactions_nonce
+            where later.chain = ${chain} and later.signer = old.signer and later.nonce > old.nonce and later.state <> 'displaced'
+              and +later.state = 'final'))
+        order by created_at limit ${prunePerStatement})`),
     orm.run(sql`
       delete from chain_blocks where chain = ${chain} and number in (
-        select number from chain_blocks where chain = ${chain} and number < ${head - reorgDepth}
+        select number from chain_blocks where chain = ${chain} and number < ${horizonOf(options)}
         order by number limit ${prunePerStatement})`),
   ])
+  const pruned = [deliveries, subscriptions, transactions, blocks].map(({ rowsAffected }) => rowsAffected)
+  const [deliveryCount = 0, subscriptionCount = 0, transactionCount = 0, blockCount = 0] = pruned
   return {
-    subscriptions: subscriptions.rowsAffected,
-    deliveries: deliveries.rowsAffected,
-    blocks: blocks.rowsAffected,
+    deliveries: deliveryCount,
+    subscriptions: subscriptionCount,
+    transactions: transactionCount,
+    blocks: blockCount,
+    isLeft: pruned.some(count => count === prunePerStatement),
   }
+}
+
+/** The lowest block that a reorganisation may undo. */
+function horizonOf({ head, reorgDepth }: PruneOptions): number {
+  return head - reorgDepth
+}
+
+/** What may go, the oldest first. */
+async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: Key[]; ended: number[] }> {
+  const { chain, retentionMs } = options
+  const [over, ended] = await orm.batch([
+    orm.all<Key>(sql`
+      select subscription, interval from deliveries indexed by deliveries_over
+      where chain = ${chain} and created_at <= ${now} - ${retentionMs} and ${isOver(options)}
+      order by created_at limit ${prunePerStatement}`),
+    orm.all<{ id: number }>(sql`
+      select id from subscriptions indexed by subscriptions_ended
+      where chain = ${chain} and state = 'ended' and kept_since <= ${now} - ${retentionMs}
+      order by kept_since limit ${prunePerStatement}`),
+  ])
+  return { over, ended: ended.map(({ id }) => id) }
+}
+
+/** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. */
+function isOver(options: PruneOptions) {
+  return sql`state in ('final', 'dropped')
+    and not exists (select 1 from transactions where transactions.id = deliveries.tx and transactions.state in ('signed', 'sent', 'mined'))
+    and not exists (select 1 from subscriptions where subscriptions.chain = deliveries.chain
+      and subscriptions.id = deliveries.subscription
+      and (subscriptions.next_interval <= deliveries.interval or subscriptions.seen_block >= ${horizonOf(options)}))`
+}
+
+/** The first interval of each subscription that has not been forgotten. */
+function marksOf(chain: number, over: readonly Key[]): { c: number; i: number; n: number }[] {
+  const marks = new Map<number, number>()
+  for (const { subscription, interval } of over)
+    marks.set(subscription, Math.max(marks.get(subscription) ?? 0, interval + 1))
+  return [...marks].map(([i, n]) => ({ c: chain, i, n }))
 }

@@ -17,7 +17,7 @@ export async function rewindSubscriptions({ db, chain }: Step, { from }: { from:
       where id = ${id} and ${first} is not null returning id`),
     orm.run(sql`
       update subscriptions indexed by subscriptions_seen set state = 'active', due_at = 0, tries = 0, reason = null, message = null,
-        params = null
+        params = null, kept_since = null
       where chain = ${id} and seen_block > ${from}`),
   ])
   return moved.length === 1

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { zeroAddress } from 'viem'
 import type { Db } from '../db/open.ts'
 import type { Block, Subscription } from './chain.ts'
 import type { Verdict } from './verdict.ts'
@@ -26,16 +27,19 @@ export function insertSubscriptions({ orm, now }: Db, options: StoreOptions) {
   return orm.run(sql`
     ${insert(now, options)}
     on conflict (chain, id) do update set state = 'active', due_at = 0, tries = 0, reason = null, message = null, params = null,
-      seen_block = excluded.seen_block, seen_hash = excluded.seen_hash`)
+      kept_since = null, seen_block = excluded.seen_block, seen_hash = excluded.seen_hash`)
 }
 
-/** Writes subscriptions over what was known by their ids. A statement. */
+/**
+ * Writes subscriptions over what was known by their ids, and begins to count their intervals anew. One that could not be read was there all
+ * the same: a rewind to where it was first read would take the cursor behind others that are forgotten. A statement.
+ */
 export function replaceSubscriptions({ orm, now }: Db, options: StoreOptions) {
   return orm.run(sql`
     ${insert(now, options)}
     on conflict (chain, id) do update set state = excluded.state, due_at = excluded.due_at, next_interval = excluded.next_interval,
-      tries = excluded.tries, epoch = excluded.epoch, reason = excluded.reason, message = excluded.message, params = excluded.params,
-      seen_block = excluded.seen_block, seen_hash = excluded.seen_hash, created_at = excluded.created_at, owner = excluded.owner,
+      floor_interval = excluded.floor_interval, kept_since = excluded.kept_since, tries = excluded.tries, epoch = excluded.epoch, reason = excluded.reason, message = excluded.message, params = excluded.params,
+      seen_block = iif(subscriptions.owner = ${zeroAddress}, subscriptions.seen_block, excluded.seen_block), seen_hash = excluded.seen_hash, created_at = excluded.created_at, owner = excluded.owner,
       active_at = excluded.active_at, period = excluded.period, frequency = excluded.frequency, redundancy = excluded.redundancy,
       container_id = excluded.container_id, route = excluded.route, lazy = excluded.lazy, verifier = excluded.verifier,
       payment_amount = excluded.payment_amount, payment_token = excluded.payment_token, wallet = excluded.wallet,
@@ -45,10 +49,10 @@ export function replaceSubscriptions({ orm, now }: Db, options: StoreOptions) {
 function insert(now: Db['now'], { chain, rows, epoch, block, guard }: StoreOptions): SQL {
   return sql`
     insert into subscriptions (chain, id, state, due_at, next_interval, tries, epoch, reason, message, params, seen_block, seen_hash,
-      created_at, owner, active_at, period, frequency, redundancy, container_id, route, lazy, verifier, payment_amount, payment_token,
+      created_at, kept_since, owner, active_at, period, frequency, redundancy, container_id, route, lazy, verifier, payment_amount, payment_token,
       wallet, expires_at, max_fee, prepaid, committed)
     select ${chain}, value ->> 'i', value ->> 's', value ->> 'd', value ->> 'n', 0, ${epoch}, value ->> 'r', value ->> 'm', value ->> 'p',
-      ${block.number}, ${block.hash}, ${now}, value ->> 'o', value ->> 'a', value ->> 'pe', value ->> 'f', value ->> 're',
+      ${block.number}, ${block.hash}, ${now}, iif(value ->> 's' = 'ended', ${now}, null), value ->> 'o', value ->> 'a', value ->> 'pe', value ->> 'f', value ->> 're',
       value ->> 'c', value ->> 'ro', value ->> 'l', value ->> 'v', value ->> 'pa', value ->> 'pt', value ->> 'w', value ->> 'e',
       value ->> 'mf', value ->> 'pp', value ->> 'co'
     from json_each(${JSON.stringify(rows.map(toItem))})

@@ -249,8 +249,10 @@ export const subscriptions = sqliteTable(
     state: text({ enum: ['active', 'refused', 'ended'] }).notNull(),
     /** Unix seconds of block time at which there is something to do; null unless active. */
     dueAt: integer('due_at'),
-    /** The next interval to answer. */
+    /** The next interval to answer; never below `floor_interval`. */
     nextInterval: integer('next_interval').notNull().default(1),
+    /** Intervals below it are never begun again: their deliveries are forgotten. */
+    floorInterval: integer('floor_interval').notNull().default(1),
     /** Times in a row that what was due could not be begun: the consumer gave no input, the wallet no funds. */
     tries: integer().notNull().default(0),
     epoch: integer().notNull().default(0),
@@ -262,6 +264,8 @@ export const subscriptions = sqliteTable(
     seenBlock: integer('seen_block').notNull(),
     seenHash: text('seen_hash').notNull(),
     createdAt: integer('created_at').notNull(),
+    /** When it ended, or was last found to have an answer that may still change: what retention goes by; null unless ended. */
+    keptSince: integer('kept_since'),
     owner: text().notNull(),
     activeAt: integer('active_at').notNull(),
     period: integer().notNull(),
@@ -289,13 +293,13 @@ export const subscriptions = sqliteTable(
     index('subscriptions_state').on(t.chain, t.state, t.id),
     // Of a reorganisation: what was first seen above the block from which all is the same.
     index('subscriptions_seen').on(t.chain, t.seenBlock),
-    index('subscriptions_ended').on(t.chain, t.createdAt).where(sql`state = 'ended'`),
+    index('subscriptions_ended').on(t.chain, t.keptSince).where(sql`state = 'ended'`),
   ],
 )
 
 /**
- * One answer of this node for one interval of a subscription: written with its job, in one batch, and kept until the chain says that the
- * subscription is over, whatever becomes of the job. A trigger notes the job's end.
+ * One answer of this node for one interval of a subscription: written with its job, in one batch, and kept until nothing can become of it
+ * any more, whatever becomes of the job. A trigger notes the job's end.
  */
 export const deliveries = sqliteTable(
   'deliveries',
@@ -327,6 +331,7 @@ export const deliveries = sqliteTable(
     uniqueIndex('deliveries_job').on(t.job),
     index('deliveries_computed').on(t.chain, t.notBefore).where(sql`state = 'computed'`),
     index('deliveries_tx').on(t.tx).where(sql`tx is not null`),
+    index('deliveries_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'dropped')`),
   ],
 )
 
@@ -371,6 +376,7 @@ export const transactions = sqliteTable(
     uniqueIndex('transactions_nonce').on(t.chain, t.signer, t.nonce).where(sql`state <> 'displaced'`),
     index('transactions_open').on(t.chain, t.signer, t.nonce).where(sql`state in ('signed', 'sent')`),
     index('transactions_mined').on(t.chain, t.minedBlock).where(sql`state = 'mined'`),
+    index('transactions_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'displaced')`),
   ],
 )
 

@@ -179,6 +179,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
       await orm.batch([
         orm.run(sql`delete from subscriptions`),
         orm.run(sql`delete from deliveries`),
+        orm.run(sql`delete from transactions`),
         orm.run(sql`delete from chains`),
         orm.run(sql`delete from chain_blocks`),
         orm.run(sql`update runners set revoked_at = 0 where id <> ${runner.runner} and revoked_at is null`),

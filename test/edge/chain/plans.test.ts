@@ -112,15 +112,15 @@ async function useAll(): Promise<Statement[]> {
     .filter(({ sql: text }) => /subscriptions|deliveries|chain/.test(text) && !/"nextId"/.test(text))
 }
 
-/** Ended ones, each with an answer, and too young to be pruned. */
+/** Ended ones, too young to be pruned, each with an answer that is older. */
 function fill(count: number): void {
   engine.exec(`
-    insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, owner, active_at, period, frequency, redundancy,
+    insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, kept_since, owner, active_at, period, frequency, redundancy,
       container_id, lazy, verifier, payment_amount, payment_token, wallet)
     with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})
-    select ${chainId}, i, 'ended', i % 900, '0x', 9e15, '0xaa', 0, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x' from n;
+    select ${chainId}, i, 'ended', i % 900, '0x', 8e15, 8e15 + i, '0xaa', 0, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x' from n;
     insert into deliveries (chain, subscription, interval, job, state, created_at)
-    select ${chainId}, id, 1, 'job-' || id, 'final', 0 from subscriptions where id <= ${count}`)
+    select ${chainId}, id, 1, 'job-' || id, 'final', id from subscriptions where id <= ${count}`)
 }
 
 describe('plans', () => {

@@ -5,6 +5,7 @@ import type { SignableTransaction } from '../chain.ts'
 import type { Step } from '../step.ts'
 import type { Fees } from './fees.ts'
 import type { Planned } from './plan.ts'
+import { isUsed } from './used.ts'
 
 /** A transaction that is written down, and has to be sent. */
 export type Allocated = { id: string; nonce: number; hash: Hex; raw: Hex }
@@ -33,7 +34,7 @@ export async function allocate(
 
 /**
  * The lowest nonce that the chain has not used, and this node neither. A hole, as a reorganisation can leave one, is filled before anything
- * goes behind it.
+ * goes behind it; what lies below a final one is none, but forgotten.
  */
 async function nextNonce({ db, chain }: Step, first: number): Promise<number | null> {
   const { id } = chain.config
@@ -41,10 +42,11 @@ async function nextNonce({ db, chain }: Step, first: number): Promise<number | n
   const used = sql`select nonce from transactions indexed by transactions_nonce
     where chain = ${id} and signer = ${address} and state <> 'displaced' and nonce`
   const [row] = await db.orm.all<{ nonce: number }>(sql`
-    select min(nonce) as nonce from (
+    select min(free.nonce) as nonce from (
       select ${first} as nonce where not exists (${used} = ${first})
       union all
-      select nonce + 1 from (${used} >= ${first}) as mine where not exists (${used} = mine.nonce + 1))`)
+      select nonce + 1 from (${used} >= ${first}) as mine where not exists (${used} = mine.nonce + 1)) as free
+    where not ${isUsed({ chain: id, signer: address, nonce: sql`free.nonce` })}`)
   return row?.nonce ?? null
 }
 

@@ -8,6 +8,7 @@ import { type Fees, offer } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
 import { cancelGas } from './replace.ts'
+import { isUsed } from './used.ts'
 
 /** At one look: the next ones go on. */
 const maxHoles = 16
@@ -33,7 +34,7 @@ export async function fillHoles(
   return filled
 }
 
-/** @returns null when the nonce is somebody's: what is mined, and an endpoint that lags has not told of. */
+/** @returns null when the nonce is somebody's: what is mined, or even forgotten, and an endpoint that lags has not told of. */
 async function fill(
   { db, chain, log }: Step,
   { nonce, fees }: { nonce: number; fees: Fees },
@@ -46,7 +47,8 @@ async function fill(
   const [stored] = await orm.batch([
     orm.all(sql`
       insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, created_at, data)
-      values (${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', 'cancel', ${content.to}, ${content.gas}, ${now}, '0x')
+      select ${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', 'cancel', ${content.to}, ${content.gas}, ${now}, '0x'
+      where not ${isUsed({ chain: config.id, signer: signer.address, nonce })}
       on conflict do nothing returning id`),
     orm.run(sql`
       insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)

@@ -117,8 +117,13 @@ export function createTick(options: TickOptions): ChainTick {
   async function prune({ block }: Head): Promise<void> {
     const { id, reorgDepth } = chain.config
     const { retentionMs } = options
-    await pruneChain(options.db, { chain: id, head: block.number, reorgDepth, retentionMs })
-    memory.prunedAt = now()
+    const { isLeft } = await pruneChain(options.db, {
+      chain: id,
+      head: block.number,
+      reorgDepth,
+      retentionMs,
+    })
+    if (!isLeft) memory.prunedAt = now()
   }
 
   async function work(step: Step, { nextId, isNew }: { nextId: number; isNew: boolean }): Promise<void> {

@@ -122,9 +122,9 @@ export async function createOutbox(): Promise<Outbox> {
       const result = `{"container":"a","output":${output}}`
       await orm.batch([
         orm.run(sql`
-          insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, owner, active_at, period, frequency, redundancy,
+          insert into subscriptions (chain, id, state, next_interval, seen_block, seen_hash, created_at, owner, active_at, period, frequency, redundancy,
             container_id, lazy, verifier, payment_amount, payment_token, wallet)
-          values (${chainId}, ${subscription}, 'ended', 0, '0x', ${clock.ms}, '0xaa', 1, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x')
+          values (${chainId}, ${subscription}, 'ended', ${interval + 1}, 0, '0x', ${clock.ms}, '0xaa', 1, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x')
           on conflict do nothing`),
         orm.run(sql`
           insert into jobs (id, owner, state, route, source, destination, created_at, expires_at, result, result_bytes, origin)

@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Block } from '../../../../src/edge/chain/chain.ts'
+import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { rewind } from '../../../../src/edge/chain/tick/rewind.ts'
 import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import { createModelChain, keysOf, type ModelChain } from './model-chain.ts'
@@ -13,7 +14,7 @@ import { type Death, takeTurns } from './turns.ts'
 /**
  * Two nodes without any lease, over one real database and a model chain, whatever dies, is refused, undone or taken by others. After every
  * step: no two transactions for one answer, no two rows for one nonce, no nonce without what was signed for it. In the end: every answer is
- * accepted exactly once, or dropped with a reason.
+ * accepted exactly once, or dropped with a reason; also where what is over is forgotten at once.
  */
 
 /** A long run: `MODEL_RUNS=3000 npm test -- outbox-model`. */
@@ -24,7 +25,19 @@ type Op =
   | { op: 'look'; order: number[]; deaths: [Death, Death] }
   | { op: 'mine'; withhold: boolean }
   | { op: 'reorg'; depth: number; lose: boolean; vanish: boolean }
-  | { op: 'intrude' | 'forget' | 'spike' | 'calm' | 'refuse' | 'refuseOne' | 'accept' | 'drain' | 'refill' }
+  | {
+      op:
+        | 'intrude'
+        | 'forget'
+        | 'spike'
+        | 'calm'
+        | 'refuse'
+        | 'refuseOne'
+        | 'accept'
+        | 'drain'
+        | 'refill'
+        | 'prune'
+    }
 
 const death: fc.Arbitrary<Death> = fc.option(
   fc.record({ step: fc.nat({ max: 20 }), when: fc.constantFrom('before', 'after') }),
@@ -67,6 +80,7 @@ const operations: fc.Arbitrary<Op> = fc.oneof(
         'accept',
         'drain',
         'refill',
+        'prune',
       ),
     }),
   },
@@ -144,6 +158,7 @@ async function apply(world: World, op: Op): Promise<void> {
     if (op.vanish && world.subscriptions > 0) await vanish(world)
   } else if (op.op === 'intrude') chain.intrude()
   else if (op.op === 'forget') chain.forget()
+  else if (op.op === 'prune') await prune(world)
   else Object.assign(chain.settings, weather[op.op])
 }
 
@@ -157,6 +172,15 @@ const weather = {
   refuse: { refusesSends: true },
   refuseOne: { refusesOne: true },
   accept: { refusesSends: false },
+}
+
+/** Everything that is over goes, though it has just been. */
+async function prune({ chain }: World): Promise<void> {
+  const { number: head } = chain.head()
+  const final = (await outbox.deliveries()).filter(({ state }) => state === 'final')
+  await pruneChain(outbox.db, { chain: chainId, head, reorgDepth: 8, retentionMs: 0 })
+  for (const { subscription, interval } of final)
+    expect(chain.accepted()).toContain(`${subscription}/${interval}`)
 }
 
 /** The newest subscription is not on the new branch. */

@@ -2,6 +2,7 @@ import type { Client, InArgs } from '@libsql/client'
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { rewindTransactions } from '../../../../src/edge/chain/outbox/rewind.ts'
+import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { readWork } from '../../../../src/edge/chain/tick/work.ts'
 import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import type { Db } from '../../../../src/edge/db/open.ts'
@@ -14,10 +15,10 @@ type Statement = { sql: string; params: unknown[] }
 
 /** Arguments, and what was looked up before. */
 const walkable =
-  /^SCAN (\S+ VIRTUAL TABLE|item |value |json_each |\d+ CONSTANT ROW|CONSTANT ROW|mine|\(subquery)/
+  /^SCAN (\S+ VIRTUAL TABLE|item |value |json_each |\d+ CONSTANT ROW|CONSTANT ROW|mine|free|\(subquery)/
 /** Seeks that leave a table of chains to be walked: a chain's rows are all rows. */
 const wide =
-  /^SEARCH (\S+ )?(transactions|t|deliveries|d|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce) \(chain=\?( AND signer=\?)?\)$/
+  /^SEARCH (\S+ )?(transactions|t|old|later|deliveries|d|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce|transactions_over|deliveries_over) \(chain=\?( AND signer=\?)?\)$/
 
 let outbox: Outbox
 let client: Client
@@ -69,6 +70,7 @@ async function useAll(): Promise<Statement[]> {
     outbox.clock.ms += 60_000
     await look(step(options))
     await readWork(db, { chain: chainId, at: 0 })
+    await pruneChain(db, { chain: chainId, head: 1_000, reorgDepth: 0, retentionMs: 0 })
   }
   const first = 1_000_001
   const vanish = async (id: number) =>
@@ -108,12 +110,12 @@ async function fill(count: number): Promise<void> {
   const n = `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})`
   await client.executeMultiple(`
     insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, created_at, mined_block, mined_block_hash, data)
-    ${n} select 'tx-' || i, ${chainId}, '0xother', i, 'final', 'deliver', '0x', 1, 0, i, '0x', '0x' from n;
-    insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, owner, active_at, period, frequency, redundancy,
+    ${n} select 'tx-' || i, ${chainId}, '0xother', i, 'final', 'deliver', '0x', 1, i, i, '0x', '0x' from n;
+    insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, kept_since, owner, active_at, period, frequency, redundancy,
       container_id, lazy, verifier, payment_amount, payment_token, wallet)
-    ${n} select ${chainId}, i, 'ended', i, '0x', 0, '0xaa', 0, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x' from n;
+    ${n} select ${chainId}, i, 'ended', i, '0x', i, i, '0xaa', 0, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x' from n;
     insert into deliveries (chain, subscription, interval, job, state, tx, created_at)
-    ${n} select ${chainId}, i, 1, 'final-' || i, 'final', 'tx-' || i, 0 from n`)
+    ${n} select ${chainId}, i, 1, 'final-' || i, 'final', 'tx-' || i, i from n`)
 }
 
 describe('plans', () => {

@@ -1,0 +1,7 @@
+DROP INDEX `subscriptions_ended`;--> statement-breakpoint
+ALTER TABLE `subscriptions` ADD `floor_interval` integer DEFAULT 1 NOT NULL;--> statement-breakpoint
+ALTER TABLE `subscriptions` ADD `kept_since` integer;--> statement-breakpoint
+UPDATE `subscriptions` SET `kept_since` = `created_at` WHERE `state` = 'ended';--> statement-breakpoint
+CREATE INDEX `subscriptions_ended` ON `subscriptions` (`chain`,`kept_since`) WHERE state = 'ended';--> statement-breakpoint
+CREATE INDEX `deliveries_over` ON `deliveries` (`chain`,`created_at`) WHERE state in ('final', 'dropped');--> statement-breakpoint
+CREATE INDEX `transactions_over` ON `transactions` (`chain`,`created_at`) WHERE state in ('final', 'displaced');
