@@ -21,9 +21,11 @@ export function vanishDeliveries({ orm, now }: Db, { chain, ids }: { chain: numb
     orm.run(sql`
       delete from parts indexed by parts_place where job in ${jobs} and exists (
         select 1 from jobs where jobs.id = parts.job and jobs.state = 'cancelled')`),
+    // Each below the lowest that the subscription has by then: so they differ, also from those that vanished before.
     orm.run(sql`
-      update deliveries set interval = -rowid, state = 'dropped', reason = 'vanished',
-        message = 'The subscription is gone from the chain.'
+      update deliveries set state = 'dropped', reason = 'vanished',
+        message = 'The subscription is gone from the chain.', interval = min(0, (select min(others.interval) from deliveries as others
+          where others.chain = deliveries.chain and others.subscription = deliveries.subscription)) - interval
       where chain = ${chain} and subscription in ${ids} and interval > 0`),
   ] as const
 }
