@@ -3,6 +3,7 @@ import type { Hex } from 'viem'
 import { containersOf } from '../../../protocol/container.ts'
 import { parseJson } from '../../../protocol/json.ts'
 import type { Db } from '../../db/open.ts'
+import { chunks } from '../../jobs/chunks.ts'
 import { readParts } from '../../jobs/parts.ts'
 import { type AnswerProblem, encodeAnswer, tooLarge } from '../encode.ts'
 import { deliverCall } from '../simulate.ts'
@@ -33,23 +34,22 @@ type Row = Key & {
   result: string | null
   result_bytes: number | null
   result_parts: number | null
+  /** Answers that may be tried now, of which these are the first; 32 at most. */
+  found: number
 }
 
-/** What one tick sends. Of each, a result of at most 64 KiB is on its row: 4 MiB of an answer are not met. */
-export const maxComputed = 32
+/** What one round sends, in answers and in characters of them: an SQL response may have 4 MiB, at some hosts. */
+const maxComputed = 32
+const maxCharacters = 2 * 1024 * 1024
+
+/** `isLeft`: there are more answers than one round takes. */
+export type ReadComputed = { computed: Computed[]; isLeft: boolean }
 
 /** Answers that may be tried now, each encoded once and kept so. What cannot be encoded is dropped. */
-export async function readComputed(step: Step): Promise<Computed[]> {
+export async function readComputed(step: Step): Promise<ReadComputed> {
   const { db, chain, log } = step
   const { id } = chain.config
-  const rows = await db.orm.all<Row>(sql`
-    select d.subscription, d.interval, d.tries, d.deadline, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
-      j.result_bytes, j.result_parts
-    from deliveries d indexed by deliveries_computed
-      join subscriptions s on s.chain = d.chain and s.id = d.subscription
-      left join jobs j on j.id = d.job and d.call is null
-    where d.chain = ${id} and d.state = 'computed' and d.not_before <= ${db.now}
-    order by d.not_before limit ${maxComputed}`)
+  const rows = await readRows(db, id)
   const computed: Computed[] = []
   const encoded: (Key & { call: Hex })[] = []
   const dropped: Dropped[] = []
@@ -69,7 +69,22 @@ export async function readComputed(step: Step): Promise<Computed[]> {
   }
   await keep(db, { chain: id, encoded })
   await dropDeliveries(db, { chain: id, dropped })
-  return computed
+  return { computed, isLeft: rows.length === maxComputed || rows.length < (rows[0]?.found ?? 0) }
+}
+
+/** Call data, or a result of 64 KiB at most, which may be twice as long on its way: as JSON within JSON. What is in parts is read by itself. */
+async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
+  return await orm.all<Row>(sql`
+    select * from (
+      select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
+        select d.subscription, d.interval, d.tries, d.deadline, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
+          j.result_bytes, j.result_parts, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
+        from deliveries d indexed by deliveries_computed
+          join subscriptions s on s.chain = d.chain and s.id = d.subscription
+          left join jobs j on j.id = d.job and d.call is null
+        where d.chain = ${chain} and d.state = 'computed' and d.not_before <= ${now}
+        order by d.not_before limit ${maxComputed}))
+    where total <= ${maxCharacters}`)
 }
 
 async function encode({ db, chain }: Step, row: Row): Promise<Hex | AnswerProblem> {
@@ -113,10 +128,11 @@ async function keep(
   { orm }: Db,
   { chain, encoded }: { chain: number; encoded: readonly (Key & { call: Hex })[] },
 ): Promise<void> {
-  if (encoded.length === 0) return
-  const items = encoded.map(({ subscription, interval, call }) => ({ s: subscription, i: interval, c: call }))
-  await orm.run(sql`
-    update deliveries set call = item.value ->> 'c' from json_each(${JSON.stringify(items)}) as item
-    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i'
-      and state = 'computed' and call is null`)
+  for (const chunk of chunks(encoded, ({ call }) => call.length)) {
+    const items = chunk.map(({ subscription, interval, call }) => ({ s: subscription, i: interval, c: call }))
+    await orm.run(sql`
+      update deliveries set call = item.value ->> 'c' from json_each(${JSON.stringify(items)}) as item
+      where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i'
+        and state = 'computed' and call is null`)
+  }
 }

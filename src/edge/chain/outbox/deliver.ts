@@ -5,7 +5,7 @@ import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
-import { type Computed, maxComputed, readComputed } from './computed.ts'
+import { type Computed, readComputed } from './computed.ts'
 import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
 import { offer } from './fees.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
@@ -33,10 +33,9 @@ const maxPauseMs = 10 * 60_000
 export async function deliver(step: Step): Promise<Delivering> {
   const { chain, db } = step
   const { config, rpc } = chain
-  const computed = await readComputed(step)
+  const { computed, isLeft } = await readComputed(step)
   const inTime = await withoutLate(step, computed)
-  const isFull = computed.length === maxComputed
-  if (inTime.length === 0) return { signer: null, isLeft: isFull }
+  if (inTime.length === 0) return { signer: null, isLeft }
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
     rpc.send([...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))]),
@@ -47,7 +46,7 @@ export async function deliver(step: Step): Promise<Delivering> {
   const blocked = (await send(step, { passed, market, open })) ?? unpaid
   return {
     signer: { balance: market.balance, blocked },
-    isLeft: blocked === null && isFull,
+    isLeft: blocked === null && isLeft,
   }
 }
 

@@ -85,11 +85,18 @@ export async function readOpen(
   }))
 }
 
+/** Some 256 KiB each at most: an SQL response may have 4 MiB, at some hosts. */
+const rawsPerStatement = 8
+
 /** What was last signed for these transactions, in full. */
 export async function readRaws({ orm }: Db, ids: readonly string[]): Promise<Map<string, Hex>> {
-  if (ids.length === 0) return new Map()
-  const rows = await orm.all<{ tx: string; raw: Hex }>(sql`
-    select tx, raw from raws where tx in (select value from json_each(${JSON.stringify(ids)}))
-      and seq = (select max(seq) from raws as others where others.tx = raws.tx)`)
-  return new Map(rows.map(({ tx, raw }) => [tx, raw]))
+  const raws = new Map<string, Hex>()
+  for (let first = 0; first < ids.length; first += rawsPerStatement) {
+    const named = JSON.stringify(ids.slice(first, first + rawsPerStatement))
+    const rows = await orm.all<{ tx: string; raw: Hex }>(sql`
+      select tx, raw from raws where tx in (select value from json_each(${named}))
+        and seq = (select max(seq) from raws as others where others.tx = raws.tx)`)
+    for (const { tx, raw } of rows) raws.set(tx, raw)
+  }
+  return raws
 }

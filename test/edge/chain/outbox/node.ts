@@ -84,9 +84,10 @@ export type StepOptions = {
   db?: Db
 }
 
-export async function createOutbox(): Promise<Outbox> {
-  const file = await createDatabaseFile()
-  const opened = await openDb({ url: file.url })
+/** `url`: of a server's database that is migrated; absent: a file of its own. */
+export async function createOutbox({ url }: { url?: string } = {}): Promise<Outbox> {
+  const file = url === undefined ? await createDatabaseFile() : null
+  const opened = await openDb({ url: url ?? file?.url ?? '' })
   const clock = { ms: 1_800_000_000_000 }
   const { orm } = opened
   const db: Db = {
@@ -151,7 +152,7 @@ export async function createOutbox(): Promise<Outbox> {
     },
     async close() {
       opened.close()
-      await file.close()
+      await file?.close()
     },
   }
 }
