@@ -1,0 +1,156 @@
+import { sql } from 'drizzle-orm'
+import { type Hex, toHex } from 'viem'
+import { createBells } from '../../../src/edge/bell/bell.ts'
+import type { ChainConfig, Signer } from '../../../src/edge/chain/chain.ts'
+import { parseChains } from '../../../src/edge/chain/config.ts'
+import { createRpcPool } from '../../../src/edge/chain/pool.ts'
+import { createSigner } from '../../../src/edge/chain/signer.ts'
+import { type ChainTick, createTick } from '../../../src/edge/chain/tick/tick.ts'
+import { createPolicyCache } from '../../../src/edge/runners/policy.ts'
+import { register } from '../../../src/edge/runners/register.ts'
+import { callbackAbi, callbackBytecode } from '../../../src/local/consumers/callback.ts'
+import { eip712CoordinatorAbi } from '../../../src/protocol/abi/eip712-coordinator.ts'
+import { type Contract, createdBy, nodeKey, startTestChain, type TestChain } from '../../support/chain.ts'
+import { type Queue, startQueue } from '../../support/queue.ts'
+import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../../support/rpc-proxy.ts'
+import { policyOf } from '../../support/runner.ts'
+
+/** What a ticker is unlike others in. `reorgDepth` and the like: of the configuration. */
+export type Changed = Partial<Omit<ChainConfig, 'gas'>> & {
+  gas?: Partial<ChainConfig['gas']>
+  signer?: Signer
+}
+
+export type DeliveryState = {
+  subscription: number
+  interval: number
+  state: string
+  reason: string | null
+  tx: string | null
+  tries: number
+}
+
+/** Tickers of a node over a real database, before a real chain with a consumer, behind a proxy that may go wrong. */
+export type Ticking = {
+  chain: TestChain
+  queue: Queue
+  proxy: RpcProxy
+  /** Of all tickers. */
+  lines: { event: string; fields: Record<string, unknown> }[]
+  events(): string[]
+  /** A ticker of this node; another one remembers nothing of what the first knows. */
+  ticker(changed?: Changed): ChainTick
+  /** Ticks, told that there is something to do; so many times. */
+  look(node: ChainTick, times?: number): Promise<void>
+  deploy(contract: { bytecode: Hex; abi: unknown; args: unknown[] }): Promise<Contract>
+  /** Asks for the container `echo` once. @returns the subscription's id. */
+  ask(): Promise<number>
+  /** What a runner would report of every job that waits. @returns how many. */
+  compute(): Promise<number>
+  /** Subscriptions that were answered on the chain as it is, once for each answer, in order. */
+  fulfilled(): Promise<number[]>
+  /** Of what is computed or delivered, by subscription and interval. */
+  deliveries(): Promise<DeliveryState[]>
+  states(): Promise<string[]>
+  /** The last blocks are mined anew, without their transactions. */
+  reorganise(depth: number): Promise<void>
+  mine(blocks?: number): Promise<void>
+  /** A request to the chain's node. */
+  request(method: string, ...params: unknown[]): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** `fee`: of the protocol, in basis points. */
+export async function startTicking({
+  fee = 0,
+  ...proxying
+}: RpcProxyOptions & { fee?: number } = {}): Promise<Ticking> {
+  const [chain, queue] = await Promise.all([startTestChain({ fee }), startQueue()])
+  const proxy = await startRpcProxy(chain.rpcUrl, proxying)
+  const lines: Ticking['lines'] = []
+  const note = (event: string, fields = {}) => void lines.push({ event, fields })
+  const { orm } = queue.db
+  const now = () => Date.now()
+  await register(queue.db, { ...(await queue.host()), version: 'test', containers: [policyOf('echo')] })
+
+  const deploy: Ticking['deploy'] = async ({ bytecode, abi, args }) => {
+    const { wallet, chain: client } = chain.deployer
+    const hash = await wallet.deployContract({ abi: abi as never, bytecode, args: args as never })
+    const { contractAddress } = await client.waitForTransactionReceipt({ hash })
+    if (!contractAddress) throw new Error('The contract was not created')
+    return { address: contractAddress, abi: abi as never }
+  }
+  const callback = await deploy({ bytecode: callbackBytecode, abi: callbackAbi, args: [chain.registry] })
+  const request: Ticking['request'] = async (method, ...params) =>
+    await (chain.anvil.request as (call: { method: string; params: unknown[] }) => Promise<unknown>)({
+      method,
+      params,
+    })
+  const deliveries = async () =>
+    await orm.all<DeliveryState>(
+      sql`select subscription, interval, state, reason, tx, tries from deliveries order by subscription, interval`,
+    )
+
+  return {
+    chain,
+    queue,
+    proxy,
+    lines,
+    events: () => lines.map(({ event }) => event),
+    ticker({ signer = createSigner(nodeKey), gas = {}, ...config } = {}) {
+      const [settings] = parseChains({
+        CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
+        [`CHAIN_${chain.id}_RPC_URLS`]: proxy.url,
+        [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
+      })
+      if (!settings) throw new Error('There is no chain')
+      return createTick({
+        db: queue.db,
+        bells: createBells(),
+        policy: createPolicyCache({ db: queue.db, now }),
+        log: { info: note, warn: note, error: note },
+        now,
+        retentionMs: 1_000_000,
+        jobs: {
+          bounds: { maxQueuedPerOwner: 1000, maxQueued: 1000, maxBytesPerOwner: 1e9, maxBytes: 1e9 },
+          expiryMs: 1_000_000,
+        },
+        chain: {
+          config: { ...settings.config, ...config, gas: { ...settings.config.gas, ...gas } },
+          rpc: createRpcPool({ urls: settings.urls, chainId: chain.id, now }),
+          signer,
+        },
+      })
+    },
+    async look(node, times = 1) {
+      for (let i = 0; i < times; i++) await node.tick({ poked: true })
+    },
+    deploy,
+    ask: () => createdBy(chain, callback, { functionName: 'ask', args: ['echo', toHex('x')] }),
+    async compute() {
+      const { rowsAffected } = await orm.run(sql`
+        update jobs set state = 'success', finished_at = 1, result = '{"container":"echo","output":{"said":"x"}}', result_bytes = 41
+        where state = 'queued'`)
+      return rowsAffected
+    },
+    async fulfilled() {
+      const logs = await chain.deployer.chain.getContractEvents({
+        address: chain.coordinator,
+        abi: eip712CoordinatorAbi,
+        eventName: 'SubscriptionFulfilled',
+        fromBlock: 0n,
+      })
+      return logs.map(({ args }) => Number(args.id)).toSorted((a, b) => a - b)
+    },
+    deliveries,
+    states: async () => (await deliveries()).map(({ state }) => state),
+    reorganise: async depth => void (await request('anvil_reorg', depth, [])),
+    mine: async (blocks = 1) => await chain.anvil.mine({ blocks }),
+    request,
+    async close() {
+      await proxy.close()
+      await queue.close()
+      await chain.close()
+    },
+  }
+}
