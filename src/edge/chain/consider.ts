@@ -8,6 +8,7 @@ import { selectFingerprints } from './due.ts'
 import { inputFingerprint } from './input.ts'
 import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
+import { dueAgain } from './rewind-subscriptions.ts'
 import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
 import { isSame } from './tracked.ts'
@@ -42,12 +43,14 @@ export async function consider(step: Step, { rows, court, readStatuses, known }:
   return plan
 }
 
-/** Which of those that look the same ask for something else than what was begun for them. */
+/** Which of those that are in doubt, and look the same, ask for something else than what was begun for them. */
 async function selectOthers(
   { db, chain }: Step,
   { rows, statusOf }: { rows: readonly Due[]; statusOf(id: number): Status | undefined },
 ): Promise<ReadonlySet<number>> {
-  const begun = rows.flatMap(({ subscription: { id }, nextInterval }) => {
+  // An input may change from block to block: only of what is in doubt it tells anything.
+  const doubtful = rows.filter(({ dueAt }) => dueAt === dueAgain.inDoubt)
+  const begun = doubtful.flatMap(({ subscription: { id }, nextInterval }) => {
     const { interval = 0, input = null } = statusOf(id) ?? {}
     return interval > 0 && interval < nextInterval && input !== null ? [{ id, interval, input }] : []
   })

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { RouteFinder } from './containers.ts'
 import { intervalAt } from './interval.ts'
+import { noteBlock } from './journal.ts'
 import type { Step } from './step.ts'
 import { type TrackedRow, trackedColumns, trackedOf } from './tracked.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
@@ -32,15 +33,18 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
     return { row, verdict: verdictOn({ subscription, interval, count: 0 }, court) }
   })
   const left = rows.length === maxJudged
+  const hasEnded = verdicts.some(({ verdict }) => verdict.state === 'ended')
   const [moved] = await orm.batch([
     orm.all<{ id: number; state: string }>(sql`
       update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n', tries = 0,
-        kept_since = iif(item.value ->> 's' = 'ended', ${now}, null), epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
+        kept_since = iif(item.value ->> 's' = 'ended', ${now}, null),
+        decided_block = iif(item.value ->> 's' = 'ended', ${block.number}, null), epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
         route = item.value ->> 'ro'
       from json_each(${JSON.stringify(verdicts.map(verdict => toItem(config.id, verdict)))}) as item
       where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'refused'
         and subscriptions.epoch = item.value ->> 'e0' and subscriptions.seen_hash = item.value ->> 'h'
       returning subscriptions.id, subscriptions.state`),
+    ...(hasEnded ? [noteBlock(db, { chain: config.id, block })] : []),
     orm.run(sql`
       update chains set judged_epoch = ${epoch}
       where id = ${config.id} and judged_epoch < ${epoch} and not exists (

@@ -16,8 +16,10 @@ export type Move = Read & {
   params: Record<string, unknown> | null
   /** Under this policy alone; null: under any. */
   epoch: number | null
-  /** Only if this interval has a delivery; null: whether or not. */
+  /** Only if this interval has a delivery; null: nothing was begun. */
   begun: number | null
+  /** Block by which it was decided, where that is not the one that is believed. */
+  decided: number | null
 }
 
 /** Whether a subscription is as it was read: `value` is a JSON object with `i`, `d0`, `n0` and `h`. */
@@ -30,8 +32,15 @@ export function readItem({ id, dueAt, nextInterval, seenHash }: Read) {
   return { i: id, d0: dueAt, n0: nextInterval, h: seenHash }
 }
 
+export type MoveOptions = {
+  chain: number
+  /** Height of the block that is believed. */
+  block: number
+  moves: readonly Move[]
+}
+
 /** Moves subscriptions on that are as they were read, never to an interval that is forgotten. A statement; it returns the ids of those moved. */
-export function moveOn({ orm, now }: Db, { chain, moves }: { chain: number; moves: readonly Move[] }) {
+export function moveOn({ orm, now }: Db, { chain, block, moves }: MoveOptions) {
   const items = JSON.stringify(
     moves.map(move => ({
       ...readItem(move),
@@ -45,6 +54,7 @@ export function moveOn({ orm, now }: Db, { chain, moves }: { chain: number; move
       p: move.params && JSON.stringify(move.params),
       e: move.epoch,
       b: move.begun,
+      k: move.begun === null ? (move.decided ?? block) : null,
     })),
   )
   // The chain comes with each item: were it given once, SQLite might rather look through all of the chain for each.
@@ -52,7 +62,7 @@ export function moveOn({ orm, now }: Db, { chain, moves }: { chain: number; move
     update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd',
       next_interval = max(item.value ->> 'n', floor_interval), kept_since = iif(item.value ->> 's' = 'ended', ${now}, null),
       tries = item.value ->> 't', reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
-      epoch = coalesce(item.value ->> 'e', epoch)
+      epoch = coalesce(item.value ->> 'e', epoch), decided_block = item.value ->> 'k'
     from json_each(${items}) as item
     where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i' and +subscriptions.state = 'active'
       and subscriptions.due_at = item.value ->> 'd0' and subscriptions.next_interval = item.value ->> 'n0'

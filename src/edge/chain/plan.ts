@@ -70,5 +70,6 @@ export function unmoved(row: Due): Move {
     params: null,
     epoch: null,
     begun: null,
+    decided: null,
   }
 }

@@ -45,7 +45,7 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
     orm.run(sql`
       delete from subscriptions
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended' and seen_block < ${horizonOf(options)}
-        and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+        and coalesce(decided_block, 0) < ${horizonOf(options)} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
     orm.run(sql`
       update subscriptions set kept_since = ${now} - ${retentionMs} + ${Math.min(lookAgainMs, retentionMs)}
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended'`),
@@ -99,7 +99,7 @@ async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: 
 
 /** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. */
 function isOver(options: PruneOptions) {
-  return sql`state in ('final', 'dropped')
+  return sql`state in ('final', 'dropped') and coalesce(dropped_block, 0) < ${horizonOf(options)}
     and not exists (select 1 from transactions where transactions.id = deliveries.tx and transactions.state in ('signed', 'sent', 'mined'))
     and not exists (select 1 from subscriptions where subscriptions.chain = deliveries.chain
       and subscriptions.id = deliveries.subscription

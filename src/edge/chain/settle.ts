@@ -3,6 +3,7 @@ import { addToRing, type Ring } from '../bell/bell.ts'
 import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
+import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
 import type { Step } from './step.ts'
@@ -11,14 +12,22 @@ import { tellCancelled, vanishDeliveries } from './vanish.ts'
 
 /** Writes what a plan says of subscriptions for which nothing is begun. @returns how many are not due any more as they were. */
 export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
-  const { db, chain } = step
-  const moves =
-    plan.moves.length === 0
-      ? []
-      : await moveOn(db, { chain: chain.config.id, moves: plan.moves.map(({ move }) => move) })
+  const moves = plan.moves.length === 0 ? [] : await write(step, plan.moves)
   tellMoved(plan.moves, moves)
   const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
   return moves.length + gone
+}
+
+/** With the blocks by which it was decided: a reorganisation that undoes one of them is looked for by these. */
+async function write({ db, chain, block, latest }: Step, planned: readonly Planned[]) {
+  const { id } = chain.config
+  const isTried = planned.some(({ move }) => move.decided !== null)
+  const [moves] = await db.orm.batch([
+    moveOn(db, { chain: id, block: block.number, moves: planned.map(({ move }) => move) }),
+    noteBlock(db, { chain: id, block }),
+    ...(isTried ? [noteBlock(db, { chain: id, block: latest })] : []),
+  ])
+  return moves
 }
 
 async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
@@ -31,7 +40,7 @@ async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }):
     where ${asRead(id)} and (select epoch from policy) = ${epoch})`
   const [cancelled, , , moves, stored] = await db.orm.batch([
     ...vanishDeliveries(db, { chain: id, ids }),
-    moveOn(db, { chain: id, moves: vanished.map(({ move }) => ({ ...move, epoch })) }),
+    moveOn(db, { chain: id, block: block.number, moves: vanished.map(({ move }) => ({ ...move, epoch })) }),
     replaceSubscriptions(db, {
       chain: id,
       rows: replaced,
@@ -54,14 +63,14 @@ export async function begin(
   step: Step,
   { plan, epoch }: { plan: Plan; epoch: number },
 ): Promise<{ jobs: number; moved: number }> {
-  const { db, chain, jobs } = step
+  const { db, chain, block, jobs } = step
   const { id } = chain.config
   const done = { jobs: 0, moved: 0 }
   for (const chunk of chunks(plan.begun, ({ beginning }) => textBytes(beginning))) {
     const beginnings = chunk.map(({ beginning }) => beginning)
     const [, queued, , moves] = await db.orm.batch([
       ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds }),
-      moveOn(db, { chain: id, moves: chunk.map(({ move }) => move) }),
+      moveOn(db, { chain: id, block: block.number, moves: chunk.map(({ move }) => move) }),
     ])
     const ours = new Set(queued.map(job => job.id))
     for (const { beginning, tell } of chunk) if (ours.has(beginning.job)) tell()

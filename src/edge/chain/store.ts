@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { zeroAddress } from 'viem'
 import type { Db } from '../db/open.ts'
 import type { Block, Subscription } from './chain.ts'
+import { dueAgain } from './rewind-subscriptions.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Rows that one statement writes: some 400 KiB of text. */
@@ -26,7 +27,7 @@ export type StoreOptions = {
 export function insertSubscriptions({ orm, now }: Db, options: StoreOptions) {
   return orm.run(sql`
     ${insert(now, options)}
-    on conflict (chain, id) do update set state = 'active', due_at = 0, tries = 0, reason = null, message = null, params = null,
+    on conflict (chain, id) do update set state = 'active', due_at = ${dueAgain.inDoubt}, tries = 0, reason = null, message = null, params = null,
       kept_since = null, seen_block = excluded.seen_block, seen_hash = excluded.seen_hash`)
 }
 
@@ -39,7 +40,7 @@ export function replaceSubscriptions({ orm, now }: Db, options: StoreOptions) {
     ${insert(now, options)}
     on conflict (chain, id) do update set state = excluded.state, due_at = excluded.due_at, next_interval = excluded.next_interval,
       floor_interval = excluded.floor_interval, kept_since = excluded.kept_since, tries = excluded.tries, epoch = excluded.epoch, reason = excluded.reason, message = excluded.message, params = excluded.params,
-      seen_block = iif(subscriptions.owner = ${zeroAddress}, subscriptions.seen_block, excluded.seen_block), seen_hash = excluded.seen_hash, created_at = excluded.created_at, owner = excluded.owner,
+      seen_block = iif(subscriptions.owner = ${zeroAddress}, subscriptions.seen_block, excluded.seen_block), decided_block = iif(excluded.state = 'active', null, excluded.seen_block), seen_hash = excluded.seen_hash, created_at = excluded.created_at, owner = excluded.owner,
       active_at = excluded.active_at, period = excluded.period, frequency = excluded.frequency, redundancy = excluded.redundancy,
       container_id = excluded.container_id, route = excluded.route, lazy = excluded.lazy, verifier = excluded.verifier,
       payment_amount = excluded.payment_amount, payment_token = excluded.payment_token, wallet = excluded.wallet,

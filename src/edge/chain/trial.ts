@@ -37,7 +37,7 @@ export async function tryPlan(step: Step, plan: Plan, simulate: Simulate): Promi
 type Entry = Plan['begun'][number]
 
 function failed(
-  { log, chain, block }: Step,
+  { log, chain, block, latest }: Step,
   { row, status, beginning, move }: Entry,
   trial: Exclude<Trial, { kind: 'passed' }>,
 ) {
@@ -50,7 +50,7 @@ function failed(
   return {
     move:
       trial.kind === 'stop'
-        ? { ...move, begun: null, reason, message }
+        ? { ...move, begun: null, decided: latest.number, reason, message }
         : postponed(row, { reason, message, time: block.time, nextAt }),
     tell() {
       tellSkipped(log, told, message)

@@ -247,7 +247,7 @@ export const subscriptions = sqliteTable(
     id: integer().notNull(),
     /** `active`: looked at again at `due_at`. `refused`: by the policy of `epoch`, and judged again under another. `ended`: for good. */
     state: text({ enum: ['active', 'refused', 'ended'] }).notNull(),
-    /** Unix seconds of block time at which there is something to do; null unless active. */
+    /** Unix seconds of block time at which there is something to do, 0 or 1 after a reorganisation; null unless active. */
     dueAt: integer('due_at'),
     /** The next interval to answer; never below `floor_interval`. */
     nextInterval: integer('next_interval').notNull().default(1),
@@ -263,6 +263,8 @@ export const subscriptions = sqliteTable(
     /** Head at which it was first seen. */
     seenBlock: integer('seen_block').notNull(),
     seenHash: text('seen_hash').notNull(),
+    /** Block of the state by which it was decided that nothing is to be begun; null: something was. */
+    decidedBlock: integer('decided_block'),
     createdAt: integer('created_at').notNull(),
     /** When it ended, or was last found to have an answer that may still change: what retention goes by; null unless ended. */
     keptSince: integer('kept_since'),
@@ -293,6 +295,8 @@ export const subscriptions = sqliteTable(
     index('subscriptions_state').on(t.chain, t.state, t.id),
     // Of a reorganisation: what was first seen above the block from which all is the same.
     index('subscriptions_seen').on(t.chain, t.seenBlock),
+    // Likewise: what was decided by what is undone.
+    index('subscriptions_decided').on(t.chain, t.decidedBlock).where(sql`decided_block is not null`),
     index('subscriptions_ended').on(t.chain, t.keptSince).where(sql`state = 'ended'`),
   ],
 )
@@ -321,6 +325,8 @@ export const deliveries = sqliteTable(
     notBefore: integer('not_before').notNull().default(0),
     /** Unix seconds of block time from which it cannot be accepted any more; null: none. */
     deadline: integer(),
+    /** Block by which it was dropped, before it had a transaction; null: no block has to do with it. */
+    droppedBlock: integer('dropped_block'),
     tx: text(),
     createdAt: integer('created_at').notNull(),
     /** Call data of `deliverCompute`, in hex, once it is encoded: then the job's row is not needed any more. */
@@ -331,6 +337,8 @@ export const deliveries = sqliteTable(
     uniqueIndex('deliveries_job').on(t.job),
     index('deliveries_computed').on(t.chain, t.notBefore).where(sql`state = 'computed'`),
     index('deliveries_tx').on(t.tx).where(sql`tx is not null`),
+    // Of a reorganisation: what was dropped by what is undone.
+    index('deliveries_dropped').on(t.chain, t.droppedBlock).where(sql`dropped_block is not null`),
     index('deliveries_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'dropped')`),
   ],
 )

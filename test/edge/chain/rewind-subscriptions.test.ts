@@ -162,6 +162,49 @@ describe('rewind', () => {
     ])
   })
 
+  const recurring = subscriptionOf({ id: 1, period: 10, frequency: 2 ** 32 - 1, activeAt: 1_000 })
+
+  test('behavior: what was decided of one that was there before is decided again, and nothing else', async () => {
+    await tick(1_000, [recurring])
+    await tick(1_010, [recurring], { rest: { 1: { count: 1 } } })
+    expect(await node.rows()).toMatchObject([{ state: 'active', next_interval: 3, due_at: 1_020 }])
+    await rewind(1_010)
+    expect(await node.rows()).toMatchObject([{ next_interval: 3, due_at: 1_020 }])
+    await rewind(1_009)
+    expect(await node.cursor()).toMatchObject({ nextId: 2 })
+    expect(await tick(1_011, [recurring], { fork: 1 })).toMatchObject({ begun: 1 })
+    expect((await node.deliveries()).map(({ interval }) => interval)).toEqual([1, 2])
+  })
+
+  test('behavior: an input that is another by now is no other request, of one that was there before', async () => {
+    await tick(1_000, [recurring])
+    await tick(1_010, [recurring])
+    // Its policy refuses it in the same block, and that is decided again.
+    await queue.db.orm.run(
+      sql`update subscriptions set state = 'refused', due_at = null, decided_block = 1010`,
+    )
+    await rewind(1_009)
+    expect(await tick(1_011, [recurring], { fork: 1, rest: { 1: { input: '0x02' } } })).toMatchObject({
+      begun: 0,
+    })
+    expect(await node.deliveries()).toMatchObject([
+      { interval: 1, state: 'computing' },
+      { interval: 2, state: 'computing' },
+    ])
+    expect(await node.rows()).toMatchObject([{ state: 'active', next_interval: 3 }])
+  })
+
+  test('behavior: what is forgotten is not begun again', async () => {
+    await tick(1_000, [recurring])
+    await queue.db.orm.run(sql`delete from deliveries`)
+    await queue.db.orm.run(
+      sql`update subscriptions set floor_interval = 2, state = 'ended', decided_block = 1005`,
+    )
+    await rewind(1_004)
+    expect(await tick(1_006, [recurring], { fork: 1 })).toMatchObject({ begun: 0 })
+    expect(await tick(1_010, [recurring], { fork: 1 })).toMatchObject({ begun: 1 })
+  })
+
   test('behavior: two that rewind, and a sync that began before, agree in the end', async () => {
     await tick(1_000, [first, second])
     const stale = await node.cursor()

@@ -68,7 +68,7 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
     computed.push({ subscription, interval, tries, deadline, begin, call })
   }
   await keep(db, { chain: id, encoded })
-  await dropDeliveries(db, { chain: id, dropped })
+  await dropDeliveries(db, { chain: id, dropped, block: null })
   return { computed, isLeft: rows.length === maxComputed || rows.length < (rows[0]?.found ?? 0) }
 }
 

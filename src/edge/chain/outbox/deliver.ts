@@ -60,7 +60,7 @@ async function withoutLate(step: Step, computed: readonly Computed[]): Promise<C
     reason: 'too_late',
     message: 'The interval was over before the answer could be sent.',
   }))
-  await dropDeliveries(db, { chain: chain.config.id, dropped })
+  await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
   for (const { subscription, interval, message } of dropped)
     log.warn('Did not send tx', { chain: chain.config.id, subscription, interval, error: message })
   return computed.filter(delivery => !isLate(delivery))
@@ -86,7 +86,7 @@ async function sift(
   step: Step,
   { deliveries, answers }: { deliveries: readonly Computed[]; answers: readonly RpcAnswer[] },
 ): Promise<Passed[]> {
-  const { db, chain, log } = step
+  const { db, chain, latest, log } = step
   const { config } = chain
   const { maxGasLimit } = config.gas
   const passed: Passed[] = []
@@ -111,7 +111,7 @@ async function sift(
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
   }
-  await dropDeliveries(db, { chain: config.id, dropped })
+  await dropDeliveries(db, { chain: config.id, dropped, block: latest })
   await postponeDeliveries(db, { chain: config.id, postponed })
   return passed
 }

@@ -1,14 +1,21 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import type { Block } from '../chain.ts'
+import { noteBlock } from '../journal.ts'
 import type { Key } from './computed.ts'
 
 export type Dropped = Key & { reason: string; message: string }
 
+export type DropOptions = {
+  chain: number
+  dropped: readonly Dropped[]
+  /** By whose state: were it undone, they would be computed again; null: it is the answers' own fault. */
+  block: Block | null
+}
+
 /** Gives answers up that have no transaction. */
-export async function dropDeliveries(
-  { orm }: Db,
-  { chain, dropped }: { chain: number; dropped: readonly Dropped[] },
-): Promise<void> {
+export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOptions): Promise<void> {
+  const { orm } = db
   if (dropped.length === 0) return
   const items = dropped.map(({ subscription, interval, reason, message }) => ({
     s: subscription,
@@ -16,10 +23,14 @@ export async function dropDeliveries(
     r: reason,
     m: message,
   }))
-  await orm.run(sql`
-    update deliveries set state = 'dropped', reason = item.value ->> 'r', message = item.value ->> 'm', call = null
-    from json_each(${JSON.stringify(items)}) as item
-    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
+  await orm.batch([
+    orm.run(sql`
+      update deliveries set state = 'dropped', reason = item.value ->> 'r', message = item.value ->> 'm', call = null,
+        dropped_block = ${block?.number ?? null}
+      from json_each(${JSON.stringify(items)}) as item
+      where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`),
+    ...(block === null ? [] : [noteBlock(db, { chain, block })]),
+  ])
 }
 
 export type Postponed = Dropped & { afterMs: number }

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
+import { dueAgain } from '../rewind-subscriptions.ts'
 import type { Fees } from './fees.ts'
 
 /** A transaction that is not mined yet, with the last that was signed for it. */
@@ -61,7 +62,7 @@ export async function readOpen(
       (select count(*) from ${carried} where d.tx = t.id and d.state = 'sending') as answers,
       exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0) as astray,
       exists (select 1 from ${carried} join subscriptions s on s.chain = d.chain and s.id = d.subscription
-        where d.tx = t.id and s.state = 'active' and s.due_at = 0) as doubtful,
+        where d.tx = t.id and s.state = 'active' and s.due_at = ${dueAgain.inDoubt}) as doubtful,
       (select json_group_array(hash) from (select hash from raws where raws.tx = t.id order by seq)) as hashes
     from transactions t indexed by transactions_open
       join raws last on last.tx = t.id and last.seq = (select max(seq) from raws where raws.tx = t.id)
