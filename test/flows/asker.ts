@@ -12,6 +12,7 @@ import {
   type TestChain,
   transact,
 } from '../support/chain.ts'
+import { type Reorganisation, reorganise } from '../support/reorganise.ts'
 import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../support/rpc-proxy.ts'
 import { type System, systemOf } from './system.ts'
 import { createTurns } from './turns.ts'
@@ -25,12 +26,10 @@ export type Asker = {
   ask(asked?: Asked): Promise<number>
   /** How often each subscription was answered, on the chain as it is now. */
   answers(): Promise<ReadonlyMap<number, number>>
-  reorganise(reorganisation: Reorganisation): Promise<void>
+  /** The node's own transactions do not come again. */
+  reorganise(reorganisation: Omit<Reorganisation, 'node'>): Promise<void>
   close(): Promise<void>
 }
-
-/** `depth`: blocks that are mined anew. `kept`: whether the requests in them come again. */
-export type Reorganisation = { depth: number; kept: boolean }
 
 export type ChainSystem = System & {
   askers: [Asker, ...Asker[]]
@@ -137,7 +136,8 @@ async function startAsker(id: number, proxying: RpcProxyOptions): Promise<Asker>
       }
       return answers
     },
-    reorganise: reorganisation => reorganise(chain, reorganisation),
+    reorganise: reorganisation =>
+      reorganise(chain, { ...reorganisation, node: anvilAccount(signerPlace).address }),
     async close() {
       await proxy.close()
       await chain.close()
@@ -149,26 +149,6 @@ async function startAsker(id: number, proxying: RpcProxyOptions): Promise<Asker>
 async function nextId({ deployer, coordinator }: TestChain): Promise<number> {
   const { chain } = deployer
   return await chain.readContract({ address: coordinator, abi: eip712CoordinatorAbi, functionName: 'id' })
-}
-
-/**
- * Mines the last blocks anew. Of their transactions only those come again that are not the node's, and only if they are `kept`: in the first
- * of the new blocks.
- */
-async function reorganise(chain: TestChain, { depth, kept }: Reorganisation): Promise<void> {
-  const client = chain.deployer.chain
-  const request = client.request as (call: { method: string; params: unknown[] }) => Promise<unknown>
-  const head = await client.getBlockNumber({ cacheTime: 0 })
-  const numbers = Array.from({ length: depth }, (_, index) => head - BigInt(depth - 1 - index))
-  const blocks = await Promise.all(
-    numbers.map(blockNumber => client.getBlock({ blockNumber, includeTransactions: true })),
-  )
-  const node = anvilAccount(signerPlace).address.toLowerCase()
-  const users = blocks.flatMap(({ transactions }) => transactions).filter(({ from }) => from !== node)
-  const raws = await Promise.all(
-    users.map(({ hash }) => request({ method: 'eth_getRawTransactionByHash', params: [hash] })),
-  )
-  await request({ method: 'anvil_reorg', params: [depth, kept ? raws.map(raw => [raw, 0]) : []] })
 }
 
 /** What a subscription's calls of the container are counted by. */

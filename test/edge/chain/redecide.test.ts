@@ -50,7 +50,14 @@ const rows = async () =>
 /** Computes what is begun, sends it, and finds it mined. */
 async function serve(): Promise<void> {
   await world.compute()
-  await world.look(node, 2)
+  await world.look(node)
+  await mined()
+}
+
+/** What was sent is in a block by then, and the node knows. */
+async function mined(): Promise<void> {
+  await world.mine()
+  await world.look(node)
 }
 
 describe('a reorganisation', () => {
@@ -107,7 +114,8 @@ describe('a reorganisation', () => {
     await world.look(node)
     expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
     await world.reorganise(1)
-    await world.look(node, 3)
+    await world.look(node)
+    await mined()
     expect(await world.deliveries()).toMatchObject([{ state: 'delivered', reason: null }])
     expect(await world.fulfilled()).toEqual([id])
     expect(await world.queue.ids()).toHaveLength(1)

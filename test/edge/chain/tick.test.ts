@@ -107,7 +107,7 @@ test('behavior: an idle tick is one request to the chain, and none to the databa
 })
 
 describe('reorganisations', () => {
-  const kinds = [1, 3, 10].flatMap(depth => [
+  const kinds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap(depth => [
     { depth, when: 'by the same ticker', anew: false },
     { depth, when: 'by another one, which remembers nothing', anew: true },
   ])

@@ -10,8 +10,16 @@ import { createPolicyCache } from '../../../src/edge/runners/policy.ts'
 import { register } from '../../../src/edge/runners/register.ts'
 import { callbackAbi, callbackBytecode } from '../../../src/local/consumers/callback.ts'
 import { eip712CoordinatorAbi } from '../../../src/protocol/abi/eip712-coordinator.ts'
-import { type Contract, createdBy, nodeKey, startTestChain, type TestChain } from '../../support/chain.ts'
+import {
+  type Contract,
+  createdBy,
+  nodeAddress,
+  nodeKey,
+  startTestChain,
+  type TestChain,
+} from '../../support/chain.ts'
 import { type Queue, startQueue } from '../../support/queue.ts'
+import { reorganise } from '../../support/reorganise.ts'
 import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../../support/rpc-proxy.ts'
 import { policyOf } from '../../support/runner.ts'
 
@@ -52,8 +60,8 @@ export type Ticking = {
   /** Of what is computed or delivered, by subscription and interval. */
   deliveries(): Promise<DeliveryState[]>
   states(): Promise<string[]>
-  /** The last blocks are mined anew, without their transactions. */
-  reorganise(depth: number): Promise<void>
+  /** The last blocks are mined anew: without their transactions, or with those that are not the node's. */
+  reorganise(depth: number, options?: { kept?: boolean }): Promise<void>
   mine(blocks?: number): Promise<void>
   /** A request to the chain's node. */
   request(method: string, ...params: unknown[]): Promise<unknown>
@@ -144,7 +152,7 @@ export async function startTicking({
     },
     deliveries,
     states: async () => (await deliveries()).map(({ state }) => state),
-    reorganise: async depth => void (await request('anvil_reorg', depth, [])),
+    reorganise: (depth, { kept = false } = {}) => reorganise(chain, { depth, kept, node: nodeAddress }),
     mine: async (blocks = 1) => await chain.anvil.mine({ blocks }),
     request,
     async close() {
