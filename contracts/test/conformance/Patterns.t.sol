@@ -1,36 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {EmptyConsumer} from "../support/Consumers.sol";
+import {ChoosingConsumer, EmptyConsumer} from "../support/Consumers.sol";
 import {SigningConsumer} from "../support/DelegationSetup.sol";
 import {Setup} from "../support/Setup.sol";
 import {Allowlist} from "src/pattern/Allowlist.sol";
 import {Delegator} from "src/pattern/Delegator.sol";
 import {stdError} from "forge-std/StdError.sol";
-
-contract ChoosingConsumer is EmptyConsumer, Allowlist {
-    uint256 public answers;
-
-    constructor(address registry, address[] memory initial) EmptyConsumer(registry) Allowlist(initial) {}
-
-    function update(address[] memory nodes, bool[] memory statuses) external {
-        _updateAllowlist(nodes, statuses);
-    }
-
-    function _receiveCompute(
-        uint32,
-        uint32,
-        uint16,
-        address node,
-        bytes calldata,
-        bytes calldata,
-        bytes calldata,
-        bytes32,
-        uint256
-    ) internal override onlyAllowedNode(node) {
-        answers++;
-    }
-}
 
 contract PatternsTest is Setup {
     function _choosing(address node_) private returns (ChoosingConsumer) {

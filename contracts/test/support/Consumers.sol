@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {BaseConsumer} from "src/consumer/Base.sol";
 import {Request, Terms} from "src/interface/ICoordinator.sol";
+import {Allowlist} from "src/pattern/Allowlist.sol";
 
 /// @notice Asks for whatever it is told to, and does nothing with answers.
 contract EmptyConsumer is BaseConsumer {
@@ -69,6 +70,31 @@ contract RecordingConsumer is EmptyConsumer {
         uint256 index
     ) internal virtual override {
         received = Received(subscriptionId, interval, redundancy, node, input, output, proof, containerId, index);
+        answers++;
+    }
+}
+
+/// @notice Takes answers from chosen nodes.
+contract ChoosingConsumer is EmptyConsumer, Allowlist {
+    uint256 public answers;
+
+    constructor(address registry, address[] memory initial) EmptyConsumer(registry) Allowlist(initial) {}
+
+    function update(address[] memory nodes, bool[] memory statuses) external {
+        _updateAllowlist(nodes, statuses);
+    }
+
+    function _receiveCompute(
+        uint32,
+        uint32,
+        uint16,
+        address node,
+        bytes calldata,
+        bytes calldata,
+        bytes calldata,
+        bytes32,
+        uint256
+    ) internal override onlyAllowedNode(node) {
         answers++;
     }
 }

@@ -10,6 +10,7 @@ import { createPolicyCache } from '../../../src/edge/runners/policy.ts'
 import { register } from '../../../src/edge/runners/register.ts'
 import { callbackAbi, callbackBytecode } from '../../../src/local/consumers/callback.ts'
 import { eip712CoordinatorAbi } from '../../../src/protocol/abi/eip712-coordinator.ts'
+import type { ContainerPolicy } from '../../../src/protocol/container.ts'
 import {
   type Contract,
   createdBy,
@@ -68,18 +69,22 @@ export type Ticking = {
   close(): Promise<void>
 }
 
-/** `fee`: of the protocol, in basis points. */
+/** `container`: what `echo` is like. */
 export async function startTicking({
-  fee = 0,
+  container = {},
   ...proxying
-}: RpcProxyOptions & { fee?: number } = {}): Promise<Ticking> {
-  const [chain, queue] = await Promise.all([startTestChain({ fee }), startQueue()])
+}: RpcProxyOptions & { container?: Partial<ContainerPolicy> } = {}): Promise<Ticking> {
+  const [chain, queue] = await Promise.all([startTestChain(), startQueue()])
   const proxy = await startRpcProxy(chain.rpcUrl, proxying)
   const lines: Ticking['lines'] = []
   const note = (event: string, fields = {}) => void lines.push({ event, fields })
   const { orm } = queue.db
   const now = () => Date.now()
-  await register(queue.db, { ...(await queue.host()), version: 'test', containers: [policyOf('echo')] })
+  await register(queue.db, {
+    ...(await queue.host()),
+    version: 'test',
+    containers: [policyOf('echo', container)],
+  })
 
   const deploy: Ticking['deploy'] = async ({ bytecode, abi, args }) => {
     const { wallet, chain: client } = chain.deployer
