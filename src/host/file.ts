@@ -16,9 +16,12 @@ export async function openFileDb({ url }: { url: string }): Promise<OpenedDb> {
   const native = createClient({ url, concurrency: 1 })
   const client = patient(native)
   await client.execute('pragma journal_mode = wal')
-  await client.execute('pragma synchronous = full')
+  await native.execute(synchronous)
   return { orm: drizzle({ client }), now: databaseNow, close: () => native.close() }
 }
+
+/** Of a connection. */
+const synchronous = 'pragma synchronous = full'
 
 /**
  * The engine answers at once: a chain of statements would run to its end before anything else of this process has its turn, so each
@@ -26,9 +29,13 @@ export async function openFileDb({ url }: { url: string }): Promise<OpenedDb> {
  *
  * A migration, a backup or somebody's shell may hold the lock. The engine would wait for it with the whole process, so it is told
  * not to, and asked again: statements and batches happen whole or not at all. A batch takes the lock as it begins; one that read
- * first would be refused at its first write, however long it waited.
+ * first would be refused at its first write, however long it waited. What is refused the lock has not happened: nothing was done by then,
+ * and a commit needs no further one.
  */
 function patient(native: Client): Client {
+  const alone = createQueue()
+  const tried = <Result>(work: () => Promise<Result>) => alone(() => renewing(native, work))
+  const unlocked = async <Result>(work: () => Promise<Result>) => await insist(() => tried(work))
   return {
     get closed() {
       return native.closed
@@ -39,25 +46,53 @@ function patient(native: Client): Client {
         typeof statement === 'string' ? native.execute(statement, args) : native.execute(statement),
       ),
     batch: statements => unlocked(() => native.batch(statements, 'write')),
-    migrate: statements => native.migrate(statements),
+    migrate: statements => tried(() => native.migrate(statements)),
     transaction: (mode?: TransactionMode) => native.transaction(mode ?? 'write'),
-    executeMultiple: sql => native.executeMultiple(sql),
+    executeMultiple: sql => tried(() => native.executeMultiple(sql)),
     sync: () => native.sync(),
     reconnect: () => native.reconnect(),
     close: () => native.close(),
   }
 }
 
-async function unlocked<Result>(work: () => Promise<Result>): Promise<Result> {
+/** Until the lock is free, or patience is at its end. */
+async function insist<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const deadline = performance.now() + patienceMs
   for (;;) {
     await turn()
     try {
-      return await work()
+      return await attempt()
     } catch (error) {
       if (!isLocked(error) || performance.now() > deadline) throw error
       await sleep(retryMs)
     }
+  }
+}
+
+/**
+ * A statement that was refused the lock is still under way for the engine, until it is collected as garbage: while it is, no batch can be
+ * committed, and what a single statement writes is not, though it is answered, and is lost in the end. The connection goes with it.
+ */
+async function renewing<Result>(native: Client, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isLocked(error) && !native.closed) {
+      await native.reconnect()
+      await native.execute(synchronous)
+    }
+    throw error
+  }
+}
+
+/** Runs one piece of work at a time, in order: nothing may have the connection that another is about to close. */
+function createQueue(): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve()
+  return work => {
+    const done = last.then(work)
+    // Whoever asked for it hears of what went wrong.
+    last = done.catch(() => undefined)
+    return done
   }
 }
 
