@@ -35,7 +35,8 @@ export function textBytes({ input, route }: Beginning): number {
 
 /**
  * Statements for a batch that store a delivery and its job for each interval that has none, as far as the queue's bounds allow. Whoever
- * else begins the same interval finds the delivery there, or the subscription moved on. The second one returns the jobs stored.
+ * else begins the same interval finds the delivery there, or the subscription moved on. Done again, as when its answer was lost on the way,
+ * they store nothing. The second one returns the jobs stored.
  */
 export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }: BeginOptions) {
   const owner = ownerOfChain(chain)
@@ -60,7 +61,7 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
       select value ->> 'j', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + (value ->> 'x'), 0, 0, value ->> 'p', value ->> 'f',
         value ->> 'b', value ->> 'parts', value ->> 'd'
       from json_each(${JSON.stringify(inline)}) where ${isOurs}
-      returning id, route`),
+      on conflict (id) do nothing returning id, route`),
     // 128 KiB at most: one part.
     orm.run(sql`
       insert into parts (job, kind, attempt, seq, bytes)

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { sha256 } from 'viem'
+import { type Hex, sha256 } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Status, Subscription } from '../../../src/edge/chain/chain.ts'
 import { cancelledAt } from '../../../src/edge/chain/interval.ts'
@@ -349,6 +349,30 @@ describe('schedule', () => {
     }
     const deliveries = await node.deliveries()
     expect(deliveries).toHaveLength(240)
+    expect((await node.jobs()).map(({ id }) => id).toSorted()).toEqual(
+      deliveries.map(({ job }) => job).toSorted(),
+    )
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  test('behavior: a batch that is done twice, as when a proxy sends it again, begins nothing twice', async () => {
+    const long: Hex = `0x${'00'.repeat(40_000)}`
+    const subscriptions = [1, 2].map(id => subscriptionOf({ id, ...recurring }))
+    await store(subscriptions)
+    const step = node.step(blockAt(time))
+    const { readStatuses } = chainOf(subscriptions, time, { 2: { input: long } })
+    const { orm } = step.db
+    const twice: typeof orm.batch = async statements => {
+      await orm.batch(statements)
+      return await orm.batch(statements)
+    }
+    const again = new Proxy(orm, {
+      get: (target, key) => (key === 'batch' ? twice : Reflect.get(target, key)),
+    })
+    const db = { orm: again, now: queue.db.now }
+    await schedule({ ...step, db }, { readStatuses, routes: node.routes })
+    expect(await node.deliveries()).toMatchObject([{ subscription: 1 }, { subscription: 2 }])
+    const deliveries = await node.deliveries()
     expect((await node.jobs()).map(({ id }) => id).toSorted()).toEqual(
       deliveries.map(({ job }) => job).toSorted(),
     )
