@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { close, connect, execute, pipeline, startServer } from './libsql-setup.ts'
+import { openEngine } from '../../src/local/libsql/engine.ts'
+import { close, connect, execute, pipeline, startServer, temporaryFolder } from './libsql-setup.ts'
 
 async function setup(options: Parameters<typeof startServer>[0] = {}) {
   let time = 0
@@ -137,6 +139,29 @@ describe('the write lock', () => {
     })
     await pipeline(server, [execute('COMMIT'), close], holder.body.baton)
     expect(await count()).toBe(1)
+  })
+
+  const long = `/* ${'x'.repeat(20_000)} */ INSERT INTO t VALUES (2)`
+  test.for([
+    ['a short statement', 'INSERT INTO t VALUES (2)'],
+    ['a long one', long],
+  ] as const)('behavior: after %s was refused, what is answered is on disk', async ([, refused]) => {
+    const path = join(temporaryFolder(), 'refused.db')
+    const { server } = await setup({ now: () => performance.now(), limits: { busyMs: 120 }, path })
+    const holder = await pipeline(server, begin)
+    const { body } = await pipeline(server, [execute(refused), close])
+    expect(body.results[0]?.type).toBe('error')
+    await pipeline(server, [execute('ROLLBACK'), close], holder.body.baton)
+    // More than one connection is there by then: each is used.
+    const streams = await Promise.all([1, 2].map(() => pipeline(server, [execute('SELECT 1')])))
+    for (const { body: opened } of streams)
+      await pipeline(server, [execute('INSERT INTO t VALUES (3)'), close], opened.baton)
+    await connect(server).batch(['INSERT INTO t VALUES (4)'], 'write')
+    const engine = openEngine(path)
+    const counted = engine.prepare('SELECT count(*) FROM t')
+    counted.raw(true)
+    expect(counted.get([])).toEqual([3])
+    engine.close()
   })
 
   test('behavior: a stale snapshot is SQLITE_BUSY at once', async () => {

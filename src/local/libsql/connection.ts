@@ -14,6 +14,12 @@ export type Connection = {
   run(options: { sql: string; args: Args; wantRows: boolean; budget: Budget }): StmtResult
   describe(sql: string): DescribeResult
   readonly inTransaction: boolean
+  /**
+   * Nobody tries a statement again that was refused the lock. For the engine it is under way until it is collected: while it is, no
+   * transaction is committed, and what a single statement writes is not either, though it is answered. So the engine's connection is left
+   * behind, as soon as no transaction is open on it.
+   */
+  giveUp(): void
   /** Something ran that may have written, since the last time that this was asked. */
   takeWrote(): boolean
   /** Rolls back and undoes what a PRAGMA did to the connection, so that the next stream finds it as new. */
@@ -30,14 +36,27 @@ type Prepared = { statement: Statement; engine: EngineStatement; reader: boolean
 const CACHED_SQL_LENGTH = 16_384
 
 export function openConnection(path: string, setup: string, limits: Limits, catalog: Catalog): Connection {
-  const engine = openEngine(path)
-  engine.exec(setup)
   const statements = createLru<Prepared>(limits.statements)
-  const tally = prepareForRows(engine, 'SELECT changes(), last_insert_rowid()')
+  let { engine, tally } = openAnew()
+  let isStuck = false
   let seenVersion = catalog.version
   let schemaChanged = false
   let tainted = false
   let wrote = false
+
+  function openAnew() {
+    const opened = openEngine(path)
+    opened.exec(setup)
+    return { engine: opened, tally: prepareForRows(opened, 'SELECT changes(), last_insert_rowid()') }
+  }
+
+  function leaveBehind(): void {
+    if (!isStuck || engine.inTransaction) return
+    statements.clear()
+    engine.close()
+    ;({ engine, tally } = openAnew())
+    isStuck = false
+  }
 
   function prepare(sql: string): Prepared {
     if (seenVersion !== catalog.version) {
@@ -102,10 +121,15 @@ export function openConnection(path: string, setup: string, limits: Limits, cata
 
   return {
     run({ sql, args, wantRows, budget }) {
+      leaveBehind()
       const prepared = prepare(sql)
       const bound = bindArgs(prepared.statement, args, limits.rowBytes)
       try {
         return prepared.reader ? read(prepared, bound, wantRows, budget) : write(prepared, bound)
+      } catch (error) {
+        // What is not kept is prepared anew when it is tried again.
+        if (isBusy(error) && sql.length > CACHED_SQL_LENGTH) isStuck = true
+        throw error
       } finally {
         note(prepared.statement)
       }
@@ -118,6 +142,10 @@ export function openConnection(path: string, setup: string, limits: Limits, cata
         is_explain: statement.kind === 'explain',
         is_readonly: ['read', 'explain', 'transaction'].includes(statement.kind),
       }
+    },
+    giveUp() {
+      isStuck = true
+      leaveBehind()
     },
     get inTransaction() {
       return engine.inTransaction
@@ -132,12 +160,17 @@ export function openConnection(path: string, setup: string, limits: Limits, cata
       if (tainted) engine.exec(RESTORE_STATE)
       tainted = false
       if (schemaChanged) forgetSchema()
+      leaveBehind()
     },
     close() {
       statements.clear()
       engine.close()
     },
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SqlError && error.code === 'SQLITE_BUSY'
 }
 
 function attempt<T>(sql: string, action: () => T): T {

@@ -10,8 +10,11 @@ export function* execute({ stream, budget }: Scope, stmt: Stmt): Work<StmtResult
     try {
       return stream.connection.run(options)
     } catch (error) {
-      if (!(error instanceof SqlError && error.busy)) throw error
-      if (!(yield refusals)) throw error
+      const isRefused = error instanceof SqlError && error.code === 'SQLITE_BUSY'
+      if (isRefused && error.busy && (yield refusals)) continue
+      if (isRefused) stream.connection.giveUp()
+
+      throw error
     }
   }
 }
