@@ -13,7 +13,6 @@ export function* execute({ stream, budget }: Scope, stmt: Stmt): Work<StmtResult
       const isRefused = error instanceof SqlError && error.code === 'SQLITE_BUSY'
       if (isRefused && error.busy && (yield refusals)) continue
       if (isRefused) stream.connection.giveUp()
-
       throw error
     }
   }
