@@ -15,6 +15,8 @@ export type Fault =
   | { kind: 'error'; code: number; message: string }
   /** As a node that is so many blocks behind would answer. */
   | { kind: 'stale'; blocks: number }
+  /** What is asked of a block's state is answered of this one. */
+  | { kind: 'older'; block: number }
   /** As a node of another chain would tell its id. */
   | { kind: 'chain'; id: number }
   /** Silent until the client gives up. */
@@ -170,11 +172,19 @@ async function spoiled(calls: readonly RpcCall[], { trouble, answer }: Spoiling)
   if (trouble?.kind === 'error')
     return calls.map(() => ({ error: { code: trouble.code, message: trouble.message } }))
   if (trouble?.kind === 'stale') return await staleAnswers(calls, { blocks: trouble.blocks, answer })
+  if (trouble?.kind === 'older') return await answer(calls.map(call => askedOf(call, trouble.block)))
   const answers = await answer(calls)
   if (trouble?.kind !== 'chain') return answers
   return answers.map((told, index) =>
     calls[index]?.method === 'eth_chainId' ? { result: toHex(trouble.id) } : told,
   )
+}
+
+const stateMethods = ['eth_call', 'eth_estimateGas', 'eth_getBalance', 'eth_getTransactionCount']
+
+function askedOf(call: RpcCall, block: number): RpcCall {
+  const { method, params } = call
+  return stateMethods.includes(method) ? { method, params: [params[0], toHex(block)] } : call
 }
 
 /** What is asked of the newest block is answered of an older one, and what came after that is not known. */

@@ -5,7 +5,7 @@ import { registryAbi } from '../../protocol/abi/registry.ts'
 import { returned, toCall } from './call.ts'
 import type { Chain, Contracts } from './chain.ts'
 import { quantity } from './head-told.ts'
-import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
 
 export type Checked = { contracts: Contracts } | { problem: string }
 
@@ -62,7 +62,7 @@ async function checkContracts(rpc: Chain['rpc'], contracts: Omit<Contracts, 'fea
     }
   if (returned(nextId) === null)
     return { problem: `The contract at ${coordinator} is no coordinator: it has no id().` }
-  return { contracts: { ...contracts, features: { status: isEmptyList(status), batch: isEmptyList(batch) } } }
+  return { contracts: { ...contracts, features: { status: hasFunction(status), batch: hasFunction(batch) } } }
 }
 
 const emptyPage = encodeFunctionData({
@@ -82,6 +82,16 @@ function codeAt(address: Address): RpcCall {
 
 function hasCode(answer: RpcAnswer | undefined): boolean {
   return isHex(answer?.result) && answer.result !== '0x'
+}
+
+/**
+ * Whether a contract that is there knows a function, as its answer to a call with nothing in it tells.
+ * @throws RpcUnavailable when it tells nothing at all: that is an endpoint's word, and would be believed for as long as this process lives.
+ */
+function hasFunction(answer: RpcAnswer | undefined): boolean {
+  if (answer?.result === '0x' || answer?.error?.isUnclear)
+    throw new RpcUnavailable('It is not told what the contracts can do.')
+  return isEmptyList(answer)
 }
 
 /** A contract with a fallback could answer anything. */

@@ -20,10 +20,15 @@ export type Considered = {
   readStatuses: ReadStatuses
   /** What was read before of some. */
   known: ReadonlyMap<number, Status>
+  /** The coordinator's: below it nothing is gone, whatever an endpoint says that has not got the block. */
+  nextId: number
 }
 
 /** What is to be written about these, after one look at the chain for those that are not known. */
-export async function consider(step: Step, { rows, court, readStatuses, known }: Considered): Promise<Plan> {
+export async function consider(
+  step: Step,
+  { rows, court, readStatuses, known, nextId }: Considered,
+): Promise<Plan> {
   const unknown = rows.map(({ subscription }) => subscription.id).filter(id => !known.has(id))
   const read = unknown.length === 0 ? null : await readStatuses(unknown)
   const failed = new Set(read?.failed)
@@ -33,7 +38,8 @@ export async function consider(step: Step, { rows, court, readStatuses, known }:
   for (const row of rows) {
     const { id } = row.subscription
     const status = statusOf(id)
-    if (failed.has(id)) postpone(step, { plan, row, reason: 'unreadable', nextAt: null })
+    const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
+    if (isUnread) postpone(step, { plan, row, reason: 'unreadable', nextAt: null })
     else if (!isThere(status)) giveUp(step, { plan, row })
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)

@@ -1,4 +1,7 @@
-import type { RpcError } from './rpc.ts'
+import type { RpcAnswer, RpcError } from './rpc.ts'
+
+/** `head`: the newest block that these answers tell of; null: they tell of none. */
+export type Outcome = { answers: RpcAnswer[]; head: number | null }
 
 /** An endpoint gave no answer. The message says why, without its URL, and without what it said itself, which may hold a key. */
 export class EndpointFailure extends Error {
@@ -7,15 +10,21 @@ export class EndpointFailure extends Error {
   readonly retryAfterMs: number
   /** Whether the same calls may be answered one by one. */
   readonly refusesBatch: boolean
+  /** What it answered all the same: what is not believed of it is unclear. Null: nothing. */
+  readonly outcome: Outcome | null
 
-  constructor(message: string, { retryAfterMs = 0, refusesBatch = false }: FailureOptions = {}) {
+  constructor(
+    message: string,
+    { retryAfterMs = 0, refusesBatch = false, outcome = null }: FailureOptions = {},
+  ) {
     super(message)
+    this.outcome = outcome
     this.retryAfterMs = retryAfterMs
     this.refusesBatch = refusesBatch
   }
 }
 
-type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean }
+type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean; outcome?: Outcome | null }
 
 /** A call that the chain's machine has run and refused. Nodes differ in the code, and some say -32603. */
 const reverts =

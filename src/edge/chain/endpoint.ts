@@ -1,12 +1,9 @@
 import { atOnce } from './at-once.ts'
-import { EndpointFailure } from './endpoint-failure.ts'
+import { EndpointFailure, type Outcome } from './endpoint-failure.ts'
 import { asksHead, headCall, headTold, quantity } from './head-told.ts'
-import { fromBody, toBody } from './json-rpc.ts'
+import { fromBody, type Heard, toBody } from './json-rpc.ts'
 import { type PostOptions, post, type Target, toTarget } from './post.ts'
 import type { EndpointStatus, RpcAnswer, RpcCall } from './rpc.ts'
-
-/** `head`: the newest block that these answers tell of; null: they tell of none. */
-export type Outcome = { answers: RpcAnswer[]; head: number | null }
 
 /** A chain's node behind a URL, and what is known of it. */
 export type Endpoint = {
@@ -78,19 +75,22 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
     restUntil = now() + Math.max(rest, retryAfterMs)
   }
 
-  async function exchange(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
+  async function exchange(calls: readonly RpcCall[]): Promise<Heard> {
     const from = nextId
     nextId += calls.length
     const body = await post(target, toBody(calls, from), options)
-    return fromBody(body, { from, count: calls.length })
+    return fromBody(body, { from, calls })
   }
 
-  async function oneByOne(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
-    const answers = await atOnce(calls, { limit: singlesAtOnce, work: call => exchange([call]) })
-    return answers.flat()
+  async function oneByOne(calls: readonly RpcCall[]): Promise<Heard> {
+    const heard = await atOnce(calls, { limit: singlesAtOnce, work: call => exchange([call]) })
+    return {
+      answers: heard.flatMap(({ answers }) => answers),
+      trouble: heard.find(({ trouble }) => trouble !== null)?.trouble ?? null,
+    }
   }
 
-  async function exchangeAll(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
+  async function exchangeAll(calls: readonly RpcCall[]): Promise<Heard> {
     if (calls.length === 1) return await exchange(calls)
     if (now() < noBatchesUntil) return await oneByOne(calls)
     try {
@@ -115,7 +115,7 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
     const asksChain = chain?.id !== chainId || now() - chain.at >= knownMs
     const isBehind = (head ?? 0) < highest && !calls.some(asksHead)
     const all = [...calls, ...(isBehind ? [headCall] : []), ...(asksChain ? [chainIdCall] : [])]
-    const answers = await exchangeAll(all)
+    const { answers, trouble } = await exchangeAll(all)
     const last = answers.at(-1)
     if (asksChain && last) noteChain(last)
     const told = headTold(all, answers)
@@ -123,7 +123,9 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
       head = told
       toldAt = now()
     }
-    return { answers: answers.slice(0, calls.length), head: told }
+    const outcome = { answers: answers.slice(0, calls.length), head: told }
+    if (trouble !== null) throw new EndpointFailure(trouble, { outcome })
+    return outcome
   }
 
   return {

@@ -1,8 +1,7 @@
-import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
-import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import type { Hex } from 'viem'
 import { blockCall, toBlock } from './block.ts'
-import { type BlockTag, returned, toCall } from './call.ts'
 import type { Block, Chain, Contracts } from './chain.ts'
+import { nextIdCall, nextIdOf } from './next-id.ts'
 import { type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
 
 /**
@@ -115,20 +114,4 @@ function commonOf(answers: readonly RpcAnswer[], { known }: Question): Pick<Head
 function present(block: Block | null): Block {
   if (block === null) throw new RpcUnavailable('A block that has to be there is not.')
   return block
-}
-
-function nextIdCall({ coordinator }: Question['contracts'], at: BlockTag): RpcCall {
-  const data = encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'id' })
-  return toCall({ to: coordinator, data }, at)
-}
-
-/** Before the coordinator came to be, no subscription did. */
-function nextIdOf(answer: RpcAnswer | undefined): number {
-  if (answer?.result === '0x') return 1
-  const data = returned(answer)
-  if (data?.length !== 66)
-    throw new RpcUnavailable(
-      `The coordinator does not tell its next id: error ${answer?.error?.code ?? 'none'}.`,
-    )
-  return decodeFunctionResult({ abi: eip712CoordinatorAbi, functionName: 'id', data })
 }

@@ -22,24 +22,36 @@ export function toBody(calls: readonly RpcCall[], from: number): string {
   return JSON.stringify(requests.length === 1 ? requests[0] : requests)
 }
 
+/** `trouble`: why some of the answers, which are unclear, are not believed; null: all are. */
+export type Heard = { answers: RpcAnswer[]; trouble: string | null }
+
 /**
  * The answers in the order of the calls, whatever order they came in.
  * @throws EndpointFailure when one is missing, or is more than the chain's own refusal.
  */
-export function fromBody(body: unknown, { from, count }: { from: number; count: number }): RpcAnswer[] {
+export function fromBody(body: unknown, { from, calls }: { from: number; calls: readonly RpcCall[] }): Heard {
+  const count = calls.length
   if (count > 1 && !Array.isArray(body)) throw noBatch(body)
   const answers = new Map<number, RpcAnswer>()
+  let trouble: string | null = null
   for (const item of count > 1 ? (body as unknown[]) : [body]) {
     const parsed = v.safeParse(Wire, item)
     if (!parsed.success) throw new EndpointFailure('gives something that is no answer')
     const { id } = parsed.output
     const answer = toAnswer(parsed.output)
-    if (id === null || id < from || id >= from + count || answers.has(id))
+    const call = id === null ? undefined : calls[id - from]
+    if (id === null || call === undefined || answers.has(id))
       throw new EndpointFailure('answers what was not asked')
-    answers.set(id, answer)
+    const doubt = answer.error === undefined ? (call.doubt?.(answer.result) ?? null) : null
+    trouble ??= doubt
+    answers.set(id, doubt === null ? answer : unclear(doubt))
   }
   if (answers.size < count) throw new EndpointFailure('does not answer everything')
-  return Array.from({ length: count }, (_, index) => answers.get(from + index) as RpcAnswer)
+  return { answers: calls.map((_, index) => answers.get(from + index) as RpcAnswer), trouble }
+}
+
+function unclear(message: string): RpcAnswer {
+  return { error: { code: 0, message, isUnclear: true } }
 }
 
 /** An error in place of a list may be about anything: only what is said of our rate is not about batches. */

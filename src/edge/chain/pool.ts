@@ -1,7 +1,7 @@
 import { atOnce } from './at-once.ts'
 import { toBatches } from './batches.ts'
 import { createEndpoint, type Endpoint } from './endpoint.ts'
-import { EndpointFailure } from './endpoint-failure.ts'
+import { EndpointFailure, type Outcome } from './endpoint-failure.ts'
 import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
 import { createTurn, type Turn } from './turn.ts'
 
@@ -19,8 +19,11 @@ export type RpcPoolOptions = {
   sleep?(ms: number): Promise<void>
 }
 
-/** `head`: that of whoever gives these answers; of one that does not say, the newest that is known. */
-type Told = { answers: RpcAnswer[]; head: number; isBehind: boolean }
+/**
+ * `head`: that of whoever gives these answers; of one that does not say, the newest that is known. `isUnclear`: some of the answers are not
+ * believed.
+ */
+type Told = { answers: RpcAnswer[]; head: number; isBehind: boolean; isUnclear: boolean }
 
 const batchesAtOnce = 4
 /** What one send waits for endpoints that rest. */
@@ -48,19 +51,30 @@ export function createRpcPool({
   /** Null: it failed. */
   async function ask(endpoint: Endpoint, calls: readonly RpcCall[]): Promise<Told | null> {
     const known = highest
-    try {
-      const { answers, head } = await endpoint.ask(calls, known)
+    const toldBy = ({ answers, head }: Outcome, isUnclear: boolean): Told => {
       if (head !== null) noteTold(head)
-      return { answers, head: head ?? known, isBehind: head !== null && head < known }
+      return { answers, head: head ?? known, isBehind: head !== null && head < known, isUnclear }
+    }
+    try {
+      return toldBy(await endpoint.ask(calls, known), false)
     } catch (error) {
-      if (error instanceof EndpointFailure) return null
-      throw error
+      if (!(error instanceof EndpointFailure)) throw error
+      return error.outcome && toldBy(error.outcome, true)
     }
   }
 
-  async function askAny(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
+  async function askAnchored(endpoint: Endpoint, calls: readonly RpcCall[]): Promise<Told | null> {
+    const told = await ask(endpoint, calls)
+    const [anchor, ...answers] = told?.answers ?? []
+    return told === null || anchor?.error !== undefined ? null : { ...told, answers }
+  }
+
+  async function askAny(
+    calls: readonly RpcCall[],
+    askOne: (endpoint: Endpoint, calls: readonly RpcCall[]) => Promise<Told | null>,
+  ): Promise<RpcAnswer[]> {
     const turn = createTurn({ endpoints, now, sleep, lag: endpoint => endpoint.lag(highest) })
-    const told = await firstTold(turn, endpoint => ask(endpoint, calls))
+    const told = await firstTold(turn, endpoint => askOne(endpoint, calls))
     if (told === null) throw new RpcUnavailable(`No endpoint of chain ${chainId} answers: ${reasons()}`)
     return told.answers
   }
@@ -89,8 +103,10 @@ export function createRpcPool({
       highest = head
     },
     status: () => endpoints.map(endpoint => endpoint.status(highest)),
-    async send(calls) {
-      const answers = await atOnce(toBatches(calls), { limit: batchesAtOnce, work: askAny })
+    async send(calls, anchor) {
+      const batches = toBatches(calls, anchor && [anchor])
+      const askOne = anchor ? askAnchored : ask
+      const answers = await atOnce(batches, { limit: batchesAtOnce, work: batch => askAny(batch, askOne) })
       return answers.flat()
     },
     async sendToAll(calls) {
@@ -105,19 +121,24 @@ export function createRpcPool({
   }
 }
 
-/** What the first endpoint says that says anything and is not behind; of those that are, the furthest. Null: nobody does. */
+/** What the first endpoint says that says anything, is believed and is not behind; else the best of what is said. Null: nobody says anything. */
 async function firstTold(
   turn: Turn,
   ask: (endpoint: Endpoint) => Promise<Told | null>,
 ): Promise<Told | null> {
   let best: Told | null = null
   for (;;) {
-    const endpoint = await turn.next(best === null ? patienceMs : 0)
+    const endpoint = await turn.next(best === null || best.isUnclear ? patienceMs : 0)
     if (endpoint === null) return best
     const told = await ask(endpoint)
     if (told === null) continue
-    if (!told.isBehind) return told
+    if (!told.isBehind && !told.isUnclear) return told
     turn.leaveOut(endpoint)
-    if (best === null || told.head > best.head) best = told
+    if (best === null || isBetter(told, best)) best = told
   }
+}
+
+/** What is believed, before what is further. */
+function isBetter(one: Told, other: Told): boolean {
+  return one.isUnclear === other.isUnclear ? one.head > other.head : other.isUnclear
 }

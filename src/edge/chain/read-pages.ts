@@ -1,7 +1,7 @@
 import type { Hex } from 'viem'
 import { atOnce } from './at-once.ts'
 import { returned } from './call.ts'
-import type { Rpc, RpcCall } from './rpc.ts'
+import type { Rpc, RpcAnswer, RpcCall } from './rpc.ts'
 
 /** Ids from `start` up to, and without, `end`. */
 export type Page = { start: number; end: number }
@@ -14,6 +14,8 @@ export type PageOptions<Item> = {
   /** Pages in one request, at most: an answer may be as long as a node's gas allows. */
   pagesAtOnce: number
   toCall(page: Page): RpcCall
+  /** Whether an item can be what the chain has under this id. */
+  isLikely(item: Item, id: number): boolean
   /** What a page returned, one item for each of its ids; null: it is something else. */
   decode(data: Hex): readonly Item[] | null
 }
@@ -87,17 +89,40 @@ type PageRead<Item> = { page: Page; items: readonly Item[] | null }
 
 async function sendPages<Item>(
   pages: readonly Page[],
-  { rpc, pagesAtOnce, toCall, decode }: PageOptions<Item>,
+  options: PageOptions<Item>,
 ): Promise<PageRead<Item>[]> {
+  const { rpc, pagesAtOnce } = options
   const lots = chunk(pages, pagesAtOnce)
-  const answers = await atOnce(lots, { limit: requestsAtOnce, work: lot => rpc.send(lot.map(toCall)) })
+  const answers = await atOnce(lots, {
+    limit: requestsAtOnce,
+    work: lot => rpc.send(lot.map(page => pageCall(page, options))),
+  })
   return answers.flat().flatMap((answer, index) => {
     const page = pages[index]
-    if (page === undefined) return []
-    const data = returned(answer)
-    const items = data === null ? null : decode(data)
-    return { page, items: items?.length === page.end - page.start ? items : null }
+    return page === undefined ? [] : { page, items: itemsOf(answer, { page, options }) }
   })
+}
+
+function pageCall<Item>(page: Page, options: PageOptions<Item>): RpcCall {
+  return {
+    ...options.toCall(page),
+    doubt(result) {
+      const items = itemsOf({ result }, { page, options }) ?? []
+      const isLikely = numbered(page, items).every(([id, item]) => options.isLikely(item, id))
+      // A reader that is there returns something, and be it an error.
+      return isLikely && result !== '0x' ? null : 'has nothing at the block'
+    },
+  }
+}
+
+/** null: it failed, or is something else. */
+function itemsOf<Item>(
+  answer: RpcAnswer,
+  { page, options }: { page: Page; options: PageOptions<Item> },
+): readonly Item[] | null {
+  const data = returned(answer)
+  const items = data === null ? null : options.decode(data)
+  return items?.length === page.end - page.start ? items : null
 }
 
 export function chunk<Item>(items: readonly Item[], size: number): Item[][] {

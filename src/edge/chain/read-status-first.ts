@@ -23,6 +23,7 @@ import { returned, toCall, toWord } from './call.ts'
 import type { Status, Subscription } from './chain.ts'
 import { decoded } from './decode.ts'
 import { intervalAt } from './interval.ts'
+import { anchorCall } from './next-id.ts'
 import { chunk, readPages } from './read-pages.ts'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
 import { isWanted, maxInputBytes, type SizedQuestion, type SizedStatuses } from './status.ts'
@@ -54,7 +55,7 @@ export async function readFirstStatuses(question: SizedQuestion): Promise<SizedS
   return { statuses, failed: [...failed, ...uncounted], halved }
 }
 
-async function readSubscriptions({ chain, contracts, ids, block, size }: SizedQuestion) {
+async function readSubscriptions({ chain, contracts, ids, block, size, end = 0 }: SizedQuestion) {
   const { items, failed, halved } = await readPages({
     rpc: chain.rpc,
     ids,
@@ -72,6 +73,7 @@ async function readSubscriptions({ chain, contracts, ids, block, size }: SizedQu
       decoded(data, data =>
         decodeFunctionResult({ abi: readerAbi, functionName: 'readSubscriptionBatch', data }),
       ),
+    isLikely: ({ owner }, id) => id >= end || owner !== zeroAddress,
   })
   const subscriptions = [...items]
     .filter(([, { owner }]) => owner !== zeroAddress)
@@ -84,12 +86,14 @@ async function readCounts(
   question: SizedQuestion,
   subscriptions: readonly Subscription[],
 ): Promise<(Counted | null)[]> {
-  const { chain, block } = question
+  const { chain, contracts, block } = question
   const open = subscriptions
     .map(subscription => ({ subscription, interval: intervalAt(subscription, block.time) }))
     .filter(({ interval }) => interval > 0)
   const answers = await chain.rpc.send(
     open.flatMap(({ subscription, interval }) => countCalls(question, { id: subscription.id, interval })),
+    // Zeros are what most of them are: who says so has to have the block.
+    anchorCall(contracts, { at: block.number, ids: open.map(({ subscription }) => subscription.id) }),
   )
   const told = new Map(
     open.map(({ subscription, interval }, index): [number, Counted | null] => {

@@ -34,7 +34,7 @@ export async function readReaderStatuses(question: SizedQuestion): Promise<Sized
 }
 
 async function readTold(
-  { chain, contracts, block }: SizedQuestion,
+  { chain, contracts, block, end = 0 }: SizedQuestion,
   { ids, size }: { ids: readonly number[]; size: number },
 ): Promise<PagesRead<Told>> {
   return await readPages<Told>({
@@ -52,6 +52,7 @@ async function readTold(
     },
     decode: data =>
       decoded(data, data => decodeFunctionResult({ abi: readerAbi, functionName: 'readStatusBatch', data })),
+    isLikely: ({ subscription }, id) => id >= end || subscription.owner !== zeroAddress,
   })
 }
 

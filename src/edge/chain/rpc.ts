@@ -1,8 +1,18 @@
-/** A JSON-RPC request to a chain's node. */
-export type RpcCall = { method: string; params: readonly unknown[] }
+/**
+ * A JSON-RPC request to a chain's node. `doubt`: why a result cannot be the chain's, but is that of an endpoint which has not got the block;
+ * null: it can. Absent: all are believed.
+ */
+export type RpcCall = {
+  method: string
+  params: readonly unknown[]
+  doubt?(result: unknown): string | null
+}
 
-/** `data`: what a call reverted with, in hex, where the node says so. */
-export type RpcError = { code: number; message: string; data?: string }
+/**
+ * `data`: what a call reverted with, in hex, where the node says so. `isUnclear`: no endpoint gave anything that is believed, so what the chain
+ * says is not known.
+ */
+export type RpcError = { code: number; message: string; data?: string; isUnclear?: true }
 
 /** What came of one request: an error here is the chain's answer (a revert, a transaction that is refused), not an endpoint's failure. */
 export type RpcAnswer = { result: unknown; error?: undefined } | { result?: undefined; error: RpcError }
@@ -22,10 +32,11 @@ export type EndpointStatus = {
  */
 export type Rpc = {
   /**
-   * Answers in the order of the calls.
+   * Answers in the order of the calls. `anchor`: asked along in each batch, and not among the answers: an endpoint of whose result there is a
+   * doubt, or that has none, has not answered.
    * @throws RpcUnavailable when no endpoint answers.
    */
-  send(calls: readonly RpcCall[]): Promise<RpcAnswer[]>
+  send(calls: readonly RpcCall[], anchor?: RpcCall): Promise<RpcAnswer[]>
   /**
    * The same to every endpoint that is not known to be on another chain: for what the network must get to know. An endpoint that fails is
    * left out.

@@ -11,6 +11,8 @@ import { type Simulate, tryPlan } from './trial.ts'
 export type ScheduleOptions = {
   readStatuses: ReadStatuses
   routes: RouteFinder
+  /** The coordinator's: what it has not begun to count is gone. */
+  nextId: number
   /** What was read of some at this block, so that it need not be read again. */
   known?: ReadonlyMap<number, Status> | undefined
   /** Tries a delivery before it is computed; absent: nothing is tried. */
@@ -30,7 +32,7 @@ const maxDue = 500
  */
 export async function schedule(step: Step, options: ScheduleOptions): Promise<Scheduled> {
   const { db, policy, chain, block } = step
-  const { readStatuses, routes, known = new Map<number, Status>(), simulate } = options
+  const { readStatuses, routes, nextId, known = new Map<number, Status>(), simulate } = options
   const { config } = chain
   let snapshot: PolicySnapshot | undefined
   let begun = 0
@@ -41,7 +43,7 @@ export async function schedule(step: Step, options: ScheduleOptions): Promise<Sc
     snapshot ??= await policy.readCurrent()
     const { epoch } = snapshot
     const court = { snapshot, config, time: block.time, routes }
-    const considered = await consider(step, { rows, court, readStatuses, known })
+    const considered = await consider(step, { rows, court, readStatuses, known, nextId })
     const plan = simulate ? await tryPlan(step, considered, simulate) : considered
     const settled = await settle(step, { plan, epoch })
     const { jobs, moved } = await begin(step, { plan, epoch })

@@ -3,6 +3,7 @@ import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { toCall } from './call.ts'
 import type { Subscription } from './chain.ts'
 import { beginOf, endOf } from './interval.ts'
+import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
 import type { Step } from './step.ts'
 import type { Trial } from './trial.ts'
@@ -35,6 +36,7 @@ export async function simulateDummies(
         latest.number,
       ),
     ),
+    anchorCall(contracts, { at: latest.number, ids: requests.map(({ subscription }) => subscription.id) }),
   )
   const trials = new Map<number, Trial>()
   for (const [index, { subscription, interval }] of requests.entries()) {

@@ -14,7 +14,8 @@ export type Statuses = { statuses: Map<number, Status>; failed: number[] }
 /** Bytes of an input, at most: what our Reader gives. */
 export const maxInputBytes = 65_440
 
-export type SizedQuestion = StatusQuestion & { size: number }
+/** `end`: below it each subscription is there, and an answer without it is not believed; absent: nothing is known of it. */
+export type SizedQuestion = StatusQuestion & { size: number; end?: number }
 export type SizedStatuses = Statuses & { halved: boolean }
 
 type Counted = Pick<Status, 'interval' | 'count' | 'responded'> & { subscription: { redundancy: number } }

@@ -58,8 +58,8 @@ describe('judging again', () => {
     expect((await node.cursor()).judgedEpoch).toBe(epoch)
     expect((await node.rows())[1]?.epoch).toBe(epoch)
     expect(node.events()).toEqual(Array(2).fill('Tracked new subscription!'))
-    const { readStatuses } = chainOf(subscriptions, 1_005)
-    expect(await schedule(node.step(blockAt(1_005)), { readStatuses, routes: node.routes })).toEqual({
+    const chain = chainOf(subscriptions, 1_005)
+    expect(await schedule(node.step(blockAt(1_005)), { ...chain, routes: node.routes })).toEqual({
       begun: 1,
       left: false,
     })

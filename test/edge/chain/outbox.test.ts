@@ -269,6 +269,25 @@ describe('an endpoint that falls behind after it has told its head', () => {
   })
 })
 
+test('behavior: an endpoint that has nothing at the block does not say what gas an answer takes', async () => {
+  await ask()
+  const node = ticker()
+  await computed(node)
+  const estimates = ({ calls }: { calls: { method: string }[] }) =>
+    calls.some(({ method }) => method === 'eth_estimateGas')
+  proxy.setFault(request => (estimates(request) ? { kind: 'older', block: 0 } : null))
+  await look(node)
+  expect(await transactions()).toEqual([])
+  expect(await deliveries()).toMatchObject([{ state: 'computed', tries: 0 }])
+  proxy.setFault(() => null)
+  await expect
+    .poll(async () => {
+      await look(node)
+      return await fulfilled()
+    })
+    .toEqual([1])
+})
+
 test('behavior: a signer that takes its time', async () => {
   const quick = createSigner(nodeKey)
   const slow: Signer = {

@@ -1,5 +1,12 @@
 import * as fc from 'fast-check'
-import { decodeFunctionData, encodeAbiParameters, type Hex, keccak256, zeroAddress } from 'viem'
+import {
+  decodeFunctionData,
+  encodeAbiParameters,
+  type Hex,
+  keccak256,
+  toFunctionSelector,
+  zeroAddress,
+} from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readBlocks } from '../../../src/edge/chain/block.ts'
 import type { Block, Contracts } from '../../../src/edge/chain/chain.ts'
@@ -8,7 +15,7 @@ import { parseChains } from '../../../src/edge/chain/config.ts'
 import { createRpcPool } from '../../../src/edge/chain/pool.ts'
 import { toPages } from '../../../src/edge/chain/read-pages.ts'
 import { readStatuses } from '../../../src/edge/chain/read-status.ts'
-import { RpcUnavailable } from '../../../src/edge/chain/rpc.ts'
+import { type RpcCall, RpcUnavailable } from '../../../src/edge/chain/rpc.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
 import { anvilAccount, createDeployer } from '../../../src/local/chain/start.ts'
 import { eip712CoordinatorAbi } from '../../../src/protocol/abi/eip712-coordinator.ts'
@@ -38,6 +45,8 @@ import {
 let chain: TestChain
 let consumer: Contract
 let block: Block
+/** At which the contracts are there, and no subscription. */
+let emptyBlock: number
 const ids: Record<string, number> = {}
 const proxies: RpcProxy[] = []
 const moods = { reverting: 1, burning: 2, babbling: 3 } as const
@@ -45,6 +54,7 @@ const moods = { reverting: 1, burning: 2, babbling: 3 } as const
 beforeAll(async () => {
   chain = await startTestChain()
   consumer = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
+  emptyBlock = Number(await chain.deployer.chain.getBlockNumber({ cacheTime: 0 }))
   await askEverything()
   block = await newestBlock(await serve())
 }, 120_000)
@@ -149,11 +159,11 @@ const read = ({ chain, contracts }: Served, wanted = everyId()) =>
   readStatuses({ chain, contracts, ids: wanted, block })
 const words = (length: number): Hex => `0x${'00'.repeat(length)}`
 
-test('default: what is to be known of each kind, in three requests', async () => {
+test('default: what is to be known of each kind, in four requests', async () => {
   const served = await serve()
   const { statuses, failed } = await read(served)
-  // A page; those that gave nothing, again and alone; whose the wallets are that are empty.
-  expect(served.proxy.takeRequests()).toHaveLength(3)
+  // A page; those that gave nothing, again and alone; whose the wallets are that are empty; the count, since some are not there.
+  expect(served.proxy.takeRequests()).toHaveLength(4)
   expect(failed).toEqual([])
   expect([...statuses.keys()].toSorted((a, b) => a - b)).toEqual(Object.values(ids).toSorted((a, b) => a - b))
   const of = (name: string) => statuses.get(ids[name]!)
@@ -280,6 +290,64 @@ test('behavior: over endpoints that fail now and then, what is read is right, or
   }
   expect(faulty.flatMap(proxy => proxy.takeRequests()).length).toBeGreaterThan(150)
   expect(right).toBeGreaterThan(45)
+})
+
+describe('an endpoint that has not got the block', () => {
+  const selectors = {
+    pages: [...readerAbi].flatMap(item => (item.type === 'function' ? [toFunctionSelector(item)] : [])),
+    counts: [toFunctionSelector('redundancyCount(bytes32)')],
+  }
+  /** Whatever is asked along with one of these is answered of another block. */
+  const otherBlock =
+    (of: readonly Hex[], number: number): NonNullable<RpcProxyOptions['fault']> =>
+    ({ calls }) => {
+      const text = JSON.stringify(calls)
+      return of.some(selector => text.includes(`"${selector}`)) ? { kind: 'older', block: number } : null
+    }
+  const lies = [
+    { name: 'pages without a contract', of: 'pages', at: () => 0 },
+    { name: 'pages of zeros', of: 'pages', at: () => emptyBlock },
+    { name: 'counts of zero', of: 'counts', at: () => emptyBlock },
+  ] as const
+  const kinds = lies.flatMap(lie => [
+    { ...lie, firstDeployment: true },
+    ...(lie.of === 'pages' ? [{ ...lie, firstDeployment: false }] : []),
+  ])
+
+  test.for(kinds)('default: $name: another is asked (first deployment: $firstDeployment)', async kind => {
+    const { firstDeployment } = kind
+    const served = await serve({ firstDeployment })
+    const truth = await read(served, Object.values(ids))
+    const liar = await startRpcProxy(chain.rpcUrl, { firstDeployment })
+    proxies.push(liar)
+    const urls = [liar.url, served.proxy.url]
+    const rpc = createRpcPool({ urls, chainId: chain.id, now: () => 0, sleep: async () => undefined })
+    liar.setFault(otherBlock(selectors[kind.of], kind.at()))
+    const told = await read({ ...served, chain: { ...served.chain, rpc } }, Object.values(ids))
+    expect(told).toEqual(truth)
+    expect(rpc.status()).toMatchObject([{ problem: 'has nothing at the block' }, { problem: null }])
+  })
+
+  test.for([true, false])('behavior: with no other nothing is gone (first deployment: %s)', async first => {
+    const served = await serve({ firstDeployment: first })
+    const wanted = [ids.callback!, ids.paid!]
+    served.proxy.setFault(otherBlock(selectors.pages, emptyBlock))
+    expect(await read(served, wanted)).toEqual({ statuses: new Map(), failed: wanted })
+    served.proxy.setFault(() => ({ kind: 'older', block: 0 }))
+    expect(await read(served, wanted)).toEqual({ statuses: new Map(), failed: wanted })
+  })
+
+  test('behavior: what the contracts can do is not learnt from it', async () => {
+    let tells = true
+    const isPage = ({ params }: RpcCall) => selectors.pages.some(one => JSON.stringify(params).includes(one))
+    const { contracts, chain: asked } = await serve({
+      override: call => (tells || !isPage(call) ? null : { result: '0x' }),
+    })
+    tells = false
+    await expect(checkChain(asked)).rejects.toThrow(RpcUnavailable)
+    tells = true
+    expect(await checkChain(asked)).toEqual({ contracts })
+  })
 })
 
 describe('terms', () => {

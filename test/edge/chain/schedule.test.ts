@@ -49,8 +49,9 @@ async function scheduleAt(
     ...options
   }: { rest?: Rest; step?: Parameters<TestNode['step']>[1] } & Partial<ScheduleOptions> = {},
 ) {
-  const { readStatuses } = chainOf(subscriptions, at, rest)
-  return await schedule(node.step(blockAt(at), step), { readStatuses, routes: node.routes, ...options })
+  const { readStatuses, nextId } = chainOf(subscriptions, at, rest)
+  const asked = { readStatuses, nextId, routes: node.routes }
+  return await schedule(node.step(blockAt(at), step), { ...asked, ...options })
 }
 
 describe('schedule', () => {
@@ -275,8 +276,8 @@ describe('schedule', () => {
     const stale = await step.policy.read()
     await node.offer(policyOf('a', { allowed_addresses: ['0x00'] }))
     const held = { ...step, policy: { read: async () => stale, readCurrent: async () => stale } }
-    const { readStatuses } = chainOf([subscription], time)
-    expect(await schedule(held, { readStatuses, routes: node.routes })).toEqual({ begun: 0, left: true })
+    const chain = chainOf([subscription], time)
+    expect(await schedule(held, { ...chain, routes: node.routes })).toEqual({ begun: 0, left: true })
     expect(await node.rows()).toMatchObject([{ state: 'active', due_at: time }])
     expect(await scheduleAt(time, [subscription])).toEqual({ begun: 0, left: false })
     expect(await node.rows()).toMatchObject([
@@ -293,6 +294,21 @@ describe('schedule', () => {
     expect(await node.rows()).toMatchObject([{ reason: 'unreadable', due_at: time + 5, tries: 1 }])
     expect(await scheduleAt(time + 5, [subscription])).toMatchObject({ begun: 1 })
     expect(await node.jobs()).toMatchObject([{ route: 'a,b' }])
+  })
+
+  test('behavior: what is not read, though the coordinator counts it, is not gone', async () => {
+    const [first, second] = [1, 2].map(id => subscriptionOf({ id })) as [Subscription, Subscription]
+    await store([first, second])
+    await scheduleAt(time, [second], { rest: { 2: { input: null } } })
+    expect(await node.rows()).toMatchObject([
+      { state: 'active', reason: 'unreadable', due_at: time + 5, tries: 1 },
+      { state: 'active', reason: 'no_input' },
+    ])
+    expect(await scheduleAt(time + 5, [first], { nextId: 2 })).toMatchObject({ begun: 1 })
+    expect((await node.rows()).map(({ state, reason }) => [state, reason])).toEqual([
+      ['ended', 'begun'],
+      ['ended', 'vanished'],
+    ])
   })
 
   test('behavior: what would not be accepted is not computed', async () => {

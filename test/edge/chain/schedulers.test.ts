@@ -53,8 +53,13 @@ test('behavior: one job for each interval, in whatever order two schedulers read
             bounds: { maxQueuedPerOwner: room },
             config: { batchSize: 2 },
           })
-          const readStatuses = read(chainOf(subscriptions, time).readStatuses)
-          return await schedule(step, { readStatuses, routes: node.routes })
+          const chain = chainOf(subscriptions, time)
+          const { nextId } = chain
+          return await schedule(step, {
+            readStatuses: read(chain.readStatuses),
+            routes: node.routes,
+            nextId,
+          })
         }
         const runSide = async (ticks: (typeof sides)[number]) => {
           let time = start

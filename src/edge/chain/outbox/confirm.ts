@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { anchorCall } from '../next-id.ts'
 import type { Step } from '../step.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import type { SignerReport } from './deliver.ts'
@@ -18,14 +19,14 @@ const tooCheap =
  * is replaced; what no endpoint has taken is sent again. Nothing is waited for: what is not mined is looked at again at the next block.
  */
 export async function confirm(step: Step): Promise<SignerReport | null> {
-  const { db, chain, contracts } = step
+  const { db, chain, contracts, latest } = step
   const open = await readOpen(db, { chain: chain.config.id, signer: chain.signer.address })
   if (open.length === 0) return null
   const hashes = open.flatMap(each => each.hashes)
-  const answers = await chain.rpc.send([
-    ...marketCalls(step),
-    ...hashes.map(hash => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
-  ])
+  const answers = await chain.rpc.send(
+    [...marketCalls(step), ...hashes.map(hash => ({ method: 'eth_getTransactionReceipt', params: [hash] }))],
+    anchorCall(contracts, { at: latest.number, ids: [] }),
+  )
   const { market, rest } = readMarket(step, answers)
   const receipts = new Map<string, Receipt>()
   for (const [index, hash] of hashes.entries()) {

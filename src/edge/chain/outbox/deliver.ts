@@ -1,5 +1,6 @@
 import { hexToBigInt, isHex } from 'viem'
 import { toParam } from '../call.ts'
+import { anchorCall } from '../next-id.ts'
 import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
@@ -31,14 +32,18 @@ const maxPauseMs = 10 * 60_000
  * market is too dear or an earlier transaction is stuck, stays as it is.
  */
 export async function deliver(step: Step): Promise<Delivering> {
-  const { chain, db } = step
+  const { chain, contracts, db, latest } = step
   const { config, rpc } = chain
   const { computed, isLeft } = await readComputed(step)
   const inTime = await withoutLate(step, computed)
   if (inTime.length === 0) return { signer: null, isLeft }
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
-    rpc.send([...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))]),
+    rpc.send(
+      [...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))],
+      // Where there is no coordinator, a delivery takes next to no gas.
+      anchorCall(contracts, { at: latest.number, ids: inTime.map(({ subscription }) => subscription) }),
+    ),
   ])
   const { market, rest } = readMarket(step, answers)
   const passed = await sift(step, { deliveries: inTime, answers: rest })

@@ -86,6 +86,7 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
   const scheduled = isDue
     ? await schedule(step, {
         ...options,
+        nextId: look.nextId,
         known,
         simulate: requests => simulateDummies(step, requests),
       })

@@ -16,7 +16,7 @@ export function mortal({ db, rpc, signer }: { db: Db; rpc: Rpc; signer: Signer }
     db: mortalDb(db, gate),
     rpc: {
       ...rpc,
-      send: (calls: Parameters<Rpc['send']>[0]) => gate('send', () => rpc.send(calls)),
+      send: (...args: Parameters<Rpc['send']>) => gate('send', () => rpc.send(...args)),
       sendToAll: (calls: Parameters<Rpc['send']>[0]) => gate('sendToAll', () => rpc.sendToAll(calls)),
     },
     signer: {
