@@ -58,18 +58,19 @@ export type RpcProxy = {
   /** Those that came since this was last asked. */
   takeRequests(): RpcRequest[]
   setFault(fault: RpcProxyOptions['fault']): void
+  setOverride(override: RpcProxyOptions['override']): void
   close(): Promise<void>
 }
 
 type Wire = RpcCall & { id: number }
 
 export async function startRpcProxy(target: RpcTarget, options: RpcProxyOptions = {}): Promise<RpcProxy> {
-  let { fault } = options
+  let { fault, override } = options
   let requests: RpcRequest[] = []
   let number = 0
   const isLate = ({ params }: RpcCall) =>
     options.firstDeployment === true && lateCalls.test(JSON.stringify(params))
-  const overridden = (call: RpcCall) => (isLate(call) ? reverted : (options.override?.(call) ?? null))
+  const overridden = (call: RpcCall) => (isLate(call) ? reverted : (override?.(call) ?? null))
   const answer = async (calls: readonly RpcCall[]) => {
     const answers = await forward(target, calls)
     return answers.map((told, index) => overridden(calls[index]!) ?? told)
@@ -102,6 +103,9 @@ export async function startRpcProxy(target: RpcTarget, options: RpcProxyOptions 
     },
     setFault(other) {
       fault = other
+    },
+    setOverride(other) {
+      override = other
     },
     async close() {
       server.closeAllConnections()

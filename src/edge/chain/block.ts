@@ -52,8 +52,7 @@ export function toBlock(answer: RpcAnswer | undefined): Block | null {
   if (answer?.result === null) return null
   const parsed = v.safeParse(Told, answer?.result)
   if (parsed.success) return parsed.output
-  const { code } = answer?.error ?? {}
-  throw new RpcUnavailable(`A block is not told${code === undefined ? ' as blocks are' : `: error ${code}`}.`)
+  throw new RpcUnavailable('A block is not told as blocks are.')
 }
 
 /**

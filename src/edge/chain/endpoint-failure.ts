@@ -26,12 +26,6 @@ export class EndpointFailure extends Error {
 
 type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean; outcome?: Outcome | null }
 
-/** A call that the chain's machine has run and refused. Nodes differ in the code, and some say -32603. */
-const reverts =
-  /revert|out ?of ?gas|gas required exceeds|intrinsic gas|vm exception|evm error|invalid opcode|invalid jump|stack (over|under)flow|execution (aborted|timeout)|call depth/i
-/** A transaction that a node does not take, whoever is asked. */
-const refusals =
-  /nonce|already ?known|known transaction|already imported|underpriced|insufficient funds|exceeds block gas limit|gas limit|fee cap|less than block base fee|max fee per gas|tip (above|higher)|priority fee|transaction type|oversized data|invalid sender|invalid signature|intrinsic/i
 /** A node that has trouble, has not got there yet, or has forgotten. */
 const troubles: readonly (readonly [RegExp, string])[] = [
   [/rate.?limit|too many requests|request limit|limit exceeded|quota|capacity|throttl/i, 'limits our rate'],
@@ -40,7 +34,7 @@ const troubles: readonly (readonly [RegExp, string])[] = [
     'has not got the block',
   ],
   [
-    /missing trie node|state.{0,40}(not|un)available|pruned|historical state|no state/i,
+    /missing trie node|state.{0,40}(not |un)available|pruned|historical state|no state/i,
     'has no state of the block',
   ],
   [
@@ -60,12 +54,8 @@ const codes: Readonly<Record<number, string>> = {
   [-32700]: 'did not understand us',
 }
 
-/**
- * What is wrong with the endpoint that answered with this error; null: nothing, it is the chain's answer. A revert's text is the
- * contract's own and may say anything, so it is looked for first.
- */
-export function troubleOf({ code, message, data }: RpcError): string | null {
-  if (code === 3 || data !== undefined || reverts.test(message) || refusals.test(message)) return null
+/** What is wrong with an endpoint that answers with an error which is not the chain's, as far as it is known; else null. */
+export function troubleOf({ code, message }: RpcError): string | null {
   const told = troubles.find(([pattern]) => pattern.test(message))?.[1] ?? codes[code]
   return told === undefined ? null : `${told} (${code})`
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { EndpointFailure, troubleOf } from './endpoint-failure.ts'
+import { isAnswer } from './refusal.ts'
 import type { RpcAnswer, RpcCall, RpcError } from './rpc.ts'
 
 const maxMessage = 1_000
@@ -38,13 +39,12 @@ export function fromBody(body: unknown, { from, calls }: { from: number; calls: 
     const parsed = v.safeParse(Wire, item)
     if (!parsed.success) throw new EndpointFailure('gives something that is no answer')
     const { id } = parsed.output
-    const answer = toAnswer(parsed.output)
     const call = id === null ? undefined : calls[id - from]
+    const answer = toAnswer(parsed.output, call)
     if (id === null || call === undefined || answers.has(id))
       throw new EndpointFailure('answers what was not asked')
-    const doubt = answer.error === undefined ? (call.doubt?.(answer.result) ?? null) : null
-    trouble ??= doubt
-    answers.set(id, doubt === null ? answer : unclear(doubt))
+    if (answer.error?.isUnclear) trouble ??= answer.error.message
+    answers.set(id, answer)
   }
   if (answers.size < count) throw new EndpointFailure('does not answer everything')
   return { answers: calls.map((_, index) => answers.get(from + index) as RpcAnswer), trouble }
@@ -63,16 +63,25 @@ function noBatch(body: unknown): EndpointFailure {
 }
 
 /** @throws EndpointFailure */
-function toAnswer({ error, result }: Wire): RpcAnswer {
+function toAnswer({ error, result }: Wire, call: RpcCall | undefined): RpcAnswer {
   if (!error) {
     if (result === undefined) throw new EndpointFailure('gives neither a result nor an error')
-    return { result }
+    const doubt = call?.doubt?.(result) ?? null
+    return doubt === null ? { result } : unclear(doubt)
   }
   const told = toError(error)
+  const method = call?.method ?? ''
+  if (isAnswer(method, told)) return { error: told }
   const trouble = troubleOf(told)
   if (trouble !== null) throw new EndpointFailure(trouble)
-  return { error: told }
+  const refused = `refuses ${method} (${told.code})`
+  // It may be about this call alone: others of the batch are not to wait for an endpoint that says it in words we know.
+  if (mayRefuse.includes(method)) return unclear(refused)
+  throw new EndpointFailure(refused)
 }
+
+/** What a chain itself may say no to. */
+const mayRefuse: readonly string[] = ['eth_call', 'eth_estimateGas', 'eth_sendRawTransaction']
 
 function toError({ code, message, data }: NonNullable<Wire['error']>): RpcError {
   const hex = revertData(data)

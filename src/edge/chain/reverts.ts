@@ -3,6 +3,8 @@ import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { inboxAbi } from '../../protocol/abi/inbox.ts'
 import { walletAbi } from '../../protocol/abi/wallet.ts'
 import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
+import { cleaned } from './clean.ts'
+import { refusalOf, saidOf } from './refusal.ts'
 import type { RpcError } from './rpc.ts'
 
 /**
@@ -16,8 +18,6 @@ export type Standing = { end: number | null; begin: number; time: number }
 
 /** A block of this much difference may lie between what was simulated and what is mined. Seconds. */
 const boundarySeconds = 12
-/** Of what a revert says, in a row or a log line. */
-const maxLength = 300
 
 /** By name: what comes of it, and the reference's sentence (reference node 4.7); ours for what only our contracts have. */
 const known: Record<string, readonly ['drop' | 'retry', string]> = {
@@ -85,20 +85,19 @@ export function revertOf(error: RpcError, standing: Standing): Revert {
       isKnown: true,
     }
   }
-  const message = (decoded?.text ?? error.message).slice(0, maxLength)
+  const message = decoded === null ? saidOf(error) : decoded.isOurs ? decoded.text : cleaned(decoded.text)
   return { kind: 'retry', code: decoded?.name ?? 'reverted', message, isKnown: false }
 }
 
-/** Whether the call itself failed: not the node that was to try it. By the code that most nodes use, by its data, or by what is said. */
-export function isRevert({ code, data, message }: RpcError): boolean {
-  return (
-    code === 3 || isHex(data) || /revert|out of gas|gas required exceeds|invalid opcode|stack/i.test(message)
-  )
+/** Whether the call itself failed: not the node that was to try it. */
+export function isRevert(error: RpcError): boolean {
+  const refusal = error.isUnclear ? null : refusalOf(error)
+  return refusal === 'reverted' || refusal === 'out_of_gas' || refusal === 'halted'
 }
 
 /** Whether it counts as passed, by what is said of it. `allowed`: in lower case. */
 export function isAllowed(error: RpcError, allowed: readonly string[]): boolean {
-  if (allowed.length === 0) return false
+  if (allowed.length === 0 || error.isUnclear) return false
   const decoded = decode(error.data)
   const said = `${error.message} ${decoded?.name ?? ''} ${decoded?.text ?? ''}`.toLowerCase()
   return allowed.some(text => said.includes(text))
@@ -112,15 +111,15 @@ function isNearBoundary(name: string, { begin, end, time }: Standing): boolean {
   return Math.abs(time - begin) <= boundarySeconds
 }
 
-/** By the selector that the data begins with. */
-function decode(data: string | undefined): { name?: string; text: string } | null {
+/** By the selector that the data begins with. `isOurs`: the text is; else a contract's. */
+function decode(data: string | undefined): { name?: string; text: string; isOurs: boolean } | null {
   if (!isHex(data) || data === '0x') return null
   try {
     const { errorName, args = [] } = decodeErrorResult({ abi: errors, data: data as Hex })
-    if (errorName === 'Error') return { text: String(args[0]) }
-    if (errorName === 'Panic') return { text: `Panic ${String(args[0])}` }
-    return { name: errorName, text: errorName }
+    if (errorName === 'Error') return { text: String(args[0]), isOurs: false }
+    if (errorName === 'Panic') return { text: `Panic ${String(args[0])}`, isOurs: true }
+    return { name: errorName, text: errorName, isOurs: true }
   } catch {
-    return { text: `reverted with ${data.slice(0, 10)}` }
+    return { text: `reverted with ${data.slice(0, 10)}`, isOurs: true }
   }
 }

@@ -22,7 +22,10 @@ beforeAll(async () => {
   await rpc.send([{ method: 'eth_chainId', params: [] }])
   contracts = await contractsOf({})
 }, 120_000)
-afterEach(() => proxy.setFault(undefined))
+afterEach(() => {
+  proxy.setFault(undefined)
+  proxy.setOverride(undefined)
+})
 afterAll(async () => {
   await proxy?.close()
   await chain?.close()
@@ -234,9 +237,18 @@ describe('head', () => {
   })
 
   test('behavior: what is no block is not taken for one', async () => {
-    proxy.setFault(() => ({ kind: 'error', code: -32_602, message: 'no such tag' }))
-    await expect(headOf({})).rejects.toThrow('A block is not told: error -32602.')
+    proxy.setOverride(({ method }) => (method === 'eth_getBlockByNumber' ? { result: {} } : null))
+    await expect(headOf({})).rejects.toThrow('A block is not told as blocks are.')
     await expect(readBlocks(rpc, [1])).rejects.toThrow(RpcUnavailable)
+  })
+
+  test('behavior: a block that is refused is not known', async () => {
+    const refusing = await startRpcProxy(chain.rpcUrl, {
+      override: ({ method }) =>
+        method === 'eth_getBlockByNumber' ? { error: { code: -32_602, message: 'no such tag' } } : null,
+    })
+    await expect(readBlocks(poolOf(refusing), [1])).rejects.toThrow('refuses eth_getBlockByNumber (-32602)')
+    await refusing.close()
   })
 })
 

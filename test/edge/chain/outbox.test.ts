@@ -269,6 +269,28 @@ describe('an endpoint that falls behind after it has told its head', () => {
   })
 })
 
+test('behavior: an answer that endpoints refuse in words of their own waits; it is no try, and holds nothing up', async () => {
+  const [first, second] = [await ask(), await ask()]
+  const node = ticker()
+  await computed(node)
+  const isFirst = (data: unknown) => typeof data === 'string' && Number(`0x${data.slice(10, 74)}`) === first
+  proxy.setOverride(({ method, params }) =>
+    method === 'eth_estimateGas' && isFirst(Object(params[0]).data)
+      ? { error: { code: -32_010, message: 'not on plan s3cret, see https://rpc.test/s3cret' } }
+      : null,
+  )
+  await look(node, 3)
+  expect(await fulfilled()).toEqual([second])
+  expect(await deliveries()).toMatchObject([
+    { state: 'computed', reason: 'unclear', tries: 0 },
+    { state: 'delivered', reason: null },
+  ])
+  proxy.setOverride(() => null)
+  queue.clock.ms += 30_000
+  await look(node)
+  expect(await fulfilled()).toEqual([first, second])
+})
+
 test('behavior: an endpoint that has nothing at the block does not say what gas an answer takes', async () => {
   await ask()
   const node = ticker()

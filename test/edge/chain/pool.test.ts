@@ -17,7 +17,7 @@ const answerOf = ({ method, params }: RpcCall): RpcAnswer => {
   if (method === 'eth_blockNumber') return { result: toHex(newest) }
   if (method === 'eth_getBlockByNumber')
     return { result: { number: params[0] === 'latest' ? toHex(newest) : params[0] } }
-  if (method === 'eth_revert') return { error: { code: 3, message: 'execution reverted', data: '0x12' } }
+  if (method === 'eth_call') return { error: { code: 3, message: 'execution reverted', data: '0x12' } }
   return { result: params[0] }
 }
 
@@ -102,50 +102,11 @@ describe('requests', () => {
 
   test('behavior: what the chain refuses is an answer', async () => {
     const pool = createPool(2)
-    expect(await pool.send([echo(1), { method: 'eth_revert', params: [] }])).toEqual([
+    expect(await pool.send([echo(1), { method: 'eth_call', params: [] }])).toEqual([
       { result: 1 },
       { error: { code: 3, message: 'execution reverted', data: '0x12' } },
     ])
     expect(taken()).toEqual([[3], [], []])
-  })
-
-  test.for([
-    [3, 'execution reverted: rate limit exceeded'],
-    [-32_000, 'nonce too low: next nonce 4, tx nonce 3'],
-    [-32_000, 'already known'],
-    [-32_603, 'transaction already imported'],
-    [-32_000, 'replacement transaction underpriced'],
-    [-32_003, 'insufficient funds for gas * price + value'],
-    [-32_000, 'max fee per gas less than block base fee'],
-    [-32_603, 'EVM error OutOfGas'],
-    [-32_603, 'VM Exception while processing transaction: reverted'],
-    [-32_000, 'execution aborted (timeout = 5s)'],
-    [-32_601, 'the method eth_feeHistory does not exist'],
-    [-32_602, 'invalid block tag'],
-    [-32_010, 'something of its own'],
-  ] as const)('behavior: %d %s is the chain’s answer, not a failure', async ([code, message]) => {
-    const pool = createPool(2)
-    await pool.send([echo(1)])
-    taken()
-    failWith(0, { kind: 'error', code, message })
-    expect(await pool.send([echo(1)])).toEqual([{ error: { code, message } }])
-    expect(taken()).toEqual([[1], [], []])
-  })
-
-  test.for([
-    [-32_000, 'Your app has exceeded its compute units: too many requests'],
-    [-32_000, 'unknown block'],
-    [-32_602, 'BlockOutOfRangeError: block height is 5 but requested was 10'],
-    [-32_000, 'state 0xab is not available'],
-    [-32_000, 'txpool is full'],
-    [-32_002, 'request timed out'],
-    [-32_603, 'internal error'],
-    [429, 'slowly'],
-  ] as const)('behavior: %d %s is the endpoint’s failure', async ([code, message]) => {
-    const pool = createPool(2)
-    failWith(0, { kind: 'error', code, message })
-    expect(await pool.send([echo(1)])).toEqual([{ result: 1 }])
-    expect(taken()).toEqual([[2], [2], []])
   })
 
   test('behavior: credentials of a URL are sent as such', async () => {
@@ -191,6 +152,8 @@ const faults: readonly (readonly [Fault, string])[] = [
   [{ kind: 'empty' }, 'gives neither a result nor an error'],
   [{ kind: 'huge' }, 'answers with more than 16 MiB'],
   [{ kind: 'chain', id: 5 }, 'is on chain 5, not on 7'],
+  [{ kind: 'error', code: -32_010, message: 'no s3cret plan' }, 'refuses echo (-32010)'],
+  [{ kind: 'error', code: 3, message: 'execution reverted' }, 'refuses echo (3)'],
   [{ kind: 'error', code: -32_005, message: 'daily s3cret count' }, 'limits our rate (-32005)'],
   [{ kind: 'error', code: -32_603, message: 'oops' }, 'has an internal error (-32603)'],
   [{ kind: 'error', code: -32_000, message: 'header not found' }, 'has not got the block (-32000)'],
@@ -415,7 +378,7 @@ describe('what everybody is to know', () => {
   test('default: every endpoint is told, and those that fail are left out', async () => {
     const pool = createPool(3)
     failWith(1, { kind: 'reset' })
-    expect(await pool.sendToAll([echo(1), { method: 'eth_revert', params: [] }])).toEqual([
+    expect(await pool.sendToAll([echo(1), { method: 'eth_call', params: [] }])).toEqual([
       [{ result: 1 }, { error: { code: 3, message: 'execution reverted', data: '0x12' } }],
       [{ result: 1 }, { error: { code: 3, message: 'execution reverted', data: '0x12' } }],
     ])

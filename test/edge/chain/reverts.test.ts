@@ -117,7 +117,11 @@ describe('revertOf', () => {
       kind: 'retry',
       message: 'reverted with 0xdeadbeef',
     })
-    expect(revertOf({ code: 3, message: 'x'.repeat(1_000) }, standing).message).toHaveLength(300)
+    const keyed = encodeAbiParameters([{ type: 'string' }], ['ask https://a.test/s3cret'])
+    expect(revertOf(failed(`0x08c379a0${keyed.slice(2)}`), standing).message).toBe('ask …')
+    const long = `execution reverted: ${'no, '.repeat(300)}`
+    expect(revertOf({ code: 3, message: long }, standing).message).toHaveLength(200)
+    expect(revertOf({ code: 3, message: 'x'.repeat(1_000) }, standing).message).toBe('execution reverted')
     expect(revertOf(failed('0x'), standing)).toMatchObject({ message: 'execution reverted' })
   })
 

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
-import type { RpcAnswer } from '../rpc.ts'
+import { type Refusal, refusalOf, saidOf } from '../refusal.ts'
+import type { RpcAnswer, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 
 export type Sending = { id: string; nonce: number; hash: Hex; raw: Hex }
@@ -9,15 +10,7 @@ export type Sending = { id: string; nonce: number; hash: Hex; raw: Hex }
 type Outcome = { sent: true } | { sent: false; problem: string }
 
 /** Endpoints say so of what they have, or had, already. */
-const has = [
-  'already known',
-  'already known transaction',
-  'already imported',
-  'already exists',
-  'alreadyknown',
-  'nonce too low',
-]
-const maxLength = 200
+const has: readonly (Refusal | null)[] = ['known', 'nonce_used']
 
 /** Gives transactions to every endpoint, and writes down which are known now. @returns why the first of the others was not taken. */
 export async function broadcast(step: Step, sendings: readonly Sending[]): Promise<string | null> {
@@ -48,13 +41,13 @@ export async function broadcast(step: Step, sendings: readonly Sending[]): Promi
 }
 
 function outcomeOf(answers: readonly (RpcAnswer | undefined)[]): Outcome {
-  const errors: string[] = []
+  const errors: RpcError[] = []
   for (const answer of answers) {
     if (answer === undefined) continue
     if (answer.error === undefined) return { sent: true }
-    const message = answer.error.message.toLowerCase()
-    if (has.some(text => message.includes(text))) return { sent: true }
-    errors.push(answer.error.message)
+    if (!answer.error.isUnclear && has.includes(refusalOf(answer.error))) return { sent: true }
+    errors.push(answer.error)
   }
-  return { sent: false, problem: (errors[0] ?? 'No endpoint answered').slice(0, maxLength) }
+  const [first] = errors
+  return { sent: false, problem: first === undefined ? 'No endpoint answered' : saidOf(first) }
 }

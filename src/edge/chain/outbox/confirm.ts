@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { anchorCall } from '../next-id.ts'
+import { words } from '../refusal.ts'
 import type { Step } from '../step.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import type { SignerReport } from './deliver.ts'
@@ -9,10 +10,6 @@ import { writeMined } from './mined.ts'
 import { type Open, readOpen, readRaws } from './open.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 import { type Aim, replace } from './replace.ts'
-
-/** So endpoints refuse what offers less than they, or the market, ask for. */
-const tooCheap =
-  /underpriced|below (the )?(block )?base ?fee|less than (the )?block base fee|fee too low|gas price too low/i
 
 /**
  * Looks after what is on its way, at a new block: what was mined is written down; whose nonce another has taken is given back; what is stuck
@@ -86,7 +83,7 @@ function aimOf({ chain, latest }: Step, open: Open): Aim | null {
     if (open.isAstray) return 'fewer'
   }
   const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
-  const isTooCheap = open.state === 'signed' && open.problem !== null && tooCheap.test(open.problem)
+  const isTooCheap = open.state === 'signed' && open.problem === words.too_cheap
   return isStuck || isTooCheap ? 'same' : null
 }
 

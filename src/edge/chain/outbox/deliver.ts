@@ -1,6 +1,7 @@
 import { hexToBigInt, isHex } from 'viem'
 import { toParam } from '../call.ts'
 import { anchorCall } from '../next-id.ts'
+import { refusalOf } from '../refusal.ts'
 import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
@@ -26,6 +27,8 @@ const maxKnown = 10
 const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
 const firstPauseMs = 2_000
 const maxPauseMs = 10 * 60_000
+/** Until endpoints may say more of an answer. It is no try: none of them has said no. */
+const unclearMs = 30_000
 
 /**
  * Sends answers: each is simulated first, and what would fail takes no nonce. What cannot be sent now, since the signer has no funds, the
@@ -83,7 +86,7 @@ function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): R
 /** Some nodes simulate only what the signer could pay for: that says nothing of the answer. */
 function isUnpaid(answer: RpcAnswer | undefined): boolean {
   const error = answer?.error
-  return error !== undefined && !isRevert(error) && /insufficient funds for/i.test(error.message)
+  return error !== undefined && !error.isUnclear && refusalOf(error) === 'unpaid'
 }
 
 /** Drops and postpones what the chain would not take. @returns the others. */
@@ -103,10 +106,11 @@ async function sift(
     if (isUnpaid(answer)) continue
     if (answer?.error !== undefined && !isAllowed(answer.error, config.allowedSimErrors)) {
       const verdict = judge(step, delivery, answer.error)
-      if (verdict.afterMs === null) dropped.push({ subscription, interval, ...verdict })
-      else postponed.push({ subscription, interval, ...verdict, afterMs: verdict.afterMs })
-      const fields = { chain: config.id, subscription, interval, error: verdict.message }
-      log.warn('Did not send tx', { ...fields, again: verdict.afterMs !== null })
+      const { reason, message, afterMs, counts } = verdict
+      if (afterMs === null) dropped.push({ subscription, interval, reason, message })
+      else postponed.push({ subscription, interval, reason, message, afterMs, counts })
+      const fields = { chain: config.id, subscription, interval, error: message }
+      log.warn('Did not send tx', { ...fields, again: afterMs !== null })
       continue
     }
     const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
@@ -123,12 +127,14 @@ async function sift(
 
 /** `afterMs`: when to try again; null: never. */
 function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
+  if (error.isUnclear)
+    return { reason: 'unclear', message: error.message, afterMs: unclearMs, counts: 0 } as const
   const revert: Revert = revertOf(error, { begin, end: deadline, time: latest.time })
-  // What is no revert is an endpoint's trouble, and says nothing of the consumer.
+  // What is no revert is about gas or time, and says nothing of the consumer.
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
   const isOver = revert.kind === 'drop' || tries + 1 >= most
   const afterMs = isOver ? null : Math.min(maxPauseMs, firstPauseMs * 2 ** tries)
-  return { reason: revert.code, message: revert.message, afterMs }
+  return { reason: revert.code, message: revert.message, afterMs, counts: 1 } as const
 }
 
 /** @returns why nothing, or no more, is sent; null: all is. */

@@ -33,23 +33,25 @@ export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOpti
   ])
 }
 
-export type Postponed = Dropped & { afterMs: number }
+/** `counts`: whether it was a try; else nobody has said anything of the answer. */
+export type Postponed = Dropped & { afterMs: number; counts: 0 | 1 }
 
-/** Has answers tried again later; `tries` counts. */
+/** Has answers tried again later. */
 export async function postponeDeliveries(
   { orm, now }: Db,
   { chain, postponed }: { chain: number; postponed: readonly Postponed[] },
 ): Promise<void> {
   if (postponed.length === 0) return
-  const items = postponed.map(({ subscription, interval, reason, message, afterMs }) => ({
+  const items = postponed.map(({ subscription, interval, reason, message, afterMs, counts }) => ({
     s: subscription,
     i: interval,
     r: reason,
     m: message,
     a: afterMs,
+    t: counts,
   }))
   await orm.run(sql`
-    update deliveries set reason = item.value ->> 'r', message = item.value ->> 'm', tries = tries + 1,
+    update deliveries set reason = item.value ->> 'r', message = item.value ->> 'm', tries = tries + (item.value ->> 't'),
       not_before = ${now} + (item.value ->> 'a')
     from json_each(${JSON.stringify(items)}) as item
     where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
