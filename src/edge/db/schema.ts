@@ -369,6 +369,8 @@ export const transactions = sqliteTable(
     problem: text(),
     /** Head at which the chain had used the nonce, and nothing of ours was mined under it; null: it has not. */
     passedBlock: integer('passed_block'),
+    /** When that was first seen; unix milliseconds. */
+    passedAt: integer('passed_at'),
     minedHash: text('mined_hash'),
     minedBlock: integer('mined_block'),
     minedBlockHash: text('mined_block_hash'),

@@ -213,12 +213,37 @@ describe('a transaction that is not mined', () => {
       await world.mine()
       await world.look(node)
     }
+    // Blocks alone do not tell: the receipt may come yet.
+    expect(await transactions()).toMatchObject([{ nonce: 0, state: 'sent' }])
+    queue.clock.ms += 10_000
+    for (let i = 0; i < 3; i++) {
+      await mine()
+      await look(node)
+    }
     expect(await transactions()).toMatchObject([
       { nonce: 0, state: 'displaced' },
       { nonce: 1, state: 'mined' },
     ])
     expect(await world.fulfilled()).toEqual([1])
     expect(await world.deliveries()).toMatchObject([{ state: 'delivered' }])
+  })
+
+  test('behavior: receipts that come blocks later than the count do not have it sent again', async () => {
+    await ask()
+    const node = ticker()
+    await computed(node)
+    await look(node)
+    proxy.setOverride(({ method }) => (method === 'eth_getTransactionReceipt' ? { result: null } : null))
+    for (let i = 0; i < 4; i++) {
+      await mine()
+      await look(node)
+      queue.clock.ms += 2_000
+    }
+    proxy.setOverride(() => null)
+    await mine()
+    await look(node)
+    expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined', raws: 1 }])
+    expect(await deliveries()).toMatchObject([{ state: 'delivered' }])
   })
 
   test('behavior: what would answer nobody any more is replaced by nothing, and its nonce is used up', async () => {

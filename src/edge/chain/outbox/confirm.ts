@@ -11,6 +11,9 @@ import { type Open, readOpen, readRaws } from './open.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 import { type Aim, replace } from './replace.ts'
 
+/** For so long a receipt may come after the count of the nonces that it is about. */
+const passedMs = 10_000
+
 /**
  * Looks after what is on its way, at a new block: what was mined is written down; whose nonce another has taken is given back; what is stuck
  * is replaced; what no endpoint has taken is sent again. Nothing is waited for: what is not mined is looked at again at the next block.
@@ -90,28 +93,34 @@ function aimOf({ chain, latest }: Step, open: Open): Aim | null {
 /** Another transaction had the nonce, and a reorganisation has undone it. Endpoints have forgotten ours meanwhile. */
 async function forgetPassed({ db }: Step, { id }: Open): Promise<void> {
   await db.orm.run(sql`
-    update transactions set passed_block = null where id = ${id} and state in ('signed', 'sent') and passed_block is not null`)
+    update transactions set passed_block = null, passed_at = null
+    where id = ${id} and state in ('signed', 'sent') and passed_block is not null`)
 }
 
-/** The chain has used its nonce, and nothing of ours was mined. Receipts may lag behind counts: it is believed at the second block. */
+/**
+ * The chain has used its nonce, and nothing of ours was mined. Receipts may lag behind counts, by more than a block where blocks are a
+ * fraction of a second apart: it is believed at a later block, and some time after it was first seen.
+ */
 async function noteTaken({ db, chain, latest, log }: Step, open: Open): Promise<void> {
-  const { orm } = db
-  if (open.passedBlock === null || open.passedBlock >= latest.number) {
+  const { orm, now } = db
+  if (open.passedBlock === null) {
     await orm.run(sql`
-      update transactions set passed_block = ${latest.number}
+      update transactions set passed_block = ${latest.number}, passed_at = ${now}
       where id = ${open.id} and state in ('signed', 'sent') and passed_block is null`)
     return
   }
   const isDisplaced = sql`exists (select 1 from transactions where id = ${open.id} and state = 'displaced')`
-  await orm.batch([
-    orm.run(sql`
+  const [displaced] = await orm.batch([
+    orm.all(sql`
       update transactions set state = 'displaced', problem = 'Another transaction has taken the nonce'
-      where id = ${open.id} and state in ('signed', 'sent') and passed_block < ${latest.number}`),
+      where id = ${open.id} and state in ('signed', 'sent') and passed_block < ${latest.number}
+        and passed_at <= ${now} - ${passedMs} returning id`),
     orm.run(sql`
       update deliveries set state = 'computed', tx = null where tx = ${open.id} and state = 'sending' and ${isDisplaced}`),
     orm.run(sql`delete from raws where tx = ${open.id} and ${isDisplaced}`),
   ])
-  log.warn('Nonce taken by another transaction', { chain: chain.config.id, nonce: open.nonce })
+  if (displaced.length > 0)
+    log.warn('Nonce taken by another transaction', { chain: chain.config.id, nonce: open.nonce })
 }
 
 function isAbove({ latest }: Step, { block, blockHash }: Receipt): boolean {

@@ -31,7 +31,8 @@ beforeEach(async () => {
 afterEach(async () => await outbox.close())
 
 /** Notes each statement, also those of a batch. */
-function noting({ orm, now }: Db, statements: Statement[]): Db {
+function noting(db: Db, statements: Statement[]): Db {
+  const { orm } = db
   const noted =
     (method: 'all' | 'run') =>
     (...args: Parameters<typeof orm.run>) => {
@@ -43,7 +44,12 @@ function noting({ orm, now }: Db, statements: Statement[]): Db {
   const wrapped = new Proxy(orm, {
     get: (target, key) => (key === 'all' || key === 'run' ? noted(key) : Reflect.get(target, key)),
   })
-  return { orm: wrapped, now }
+  return {
+    orm: wrapped,
+    get now() {
+      return db.now
+    },
+  }
 }
 
 async function problems({ sql: text, params }: Statement): Promise<string[]> {
