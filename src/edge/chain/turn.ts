@@ -42,7 +42,7 @@ export function createTurn({ endpoints, now, sleep, lag }: TurnOptions): Turn {
           tries.set(endpoint, triesOf(endpoint) + 1)
           return endpoint
         }
-        const waitMs = Math.min(...endpoints.filter(isLeft).map(one => one.restsUntil() - now()))
+        const waitMs = Math.max(0, Math.min(...endpoints.filter(isLeft).map(one => one.restsUntil() - now())))
         waitedMs += waitMs
         if (waitedMs > patienceMs) return null
         await sleep(waitMs)

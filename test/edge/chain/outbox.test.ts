@@ -313,7 +313,7 @@ test('behavior: an answer that endpoints refuse in words of their own waits; it 
   proxy.setOverride(() => null)
   queue.clock.ms += 30_000
   await look(node)
-  expect(await fulfilled()).toEqual([first, second])
+  await expect.poll(fulfilled).toEqual([first, second])
 })
 
 test('behavior: an endpoint that has nothing at the block does not say what gas an answer takes', async () => {
