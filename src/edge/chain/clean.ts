@@ -13,14 +13,14 @@ const secrets: readonly RegExp[] = [
   // What is named as one.
   /\b(?:api|access|auth|project|secret|private|app)?[ _-]?(?:key|token|secret|password|bearer|id)\b["']?\s*[:=]\s*\S+/gi,
   /\bbearer\s+\S+/gi,
-  // What nobody says: long, or of letters and digits.
-  /[\w~+/=-]{24,}/g,
-  /(?=[\w~+/=-]*\d)(?=[\w~+/=-]*[a-z])[\w~+/=-]{10,}/gi,
+  // What nobody says: long, or of letters and digits. An address is no secret.
+  /(?<![\w~+/=-])(?!0x[0-9a-f]{40}(?![\w~+/=-]))[\w~+/=-]{24,}/gi,
+  /(?<![\w~+/=-])(?!0x[0-9a-f]{40}(?![\w~+/=-]))(?=[\w~+/=-]*\d)(?=[\w~+/=-]*[a-z])[\w~+/=-]{10,}/gi,
 ]
 
 /**
- * A text of somebody else's to show: 200 characters at most, on one line, without URLs, hosts and what may be a key. What is left out is
- * an ellipsis.
+ * A text of somebody else's to show: 200 characters at most, on one line, without URLs, hosts and what may be a key; addresses of a chain
+ * stay. What is left out is an ellipsis.
  */
 export function cleaned(text: string): string {
   const line = text.slice(0, maxRead).replace(/[\p{C}\s]+/gu, ' ')

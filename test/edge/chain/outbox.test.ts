@@ -3,6 +3,7 @@ import { type Hex, parseGwei, toFunctionSelector, toHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Signer } from '../../../src/edge/chain/chain.ts'
+import { words } from '../../../src/edge/chain/refusal.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
 import type { ChainTick } from '../../../src/edge/chain/tick/tick.ts'
 import { recurringAbi, recurringBytecode } from '../../../src/local/consumers/recurring.ts'
@@ -314,6 +315,52 @@ test('behavior: an answer that endpoints refuse in words of their own waits; it 
   queue.clock.ms += 30_000
   await look(node)
   await expect.poll(fulfilled).toEqual([first, second])
+})
+
+test('behavior: what endpoints and signers say themselves is neither kept nor shown', async () => {
+  await ask()
+  const quick = createSigner(nodeKey)
+  let signs = false
+  const node = ticker({
+    signer: {
+      address: quick.address,
+      async signTransaction(transaction) {
+        if (!signs) throw new Error('https://kms.test/s3cret does not sign')
+        return await quick.signTransaction(transaction)
+      },
+    },
+  })
+  const reports: unknown[] = []
+  const lookAt = async () => {
+    await look(node)
+    queue.clock.ms += 60_000
+    reports.push(node.report())
+  }
+  await computed(node)
+  await lookAt()
+  expect(node.report().problem).toBe('Error: … does not sign')
+  signs = true
+  await holdBlocks()
+  let said = { code: 0, message: '' }
+  let refused = ''
+  proxy.setOverride(({ method }) => (method === refused ? { error: said } : null))
+  const keyed = 'see https://rpc.test/s3cret, api key: s3cret'
+  for (const [method, code, message] of [
+    ['eth_estimateGas', 3, `execution reverted: ${keyed}`],
+    ['eth_estimateGas', -32_000, keyed],
+    ['eth_getBalance', -32_000, keyed],
+    ['eth_sendRawTransaction', -32_000, keyed],
+    ['eth_sendRawTransaction', -32_000, `insufficient funds, ${keyed}`],
+  ] as const) {
+    said = { code, message }
+    refused = method
+    await lookAt()
+  }
+  expect(await transactions()).toMatchObject([{ state: 'signed', problem: words.unpaid }])
+  const tables = ['subscriptions', 'deliveries', 'transactions', 'jobs']
+  const rows = await Promise.all(tables.map(table => queue.db.orm.all(sql.raw(`select * from ${table}`))))
+  expect(JSON.stringify({ rows, reports })).not.toContain('s3cret')
+  expect(JSON.stringify(lines.filter(({ event }) => event !== 'Tick failed'))).not.toContain('s3cret')
 })
 
 test('behavior: an endpoint that has nothing at the block does not say what gas an answer takes', async () => {

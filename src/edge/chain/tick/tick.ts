@@ -6,9 +6,11 @@ import type { PolicyCache } from '../../runners/policy.ts'
 import { blockCall } from '../block.ts'
 import type { Block, Chain } from '../chain.ts'
 import { checkChain } from '../check.ts'
+import { cleaned } from '../clean.ts'
 import { createRouteFinder } from '../containers.ts'
 import { type Head, readHead } from '../head.ts'
 import { pruneChain } from '../prune.ts'
+import { RpcUnavailable } from '../rpc.ts'
 import type { JobOptions, Step } from '../step.ts'
 import { advance, hasWork } from './advance.ts'
 import { createMemory, type Memory } from './memory.ts'
@@ -67,10 +69,10 @@ export function createTick(options: TickOptions): ChainTick {
         return next
       } catch (error) {
         memory.failures += 1
-        memory.problem = describe(error)
+        memory.problem = problemOf(error)
         // What was written before it failed is not known.
         memory.work = null
-        log.warn('Tick failed', { chain: chain.config.id, error: memory.problem })
+        log.warn('Tick failed', { chain: chain.config.id, error: describe(error) })
         return now() + retryMs(memory.failures)
       }
     },
@@ -207,6 +209,11 @@ function dueAgain({ pace, work }: Memory, now: number): number {
   const triedAt = work?.triedAt ?? null
   // What may be tried already, and is still there, waits for the signer or the market.
   return triedAt === null || triedAt <= now ? look : Math.min(look, triedAt)
+}
+
+/** For whoever looks at the node: what others have thrown may hold anything. */
+function problemOf(error: unknown): string {
+  return error instanceof RpcUnavailable ? error.message : cleaned(describe(error))
 }
 
 function retryMs(failures: number): number {
