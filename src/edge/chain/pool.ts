@@ -3,6 +3,7 @@ import { toBatches } from './batches.ts'
 import { createEndpoint, type Endpoint } from './endpoint.ts'
 import { EndpointFailure, type Outcome } from './endpoint-failure.ts'
 import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
+import { untilTaken } from './taken.ts'
 import { createTurn, type Turn } from './turn.ts'
 
 export type RpcPoolOptions = {
@@ -26,6 +27,8 @@ export type RpcPoolOptions = {
 type Told = { answers: RpcAnswer[]; head: number; isBehind: boolean; isUnclear: boolean }
 
 const batchesAtOnce = 4
+/** What one endpoint is told at once, at most: one that is silent is not to gather more. */
+const tellingAtOnce = 4
 /** What one send waits for endpoints that rest. */
 const patienceMs = 2_000
 
@@ -42,6 +45,7 @@ export function createRpcPool({
 }: RpcPoolOptions): Rpc {
   const options = { chainId, now, random, fetch: fetchFrom, timeoutMs }
   const endpoints = urls.map(url => createEndpoint(url, options))
+  const telling = new Map<Endpoint, number>()
   let highest = 0
 
   const noteTold = (head: number) => {
@@ -86,15 +90,22 @@ export function createRpcPool({
       .join('; ')
   }
 
+  const tellingOf = (endpoint: Endpoint) => telling.get(endpoint) ?? 0
+
   /** Null: it failed. */
   async function tellOne(endpoint: Endpoint, batches: readonly RpcCall[][]): Promise<RpcAnswer[] | null> {
     const answers: RpcAnswer[] = []
-    for (const calls of batches) {
-      const outcome = await ask(endpoint, calls)
-      if (outcome === null) return null
-      answers.push(...outcome.answers)
+    telling.set(endpoint, tellingOf(endpoint) + 1)
+    try {
+      for (const calls of batches) {
+        const outcome = await ask(endpoint, calls)
+        if (outcome === null) return null
+        answers.push(...outcome.answers)
+      }
+      return answers
+    } finally {
+      telling.set(endpoint, tellingOf(endpoint) - 1)
     }
-    return answers
   }
 
   return {
@@ -112,11 +123,10 @@ export function createRpcPool({
     async sendToAll(calls) {
       if (calls.length === 0) return []
       const batches = toBatches(calls)
-      const told = await atOnce(
-        endpoints.filter(endpoint => !endpoint.isBarred() && !endpoint.hasAsked()),
-        { limit: batchesAtOnce, work: endpoint => tellOne(endpoint, batches) },
+      const told = endpoints.filter(
+        endpoint => !endpoint.isBarred() && !endpoint.hasAsked() && tellingOf(endpoint) < tellingAtOnce,
       )
-      return told.filter(answers => answers !== null)
+      return await untilTaken(told.map(endpoint => tellOne(endpoint, batches)))
     },
   }
 }

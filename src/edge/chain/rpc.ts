@@ -39,7 +39,7 @@ export type Rpc = {
   send(calls: readonly RpcCall[], anchor?: RpcCall): Promise<RpcAnswer[]>
   /**
    * The same to every endpoint that is not known to be on another chain: for what the network must get to know. An endpoint that fails is
-   * left out.
+   * left out; and so is one that is silent when another has taken everything.
    * @returns for each endpoint that answered, its answers.
    */
   sendToAll(calls: readonly RpcCall[]): Promise<RpcAnswer[][]>

@@ -27,6 +27,7 @@ beforeAll(async () => {
 afterEach(() => {
   for (const server of servers) {
     server.setFault(undefined)
+    server.setOverride(undefined)
     server.takeRequests()
   }
   waits = []
@@ -384,6 +385,46 @@ describe('what everybody is to know', () => {
     ])
     expect(taken().map(requests => requests.length)).toEqual([1, 1, 1])
     expect(await pool.sendToAll([])).toEqual([])
+  })
+
+  test('behavior: one that is silent is not waited for, when another has taken it; it ends by itself', async () => {
+    failWith(0, { kind: 'hang' })
+    const [silent, sound] = servers.map(({ url }) => url) as [string, string]
+    const urls = [...[1, 2, 3, 4, 5].map(path => `${silent}/${path}`), sound]
+    const pool = createPool(0, { urls, timeoutMs: 2_000 })
+    expect(await pool.sendToAll([echo(1)])).toEqual([[{ result: 1 }]])
+    expect(new Set(pool.status().map(({ problem }) => problem))).toEqual(new Set([null]))
+    await expect
+      .poll(() => pool.status().map(({ problem }) => problem), { timeout: 10_000 })
+      .toEqual([...Array(5).fill('is silent for 2000 ms'), null])
+  })
+
+  test('behavior: of several that refuse, all are heard; so is one that has it already', async () => {
+    const pool = createPool(2, { timeoutMs: 2_000 })
+    const raw: RpcCall = { method: 'eth_sendRawTransaction', params: ['0x'] }
+    const answer = (message: string): RpcAnswer => ({ error: { code: -32_000, message } })
+    failWith(0, { kind: 'hang' })
+    servers[1]!.setOverride(({ method, params }) =>
+      method === raw.method ? answer('already known') : answerOf({ method, params }),
+    )
+    expect(await pool.sendToAll([raw])).toEqual([[answer('already known')]])
+    expect(pool.status()[0]?.problem).not.toBe('is silent for 2000 ms')
+    servers[0]!.setFault(undefined)
+    for (const [index, message] of ['intrinsic gas too low', 'transaction underpriced'].entries())
+      servers[index]!.setOverride(({ method, params }) =>
+        method === raw.method ? answer(message) : answerOf({ method, params }),
+      )
+    expect(await pool.sendToAll([raw])).toEqual([
+      [answer('intrinsic gas too low')],
+      [answer('transaction underpriced')],
+    ])
+  })
+
+  test('behavior: one that is silent does not gather what it is told', async () => {
+    failWith(0, { kind: 'hang' })
+    const pool = createPool(2, { timeoutMs: 5_000 })
+    for (let i = 0; i < 6; i++) await pool.sendToAll([echo(i)])
+    expect(taken().map(requests => requests.length)).toEqual([4, 6, 0])
   })
 })
 

@@ -1,16 +1,14 @@
 import { sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
-import { type Refusal, refusalOf, saidOf } from '../refusal.ts'
+import { saidOf } from '../refusal.ts'
 import type { RpcAnswer, RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
+import { isTaken } from '../taken.ts'
 
 export type Sending = { id: string; nonce: number; hash: Hex; raw: Hex }
 
 /** `sent`: some endpoint has it. Else why none took it. */
 type Outcome = { sent: true } | { sent: false; problem: string }
-
-/** Endpoints say so of what they have, or had, already. */
-const has: readonly (Refusal | null)[] = ['known', 'nonce_used']
 
 /** Gives transactions to every endpoint, and writes down which are known now. @returns why the first of the others was not taken. */
 export async function broadcast(step: Step, sendings: readonly Sending[]): Promise<string | null> {
@@ -44,9 +42,8 @@ function outcomeOf(answers: readonly (RpcAnswer | undefined)[]): Outcome {
   const errors: RpcError[] = []
   for (const answer of answers) {
     if (answer === undefined) continue
-    if (answer.error === undefined) return { sent: true }
-    if (!answer.error.isUnclear && has.includes(refusalOf(answer.error))) return { sent: true }
-    errors.push(answer.error)
+    if (isTaken(answer)) return { sent: true }
+    if (answer.error) errors.push(answer.error)
   }
   const [first] = errors
   return { sent: false, problem: first === undefined ? 'No endpoint answered' : saidOf(first) }
