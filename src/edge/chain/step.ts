@@ -10,7 +10,8 @@ export type JobOptions = { bounds: QueueBounds; expiryMs: number }
 
 /**
  * What a step of a tick works with. `block`: the one that is believed, by which pick-up and schedule go. `latest`: the newest, by which
- * deliveries go: they are mined after it. The same block, unless the chain is configured to be trailed.
+ * deliveries go: they are mined after it. The same block, unless the chain is configured to be trailed. `gapSeconds`: from the newest block to
+ * the next one, at the least, in block time.
  */
 export type Step = {
   db: Db
@@ -22,4 +23,5 @@ export type Step = {
   contracts: Contracts
   block: Block
   latest: Block
+  gapSeconds: number
 }

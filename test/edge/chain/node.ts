@@ -153,6 +153,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
       },
       block,
       latest,
+      gapSeconds: 1,
     }),
     async cursor() {
       const [row] = await orm.all<Cursor & { judgedEpoch: number }>(sql`

@@ -424,6 +424,33 @@ test('behavior: a consumer that refuses the answer is tried three times, and the
   expect(world.lines.filter(({ event }) => event === 'Did not send tx')).toHaveLength(3)
 })
 
+test('behavior: an answer that the next block is too late for is not sent, whatever the chain’s rhythm', async () => {
+  const recurring = await deployed(recurringBytecode, recurringAbi, [
+    chain.registry,
+    chain.deployer.wallet.account.address,
+  ])
+  await createdBy(chain, recurring, { functionName: 'start', args: ['echo'] })
+  const node = ticker()
+  await look(node)
+  await chain.warp(3_600 - 12)
+  for (let block = 0; block < 5; block++) {
+    await chain.warp(12)
+    await look(node)
+  }
+  const [begun] = await queue.db.orm.all<{ deadline: number }>(
+    sql`select deadline from deliveries order by interval limit 1`,
+  )
+  const head = await chain.deployer.chain.getBlock()
+  // Six seconds are left, and the next block comes in twelve.
+  await queue.db.orm.run(
+    sql`update deliveries set deadline = ${Number(head.timestamp) + 6} where deadline = ${begun?.deadline}`,
+  )
+  await queue.db.orm.run(sql`
+    update jobs set state = 'success', finished_at = 1, result = '{"container":"echo","output":{"said":"x"}}', result_bytes = 41`)
+  await look(node)
+  expect((await deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+})
+
 test('behavior: an answer that comes after its interval is not sent', async () => {
   await startRecurring()
   const node = world.ticker()

@@ -60,8 +60,8 @@ export async function deliver(step: Step): Promise<Delivering> {
 
 /** What would be mined at the earliest when it is too late is given up. */
 async function withoutLate(step: Step, computed: readonly Computed[]): Promise<Computed[]> {
-  const { db, chain, latest, log } = step
-  const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + 1 >= deadline
+  const { db, chain, latest, gapSeconds, log } = step
+  const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + gapSeconds >= deadline
   const dropped = computed.filter(isLate).map(({ subscription, interval }) => ({
     subscription,
     interval,

@@ -1,5 +1,6 @@
 import type { Block, Contracts } from '../chain.ts'
 import { noPace, type Pace } from './pace.ts'
+import type { Gaps } from './rhythm.ts'
 import type { Work } from './work.ts'
 
 /** What a tick remembers. All of it may be lost, and is read again. Times: unix milliseconds of this machine. */
@@ -16,6 +17,7 @@ export type Memory = {
   /** Since when the chain has been below `block`. */
   behindSince: number | null
   pace: Pace
+  gaps: Gaps
   /** What was due, or computed, could not go on at this block. */
   isHeld: boolean
   problem: string | null
@@ -36,6 +38,7 @@ export function createMemory(): Memory {
     latest: null,
     behindSince: null,
     pace: noPace,
+    gaps: [],
     isHeld: false,
     problem: null,
     signerReport: { balance: null, blocked: null },

@@ -17,6 +17,7 @@ import { createMemory, type Memory } from './memory.ts'
 import { nextLook, paced } from './pace.ts'
 import { reportOf } from './report.ts'
 import { rewind } from './rewind.ts'
+import { leastGap, withGap } from './rhythm.ts'
 import { trustIn } from './trust.ts'
 import { beginChain, readWork, type Work } from './work.ts'
 
@@ -92,6 +93,7 @@ export function createTick(options: TickOptions): ChainTick {
     else await follow(head, known?.number ?? 0)
     memory.problem = null
     memory.pace = paced(memory.pace, head.latest.number, now())
+    memory.gaps = withGap(memory.gaps, memory.latest, head.latest)
     chain.rpc.noteHead(head.latest.number)
     const isNew = head.latest.hash !== memory.latest?.hash || head.block.hash !== memory.block?.hash
     if (isNew || poked) memory.isHeld = false
@@ -200,7 +202,8 @@ function contractsOf({ contracts }: Memory) {
 
 function stepOf({ db, policy, bells, log, jobs, chain }: TickOptions, memory: Memory, head: Head): Step {
   const { block, latest } = head
-  return { db, policy, bells, log, jobs, chain, contracts: contractsOf(memory), block, latest }
+  const gapSeconds = leastGap(memory.gaps)
+  return { db, policy, bells, log, jobs, chain, contracts: contractsOf(memory), block, latest, gapSeconds }
 }
 
 /** At the next block, or when an answer may be tried again. What was tried, and was not sent, waits for the next block. */

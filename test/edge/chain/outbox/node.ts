@@ -117,6 +117,7 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
       contracts: contractsOf(coordinator, features),
       block,
       latest,
+      gapSeconds: 1,
     }),
     async answer({ subscription, interval = 1, deadline = null, output = '"yes"' }) {
       const job = `job-${subscription}-${interval}`
