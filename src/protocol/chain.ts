@@ -29,6 +29,7 @@ export const ChainReport = v.object({
   pending: v.object({
     computed: v.pipe(v.number(), v.description('Answers without a transaction.')),
     sending: v.pipe(v.number(), v.description('Transactions on their way.')),
+    left: v.pipe(v.number(), v.description('Of these, signed with a key that the node has no more.')),
     mined: v.pipe(v.number(), v.description('Mined, and not final.')),
   }),
   endpoints: v.array(Endpoint),

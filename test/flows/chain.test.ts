@@ -111,7 +111,7 @@ test('behavior: what was answered and what was refused can be read', options, as
       problem: null,
       subscriptions: refused,
       signer: { blocked: null },
-      pending: { computed: 0, sending: 0, mined: 0 },
+      pending: { computed: 0, sending: 0, left: 0, mined: 0 },
       endpoints: [{ problem: null }],
     },
   ])

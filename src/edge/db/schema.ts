@@ -371,6 +371,8 @@ export const transactions = sqliteTable(
     passedBlock: integer('passed_block'),
     /** When that was first seen; unix milliseconds. */
     passedAt: integer('passed_at'),
+    /** Unix seconds of block time since when the node has another signer; null: it is the node's. */
+    leftAt: integer('left_at'),
     minedHash: text('mined_hash'),
     minedBlock: integer('mined_block'),
     minedBlockHash: text('mined_block_hash'),

@@ -6,6 +6,7 @@ import type { Signer } from '../../../src/edge/chain/chain.ts'
 import { words } from '../../../src/edge/chain/refusal.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
 import type { ChainTick } from '../../../src/edge/chain/tick/tick.ts'
+import { anvilKey } from '../../../src/local/chain/start.ts'
 import { recurringAbi, recurringBytecode } from '../../../src/local/consumers/recurring.ts'
 import { createdBy, nodeAddress, nodeKey } from '../../support/chain.ts'
 import type { Fault } from '../../support/rpc-proxy.ts'
@@ -380,6 +381,21 @@ test('behavior: an endpoint that has nothing at the block does not say what gas 
       return await fulfilled()
     })
     .toEqual([1])
+})
+
+test('behavior: what was signed with another key is looked after, and told of', async () => {
+  const id = await ask()
+  const first = ticker()
+  await computed(first)
+  await holdBlocks()
+  await look(first)
+  const second = ticker({ signer: createSigner(anvilKey(9)) })
+  await look(second)
+  expect(second.report().pending).toMatchObject({ sending: 1, left: 1, mined: 0 })
+  await mine()
+  await look(second)
+  expect(await fulfilled()).toEqual([id])
+  expect(second.report().pending).toMatchObject({ sending: 0, left: 0, mined: 1 })
 })
 
 test('behavior: a signer that takes its time', async () => {

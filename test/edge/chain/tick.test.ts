@@ -30,7 +30,7 @@ describe('a callback', () => {
     expect(await world.states()).toEqual(['delivered'])
     const { pending, problem, signer } = node.report()
     expect({ pending, problem, signer }).toMatchObject({
-      pending: { computed: 0, sending: 0, mined: 1 },
+      pending: { computed: 0, sending: 0, left: 0, mined: 1 },
       problem: null,
       signer: { address: nodeAddress, blocked: null },
     })

@@ -49,7 +49,8 @@ export async function writeMined(
     orm.all(sql`
       update transactions set state = 'mined', mined_hash = ${receipt.hash}, mined_block = ${receipt.block},
         mined_block_hash = ${receipt.blockHash}, status = ${receipt.succeeded ? 1 : 0}, gas_used = ${receipt.gasUsed},
-        gas_price = ${String(receipt.gasPrice)}, problem = null, passed_block = null, passed_at = null
+        gas_price = ${String(receipt.gasPrice)}, problem = null, passed_block = null, passed_at = null,
+        left_at = null
       where id = ${open.id} and state in ('signed', 'sent') returning id`),
     orm.run(sql`
       update deliveries set state = item.value ->> 'to', tx = iif(item.value ->> 'to' = 'computed', null, tx),

@@ -1,12 +1,15 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
 import { dueAgain } from '../rewind-subscriptions.ts'
+import type { Step } from '../step.ts'
+import type { Sending } from './broadcast.ts'
 import type { Fees } from './fees.ts'
 
 /** A transaction that is not mined yet, with the last that was signed for it. */
 export type Open = {
   id: string
+  signer: Address
   nonce: number
   state: 'signed' | 'sent'
   kind: 'deliver' | 'cancel'
@@ -15,6 +18,8 @@ export type Open = {
   deadline: number | null
   sentBlock: number | null
   passedBlock: number | null
+  /** Unix seconds of block time since when its signer is another than the node's; null: it is not. */
+  leftAt: number | null
   /** Why no endpoint took what was last signed. */
   problem: string | null
   /** Answers that it carries, and that nobody has given up. */
@@ -30,6 +35,7 @@ export type Open = {
 
 type Row = {
   id: string
+  signer: Address
   nonce: number
   state: 'signed' | 'sent'
   kind: 'deliver' | 'cancel'
@@ -38,6 +44,7 @@ type Row = {
   deadline: number | null
   sent_block: number | null
   passed_block: number | null
+  left_at: number | null
   problem: string | null
   answers: number
   astray: number
@@ -50,14 +57,22 @@ type Row = {
 /** More than may be on their way at once. */
 const maxOpen = 128
 
+type Whose = { chain: number; signer: Address }
+
 /** What a signer has on its way, by nonce. */
-export async function readOpen(
-  { orm }: Db,
-  { chain, signer }: { chain: number; signer: Address },
-): Promise<Open[]> {
+export async function readOpen(db: Db, { chain, signer }: Whose): Promise<Open[]> {
+  return await read(db, { chain, where: sql`t.signer = ${signer}` })
+}
+
+/** What others than a signer have on their way: each one's by nonce. */
+export async function readOthers(db: Db, { chain, signer }: Whose): Promise<Open[]> {
+  return await read(db, { chain, where: sql`t.signer <> ${signer}` })
+}
+
+async function read({ orm }: Db, { chain, where }: { chain: number; where: SQL }): Promise<Open[]> {
   const carried = sql`deliveries d indexed by deliveries_tx`
   const rows = await orm.all<Row>(sql`
-    select t.id, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.problem, last.max_fee,
+    select t.id, t.signer, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.left_at, t.problem, last.max_fee,
       last.priority_fee,
       (select count(*) from ${carried} where d.tx = t.id and d.state = 'sending') as answers,
       exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0) as astray,
@@ -66,9 +81,10 @@ export async function readOpen(
       (select json_group_array(hash) from (select hash from raws where raws.tx = t.id order by seq)) as hashes
     from transactions t indexed by transactions_open
       join raws last on last.tx = t.id and last.seq = (select max(seq) from raws where raws.tx = t.id)
-    where t.chain = ${chain} and t.signer = ${signer} and t.state in ('signed', 'sent') order by t.nonce limit ${maxOpen}`)
+    where t.chain = ${chain} and ${where} and t.state in ('signed', 'sent') order by t.signer, t.nonce limit ${maxOpen}`)
   return rows.map(row => ({
     id: row.id,
+    signer: row.signer,
     nonce: row.nonce,
     state: row.state,
     kind: row.kind,
@@ -77,6 +93,7 @@ export async function readOpen(
     deadline: row.deadline,
     sentBlock: row.sent_block,
     passedBlock: row.passed_block,
+    leftAt: row.left_at,
     problem: row.problem,
     answers: row.answers,
     isAstray: row.astray === 1,
@@ -86,11 +103,22 @@ export async function readOpen(
   }))
 }
 
+/** What was last signed for these, to be sent again as it is. */
+export async function asSigned({ db }: Step, open: readonly Open[]): Promise<Sending[]> {
+  const raws = await readRaws(
+    db,
+    open.map(({ id }) => id),
+  )
+  return open.flatMap(({ id, nonce, hashes }) => {
+    const [raw, hash] = [raws.get(id), hashes.at(-1)]
+    return raw && hash ? [{ id, nonce, hash, raw }] : []
+  })
+}
+
 /** Some 256 KiB each at most: an SQL response may have 4 MiB, at some hosts. */
 const rawsPerStatement = 8
 
-/** What was last signed for these transactions, in full. */
-export async function readRaws({ orm }: Db, ids: readonly string[]): Promise<Map<string, Hex>> {
+async function readRaws({ orm }: Db, ids: readonly string[]): Promise<Map<string, Hex>> {
   const raws = new Map<string, Hex>()
   for (let first = 0; first < ids.length; first += rawsPerStatement) {
     const named = JSON.stringify(ids.slice(first, first + rawsPerStatement))

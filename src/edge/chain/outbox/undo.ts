@@ -13,7 +13,7 @@ export function undoMined({ orm }: Db, { chain, where }: { chain: number; where:
     orm.run(sql`
       update transactions set state = 'signed', mined_hash = null, mined_block = null, mined_block_hash = null, status = null,
         gas_used = null, gas_price = null, sent_block = null, passed_block = null, passed_at = null,
-        problem = null
+        left_at = null, problem = null
       where id in ${undone}`),
   ] as const
 }

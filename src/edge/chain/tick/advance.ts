@@ -3,6 +3,7 @@ import { judge } from '../judge.ts'
 import { confirm } from '../outbox/confirm.ts'
 import { deliver, type SignerReport } from '../outbox/deliver.ts'
 import { finalise } from '../outbox/final.ts'
+import { confirmLeft } from '../outbox/left.ts'
 import { recheckMined } from '../outbox/recheck.ts'
 import { readStatuses } from '../read-status.ts'
 import { schedule } from '../schedule.ts'
@@ -59,18 +60,21 @@ function delivers({ computed, triedAt }: Work, { isHeld, now }: Look): boolean {
   return !isHeld && computed > 0 && (triedAt === null || triedAt <= now)
 }
 
-export type Advanced = { isLeft: boolean; isHeld: boolean; signer: SignerReport | null }
+export type Advanced = { isLeft: boolean; isHeld: boolean; signer: SignerReport | null; left: number | null }
 
 export type Advance = Look & { work: Work; routes: RouteFinder }
 
 /**
  * Does what there is to do at a block, in the order in which one leads to the next.
- * @returns `isLeft`: something is left that can be done at this block; `isHeld`: that cannot. `signer`: as it was found; null: it was not looked at.
+ * @returns `isLeft`: something is left that can be done at this block; `isHeld`: that cannot. `signer`: as it was found, and `left`: transactions of
+ * signers before it that are on their way; null: it was not looked at.
  */
 export async function advance(step: Step, { work, routes, ...look }: Advance): Promise<Advanced> {
   if (finalises(work, step)) await finalise(step)
   if (rechecks(work, step, look)) await recheckMined(step)
-  let signer = confirms(work, look) ? await confirm(step) : null
+  const isConfirmed = confirms(work, look)
+  let signer = isConfirmed ? await confirm(step) : null
+  const left = isConfirmed ? await confirmLeft(step) : null
   const options = { routes, readStatuses: (ids: readonly number[]) => readStatuses({ ...step, ids }) }
   let known: Awaited<ReturnType<typeof sync>>['statuses'] | undefined
   let cursor: { version: number; nextId: number } | null = work.cursor
@@ -98,5 +102,6 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
     isLeft: isBehind || judged.left || delivering?.isLeft === true || (scheduled.left && scheduled.begun > 0),
     isHeld: Boolean(delivering?.signer?.blocked) || (scheduled.left && scheduled.begun === 0),
     signer,
+    left,
   }
 }

@@ -23,6 +23,8 @@ export type Memory = {
   problem: string | null
   /** As the outbox last found the signer. Wei. */
   signerReport: { balance: bigint | null; blocked: string | null }
+  /** Transactions on their way of signers that are not the node's any more, as they were last found. */
+  left: number
   /** Ticks in a row that failed. */
   failures: number
 }
@@ -42,6 +44,7 @@ export function createMemory(): Memory {
     isHeld: false,
     problem: null,
     signerReport: { balance: null, blocked: null },
+    left: 0,
     failures: 0,
   }
 }

@@ -5,7 +5,7 @@ import type { Memory } from './memory.ts'
 /** What a tick knows of its chain, for operators. */
 export function reportOf(
   { config, rpc, signer }: Chain,
-  { contracts, work, block, latest, problem, signerReport }: Memory,
+  { contracts, work, block, latest, problem, signerReport, left }: Memory,
 ): ChainReport {
   return {
     id: config.id,
@@ -21,7 +21,12 @@ export function reportOf(
       balance: signerReport.balance?.toString() ?? null,
       blocked: signerReport.blocked,
     },
-    pending: { computed: work?.computed ?? 0, sending: work?.open ?? 0, mined: work?.mined ?? 0 },
+    pending: {
+      computed: work?.computed ?? 0,
+      sending: work?.open ?? 0,
+      left: work?.open ? left : 0,
+      mined: work?.mined ?? 0,
+    },
     endpoints: rpc.status(),
   }
 }

@@ -138,12 +138,13 @@ export function createTick(options: TickOptions): ChainTick {
       const { isHeld: wasHeld } = memory
       const asked = { nextId, isNew: looksAnew, isHeld: wasHeld, now: now() }
       if (known === null || !hasWork(known, { step, ...asked })) return
-      const { isLeft, isHeld, signer } = await advance(step, {
+      const { isLeft, isHeld, signer, left } = await advance(step, {
         work: known,
         routes,
         ...asked,
       })
       if (signer) memory.signerReport = signer
+      if (left !== null) memory.left = left
       memory.isHeld ||= isHeld
       memory.work = await reread(options, memory)
       if (!isLeft) return

@@ -34,7 +34,7 @@ function unknown({ config, privateKey }: ChainSettings): ChainReport {
     subscriptions: null,
     payment_address: config.paymentAddress,
     signer: { address: createSigner(privateKey).address, balance: null, blocked: null },
-    pending: { computed: 0, sending: 0, mined: 0 },
+    pending: { computed: 0, sending: 0, left: 0, mined: 0 },
     endpoints: [],
   }
 }

@@ -5,6 +5,7 @@ import type { Block, Chain, ChainConfig, Contracts, Features } from '../../../..
 import { confirm } from '../../../../src/edge/chain/outbox/confirm.ts'
 import { deliver, type SignerReport } from '../../../../src/edge/chain/outbox/deliver.ts'
 import { finalise } from '../../../../src/edge/chain/outbox/final.ts'
+import { confirmLeft } from '../../../../src/edge/chain/outbox/left.ts'
 import { recheckMined } from '../../../../src/edge/chain/outbox/recheck.ts'
 import type { Rpc } from '../../../../src/edge/chain/rpc.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
@@ -174,5 +175,6 @@ export async function look(step: Step): Promise<SignerReport | null> {
   await finalise(step)
   if (step.latest.number > step.block.number) await recheckMined(step)
   await confirm(step)
+  await confirmLeft(step)
   return (await deliver(step)).signer
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `transactions` ADD `left_at` integer;
