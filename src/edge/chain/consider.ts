@@ -39,7 +39,7 @@ export async function consider(
     const { id } = row.subscription
     const status = statusOf(id)
     const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
-    if (isUnread) postpone(step, { plan, row, reason: 'unreadable', nextAt: null })
+    if (isUnread) postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
     else if (!isThere(status)) giveUp(step, { plan, row })
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
@@ -80,11 +80,17 @@ function postpone(
     plan,
     row,
     reason,
+    interval,
     nextAt,
-  }: { plan: Plan; row: Due; reason: 'unreadable' | Waiting['reason']; nextAt: number | null },
+  }: Pick<Waiting, 'nextAt'> & {
+    plan: Plan
+    row: Due
+    reason: 'unreadable' | Waiting['reason']
+    interval: number | null
+  },
 ): void {
   const message = sentenceOf(reason)
-  const move = postponed(row, { reason, message, time: step.block.time, nextAt })
+  const move = postponed(row, { reason, message, interval, time: step.block.time, nextAt })
   plan.moves.push({ move, tell: () => tellSkipped(step.log, toldOf(step, row), message) })
 }
 

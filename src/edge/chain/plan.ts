@@ -2,6 +2,7 @@ import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
 import type { Decision } from './decide.ts'
 import type { Move, Read } from './move.ts'
+import { nextTry } from './pause.ts'
 import type { Stored } from './store.ts'
 import { sentenceOf } from './telling.ts'
 import type { Tracked } from './tracked.ts'
@@ -23,10 +24,6 @@ export type Plan = {
   begun: (Planned & { row: Due; status: Status; beginning: Beginning })[]
 }
 
-/** How long something waits that could not be begun: a block of most chains, then twice as long each time. */
-const firstPauseSeconds = 5
-const longestPauseSeconds = 600
-
 export function readOf({ subscription, dueAt, nextInterval, seenHash }: Due): Read {
   return { id: subscription.id, dueAt, nextInterval, seenHash }
 }
@@ -45,15 +42,20 @@ export function later(
   return { ...unmoved(row), due: dueAt, next: interval, tries: 0 }
 }
 
-/** `nextAt`: when there is something else to do; null: nothing. Times: unix seconds of block time. */
+/**
+ * `interval`: that is open; null: it is not known. `nextAt`: when there is something else to do; null: nothing. Times: unix seconds of block
+ * time. Intervals before this one are missed.
+ */
 export function postponed(
   row: Due,
-  wait: { reason: string; message: string; time: number; nextAt: number | null },
+  wait: { reason: string; message: string; interval: number | null; time: number; nextAt: number | null },
 ): Move {
-  const { reason, message, time, nextAt } = wait
-  const pause = Math.min(firstPauseSeconds * 2 ** row.tries, longestPauseSeconds)
-  const due = Math.min(time + pause, nextAt ?? Number.POSITIVE_INFINITY)
-  return { ...unmoved(row), due, tries: row.tries + 1, reason, message }
+  const { reason, message, interval, time, nextAt } = wait
+  const { tries: before, subscription } = row
+  const next = Math.max(row.nextInterval, interval ?? 0)
+  const isNew = next > row.nextInterval
+  const { due, tries } = nextTry({ tries: before, time, isNew, nextAt, period: subscription.period })
+  return { ...unmoved(row), due, next, tries, reason, message }
 }
 
 /** A row as it is, but for what it waited for. */

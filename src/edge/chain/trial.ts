@@ -51,7 +51,7 @@ function failed(
     move:
       trial.kind === 'stop'
         ? { ...move, begun: null, decided: latest.number, reason, message }
-        : postponed(row, { reason, message, time: block.time, nextAt }),
+        : postponed(row, { reason, message, interval, time: block.time, nextAt }),
     tell() {
       tellSkipped(log, told, message)
       if (isStopped) tellStopped(log, told)

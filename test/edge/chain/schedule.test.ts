@@ -208,6 +208,16 @@ describe('schedule', () => {
     expect(await node.deliveries()).toMatchObject([{ interval: 3 }])
   })
 
+  test('behavior: what was waited for in one interval is not held against the next', async () => {
+    const subscription = subscriptionOf({ id: 1, ...recurring })
+    await store([subscription])
+    const nothing = { rest: { 1: { input: null } } }
+    for (const at of [1_000, 1_005, 1_015, 1_035, 1_075, 1_100]) await scheduleAt(at, [subscription], nothing)
+    expect(await node.rows()).toMatchObject([{ due_at: 1_105, tries: 1, next_interval: 3 }])
+    expect(await scheduleAt(1_105, [subscription])).toMatchObject({ begun: 1 })
+    expect(await node.deliveries()).toMatchObject([{ interval: 3 }])
+  })
+
   const passed: [string, Partial<Status>, string][] = [
     ['this node has answered', { responded: true }, 'Node has already responded for this interval'],
     ['others have answered', { count: 1 }, 'Subscription already completed'],
