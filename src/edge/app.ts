@@ -1,14 +1,13 @@
 import { Hono } from 'hono'
 import { openAPIRouteHandler } from 'hono-openapi'
 import { createRinger } from './bell/ringer.ts'
-import { ownerOfChain } from './chain/owner.ts'
 import type { Context as App } from './context.ts'
 import { sweep } from './jobs/sweep.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/node.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
-import { tellChains, tellEnded, tellRequeued } from './routes/rings.ts'
+import { tellEnded, tellEveryChain, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
 import { streamRoutes } from './routes/runner-stream.ts'
 import { subscriptionRoutes } from './routes/subscriptions.ts'
@@ -115,8 +114,5 @@ export async function onSchedule(app: App, signal?: AbortSignal): Promise<void> 
   })
   if (lapsed + expired + pruned > 0) log.info('Swept', { lapsed, expired, pruned, requeued })
   // Whatever has stopped a ticker, it goes on from here.
-  await tellChains(
-    app,
-    config.chains.map(chain => ownerOfChain(chain.config.id)),
-  )
+  await tellEveryChain(app)
 }

@@ -85,11 +85,6 @@ export async function chainSystemOf({
         await system.edge.runSchedule()
       },
     },
-    async startRunner(options) {
-      const runner = await system.startRunner(options)
-      await system.edge.runSchedule()
-      return runner
-    },
     async subscription({ chain }, id) {
       const response = await fetch(`${system.url}/api/subscriptions/${chain.id}/${id}`)
       if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)

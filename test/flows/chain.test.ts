@@ -117,6 +117,22 @@ test('behavior: what was answered and what was refused can be read', options, as
   ])
 })
 
+test(
+  'behavior: what was refused is begun as soon as a runner offers it',
+  options,
+  async ({ onTestFinished }) => {
+    const system = await chainSystemOf({ onTestFinished })
+    const [asker] = system.askers
+    await system.edge.runSchedule()
+    const id = await asker.ask()
+    const seen = await until('it is refused', () => system.subscription(asker, id).catch(() => null))
+    expect(seen).toMatchObject({ state: 'refused', reason: { code: 'unsupported_containers' } })
+    // Well before the ticker would read by itself what others have written.
+    await system.startRunner()
+    await answered(asker, times(1, [id]))
+  },
+)
+
 async function read<T>({ url }: ChainSystem, path: string): Promise<T> {
   const response = await fetch(`${url}${path}`)
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)

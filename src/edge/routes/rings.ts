@@ -26,8 +26,22 @@ export async function tellRequeued({ bells, log }: App, requeued: Record<string,
 }
 
 /** Has the chains of these owners looked after at once. One that does not hear of it looks at its next block. */
-export async function tellChains({ tickers, log }: App, owners: readonly string[]): Promise<void> {
-  const chains = owners.map(chainOf).filter(chain => chain !== null)
+export async function tellChains(app: App, owners: readonly string[]): Promise<void> {
+  await pokeChains(
+    app,
+    owners.map(chainOf).filter(chain => chain !== null),
+  )
+}
+
+/** Has every chain looked after at once, whatever has changed. */
+export async function tellEveryChain(app: App): Promise<void> {
+  await pokeChains(
+    app,
+    app.config.chains.map(({ config }) => config.id),
+  )
+}
+
+async function pokeChains({ tickers, log }: App, chains: readonly number[]): Promise<void> {
   await Promise.all(
     chains.map(chain =>
       tickers(chain)

@@ -7,13 +7,16 @@ export const maxInstances = 16
 /** A process that was silent for so long is dead, or registers again. */
 const deadMs = 120_000
 
-/** Notes an instance and its containers' policies. @returns false when the runner is revoked, or has too many processes. */
+/** `isNews`: what is on offer is something else than before. */
+export type Registered = { isNews: boolean }
+
+/** Notes an instance and its containers' policies. @returns null when the runner is revoked, or has too many processes. */
 export async function register(
   { orm, now }: Db,
   { runner, instance, version, containers }: RegisterRequest & { runner: string },
-): Promise<boolean> {
+): Promise<Registered | null> {
   const enrolled = sql`exists (select 1 from runners where id = ${runner} and revoked_at is null)`
-  const [rows] = await orm.batch([
+  const [rows, changed] = await orm.batch([
     orm.all(sql`
       insert into instances (id, runner, version, registered_at, last_seen_at)
       select ${instance}, ${runner}, ${version}, ${now}, ${now} where ${enrolled}
@@ -27,5 +30,5 @@ export async function register(
       where id = ${runner} and revoked_at is null and containers is not ${JSON.stringify(containers)}
         and exists (select 1 from instances where id = ${instance} and runner = ${runner})`),
   ])
-  return rows.length === 1
+  return rows.length === 1 ? { isNews: changed.rowsAffected > 0 } : null
 }
