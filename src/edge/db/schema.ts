@@ -354,7 +354,7 @@ export const transactions = sqliteTable(
     chain: integer().notNull(),
     signer: text().notNull(),
     nonce: integer().notNull(),
-    /** `signed`: not known to any endpoint yet. `sent`: it is. `mined`, `final`: as of deliveries. `displaced`: another took the nonce. */
+    /** `signed`: not known to any endpoint yet. `sent`: it is. `mined`, `final`: as of deliveries. `displaced`: another took the nonce, or it was given up. */
     state: text({ enum: ['signed', 'sent', 'mined', 'final', 'displaced'] }).notNull(),
     /** `deliver`: answers. `cancel`: nothing any more, only the nonce is to be used up. */
     kind: text({ enum: ['deliver', 'cancel'] }).notNull(),
@@ -365,7 +365,7 @@ export const transactions = sqliteTable(
     createdAt: integer('created_at').notNull(),
     /** Head when the last of `raws` was first sent; what tells that it is stuck. */
     sentBlock: integer('sent_block'),
-    /** What endpoints said when they would not take it. */
+    /** Why no endpoint would take it, in our own words. */
     problem: text(),
     /** Head at which the chain had used the nonce, and nothing of ours was mined under it; null: it has not. */
     passedBlock: integer('passed_block'),
