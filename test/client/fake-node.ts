@@ -59,7 +59,7 @@ function reportOf({ id, coordinator }: Served): ChainReport {
     subscriptions: 0,
     payment_address: zeroAddress,
     signer: { address: zeroAddress, balance: '0', blocked: null },
-    pending: { computed: 0, sending: 0, mined: 0 },
+    pending: { computed: 0, sending: 0, left: 0, mined: 0 },
     endpoints: [],
   }
 }

@@ -31,7 +31,6 @@ async function startRecurring(): Promise<void> {
   const args = [chain.registry, chain.deployer.wallet.account.address]
   const recurring = await world.deploy({ bytecode: recurringBytecode, abi: recurringAbi, args })
   await createdBy(chain, recurring, { functionName: 'start', args: ['echo'] })
-  await chain.warp(3_600)
 }
 
 const transactions = async () =>
@@ -217,10 +216,10 @@ describe('a transaction that is not mined', () => {
     }
     // Blocks alone do not tell: the receipt may come yet.
     expect(await transactions()).toMatchObject([{ nonce: 0, state: 'sent' }])
-    queue.clock.ms += 10_000
+    world.queue.clock.ms += 10_000
     for (let i = 0; i < 3; i++) {
-      await mine()
-      await look(node)
+      await world.mine()
+      await world.look(node)
     }
     expect(await transactions()).toMatchObject([
       { nonce: 0, state: 'displaced' },
@@ -231,21 +230,23 @@ describe('a transaction that is not mined', () => {
   })
 
   test('behavior: receipts that come blocks later than the count do not have it sent again', async () => {
-    await ask()
-    const node = ticker()
+    await world.ask()
+    const node = world.ticker()
     await computed(node)
-    await look(node)
-    proxy.setOverride(({ method }) => (method === 'eth_getTransactionReceipt' ? { result: null } : null))
+    await world.look(node)
+    world.proxy.setOverride(({ method }) =>
+      method === 'eth_getTransactionReceipt' ? { result: null } : null,
+    )
     for (let i = 0; i < 4; i++) {
-      await mine()
-      await look(node)
-      queue.clock.ms += 2_000
+      await world.mine()
+      await world.look(node)
+      world.queue.clock.ms += 2_000
     }
-    proxy.setOverride(() => null)
-    await mine()
-    await look(node)
+    world.proxy.setOverride(() => null)
+    await world.mine()
+    await world.look(node)
     expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined', raws: 1 }])
-    expect(await deliveries()).toMatchObject([{ state: 'delivered' }])
+    expect(await world.deliveries()).toMatchObject([{ state: 'delivered' }])
   })
 
   test('behavior: what would answer nobody any more is replaced by nothing, and its nonce is used up', async () => {
@@ -297,32 +298,32 @@ describe('an endpoint that falls behind after it has told its head', () => {
 })
 
 test('behavior: an answer that endpoints refuse in words of their own waits; it is no try, and holds nothing up', async () => {
-  const [first, second] = [await ask(), await ask()]
-  const node = ticker()
+  const [first, second] = [await world.ask(), await world.ask()]
+  const node = world.ticker()
   await computed(node)
   const isFirst = (data: unknown) => typeof data === 'string' && Number(`0x${data.slice(10, 74)}`) === first
-  proxy.setOverride(({ method, params }) =>
+  world.proxy.setOverride(({ method, params }) =>
     method === 'eth_estimateGas' && isFirst(Object(params[0]).data)
       ? { error: { code: -32_010, message: 'not on plan s3cret, see https://rpc.test/s3cret' } }
       : null,
   )
-  await look(node, 3)
-  expect(await fulfilled()).toEqual([second])
-  expect(await deliveries()).toMatchObject([
+  await world.look(node, 3)
+  expect(await world.fulfilled()).toEqual([second])
+  expect(await world.deliveries()).toMatchObject([
     { state: 'computed', reason: 'unclear', tries: 0 },
     { state: 'delivered', reason: null },
   ])
-  proxy.setOverride(() => null)
-  queue.clock.ms += 30_000
-  await look(node)
-  await expect.poll(fulfilled).toEqual([first, second])
+  world.proxy.setOverride(() => null)
+  world.queue.clock.ms += 30_000
+  await world.look(node)
+  await expect.poll(world.fulfilled).toEqual([first, second])
 })
 
 test('behavior: what endpoints and signers say themselves is neither kept nor shown', async () => {
-  await ask()
+  await world.ask()
   const quick = createSigner(nodeKey)
   let signs = false
-  const node = ticker({
+  const node = world.ticker({
     signer: {
       address: quick.address,
       async signTransaction(transaction) {
@@ -333,8 +334,8 @@ test('behavior: what endpoints and signers say themselves is neither kept nor sh
   })
   const reports: unknown[] = []
   const lookAt = async () => {
-    await look(node)
-    queue.clock.ms += 60_000
+    await world.look(node)
+    world.queue.clock.ms += 60_000
     reports.push(node.report())
   }
   await computed(node)
@@ -344,7 +345,7 @@ test('behavior: what endpoints and signers say themselves is neither kept nor sh
   await holdBlocks()
   let said = { code: 0, message: '' }
   let refused = ''
-  proxy.setOverride(({ method }) => (method === refused ? { error: said } : null))
+  world.proxy.setOverride(({ method }) => (method === refused ? { error: said } : null))
   const keyed = 'see https://rpc.test/s3cret, api key: s3cret'
   for (const [method, code, message] of [
     ['eth_estimateGas', 3, `execution reverted: ${keyed}`],
@@ -359,42 +360,44 @@ test('behavior: what endpoints and signers say themselves is neither kept nor sh
   }
   expect(await transactions()).toMatchObject([{ state: 'signed', problem: words.unpaid }])
   const tables = ['subscriptions', 'deliveries', 'transactions', 'jobs']
-  const rows = await Promise.all(tables.map(table => queue.db.orm.all(sql.raw(`select * from ${table}`))))
+  const rows = await Promise.all(
+    tables.map(table => world.queue.db.orm.all(sql.raw(`select * from ${table}`))),
+  )
   expect(JSON.stringify({ rows, reports })).not.toContain('s3cret')
-  expect(JSON.stringify(lines.filter(({ event }) => event !== 'Tick failed'))).not.toContain('s3cret')
+  expect(JSON.stringify(world.lines.filter(({ event }) => event !== 'Tick failed'))).not.toContain('s3cret')
 })
 
 test('behavior: an endpoint that has nothing at the block does not say what gas an answer takes', async () => {
-  await ask()
-  const node = ticker()
+  await world.ask()
+  const node = world.ticker()
   await computed(node)
   const estimates = ({ calls }: { calls: { method: string }[] }) =>
     calls.some(({ method }) => method === 'eth_estimateGas')
-  proxy.setFault(request => (estimates(request) ? { kind: 'older', block: 0 } : null))
-  await look(node)
+  world.proxy.setFault(request => (estimates(request) ? { kind: 'older', block: 0 } : null))
+  await world.look(node)
   expect(await transactions()).toEqual([])
-  expect(await deliveries()).toMatchObject([{ state: 'computed', tries: 0 }])
-  proxy.setFault(() => null)
+  expect(await world.deliveries()).toMatchObject([{ state: 'computed', tries: 0 }])
+  world.proxy.setFault(() => null)
   await expect
     .poll(async () => {
-      await look(node)
-      return await fulfilled()
+      await world.look(node)
+      return await world.fulfilled()
     })
     .toEqual([1])
 })
 
 test('behavior: what was signed with another key is looked after, and told of', async () => {
-  const id = await ask()
-  const first = ticker()
+  const id = await world.ask()
+  const first = world.ticker()
   await computed(first)
   await holdBlocks()
-  await look(first)
-  const second = ticker({ signer: createSigner(anvilKey(9)) })
-  await look(second)
+  await world.look(first)
+  const second = world.ticker({ signer: createSigner(anvilKey(9)) })
+  await world.look(second)
   expect(second.report().pending).toMatchObject({ sending: 1, left: 1, mined: 0 })
-  await mine()
-  await look(second)
-  expect(await fulfilled()).toEqual([id])
+  await world.mine()
+  await world.look(second)
+  expect(await world.fulfilled()).toEqual([id])
   expect(second.report().pending).toMatchObject({ sending: 0, left: 0, mined: 1 })
 })
 
@@ -429,6 +432,7 @@ test('behavior: a deployment without batches is answered one by one', async () =
 test('behavior: a consumer that refuses the answer is tried three times, and then given up with its reason', async () => {
   // It wants two byte strings, and gets one text.
   await startRecurring()
+  await world.chain.warp(3_600)
   const node = world.ticker()
   await computed(node)
   for (let i = 0; i < 4; i++) {
@@ -441,34 +445,30 @@ test('behavior: a consumer that refuses the answer is tried three times, and the
 })
 
 test('behavior: an answer that the next block is too late for is not sent, whatever the chain’s rhythm', async () => {
-  const recurring = await deployed(recurringBytecode, recurringAbi, [
-    chain.registry,
-    chain.deployer.wallet.account.address,
-  ])
-  await createdBy(chain, recurring, { functionName: 'start', args: ['echo'] })
-  const node = ticker()
-  await look(node)
-  await chain.warp(3_600 - 12)
+  await startRecurring()
+  const node = world.ticker()
+  await world.look(node)
+  await world.chain.warp(3_600 - 12)
   for (let block = 0; block < 5; block++) {
-    await chain.warp(12)
-    await look(node)
+    await world.chain.warp(12)
+    await world.look(node)
   }
-  const [begun] = await queue.db.orm.all<{ deadline: number }>(
+  const [begun] = await world.queue.db.orm.all<{ deadline: number }>(
     sql`select deadline from deliveries order by interval limit 1`,
   )
-  const head = await chain.deployer.chain.getBlock()
+  const head = await world.chain.deployer.chain.getBlock()
   // Six seconds are left, and the next block comes in twelve.
-  await queue.db.orm.run(
+  await world.queue.db.orm.run(
     sql`update deliveries set deadline = ${Number(head.timestamp) + 6} where deadline = ${begun?.deadline}`,
   )
-  await queue.db.orm.run(sql`
-    update jobs set state = 'success', finished_at = 1, result = '{"container":"echo","output":{"said":"x"}}', result_bytes = 41`)
-  await look(node)
-  expect((await deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+  await world.compute()
+  await world.look(node)
+  expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
 })
 
 test('behavior: an answer that comes after its interval is not sent', async () => {
   await startRecurring()
+  await world.chain.warp(3_600)
   const node = world.ticker()
   await world.look(node)
   await world.chain.warp(3_600)

@@ -386,7 +386,7 @@ describe('schedule', () => {
     const subscriptions = [1, 2].map(id => subscriptionOf({ id, ...recurring }))
     await store(subscriptions)
     const step = node.step(blockAt(time))
-    const { readStatuses } = chainOf(subscriptions, time, { 2: { input: long } })
+    const { readStatuses, nextId } = chainOf(subscriptions, time, { 2: { input: long } })
     const { orm } = step.db
     const twice: typeof orm.batch = async statements => {
       await orm.batch(statements)
@@ -396,7 +396,7 @@ describe('schedule', () => {
       get: (target, key) => (key === 'batch' ? twice : Reflect.get(target, key)),
     })
     const db = { orm: again, now: queue.db.now }
-    await schedule({ ...step, db }, { readStatuses, routes: node.routes })
+    await schedule({ ...step, db }, { readStatuses, nextId, routes: node.routes })
     expect(await node.deliveries()).toMatchObject([{ subscription: 1 }, { subscription: 2 }])
     const deliveries = await node.deliveries()
     expect((await node.jobs()).map(({ id }) => id).toSorted()).toEqual(
