@@ -1,10 +1,11 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { confirmLeft } from '../../../../src/edge/chain/outbox/left.ts'
+import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
 import { anvilKey } from '../../../../src/local/chain/start.ts'
 import { type AnvilWorld, startAnvilWorld } from './anvil-world.ts'
-import { signer as old } from './node.ts'
+import { chainId, signer as old } from './node.ts'
 
 /** The node has another key than the one that it has answered with. */
 
@@ -126,5 +127,45 @@ describe('what another signer has left', () => {
     await world.look()
     expect(await world.outbox.deliveries()).toMatchObject([{ subscription: id, state: 'delivered' }])
     expect(await transactions()).toEqual([{ signer: old.address, state: 'mined' }])
+  })
+
+  test('behavior: is forgotten when it is over, but for the last nonce of each signer, and keeps nothing else', async () => {
+    const reorgDepth = 2
+    const settle = async () => {
+      await world.mine()
+      await world.look({ signer })
+      await world.mine(reorgDepth)
+      await world.look({ signer, config: { reorgDepth } })
+    }
+    const prune = async () => {
+      const { number: head } = await world.head()
+      return await pruneChain(world.outbox.db, { chain: chainId, head, reorgDepth, retentionMs: 0 })
+    }
+    const nonces = () =>
+      world.outbox.db.orm.all(sql`select signer, nonce, state from transactions order by created_at, id`)
+    const nonce = await nonceOf(old.address)
+    await leave()
+    await leave()
+    expect(await prune()).toMatchObject({ deliveries: 0, transactions: 0 })
+    await settle()
+    expect(await prune()).toMatchObject({ deliveries: 2, transactions: 1 })
+    const last = { signer: old.address, nonce: nonce + 1, state: 'final' }
+    expect(await nonces()).toEqual([last])
+    // One that is given up.
+    const id = await leave()
+    await forget()
+    await world.request('anvil_setBalance', old.address, '0x0')
+    await world.look({ signer })
+    await wait(600)
+    await confirmLeft(world.step(await world.head(), { signer }))
+    expect(await prune()).toMatchObject({ deliveries: 0, transactions: 1 })
+    expect(await nonces()).toEqual([last])
+    const next = await nonceOf(signer.address)
+    await world.look({ signer })
+    await settle()
+    expect((await world.answered()).filter(each => each === id)).toEqual([id])
+    expect(await prune()).toMatchObject({ deliveries: 1, transactions: 0 })
+    expect(await nonces()).toEqual([last, { signer: signer.address, nonce: next, state: 'final' }])
+    await world.request('anvil_setBalance', old.address, '0x56bc75e2d63100000')
   })
 })
