@@ -176,6 +176,18 @@ describe('rewind', () => {
     expect((await node.deliveries()).map(({ interval }) => interval)).toEqual([1, 2])
   })
 
+  test('behavior: an interval that was waited for by a block that is undone is not missed before it has begun', async () => {
+    const silent = { rest: { 1: { input: null } } }
+    await tick(1_000, [recurring], silent)
+    expect(await node.rows()).toMatchObject([{ next_interval: 1, reason: 'no_input' }])
+    await tick(1_010, [recurring], silent)
+    expect(await node.rows()).toMatchObject([{ next_interval: 2, reason: 'no_input' }])
+    await rewind(1_009)
+    // Blocks are a little earlier on the new branch.
+    expect(await tick(1_009, [recurring], { fork: 1 })).toMatchObject({ begun: 1 })
+    expect(await node.deliveries()).toMatchObject([{ interval: 1, state: 'computing' }])
+  })
+
   test('behavior: an input that is another by now is no other request, of one that was there before', async () => {
     await tick(1_000, [recurring])
     await tick(1_010, [recurring])
