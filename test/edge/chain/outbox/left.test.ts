@@ -2,15 +2,12 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { confirmLeft } from '../../../../src/edge/chain/outbox/left.ts'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
-import { createSigner } from '../../../../src/edge/chain/signer.ts'
-import { anvilKey } from '../../../../src/local/chain/start.ts'
 import { type AnvilWorld, startAnvilWorld } from './anvil-world.ts'
-import { chainId, signer as old } from './node.ts'
+import { chainId, signer as old, otherSigner as signer } from './node.ts'
 
 /** The node has another key than the one that it has answered with. */
 
 let world: AnvilWorld
-const signer = createSigner(anvilKey(9))
 
 beforeAll(async () => {
   world = await startAnvilWorld()

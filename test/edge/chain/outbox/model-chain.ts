@@ -8,6 +8,8 @@ import {
   keccak256,
   numberToHex,
   parseTransaction,
+  recoverTransactionAddress,
+  type TransactionSerialized,
   toHex,
   zeroHash,
 } from 'viem'
@@ -15,18 +17,18 @@ import type { Block } from '../../../../src/edge/chain/chain.ts'
 import type { Rpc, RpcAnswer, RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 
-/** A chain in plain data, with one account and a coordinator that takes one answer for each interval. */
+/** A chain in plain data, with a coordinator that takes one answer for each interval, whoever sends it. */
 export type ModelChain = {
   rpc: Rpc
   coordinator: Address
   head(): Block
   hashAt(number: number): Hex | undefined
-  /** Takes what waits, by nonce, into one block. `withhold`: it is left out, as when others pay more. */
-  mine(options?: { withhold?: boolean }): void
+  /** Takes what waits, by nonce, into one block. `withhold`: it is left out, as when others pay more. `seconds`: since the last block; 12. */
+  mine(options?: { withhold?: boolean; seconds?: number }): void
   /** Undoes blocks, and makes one more than were undone, so that the branch is the longer one. `lose`: what was in them is forgotten. */
   reorg(depth: number, options: { lose: boolean }): void
-  /** The account's key is used elsewhere too: its next nonce is taken. */
-  intrude(): void
+  /** An account's key is used elsewhere too: its next nonce is taken. */
+  intrude(account: Address): void
   /** Endpoints forget what waits. */
   forget(): void
   /** Answers accepted, as 'subscription/interval', on the branch that is. */
@@ -36,6 +38,7 @@ export type ModelChain = {
 
 type Transaction = {
   hash: Hex
+  from: Address
   nonce: number
   maxFee: bigint
   gas: bigint
@@ -54,18 +57,20 @@ const deliveryGas = 100_000n
 export function createModelChain(): ModelChain {
   let forks = 0
   const blocks: ModelBlock[] = []
-  const waiting = new Map<number, Transaction>()
+  /** By account and nonce. */
+  const waiting = new Map<string, Transaction>()
   const settings = { baseFee: 1_000_000_000n, balance: 10n ** 18n, refusesSends: false, refusesOne: false }
   const head = () => blocks.at(-1)!.block
   const receipts = () => blocks.flatMap(({ receipts: all }) => all)
-  const nonce = () => receipts().length
+  const nonceOf = (account: Address) =>
+    receipts().filter(({ transaction }) => transaction.from === account.toLowerCase()).length
   const accepted = () => receipts().flatMap(receipt => receipt.accepted)
 
-  function append(included: readonly Transaction[]): void {
+  function append(included: readonly Transaction[], seconds = secondsPerBlock): void {
     const number = blocks.length
-    const parent = blocks.at(-1)?.block.hash ?? numberToHex(0, { size: 32 })
+    const { hash: parent, time } = blocks.at(-1)?.block ?? { hash: zeroHash, time: 1_000 - seconds }
     const hash = keccak256(toHex(`${number}:${forks}:${parent}`))
-    const block = { number, hash, time: 1_000 + number * secondsPerBlock, baseFee: settings.baseFee }
+    const block = { number, hash, time: time + seconds, baseFee: settings.baseFee }
     const entry: ModelBlock = { block, receipts: [] }
     blocks.push(entry)
     for (const transaction of included) entry.receipts.push(execute(transaction))
@@ -91,37 +96,36 @@ export function createModelChain(): ModelChain {
     head,
     hashAt: number => blocks[number]?.block.hash,
     accepted,
-    mine({ withhold = false } = {}) {
-      const included: Transaction[] = []
-      for (let next = nonce(); !withhold; next++) {
-        const transaction = waiting.get(next)
-        if (!transaction || transaction.maxFee < settings.baseFee) break
-        waiting.delete(next)
-        included.push(transaction)
-      }
-      append(included)
+    mine({ withhold = false, seconds = secondsPerBlock } = {}) {
+      const accounts = withhold ? [] : [...new Set([...waiting.values()].map(({ from }) => from))]
+      append(accounts.toSorted().flatMap(takeNext), seconds)
     },
     reorg(depth, { lose }) {
       forks += 1
       const undone = blocks.splice(Math.max(1, blocks.length - depth))
       for (const { transaction } of undone.flatMap(({ receipts: all }) => all)) {
-        if (!lose && !transaction.isForeign) waiting.set(transaction.nonce, transaction)
+        if (!lose && !transaction.isForeign) waiting.set(placeOf(transaction), transaction)
       }
       for (let index = 0; index <= undone.length; index++) append([])
     },
-    intrude() {
-      const foreign = {
-        hash: keccak256(toHex(`foreign ${blocks.length} ${forks}`)),
+    intrude(account) {
+      const foreign: Transaction = {
+        hash: keccak256(toHex(`foreign ${account} ${blocks.length} ${forks}`)),
+        from: account.toLowerCase() as Address,
+        nonce: nonceOf(account),
         maxFee: 10n ** 12n,
         gas: 21_000n,
+        to: coordinator,
+        data: '0x',
+        isForeign: true,
       }
-      waiting.delete(nonce())
-      append([{ ...foreign, nonce: nonce(), to: coordinator, data: '0x', isForeign: true }])
+      waiting.delete(placeOf(foreign))
+      append([foreign])
     },
     forget: () => waiting.clear(),
     rpc: {
-      send: async calls => calls.map(answer),
-      sendToAll: async calls => [calls.map(answer)],
+      send: answerAll,
+      sendToAll: async calls => [await answerAll(calls)],
       noteHead() {},
       status: () => [],
     },
@@ -129,12 +133,29 @@ export function createModelChain(): ModelChain {
   append([])
   return chain
 
-  function answer({ method, params }: RpcCall): RpcAnswer {
-    if (method === 'eth_getTransactionCount') return { result: numberToHex(nonce()) }
+  /** What an account has waiting, from its next nonce on, that pays enough. */
+  function takeNext(from: Address): Transaction[] {
+    const taken: Transaction[] = []
+    for (let nonce = nonceOf(from); ; nonce++) {
+      const transaction = waiting.get(placeOf({ from, nonce }))
+      if (!transaction || transaction.maxFee < settings.baseFee) return taken
+      waiting.delete(placeOf(transaction))
+      taken.push(transaction)
+    }
+  }
+
+  async function answerAll(calls: readonly RpcCall[]): Promise<RpcAnswer[]> {
+    const answers: RpcAnswer[] = []
+    for (const call of calls) answers.push(await answer(call))
+    return answers
+  }
+
+  async function answer({ method, params }: RpcCall): Promise<RpcAnswer> {
+    if (method === 'eth_getTransactionCount') return { result: numberToHex(nonceOf(params[0] as Address)) }
     if (method === 'eth_getBalance') return { result: numberToHex(settings.balance) }
     if (method === 'eth_maxPriorityFeePerGas') return { result: numberToHex(1_000_000n) }
     if (method === 'eth_estimateGas') return estimate((params[0] as { data: Hex }).data)
-    if (method === 'eth_sendRawTransaction') return take(params[0] as Hex)
+    if (method === 'eth_sendRawTransaction') return await take(params[0] as Hex)
     if (method === 'eth_getTransactionReceipt') return { result: receiptOf(params[0] as Hex) }
     if (method === 'eth_getBlockByNumber') return { result: toldBlock(Number(params[0])) }
     throw new Error(`The model has no ${method}`)
@@ -147,24 +168,28 @@ export function createModelChain(): ModelChain {
     return { error: { code: 3, message: 'execution reverted', data: reason } }
   }
 
-  function take(raw: Hex): RpcAnswer {
+  async function take(raw: Hex): Promise<RpcAnswer> {
     if (settings.refusesSends) return { error: { code: -32_000, message: 'txpool is full' } }
     if (settings.refusesOne) {
       settings.refusesOne = false
       return { error: { code: -32_000, message: 'txpool is full' } }
     }
-    const { nonce: own = 0, maxFeePerGas = 0n, gas = 0n, to, data = '0x' } = parseTransaction(raw)
+    const { nonce = 0, maxFeePerGas = 0n, gas = 0n, to, data = '0x' } = parseTransaction(raw)
+    const signed = { serializedTransaction: raw as TransactionSerialized }
+    const from = (await recoverTransactionAddress(signed)).toLowerCase() as Address
     const hash = keccak256(raw)
-    const before = waiting.get(own)
-    if (own < nonce()) return { error: { code: -32_000, message: 'nonce too low' } }
+    const place = placeOf({ from, nonce })
+    const before = waiting.get(place)
+    if (nonce < nonceOf(from)) return { error: { code: -32_000, message: 'nonce too low' } }
     if (before?.hash === hash) return { error: { code: -32_000, message: 'already known' } }
     if (before && maxFeePerGas * 1000n < before.maxFee * 1125n)
       return { error: { code: -32_000, message: 'replacement transaction underpriced' } }
     if (settings.balance < gas * maxFeePerGas)
       return { error: { code: -32_000, message: 'insufficient funds for gas * price + value' } }
-    waiting.set(own, {
+    waiting.set(place, {
       hash,
-      nonce: own,
+      from,
+      nonce,
       maxFee: maxFeePerGas,
       gas,
       to: to!.toLowerCase() as Address,
@@ -193,6 +218,10 @@ export function createModelChain(): ModelChain {
       baseFeePerGas: numberToHex(baseFee ?? 0n),
     }
   }
+}
+
+function placeOf({ from, nonce }: Pick<Transaction, 'from' | 'nonce'>): string {
+  return `${from}/${nonce}`
 }
 
 function toldReceipt({ transaction, succeeded, failed }: Receipt, { number, hash }: Block) {

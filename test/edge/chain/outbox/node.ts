@@ -19,6 +19,8 @@ import { createDatabaseFile } from '../../../support/database-file.ts'
 export const chainId = 31337
 /** Who answers: an account that nothing else sends from. */
 export const signer = createSigner(anvilKey(7))
+/** What the node's key may be changed to. */
+export const otherSigner = createSigner(anvilKey(9))
 
 export const gasPolicy: ChainConfig['gas'] = {
   maxFeePerGas: 100_000_000_000n,
@@ -52,7 +54,15 @@ export type Delivery = {
   tries: number
   tx: string | null
 }
-export type Transaction = { id: string; nonce: number; state: string; kind: string; problem: string | null }
+export type Transaction = {
+  id: string
+  signer: string
+  nonce: number
+  state: string
+  kind: string
+  problem: string | null
+  data: Hex
+}
 export type Raw = { hash: Hex; tx: string; seq: number; raw: Hex; max_fee: string; priority_fee: string }
 
 /** The outbox over a real database, at blocks that the test says. */
@@ -143,7 +153,7 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
       ),
     transactions: () =>
       orm.all<Transaction>(
-        sql`select id, nonce, state, kind, problem from transactions order by nonce, created_at`,
+        sql`select id, signer, nonce, state, kind, problem, data from transactions order by nonce, created_at`,
       ),
     raws: () =>
       orm.all<Raw>(sql`select hash, tx, seq, raw, max_fee, priority_fee from raws order by tx, seq`),

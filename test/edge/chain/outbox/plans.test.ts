@@ -7,7 +7,7 @@ import { readWork } from '../../../../src/edge/chain/tick/work.ts'
 import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import type { Db } from '../../../../src/edge/db/open.ts'
 import { createModelChain } from './model-chain.ts'
-import { chainId, createOutbox, look, type Outbox } from './node.ts'
+import { chainId, createOutbox, look, type Outbox, otherSigner, signer } from './node.ts'
 
 /** What the database says it will do for the outbox's statements: what is final costs nothing. */
 
@@ -99,12 +99,19 @@ async function useAll(): Promise<Statement[]> {
   await tick()
   for (let block = 0; block < 4; block++) chain.mine({ withhold: true })
   await tick()
-  chain.intrude()
+  chain.intrude(signer.address)
   await tick()
   chain.mine()
   await tick({ latest: { ...chain.head(), number: chain.head().number + 1 } })
   await rewindTransactions(step(), { from: 0 })
   await tick()
+  await outbox.answer({ subscription: first + 7 })
+  await tick()
+  await tick({ signer: otherSigner })
+  await tick()
+  await tick({ signer: otherSigner })
+  chain.mine({ withhold: true, seconds: 600 })
+  await tick({ signer: otherSigner })
   for (let block = 0; block < 10; block++) chain.mine()
   await tick()
   await tick()
