@@ -19,10 +19,11 @@ export async function forgetPassed({ db }: Step, { id }: Open): Promise<void> {
  */
 export async function noteTaken({ db, chain, latest, log }: Step, open: Open): Promise<void> {
   const { orm, now } = db
-  if (open.passedBlock === null) {
+  // Edges of an older version, on the same database, note the block alone.
+  if (open.passedBlock === null || open.passedAt === null) {
     await orm.run(sql`
       update transactions set passed_block = ${latest.number}, passed_at = ${now}
-      where id = ${open.id} and state in ('signed', 'sent') and passed_block is null`)
+      where id = ${open.id} and state in ('signed', 'sent') and (passed_block is null or passed_at is null)`)
     return
   }
   const displaced = await displace(db, {

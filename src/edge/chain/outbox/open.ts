@@ -18,6 +18,8 @@ export type Open = {
   deadline: number | null
   sentBlock: number | null
   passedBlock: number | null
+  /** Unix milliseconds; null: it was not noted. */
+  passedAt: number | null
   /** Unix seconds of block time since when its signer is another than the node's; null: it is not. */
   leftAt: number | null
   /** Why no endpoint took what was last signed. */
@@ -44,6 +46,7 @@ type Row = {
   deadline: number | null
   sent_block: number | null
   passed_block: number | null
+  passed_at: number | null
   left_at: number | null
   problem: string | null
   answers: number
@@ -72,8 +75,8 @@ export async function readOthers(db: Db, { chain, signer }: Whose): Promise<Open
 async function read({ orm }: Db, { chain, where }: { chain: number; where: SQL }): Promise<Open[]> {
   const carried = sql`deliveries d indexed by deliveries_tx`
   const rows = await orm.all<Row>(sql`
-    select t.id, t.signer, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.left_at, t.problem, last.max_fee,
-      last.priority_fee,
+    select t.id, t.signer, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.passed_at, t.left_at, t.problem,
+      last.max_fee, last.priority_fee,
       (select count(*) from ${carried} where d.tx = t.id and d.state = 'sending') as answers,
       exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0) as astray,
       exists (select 1 from ${carried} join subscriptions s on s.chain = d.chain and s.id = d.subscription
@@ -93,6 +96,7 @@ async function read({ orm }: Db, { chain, where }: { chain: number; where: SQL }
     deadline: row.deadline,
     sentBlock: row.sent_block,
     passedBlock: row.passed_block,
+    passedAt: row.passed_at,
     leftAt: row.left_at,
     problem: row.problem,
     answers: row.answers,

@@ -196,9 +196,8 @@ describe('fees and funds', () => {
 })
 
 describe('others', () => {
-  test('behavior: another transaction at the nonce: the answer goes with the next one', async () => {
-    const [id] = (await world.ask()) as [number]
-    await world.look()
+  /** The signer's key is used elsewhere: another transaction has the next nonce. @returns which. */
+  async function intrude(): Promise<number> {
     const nonce = await world.nonce()
     const same = createDeployer(world.url, anvilAccount(7))
     await same.wallet.sendTransaction({
@@ -208,10 +207,30 @@ describe('others', () => {
       maxFeePerGas: 90n * gwei,
       maxPriorityFeePerGas: 80n * gwei,
     })
+    return nonce
+  }
+
+  test('behavior: another transaction at the nonce: the answer goes with the next one', async () => {
+    const [id] = (await world.ask()) as [number]
+    await world.look()
+    const nonce = await intrude()
     await settle()
     expect([await states(), await world.nonce()]).toEqual([['delivered'], nonce + 2])
     expect((await kinds()).map(([, state]) => state)).toEqual(['displaced', 'mined'])
     expect((await world.answered()).filter(each => each === id)).toEqual([id])
+  })
+
+  test('behavior: the same, first seen by an edge that does not know since when', async () => {
+    await world.ask()
+    await world.look()
+    await intrude()
+    await world.mine()
+    await world.look()
+    await world.outbox.db.orm.run(
+      sql`update transactions set passed_at = null where passed_block is not null`,
+    )
+    await settle()
+    expect((await kinds()).map(([, state]) => state)).toEqual(['displaced', 'mined'])
   })
 
   test('behavior: a hole below what is on its way is filled', async () => {
