@@ -30,6 +30,7 @@ const policy = {
   external: true,
   generates_proofs: false,
   openai: false,
+  signed_data: false,
   allowed_ips: [],
   allowed_addresses: [],
   allowed_delegate_addresses: [],

@@ -10,7 +10,6 @@ import { onError, refuse, requireSchema } from './routes/refuse.ts'
 import { tellEnded, tellEveryChain, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
 import { streamRoutes } from './routes/runner-stream.ts'
-import { subscriptionRoutes } from './routes/subscriptions.ts'
 import { createTokenVerifier } from './runners/token.ts'
 import { version } from './version.ts'
 
@@ -41,7 +40,6 @@ export function createApp(app: App): Hono {
     hono.use(path, requireSchema(policy))
   }
   hono.route('/', nodeRoutes(app, verify))
-  hono.route('/', subscriptionRoutes(app))
   hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
   // Before the others, whose bodies are bounded and read whole.
   hono.route('/', streamRoutes(app, verify))

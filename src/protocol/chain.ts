@@ -105,3 +105,17 @@ export const SubscriptionInFull = v.object({
   deliveries: v.pipe(v.array(DeliveryView), v.description('The newest 100.')),
 })
 export type SubscriptionInFull = v.InferOutput<typeof SubscriptionInFull>
+
+/** A subscription that this node was asked for over HTTP, as `GET /api/subscriptions/ID` shows it. */
+export const DelegatedInFull = v.object({
+  ...SubscriptionInFull.entries,
+  id: v.pipe(v.string(), v.description('On this node.')),
+  subscription_id: v.pipe(
+    v.nullable(v.number()),
+    v.description('On the chain; null: the first answer creates it.'),
+  ),
+  nonce: v.number(),
+  expiry: v.pipe(Seconds, v.description('From when on nothing can be created by the signature.')),
+  data_signed: v.pipe(v.boolean(), v.description('The signer has signed for the data as well.')),
+})
+export type DelegatedInFull = v.InferOutput<typeof DelegatedInFull>

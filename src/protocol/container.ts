@@ -39,6 +39,10 @@ export const ContainerPolicy = v.object({
   allowed_ips: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
   allowed_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
   allowed_delegate_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
+  signed_data: v.pipe(
+    v.optional(v.boolean(), false),
+    v.description('Of delegated subscriptions only takes those whose data is signed as well.'),
+  ),
   accepted_payments: v.pipe(
     v.record(v.string(), v.pipe(v.string(), v.regex(/^\d{1,78}$/))),
     v.description('Token address to least amount in base units, as decimal text; empty accepts any payment.'),

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { Address, Bool, Bytes32, ChainId, Uint256, uint, wordOf } from './evm.ts'
+import { Address, Bool, Bytes32, ChainId, SignatureBytes, Uint256, uint, wordOf } from './evm.ts'
 import { JobId } from './job.ts'
 
 const object = 'must be an object'
@@ -38,6 +38,7 @@ export type DelegatedSignature = v.InferOutput<typeof DelegatedSignature>
 
 /**
  * `POST /api/jobs` of a subscription that its owner's signer has signed, without `data`. `chain_id` absent: the node's only chain.
+ * `data_signature`: by the same signer, for the data (`data-signature.ts`).
  * `requires_proof` is there to be refused when it is no boolean: whether there is a proof, the verifier decides.
  */
 export const DelegatedRequest = v.object(
@@ -45,6 +46,7 @@ export const DelegatedRequest = v.object(
     subscription: DelegatedSubscription,
     signature: DelegatedSignature,
     chain_id: v.nullish(ChainId, null),
+    data_signature: v.nullish(SignatureBytes, null),
     requires_proof: v.nullish(Bool),
   },
   object,
@@ -109,6 +111,9 @@ export const DelegatedRequestBody = v.object({
     r: wide('An integer with all its digits, or the same as text: decimal, or hexadecimal with `0x`.'),
     s: wide('Likewise.'),
   }),
+  data_signature: v.nullish(
+    text('65 bytes, of the same signer for `data`: where the consumer or a container asks for it.'),
+  ),
   chain_id: v.nullish(whole('EIP-155; may be left out where the node serves one chain.')),
   data: v.pipe(
     v.record(v.string(), v.unknown()),

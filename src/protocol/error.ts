@@ -11,9 +11,13 @@ export const errorStatus = {
   no_containers: 400,
   chain_too_long: 400,
   invalid_status: 400,
+  signature_expired: 400,
+  invalid_signature: 400,
   unauthorized: 401,
   not_external: 403,
   not_allowed: 403,
+  signer_mismatch: 403,
+  data_not_signed: 403,
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
@@ -21,12 +25,18 @@ export const errorStatus = {
   conflict: 409,
   idempotency_conflict: 409,
   already_ended: 409,
+  nonce_used: 409,
+  data_conflict: 409,
   output_gone: 410,
   body_too_large: 413,
   batch_too_large: 413,
   read_too_large: 413,
   unsupported_container: 422,
   unsupported_proof: 422,
+  unsupported_containers: 422,
+  invalid_payment: 422,
+  completed: 422,
+  refused_by_chain: 422,
   queue_full_for_owner: 429,
   too_many_readers: 429,
   internal: 500,
@@ -35,6 +45,7 @@ export const errorStatus = {
   no_runner: 503,
   schema_outdated: 503,
   database_unavailable: 503,
+  chain_unavailable: 503,
 } as const satisfies Record<string, number>
 
 export type ErrorCode = keyof typeof errorStatus
@@ -47,6 +58,7 @@ export const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
   no_runner: 30,
   schema_outdated: 30,
   database_unavailable: 2,
+  chain_unavailable: 5,
 }
 
 /** Body of every refusal. `error` and `params` are the reference's (its node page, 4.6); `code` is ours. */

@@ -46,6 +46,12 @@ export const Bytes32 = v.pipe(
   v.transform(toHex),
 )
 
+/** 65 bytes as wallets give them: r, s, v. In lower case. */
+export const SignatureBytes = v.pipe(
+  v.custom<string>(value => isHex(value, 130), 'must be a signature: 0x and 130 hexadecimal digits'),
+  v.transform(toHex),
+)
+
 export const Bool = v.boolean('must be true or false')
 
 /** As 32 bytes. */

@@ -130,8 +130,10 @@ export const Job = v.object({
     ),
   ),
   subscription: v.pipe(
-    v.nullish(v.object({ chain: v.number(), id: v.number(), delivery: DeliveryView }), null),
-    v.description('Of a job that a contract has asked for: whose it is, and how its answer fares.'),
+    v.nullish(v.object({ chain: v.number(), id: v.nullable(v.number()), delivery: DeliveryView }), null),
+    v.description(
+      'Of a job for a contract: its subscription, and how its answer fares. `id` null: the answer creates the subscription.',
+    ),
   ),
 })
 export type Job = v.InferOutput<typeof Job>

@@ -30,6 +30,8 @@ export const limits = {
   resultBytes: 64 * 1024 * 1024,
   /** Input bytes that one claim answer may carry inline, all jobs together. */
   claimInlineBytes: 1024 * 1024,
+  /** `data` of a delegated subscription, which is kept with it. */
+  delegatedDataBytes: 1024 * 1024,
   /** All fields of a job request other than `data`, together. */
   fieldBytes: 64 * 1024,
   /** Nesting of a JSON body. Python's own parser, in most containers, gives up near 1,000. */

@@ -48,6 +48,7 @@ describe('parseConfig', () => {
             "openai": false,
             "port": 3000,
             "pull": "missing",
+            "signed_data": false,
             "slots": 1,
             "startTimeoutMs": 60000,
             "timeoutMs": 180000,

@@ -40,6 +40,7 @@ describe('register', () => {
         allowed_ips: ['10.0.0.0/8'],
         allowed_addresses: [],
         allowed_delegate_addresses: [],
+        signed_data: false,
         accepted_payments: { '0xA': '5' },
       },
     ])

@@ -33,6 +33,7 @@ export function policyOf(id: string, rest: Partial<ContainerPolicy> = {}): Conta
     external: true,
     generates_proofs: false,
     openai: false,
+    signed_data: false,
     allowed_ips: [],
     allowed_addresses: [],
     allowed_delegate_addresses: [],

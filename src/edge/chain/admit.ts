@@ -25,14 +25,16 @@ export type SubscriptionRequest = {
   now: number
   /** As the route finder tells it. */
   route: string | null
+  /** It came over HTTP: other owners may be allowed, and the reference's order is another. */
+  isDelegated?: boolean
 }
 
 /** The reference's checks of a subscription, in its order. What is refused now may be admitted under another policy, unless it is completed. */
 export function admitSubscription(
   { containers: known }: Pick<PolicySnapshot, 'containers'>,
-  { subscription, config, now, route }: SubscriptionRequest,
+  { subscription, config, now, route, isDelegated = false }: SubscriptionRequest,
 ): SubscriptionRefusal | null {
-  const { owner, containerId, verifier, committed } = subscription
+  const { containerId, committed } = subscription
   if (isOver(subscription, now) || subscription.redundancy === 0)
     return { code: 'completed', message: 'Subscription completed', params: {} }
   const policies = route === null ? [] : policiesOf(known, route)
@@ -46,15 +48,10 @@ export function admitSubscription(
     const params = { first_container: first.id }
     return { code: 'not_external', message: 'First container must be external', params }
   }
-  const barred = policies.find(policy => !policy.allowedAddresses.every(list => isAllowed(list, owner)))
-  if (barred) {
-    const params = { container: barred.id, address: owner }
-    return { code: 'not_allowed', message: 'Container not allowed for address', params }
-  }
-  if (verifier !== zeroAddress && !last.generatesProofs) {
-    const params = { container: last.id }
-    return { code: 'unsupported_proof', message: 'Container does not generate proof', params }
-  }
+  const unallowed = notAllowed(policies, { subscription, isDelegated })
+  const unproven = unsupportedProof(last, subscription)
+  const refusal = isDelegated ? (unproven ?? unallowed) : (unallowed ?? unproven)
+  if (refusal !== null) return refusal
   const flaw = paymentFlaw(policies, subscription, config)
   if (flaw !== null) {
     const params = { subscription_id: subscription.id, reason: flaw }
@@ -62,6 +59,25 @@ export function admitSubscription(
   }
   if (committed) return { code: 'unsupported_commitments', message: 'Commitments not supported', params: {} }
   return null
+}
+
+function notAllowed(
+  policies: readonly MergedPolicy[],
+  { subscription: { owner }, isDelegated }: { subscription: Subscription; isDelegated: boolean },
+): SubscriptionRefusal | null {
+  const barred = policies.find(policy => {
+    const lists = isDelegated ? policy.allowedDelegateAddresses : policy.allowedAddresses
+    return !lists.every(list => isAllowed(list, owner))
+  })
+  if (!barred) return null
+  const params = { container: barred.id, address: owner }
+  return { code: 'not_allowed', message: 'Container not allowed for address', params }
+}
+
+function unsupportedProof(last: MergedPolicy, { verifier }: Subscription): SubscriptionRefusal | null {
+  if (verifier === zeroAddress || last.generatesProofs) return null
+  const params = { container: last.id }
+  return { code: 'unsupported_proof', message: 'Container does not generate proof', params }
 }
 
 /** Of all containers of a route; none when one of them is not known. */

@@ -1,5 +1,6 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
+import { destination, source } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
 import { fits, mayWait, type QueueBounds, room } from '../jobs/enqueue.ts'
@@ -13,7 +14,10 @@ export type Beginning = Read & {
   job: string
   route: string
   requiresProof: boolean
-  input: Hex
+  /** Null: the data of its delegation. */
+  input: Hex | null
+  /** Of that data; 0: it has none. */
+  dataBytes: number
   /** Unix seconds of block time; null: none. */
   deadline: number | null
   expiryMs: number
@@ -30,7 +34,7 @@ export type BeginOptions = {
 
 /** Text that a job adds to the statement that stores it. */
 export function textBytes({ input, route }: Beginning): number {
-  return input.length + route.length + 300
+  return (input?.length ?? 0) + route.length + 300
 }
 
 /**
@@ -43,9 +47,21 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
   const items = toItems(beginnings)
   const terms = items.map(({ text: _, ...item }) => item)
   const inline = items.map(({ text, ...item }) => ({ ...item, d: item.parts === 0 ? text : null }))
-  const large = items.filter(({ parts }) => parts > 0).map(({ i, n, j, text }) => ({ i, n, j, d: text }))
-  const isOurs: SQL = sql`exists (select 1 from deliveries where chain = ${chain} and subscription = value ->> 'i'
-    and interval = value ->> 'n' and job = value ->> 'j')`
+  const large = items
+    .filter(({ parts }) => parts > 0)
+    .map(({ i, n, j, so, text, parts }) => ({
+      i,
+      n,
+      j,
+      so,
+      d: text,
+      q: Array.from({ length: parts }, (_, seq) => seq),
+    }))
+  const item = sql.raw('item.value')
+  const delegation = sql`left join delegations on delegations.chain = ${chain} and delegations.subscription = ${item} ->> 'i'
+    and ${item} ->> 'so' = ${source.offchain}`
+  const isOurs = sql`exists (select 1 from deliveries where chain = ${chain} and subscription = ${item} ->> 'i'
+    and interval = ${item} ->> 'n' and job = ${item} ->> 'j')`
   return [
     orm.run(sql`
       insert into deliveries (chain, subscription, interval, job, state, deadline, created_at)
@@ -58,14 +74,16 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
     orm.all<{ id: string; route: string }>(sql`
       insert into jobs (id, owner, route, state, created_at, expires_at, source, destination, requires_proof, fingerprint, data_bytes,
         data_parts, data)
-      select value ->> 'j', ${owner}, value ->> 'r', 'queued', ${now}, ${now} + (value ->> 'x'), 0, 0, value ->> 'p', value ->> 'f',
-        value ->> 'b', value ->> 'parts', value ->> 'd'
-      from json_each(${JSON.stringify(inline)}) where ${isOurs}
+      select ${item} ->> 'j', ${owner}, ${item} ->> 'r', 'queued', ${now}, ${now} + (${item} ->> 'x'), ${item} ->> 'so',
+        ${destination.onchain}, ${item} ->> 'p', coalesce(${item} ->> 'f', delegations.fingerprint), ${item} ->> 'b', ${item} ->> 'parts',
+        iif(${item} ->> 'parts' = 0, coalesce(${item} ->> 'd', delegations.data), null)
+      from json_each(${JSON.stringify(inline)}) as item ${delegation} where ${isOurs}
       on conflict (id) do nothing returning id, route`),
-    // 128 KiB at most: one part.
     orm.run(sql`
       insert into parts (job, kind, attempt, seq, bytes)
-      select value ->> 'j', 'data', 0, 0, cast(value ->> 'd' as blob) from json_each(${JSON.stringify(large)}) where ${isOurs}
+      select ${item} ->> 'j', 'data', 0, place.value, substr(cast(coalesce(${item} ->> 'd', delegations.data) as blob),
+        1 + place.value * ${limits.partBytes}, ${limits.partBytes})
+      from json_each(${JSON.stringify(large)}) as item ${delegation} join json_each(${item} -> 'q') as place where ${isOurs}
       on conflict do nothing`),
   ] as const
 }
@@ -75,9 +93,10 @@ function toItems(beginnings: readonly Beginning[]) {
   const chains = new Map<string, number>()
   let sum = 0
   return beginnings.map(beginning => {
-    const { id, dueAt, nextInterval, seenHash, interval, job, route, input } = beginning
-    const text = inputText(input)
-    sum += text.length
+    const { id, dueAt, nextInterval, seenHash, interval, job, route, input, dataBytes } = beginning
+    const text = input === null ? null : inputText(input)
+    const bytes = text?.length ?? dataBytes
+    sum += bytes
     if (route.includes(',') && !chains.has(route)) chains.set(route, chains.size)
     return {
       i: id,
@@ -90,9 +109,10 @@ function toItems(beginnings: readonly Beginning[]) {
       p: beginning.requiresProof ? 1 : 0,
       dl: beginning.deadline,
       x: beginning.expiryMs,
-      f: inputFingerprint(input),
-      b: text.length,
-      parts: text.length > limits.inlineBytes ? 1 : 0,
+      so: input === null ? source.offchain : source.onchain,
+      f: input === null ? null : inputFingerprint(input),
+      b: bytes,
+      parts: bytes > limits.inlineBytes ? Math.ceil(bytes / limits.partBytes) : 0,
       sum,
       chains: chains.get(route) ?? 0,
       text,

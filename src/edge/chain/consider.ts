@@ -4,6 +4,8 @@ import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
 import { type Decision, decide, pass } from './decide.ts'
+import { type Looked, lookAtUncreated } from './delegated/look.ts'
+import { isUncreated } from './delegated/signed.ts'
 import { selectFingerprints } from './due.ts'
 import { inputFingerprint } from './input.ts'
 import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
@@ -22,27 +24,37 @@ export type Considered = {
   known: ReadonlyMap<number, Status>
   /** The coordinator's: below it nothing is gone, whatever an endpoint says that has not got the block. */
   nextId: number
+  /** Likewise, of what the chain does not have; absent: it is looked at. */
+  uncreated?: ReadonlyMap<number, Looked>
 }
 
 /** What is to be written about these, after one look at the chain for those that are not known. */
 export async function consider(
   step: Step,
-  { rows, court, readStatuses, known, nextId }: Considered,
+  { rows, court, readStatuses, known, nextId, uncreated: looked }: Considered,
 ): Promise<Plan> {
-  const unknown = rows.map(({ subscription }) => subscription.id).filter(id => !known.has(id))
-  const read = unknown.length === 0 ? null : await readStatuses(unknown)
+  const ids = rows
+    .map(({ subscription }) => subscription.id)
+    .filter(id => !known.has(id) && !isUncreated({ id }))
+  const read = ids.length === 0 ? null : await readStatuses(ids)
+  const uncreated = looked ?? (await lookAtUncreated(step, rows))
   const failed = new Set(read?.failed)
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
-  const plan: Plan = { moves: [], vanished: [], replaced: [], begun: [] }
+  const plan: Plan = { moves: [], linked: [], vanished: [], replaced: [], begun: [] }
   for (const row of rows) {
     const { id } = row.subscription
+    const found = uncreated.get(id)
+    if (found) {
+      goOn(step, { plan, row, looked: found, court })
+      continue
+    }
     const status = statusOf(id)
     const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
     if (isUnread) postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
     else if (!isThere(status)) giveUp(step, { plan, row })
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
-      const verdict = verdictOn(status, court)
+      const verdict = verdictOn(status, { ...court, isDelegated: row.signed !== null })
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
     } else judge(step, { plan, row, status, court })
   }
@@ -56,7 +68,9 @@ async function selectOthers(
 ): Promise<ReadonlySet<number>> {
   // An input may change from block to block: only of what is in doubt it tells anything.
   const doubtful = rows.filter(({ dueAt }) => dueAt === dueAgain.inDoubt)
-  const begun = doubtful.flatMap(({ subscription: { id }, nextInterval }) => {
+  const begun = doubtful.flatMap(({ subscription: { id }, nextInterval, signed }) => {
+    // What came over HTTP was begun with the data that came with it.
+    if (signed !== null) return []
     const { interval = 0, input = null } = statusOf(id) ?? {}
     return interval > 0 && interval < nextInterval && input !== null ? [{ id, interval, input }] : []
   })
@@ -67,6 +81,31 @@ async function selectOthers(
     return fingerprint !== undefined && fingerprint !== inputFingerprint(input)
   })
   return new Set(others.map(({ id }) => id))
+}
+
+/** With what the chain does not have yet, as far as anybody could know. */
+function goOn(
+  step: Step,
+  { plan, row, looked, court }: { plan: Plan; row: Due; looked: Looked; court: Court },
+): void {
+  if (looked.kind === 'created') plan.linked.push({ place: -row.subscription.id, id: looked.id })
+  else if (looked.kind === 'unreadable')
+    postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
+  else if (looked.kind === 'there') judge(step, { plan, row, status: looked.status, court })
+  else {
+    const { code: reason, message } = looked.revert
+    const told = toldOf(step, row)
+    const isOver = looked.revert.kind === 'drop'
+    plan.moves.push({
+      move: isOver
+        ? ended(row, { reason, message })
+        : postponed(row, { reason, message, interval: null, time: step.block.time, nextAt: null }),
+      tell() {
+        tellSkipped(step.log, told, message)
+        if (isOver) tellStopped(step.log, told)
+      },
+    })
+  }
 }
 
 function toldOf({ chain }: Step, { subscription }: Due, interval?: number): Told {
@@ -106,7 +145,9 @@ type Judged = { plan: Plan; row: Due; status: Status; court: Court }
 
 function judge(step: Step, { plan, row, status, court }: Judged): void {
   const { nextInterval } = row
-  const decision = decide({ status, nextInterval, time: court.time, latestTime: step.latest.time })
+  const { time: now } = court
+  const hasData = row.signed !== null
+  const decision = decide({ status, nextInterval, time: now, latestTime: step.latest.time, hasData })
   if (decision.kind === 'end' || decision.kind === 'later') {
     const move = decision.kind === 'end' ? ended(row, decision) : later(row, decision)
     const told = toldOf(step, row, decision.interval)
@@ -116,7 +157,13 @@ function judge(step: Step, { plan, row, status, court }: Judged): void {
   const { snapshot, config, time, routes } = court
   const { subscription } = status
   const route = routes.find(snapshot, subscription.containerId)
-  const refusal = admitSubscription(snapshot, { subscription, config, now: time, route })
+  const refusal = admitSubscription(snapshot, {
+    subscription,
+    config,
+    now: time,
+    route,
+    isDelegated: hasData,
+  })
   if (refusal !== null) {
     const { code: reason, message, params } = refusal
     const told = toldOf(step, row)
@@ -135,7 +182,8 @@ type Planning = Omit<Judged, 'court'> & { decision: Extract<Decision, { kind: 'b
 
 function planBeginning(step: Step, { plan, row, status, decision, route }: Planning): void {
   const { log, latest, jobs } = step
-  const { interval, input, deadline } = decision
+  const { interval, input } = decision
+  const deadline = deadlineOf(row, decision.deadline)
   const passed = pass(status, interval, 'begun')
   const move = passed.kind === 'end' ? ended(row, passed) : later(row, passed)
   const left = deadline === null ? Number.POSITIVE_INFINITY : (deadline - latest.time) * 1000
@@ -146,6 +194,7 @@ function planBeginning(step: Step, { plan, row, status, decision, route }: Plann
     route,
     requiresProof: status.subscription.verifier !== zeroAddress,
     input,
+    dataBytes: row.signed?.dataBytes ?? 0,
     deadline,
     expiryMs: Math.min(jobs.expiryMs, left),
   }
@@ -157,4 +206,10 @@ function planBeginning(step: Step, { plan, row, status, decision, route }: Plann
     move: { ...move, next: interval + 1, begun: interval },
     tell: () => log.info('Processing subscription', told),
   })
+}
+
+/** What is still to be created has to be mined before the signature expires. */
+function deadlineOf({ subscription, signed }: Due, deadline: number | null): number | null {
+  if (signed === null || !isUncreated(subscription)) return deadline
+  return Math.min(signed.expiry, deadline ?? Number.POSITIVE_INFINITY)
 }

@@ -15,11 +15,11 @@ export type Obstacle =
   | 'no_input'
 
 /**
- * What to do about a subscription that is due. `begin`: compute the answer. `wait`: look again after a pause, or when the next interval
+ * What to do about a subscription that is due. `begin`: compute the answer; `input` null: from the data that came with the request. `wait`: look again after a pause, or when the next interval
  * begins, `nextAt`. `later`: nothing until `dueAt`. `end`: nothing ever. Times: unix seconds of block time; null: never.
  */
 export type Decision =
-  | { kind: 'begin'; interval: number; input: Hex; deadline: number | null }
+  | { kind: 'begin'; interval: number; input: Hex | null; deadline: number | null }
   | { kind: 'wait'; interval: number; reason: Obstacle; nextAt: number | null }
   | { kind: 'later'; interval: number; dueAt: number; reason: Omission | 'not_open' | 'begun' }
   | { kind: 'end'; interval: number; reason: Ending | Omission | 'begun' }
@@ -32,9 +32,11 @@ export type Situation = {
   time: number
   /** Of the newest block: an answer is mined after it. */
   latestTime: number
+  /** Data came with the request for it, over HTTP: it stands in where the consumer gives nothing. */
+  hasData?: boolean
 }
 
-export function decide({ status, nextInterval, time, latestTime }: Situation): Decision {
+export function decide({ status, nextInterval, time, latestTime, hasData = false }: Situation): Decision {
   const { subscription, interval, count, responded, input } = status
   const ending = endingOf(status, time)
   if (ending !== null) return { kind: 'end', interval, reason: ending }
@@ -50,6 +52,7 @@ export function decide({ status, nextInterval, time, latestTime }: Situation): D
   const nextAt = isLast(subscription, interval) ? null : beginOf(subscription, interval + 1)
   const obstacle = paymentObstacle(status)
   if (obstacle !== null) return { kind: 'wait', interval, reason: obstacle, nextAt }
+  if (hasData && (input === null || input === '0x')) return { kind: 'begin', interval, input: null, deadline }
   if (input === null) return { kind: 'wait', interval, reason: 'no_input', nextAt }
   return { kind: 'begin', interval, input, deadline }
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
-import { type Tracked, type TrackedRow, trackedColumns, trackedOf } from './tracked.ts'
+import { type Tracked, type TrackedRow, trackedColumns, trackedJoin, trackedOf } from './tracked.ts'
 
 /** Active subscriptions at which there is something to do, those that wait longest first. `time`: unix seconds of block time. */
 export async function selectDue(
@@ -8,9 +8,20 @@ export async function selectDue(
   { chain, time, limit }: { chain: number; time: number; limit: number },
 ): Promise<(Tracked & { dueAt: number })[]> {
   const rows = await orm.all<TrackedRow & { due_at: number }>(sql`
-    select ${trackedColumns} from subscriptions indexed by subscriptions_due
-    where chain = ${chain} and state = 'active' and due_at <= ${time} order by due_at, id limit ${limit}`)
+    select ${trackedColumns} from subscriptions indexed by subscriptions_due ${trackedJoin}
+    where subscriptions.chain = ${chain} and state = 'active' and due_at <= ${time} order by due_at, subscriptions.id limit ${limit}`)
   return rows.map(row => ({ ...trackedOf(row), dueAt: row.due_at }))
+}
+
+/** Subscriptions by their ids. */
+export async function selectTracked(
+  { orm }: Db,
+  { chain, ids }: { chain: number; ids: readonly number[] },
+): Promise<ReadonlyMap<number, Tracked>> {
+  const rows = await orm.all<TrackedRow>(sql`
+    select ${trackedColumns} from subscriptions ${trackedJoin}
+    where (subscriptions.chain, subscriptions.id) in (select ${chain}, value from json_each(${JSON.stringify(ids)}))`)
+  return new Map(rows.map(row => [row.id, trackedOf(row)]))
 }
 
 /** The inputs that answers under way were asked for with, of these subscriptions' intervals. */

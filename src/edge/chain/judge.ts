@@ -3,7 +3,7 @@ import type { RouteFinder } from './containers.ts'
 import { intervalAt } from './interval.ts'
 import { noteBlock } from './journal.ts'
 import type { Step } from './step.ts'
-import { type TrackedRow, trackedColumns, trackedOf } from './tracked.ts'
+import { type TrackedRow, trackedColumns, trackedJoin, trackedOf } from './tracked.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
 
 /** `judgedEpoch`: of the chain's row: the policy that all refused ones were last judged under. */
@@ -24,13 +24,14 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
   const { epoch } = snapshot
   if (epoch <= judgedEpoch) return { admitted: 0, left: false }
   const rows = await orm.all<TrackedRow & { epoch: number }>(sql`
-    select ${trackedColumns}, epoch from subscriptions indexed by subscriptions_refused
-    where chain = ${config.id} and state = 'refused' and epoch < ${epoch} order by epoch, id limit ${maxJudged}`)
+    select ${trackedColumns}, epoch from subscriptions indexed by subscriptions_refused ${trackedJoin}
+    where subscriptions.chain = ${config.id} and state = 'refused' and epoch < ${epoch} order by epoch, subscriptions.id limit ${maxJudged}`)
   const court = { snapshot, config, time: block.time, routes }
   const verdicts = rows.map(row => {
-    const { subscription } = trackedOf(row)
+    const { subscription, signed } = trackedOf(row)
     const interval = intervalAt(subscription, block.time)
-    return { row, verdict: verdictOn({ subscription, interval, count: 0 }, court) }
+    const isDelegated = signed !== null
+    return { row, verdict: verdictOn({ subscription, interval, count: 0 }, { ...court, isDelegated }) }
   })
   const left = rows.length === maxJudged
   const hasEnded = verdicts.some(({ verdict }) => verdict.state === 'ended')

@@ -17,7 +17,7 @@ export function nextIdCall({ coordinator }: Pick<Contracts, 'coordinator'>, at: 
  */
 export function anchorCall(
   contracts: Pick<Contracts, 'coordinator'>,
-  { at, ids }: { at: number; ids: readonly number[] },
+  { at, ids }: { at: BlockTag; ids: readonly number[] },
 ): RpcCall {
   const most = Math.max(0, ...ids)
   return {

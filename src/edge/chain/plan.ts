@@ -1,6 +1,7 @@
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
 import type { Decision } from './decide.ts'
+import type { Link } from './delegated/link.ts'
 import type { Move, Read } from './move.ts'
 import { nextTry } from './pause.ts'
 import type { Stored } from './store.ts'
@@ -16,6 +17,8 @@ export type Planned = { move: Move; tell(): void }
 export type Plan = {
   /** What is moved on, and nothing else. */
   moves: Planned[]
+  /** What the chain has by now, under its own id. */
+  linked: Link[]
   /** What the chain does not have any more. */
   vanished: Planned[]
   /** What is another subscription now. */

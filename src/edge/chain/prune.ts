@@ -33,7 +33,7 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
   const ids = over.length === prunePerStatement ? [] : ended
   const named = JSON.stringify(ids.map(id => ({ c: chain, i: id })))
   const isOld = sql`created_at <= ${now} - ${retentionMs}`
-  const [, deliveries, subscriptions, , transactions, blocks] = await orm.batch([
+  const [, deliveries, subscriptions, , , transactions, blocks] = await orm.batch([
     orm.run(sql`
       update subscriptions set floor_interval = item.value ->> 'n' from json_each(${JSON.stringify(marksOf(chain, over))}) as item
       where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i'
@@ -46,6 +46,9 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
       delete from subscriptions
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended' and seen_block < ${horizonOf(options)}
         and coalesce(decided_block, 0) < ${horizonOf(options)} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+    orm.run(sql`
+      delete from delegations where (chain, subscription) in (select value ->> 'c', value ->> 'i' from json_each(${named}))
+        and not exists (select 1 from subscriptions where subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription)`),
     orm.run(sql`
       update subscriptions set kept_since = ${now} - ${retentionMs} + ${Math.min(lookAgainMs, retentionMs)}
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended'`),

@@ -3,12 +3,9 @@ import {
   decodeFunctionResult,
   encodeAbiParameters,
   encodeFunctionData,
-  erc20Abi,
   type Hex,
   hexToBigInt,
-  isHex,
   keccak256,
-  numberToHex,
   size as sizeOf,
   slice,
   zeroAddress,
@@ -16,8 +13,6 @@ import {
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { iConsumerAbi } from '../../protocol/abi/iconsumer.ts'
 import { readerAbi } from '../../protocol/abi/reader.ts'
-import { walletAbi } from '../../protocol/abi/wallet.ts'
-import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
 import { atOnce } from './at-once.ts'
 import { returned, toCall, toWord } from './call.ts'
 import type { Status, Subscription } from './chain.ts'
@@ -25,13 +20,13 @@ import { decoded } from './decode.ts'
 import { intervalAt } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { chunk, readPages } from './read-pages.ts'
+import { readWallets } from './read-wallets.ts'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
 import { isWanted, maxInputBytes, type SizedQuestion, type SizedStatuses } from './status.ts'
 import { noTerms, toSubscription } from './subscription.ts'
 
-/** As much as our Reader gives to a consumer, and to a token, and what the call itself takes. */
+/** As much as our Reader gives to a consumer, and what the call itself takes. */
 const inputGas = 3_050_000n
-const fundsGas = 250_000n
 /** Inputs asked for in one request: with that gas each may be 2.4 MB of JSON. */
 const inputsAtOnce = 6
 const requestsAtOnce = 4
@@ -123,59 +118,6 @@ function countCalls(
   ].map(data => toCall({ to: contracts.coordinator, data }, block.number))
 }
 
-/** Of those that pay, from the factory's wallets. What does not say what it has, has nothing. */
-async function readWallets(
-  { chain, contracts, block }: SizedQuestion,
-  subscriptions: readonly Subscription[],
-): Promise<Map<number, NonNullable<Status['wallet']>>> {
-  const { rpc } = chain
-  const at = block.number
-  const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
-  const valid = await rpc.send(
-    paying.map(({ wallet }) =>
-      toCall(
-        {
-          to: contracts.walletFactory,
-          data: encodeFunctionData({ abi: walletFactoryAbi, functionName: 'isValidWallet', args: [wallet] }),
-        },
-        at,
-      ),
-    ),
-  )
-  const known = paying.filter((_, index) => toWord(valid[index]) === 1n)
-  const answers = await rpc.send(known.flatMap(subscription => walletCalls(subscription, at)))
-  // The wallets of the first deployments do not tell what is free: what they have is the most that it can be.
-  const without = known.filter((_, index) => toWord(answers[2 * index]) === null)
-  const balances = await rpc.send(without.map(subscription => balanceCall(subscription, at)))
-  const funds = new Map(without.map(({ id }, index) => [id, toQuantity(balances[index])]))
-  return new Map(
-    known.map(({ id }, index) => [
-      id,
-      {
-        funds: toWord(answers[2 * index]) ?? funds.get(id) ?? 0n,
-        allowance: toWord(answers[2 * index + 1]) ?? 0n,
-        prepayment: 0n,
-      },
-    ]),
-  )
-}
-
-function walletCalls({ wallet, owner, paymentToken }: Subscription, at: number): RpcCall[] {
-  const free = encodeFunctionData({ abi: walletAbi, functionName: 'unlockedBalance', args: [paymentToken] })
-  const allowance = encodeFunctionData({
-    abi: walletAbi,
-    functionName: 'allowance',
-    args: [owner, paymentToken],
-  })
-  return [toCall({ to: wallet, data: free, gas: fundsGas }, at), toCall({ to: wallet, data: allowance }, at)]
-}
-
-function balanceCall({ wallet, paymentToken }: Subscription, at: number): RpcCall {
-  if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, numberToHex(at)] }
-  const data = encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [wallet] })
-  return toCall({ to: paymentToken, data, gas: fundsGas }, at)
-}
-
 /** Of those that are still to be answered. */
 async function readInputs(
   { chain, block }: SizedQuestion,
@@ -216,10 +158,4 @@ function toInput(answer: RpcAnswer | undefined): Hex | null {
   const length = hexToBigInt(slice(data, 32, 64))
   if (hexToBigInt(slice(data, 0, 32)) !== 32n || length > BigInt(bytes - 64)) return null
   return length === 0n ? '0x' : slice(data, 64, 64 + Number(length))
-}
-
-/** `eth_getBalance` tells a quantity, a token a word. */
-function toQuantity(answer: RpcAnswer | undefined): bigint {
-  const data = answer?.result
-  return isHex(data) && data !== '0x' && data.length <= 66 ? hexToBigInt(data) : 0n
 }

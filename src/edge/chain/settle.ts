@@ -3,6 +3,7 @@ import { addToRing, type Ring } from '../bell/bell.ts'
 import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
+import { linkSubscription } from './delegated/link.ts'
 import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
@@ -15,7 +16,20 @@ export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: n
   const moves = plan.moves.length === 0 ? [] : await write(step, plan.moves)
   tellMoved(plan.moves, moves)
   const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
-  return moves.length + gone
+  const linked = await link(step, plan)
+  return moves.length + gone + linked
+}
+
+/** They are due as they were, and looked at as what the chain has. */
+async function link({ db, chain, block, bells, log }: Step, { linked }: Plan): Promise<number> {
+  for (const link of linked) {
+    const [cancelled] = await db.orm.batch([
+      ...linkSubscription(db, { chain: chain.config.id, link, block, guard: sql`true` }),
+    ])
+    log.info('Delegated subscription created', { chain: chain.config.id, subscription: link.id })
+    await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
+  }
+  return linked.length
 }
 
 /** With the blocks by which it was decided: a reorganisation that undoes one of them is looked for by these. */

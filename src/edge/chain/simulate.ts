@@ -1,12 +1,13 @@
 import { encodeFunctionData, type Hex, zeroHash } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { toCall } from './call.ts'
-import type { Subscription } from './chain.ts'
+import { delegatedDeliverCall } from './delegated/calls.ts'
+import { isUncreated } from './delegated/signed.ts'
 import { beginOf, endOf } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
 import type { Step } from './step.ts'
-import type { Trial } from './trial.ts'
+import type { Trial, TrialRequest } from './trial.ts'
 
 /**
  * What a delivery of nothing, 32 zero bytes, would meet: the reference's look before it computes, in one request for all. A revert that has
@@ -14,28 +15,17 @@ import type { Trial } from './trial.ts'
  */
 export async function simulateDummies(
   { chain, contracts, latest }: Step,
-  requests: readonly { subscription: Subscription; interval: number }[],
+  requests: readonly TrialRequest[],
 ): Promise<Map<number, Trial>> {
   const { config, rpc, signer } = chain
   const answers = await rpc.send(
     // By its number, as in `deliver`: an endpoint that has fallen behind would not know the subscription.
-    requests.map(({ subscription, interval }) =>
-      toCall(
-        {
-          from: signer.address,
-          to: contracts.coordinator,
-          data: deliverCall({
-            subscription: subscription.id,
-            interval,
-            input: '0x',
-            output: zeroHash,
-            proof: '0x',
-            nodeWallet: config.paymentAddress,
-          }),
-        },
-        latest.number,
-      ),
-    ),
+    requests.map(request => {
+      const { interval } = request
+      const nothing = { interval, input: '0x', output: zeroHash, proof: '0x' } as const
+      const data = answerCall(request, { ...nothing, nodeWallet: config.paymentAddress })
+      return toCall({ from: signer.address, to: contracts.coordinator, data }, latest.number)
+    }),
     anchorCall(contracts, { at: latest.number, ids: requests.map(({ subscription }) => subscription.id) }),
   )
   const trials = new Map<number, Trial>()
@@ -60,6 +50,16 @@ export type Delivered = {
   output: Hex
   proof: Hex
   nodeWallet: Hex
+}
+
+/** Call data of an answer: it creates the subscription as well, where nobody has. */
+export function answerCall(
+  { subscription, signed }: Pick<TrialRequest, 'subscription' | 'signed'>,
+  answer: Omit<Delivered, 'subscription'>,
+): Hex {
+  return signed !== null && isUncreated(subscription)
+    ? delegatedDeliverCall({ subscription, signed }, answer)
+    : deliverCall({ subscription: subscription.id, ...answer })
 }
 
 /** Call data of `deliverCompute`. */

@@ -2,6 +2,8 @@ import { sql } from 'drizzle-orm'
 import { zeroAddress } from 'viem'
 import type { Status, Subscription } from './chain.ts'
 import type { RouteFinder } from './containers.ts'
+import { findCreated } from './delegated/created.ts'
+import { type Link, linkSubscription } from './delegated/link.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import type { Step } from './step.ts'
 import { insertSubscriptions, rowsPerStatement, type Stored } from './store.ts'
@@ -53,7 +55,11 @@ export async function sync(step: Step, options: SyncOptions): Promise<Synced> {
   })
   const { epoch, found } = await find(step, options)
   if (found.rows.length === 0) return { cursor, statuses: found.statuses }
-  const moved = await write(step, { cursor, found, epoch })
+  const links = await findCreated(
+    step,
+    found.rows.map(({ subscription }) => subscription),
+  )
+  const moved = await write(step, { cursor, found, epoch, links })
   if (!moved) return { cursor: null, statuses: new Map() }
   for (const row of found.rows) tell(step, row)
   if (found.nextId === nextId)
@@ -127,7 +133,7 @@ const blank: Omit<Subscription, 'id'> = {
 /** @returns false when the cursor was moved meanwhile: nothing is written then. */
 async function write(
   step: Step,
-  { cursor, found, epoch }: { cursor: Cursor; found: Found; epoch: number },
+  { cursor, found, epoch, links }: { cursor: Cursor; found: Found; epoch: number; links: readonly Link[] },
 ): Promise<boolean> {
   const { db, chain, block } = step
   const { orm, now } = db
@@ -142,6 +148,8 @@ async function write(
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${block.number}, ${block.hash} where ${guard}
       on conflict (chain, number) do update set hash = excluded.hash`),
+    // Before the others: what is known by its id is not new.
+    ...links.flatMap(link => [...linkSubscription(db, { chain: id, link, block, guard })]),
     ...chunks.map(rows => insertSubscriptions(db, { chain: id, rows, epoch, block, guard })),
     // What was refused by an old policy, after all others were judged by a new one, is to be judged again.
     orm.run(sql`

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Subscription } from './chain.ts'
+import { type Signed, type SignedRow, signedColumns, signedJoin, signedOf } from './delegated/signed.ts'
 
 /** A subscription as it is stored, in as much as one goes on with it. */
 export type Tracked = {
@@ -11,15 +12,18 @@ export type Tracked = {
   /** Of the block at which it was first seen: another one means that it was read anew. */
   seenHash: string
   route: string | null
+  /** Where this node was asked for it over HTTP. */
+  signed: Signed | null
 }
 
-/** What `trackedOf` reads. */
-export const trackedColumns: SQL =
-  sql.raw(`subscriptions.id, due_at, next_interval, tries, seen_hash, subscriptions.owner, active_at,
+/** What `trackedOf` reads, with `trackedJoin`. */
+export const trackedColumns: SQL = sql`${sql.raw(`subscriptions.id, due_at, next_interval, tries, seen_hash, subscriptions.owner, active_at,
   period, frequency, redundancy, container_id, subscriptions.route, lazy, verifier, payment_amount, payment_token, wallet,
-  subscriptions.expires_at, max_fee, prepaid, committed`)
+  subscriptions.expires_at, max_fee, prepaid, committed`)}, ${signedColumns}`
 
-export type TrackedRow = {
+export const trackedJoin: SQL = signedJoin
+
+export type TrackedRow = SignedRow & {
   id: number
   due_at: number | null
   next_interval: number
@@ -68,6 +72,7 @@ export function trackedOf(row: TrackedRow): Tracked {
     tries: row.tries,
     seenHash: row.seen_hash,
     route: row.route,
+    signed: signedOf(row),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Subscription } from './chain.ts'
 import { pass } from './decide.ts'
+import type { Signed } from './delegated/signed.ts'
 import { type Plan, postponed } from './plan.ts'
 import type { Step } from './step.ts'
 import { tellSkipped, tellStopped } from './telling.ts'
@@ -10,19 +11,21 @@ import { tellSkipped, tellStopped } from './telling.ts'
  */
 export type Trial = { kind: 'passed' } | { kind: 'stop' | 'retry'; code: string; message: string }
 
+/** `signed`: of one that came over HTTP. */
+export type TrialRequest = { subscription: Subscription; interval: number; signed: Signed | null }
+
 /** By subscription; what is missing has passed. */
-export type Simulate = (
-  requests: readonly { subscription: Subscription; interval: number }[],
-) => Promise<ReadonlyMap<number, Trial>>
+export type Simulate = (requests: readonly TrialRequest[]) => Promise<ReadonlyMap<number, Trial>>
 
 /** Takes out of a plan what would not be accepted anyway. What asks for a proof cannot be tried: there is none yet. */
 export async function tryPlan(step: Step, plan: Plan, simulate: Simulate): Promise<Plan> {
   const tried = plan.begun.filter(({ beginning }) => !beginning.requiresProof)
   if (tried.length === 0) return plan
   const trials = await simulate(
-    tried.map(({ status, beginning }) => ({
+    tried.map(({ row, status, beginning }) => ({
       subscription: status.subscription,
       interval: beginning.interval,
+      signed: row.signed,
     })),
   )
   const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }

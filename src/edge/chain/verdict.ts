@@ -21,19 +21,21 @@ export type Court = {
   config: Pick<ChainConfig, 'paymentAddress'>
   time: number
   routes: RouteFinder
+  /** It came over HTTP. */
+  isDelegated?: boolean
 }
 
 /** Of a subscription that is seen for the first time, or once more under another policy. */
 export function verdictOn(
   status: Pick<Status, 'subscription' | 'interval' | 'count'>,
-  { snapshot, config, time, routes }: Court,
+  { snapshot, config, time, routes, isDelegated = false }: Court,
 ): Verdict {
   const { subscription, interval } = status
   const ending = endingOf(status, time)
   if (ending !== null)
     return { ...nothing, state: 'ended', reason: ending, message: 'Subscription completed' }
   const route = routes.find(snapshot, subscription.containerId)
-  const refusal = admitSubscription(snapshot, { subscription, config, now: time, route })
+  const refusal = admitSubscription(snapshot, { subscription, config, now: time, route, isDelegated })
   if (refusal !== null) return { ...refused(refusal), route }
   const dueAt = interval > 0 ? time : Math.max(time, subscription.activeAt)
   return { ...nothing, state: 'active', dueAt, nextInterval: Math.max(1, interval), route }

@@ -302,6 +302,50 @@ export const subscriptions = sqliteTable(
 )
 
 /**
+ * Subscriptions that this node was asked for over HTTP, as they were signed. Until the chain has one it is in `subscriptions` under an id
+ * below 0, minus its place; then under the chain's id.
+ */
+export const delegations = sqliteTable(
+  'delegations',
+  {
+    /** Chosen at random. */
+    place: integer().primaryKey(),
+    /** UUIDv7, by which its clients know it. */
+    id: text().notNull(),
+    chain: integer().notNull(),
+    owner: text().notNull(),
+    nonce: integer().notNull(),
+    /** Of `subscriptions`. */
+    subscription: integer().notNull(),
+    /** The block in which it was created, as far as this node knows; null: it was not. */
+    linkedBlock: integer('linked_block'),
+    linkedHash: text('linked_hash'),
+    /** Unix seconds of block time from which on nothing can be created by it. */
+    expiry: integer().notNull(),
+    v: integer().notNull(),
+    /** 32 bytes each, in hex. */
+    r: text().notNull(),
+    s: text().notNull(),
+    /** What was signed, member by member: tells one request from another of the same nonce. */
+    digest: text().notNull(),
+    /** 1: the signer has signed for `data` as well. */
+    dataSigned: integer('data_signed').notNull(),
+    /** Input of its containers, a JSON text. */
+    data: text().notNull(),
+    /** Bytes of it in UTF-8, and their SHA-256 in hex. */
+    dataBytes: integer('data_bytes').notNull(),
+    fingerprint: text().notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  t => [
+    uniqueIndex('delegations_id').on(t.id),
+    uniqueIndex('delegations_nonce').on(t.chain, t.owner, t.nonce),
+    uniqueIndex('delegations_subscription').on(t.chain, t.subscription),
+    index('delegations_linked').on(t.chain, t.linkedBlock).where(sql`linked_block is not null`),
+  ],
+)
+
+/**
  * One answer of this node for one interval of a subscription: written with its job, in one batch, and kept until nothing can become of it
  * any more, whatever becomes of the job. A trigger notes the job's end.
  */

@@ -77,7 +77,7 @@ function textBytes({ result, intermediate }: FinishedJob): number {
 /** `chain`: the owner of a job that a chain has asked for. */
 type Ended = { id: string; attempt: number; watched: number; chain: string | null }
 
-const endedColumns = sql.raw('id, attempt, watched, case source when 0 then owner end as chain')
+const endedColumns = sql.raw('id, attempt, watched, case destination when 0 then owner end as chain')
 
 /** One statement for all. @returns the leases whose results it stored. */
 async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Finishing): Promise<Ended[]> {

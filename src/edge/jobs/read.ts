@@ -69,7 +69,7 @@ async function readChunk(
   const wanted = sql`(select value from json_each(${JSON.stringify(ids)}))`
   return await orm.all<JobRow>(sql`
     select ${columns}, result, intermediate from jobs
-    where id in ${wanted} and (+owner = ${owner} or (source = 0 and ${isPublic})) and state <> 'receiving'`)
+    where id in ${wanted} and (+owner = ${owner} or (destination = 0 and ${isPublic})) and state <> 'receiving'`)
 }
 
 /**

@@ -102,7 +102,7 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
 }
 
 /** Whether its answer is for a chain, and nothing but its row has it yet. */
-const isToBeDelivered = sql`(source = 0 and exists (
+const isToBeDelivered = sql`(destination = 0 and exists (
   select 1 from deliveries where deliveries.job = jobs.id and deliveries.state in ('computing', 'computed') and deliveries.call is null))`
 
 /** The first of these jobs, as many as one statement may take with their parts, and one at least. */

@@ -1,10 +1,11 @@
 import * as v from 'valibot'
 import { routeOf } from '../../protocol/container.ts'
-import { isDelegated } from '../../protocol/delegated.ts'
+import { type DelegatedCreated, isDelegated } from '../../protocol/delegated.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import { addToRing, type Ring } from '../bell/bell.ts'
+import { atOnce } from '../chain/at-once.ts'
 import { queueBoundsOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
 import { type Admission, type JobTerms, type NewJob, readAdmission } from '../jobs/enqueue.ts'
@@ -13,6 +14,7 @@ import { type Once, selectById, selectByKey } from '../jobs/once.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../jobs/receive.ts'
 import { admit, isOnline } from '../runners/admit.ts'
 import type { PolicySnapshot } from '../runners/policy.ts'
+import type { TakenOn } from './delegated.ts'
 import type { InputStore } from './input.ts'
 import type { Item } from './intake.ts'
 import type { Sender } from './sender.ts'
@@ -29,6 +31,8 @@ export type Made = {
   replayed: boolean
   /** Of a stream that this request made. */
   stream: { container: string; expiryMs: number; unreadMs: number | null } | null
+  /** Of a subscription that was taken on, whose id this is. */
+  delegated?: DelegatedCreated
 }
 
 /** A request that makes its jobs once: under a key, or as a job whose id its maker chose. */
@@ -44,8 +48,12 @@ export type CreateOptions = {
   /** Its output is streamed. */
   streamed: boolean
   endpoint: 'openai' | null
+  /** Nothing but delegated subscriptions is taken. */
+  delegatedOnly: boolean
   /** Jobs, by route, are on their way to the database; not each time, and not for sure. */
   onUnderway?: ((expected: Ring) => void) | undefined
+  /** Takes on an item that is a delegated subscription. */
+  takeOn(item: Item): Promise<TakenOn | Refusal>
 }
 
 /** How often a policy that moves on between admission and storing is read again. */
@@ -81,12 +89,13 @@ export async function createJobs(
 ): Promise<{ outcomes: Outcome[]; stored: Record<string, number> }> {
   const { items, sender } = options
   const outcomes = new Map<Item, Outcome>()
-  let candidates: Candidate[] = []
-  for (const item of items) {
-    const request = parseRequest(item, options.streamed)
-    if ('code' in request) outcomes.set(item, request)
-    else candidates.push({ item, request })
-  }
+  const sorted = sortItems(options, outcomes)
+  const { delegated } = sorted
+  let { candidates } = sorted
+  await atOnce(delegated, {
+    limit: delegatedAtOnce,
+    work: async item => outcomes.set(item, outcomeOf(await options.takeOn(item))),
+  })
   const stored: Record<string, number> = {}
   let snapshot = await app.policy.read()
   // A refusal must not come from an old policy: a container registered a second ago is known.
@@ -120,9 +129,34 @@ export async function createJobs(
     }
     snapshot = await app.policy.readCurrent()
   }
-  await recall(app, { ...options, outcomes })
+  await recall(app, { ...options, outcomes, delegated: new Set(delegated) })
   await abandonUnused(app, { items, outcomes })
   return { outcomes: items.map(item => outcomes.get(item) ?? unexplained), stored }
+}
+
+/** By what they are; what is neither has its refusal. */
+function sortItems(
+  options: CreateOptions,
+  outcomes: Map<Item, Outcome>,
+): { candidates: Candidate[]; delegated: Item[] } {
+  const candidates: Candidate[] = []
+  const delegated: Item[] = []
+  for (const item of options.items) {
+    const request = parseRequest(item, options)
+    if (request === 'delegated') delegated.push(item)
+    else if ('code' in request) outcomes.set(item, request)
+    else candidates.push({ item, request })
+  }
+  return { candidates, delegated }
+}
+
+/** Each asks a chain. */
+const delegatedAtOnce = 4
+
+function outcomeOf(taken: TakenOn | Refusal): Outcome {
+  if ('code' in taken) return taken
+  const { created, replayed } = taken
+  return { id: created.id, offline: false, replayed, stream: null, delegated: created }
 }
 
 const unexplained: Refusal = { code: 'internal', error: 'Internal server error' }
@@ -131,15 +165,19 @@ function idOf(item: Item, { identity }: CreateOptions): string {
   return identity && 'id' in identity ? identity.id : item.id
 }
 
+type Recall = CreateOptions & { outcomes: Map<Item, Outcome>; delegated: ReadonlySet<Item> }
+
 /**
  * What was not stored, an earlier request may have: then its job is the answer, whatever the node would say of it today. The same key,
  * or id, with another request is a mistake that makes nothing.
  */
 async function recall(
   { db }: App,
-  { identity, items, sender: { owner }, outcomes }: CreateOptions & { outcomes: Map<Item, Outcome> },
+  { identity, items, sender: { owner }, outcomes, delegated }: Recall,
 ): Promise<void> {
-  const missing = [...items.entries()].filter(([, item]) => !isMade(outcomes.get(item)))
+  const missing = [...items.entries()].filter(
+    ([, item]) => !isMade(outcomes.get(item)) && !delegated.has(item),
+  )
   if (!identity || missing.length === 0) return
   const earlier =
     'id' in identity
@@ -248,14 +286,22 @@ function onceOf(identity: Identity | null, item: number): Once | null {
 const mebibyte = 1024 * 1024
 const decoder = new TextDecoder()
 
-function parseRequest({ fields, dataType }: Item, streamed: boolean): JobRequest | Refusal {
+function parseRequest(
+  { fields, dataType }: Item,
+  { streamed, identity, delegatedOnly }: CreateOptions,
+): JobRequest | Refusal | 'delegated' {
   if (!fields) return { code: 'invalid_request', error: 'Invalid json: expected an object' }
   const body: unknown = JSON.parse(decoder.decode(fields))
   if (isDelegated(body)) {
-    return streamed
-      ? { code: 'streaming_offchain_only', error: 'Streaming only supported for OffchainJob requests.' }
-      : { code: 'chain_not_enabled', error: 'Chain not enabled' }
+    if (streamed)
+      return { code: 'streaming_offchain_only', error: 'Streaming only supported for OffchainJob requests.' }
+    // Its owner's nonce is what it is known by.
+    if (identity !== null && 'id' in identity)
+      return { code: 'invalid_request', error: 'A delegated subscription cannot be given an id' }
+    return 'delegated'
   }
+  // Told what is missing by the schema of what this door takes.
+  if (delegatedOnly) return 'delegated'
   if (dataType === null) return { code: 'invalid_request', error: 'Invalid json: data: is missing' }
   if (dataType !== 'object')
     return { code: 'invalid_request', error: 'Invalid json: data: must be an object' }
@@ -293,7 +339,8 @@ export async function abandonUnused(
 ): Promise<void> {
   for (const item of items) {
     const outcome = outcomes.get(item)
-    const isUsed = outcome && !('code' in outcome) && !outcome.replayed
+    // A delegated subscription keeps a copy of its own.
+    const isUsed = outcome && !('code' in outcome) && !outcome.replayed && !outcome.delegated
     const { parts, refused } = item.input.done()
     if (parts > 0 && !refused && !isUsed) await abandonReceive(db, item.id)
   }

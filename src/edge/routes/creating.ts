@@ -4,14 +4,18 @@ import { isIdempotencyKey } from '../../protocol/idempotency-key.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Ring } from '../bell/bell.ts'
 import { createEarlyRing } from '../bell/early.ts'
+import { createDoors } from '../chain/delegated/doors.ts'
+import { ownerOfChain } from '../chain/owner.ts'
 import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
 import { bodyTooLarge } from './body.ts'
 import { abandonUnused, createJobs, type Identity, inputStore, type Outcome } from './create.ts'
+import { takeOn } from './delegated.ts'
 import type { Parameter } from './describe.ts'
 import { type Item, readItems } from './intake.ts'
 import { RefusalError } from './refuse.ts'
+import { tellChains } from './rings.ts'
 import { senderOf } from './sender.ts'
 
 /** How a request for a job may be refused. */
@@ -31,6 +35,22 @@ export const creating: ErrorCode[] = [
   'queue_full',
   'no_runner',
   'chain_not_enabled',
+]
+
+/** And how a delegated subscription may be, beside. */
+export const delegating: ErrorCode[] = [
+  'signature_expired',
+  'invalid_signature',
+  'signer_mismatch',
+  'data_not_signed',
+  'conflict',
+  'nonce_used',
+  'data_conflict',
+  'unsupported_containers',
+  'invalid_payment',
+  'completed',
+  'refused_by_chain',
+  'chain_unavailable',
 ]
 
 /** The header that says that a job waits for a runner to come back. */
@@ -53,6 +73,8 @@ export type CreateRequest = {
   watched: boolean
   streamed?: boolean
   endpoint?: 'openai' | null
+  /** Jobs are refused. */
+  delegatedOnly?: boolean
 }
 
 /** Reads, stores and rings. It goes on when the client leaves: a stored job must not wait because the bell was kept still. */
@@ -60,10 +82,11 @@ export type Create = (c: Context, request: CreateRequest) => Promise<Outcome[]>
 
 export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>): Create {
   const enqueue = createEnqueuer(app)
+  const doors = createDoors(app)
 
   return async function create(
     c,
-    { request = c.req.raw, batch, id, watched, streamed = false, endpoint = null },
+    { request = c.req.raw, batch, id, watched, streamed = false, endpoint = null, delegatedOnly = false },
   ) {
     if (Number(c.req.header('content-length') ?? 0) > limits.bodyBytes) throw bodyTooLarge(limits.bodyBytes)
     const sender = senderOf(app, c)
@@ -86,7 +109,9 @@ export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>
         watched,
         streamed,
         endpoint,
+        delegatedOnly,
         onUnderway,
+        takeOn: item => takeOn(app, doors, item),
       })
     })()
     const ring = ({ stored }: { stored: Ring }) =>
@@ -95,8 +120,13 @@ export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>
         .then(wasRung => (wasRung ? undefined : ringClaims(stored)))
         .catch(error => app.log.warn('Ring lost', { error: describe(error) }))
     // The client is told of a failure. What has arrived holds room in the queue until the sweep comes, if this fails as well.
+    // A ticker remembers when there is something to do next: it is told of what it does not know.
+    const poke = ({ outcomes }: { outcomes: readonly Outcome[] }) => tellChains(app, chainsOf(outcomes))
     const forget = () => abandonUnused(app, { items: arrived, outcomes: new Map() }).catch(() => undefined)
-    app.background(c, created.then(ring, forget))
+    app.background(
+      c,
+      created.then(async made => void (await Promise.all([ring(made), poke(made)])), forget),
+    )
     return (await created).outcomes
   }
 }
@@ -132,4 +162,12 @@ function identityOf({ fingerprint, batch, streamed, id, key }: Asked): Identity 
   // The same body means another thing as a batch, or as a stream.
   const kind = batch ? 'batch ' : streamed ? 'stream ' : ''
   return key === null ? null : { key, fingerprint: `${kind}${fingerprint}` }
+}
+
+/** Owners of the chains for which something new was taken on. */
+function chainsOf(outcomes: readonly Outcome[]): string[] {
+  const chains = outcomes.flatMap(outcome =>
+    !('code' in outcome) && outcome.delegated && !outcome.replayed ? [outcome.delegated.chain_id] : [],
+  )
+  return [...new Set(chains)].map(ownerOfChain)
 }

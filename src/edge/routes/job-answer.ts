@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { source } from '../../protocol/job.ts'
+import { destination } from '../../protocol/job.ts'
 import type { Ends } from '../bell/ends.ts'
 import { readDeliveryOfJob } from '../chain/view/read.ts'
 import type { Context as App } from '../context.ts'
@@ -40,6 +40,6 @@ export async function respondWithJob(
   }
   if (!row) return refuse(c, jobNotFound)
   if (canWait) tellWaited(c)
-  const asked = row.source === source.onchain ? await readDeliveryOfJob(app.db, id) : null
+  const asked = row.destination === destination.onchain ? await readDeliveryOfJob(app.db, id) : null
   return await respond(c, jobInFull(app.db, row, asked), { streamed: isInParts(row) })
 }

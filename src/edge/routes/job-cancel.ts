@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { Job, source } from '../../protocol/job.ts'
+import { destination, Job } from '../../protocol/job.ts'
 import type { Context as App } from '../context.ts'
 import { readJobs } from '../jobs/read.ts'
 import { cancelled } from './cancelled.ts'
@@ -32,7 +32,7 @@ export function jobCancelRoutes(app: App): Hono {
       const ended = await cancelled(app, c, { owner, id })
       const [row] = await readJobs(db, { owner, ids: [id] })
       // What a contract has asked for, anyone may read, and nobody cancel but the contract.
-      if (!row || row.source === source.onchain) return refuse(c, jobNotFound)
+      if (!row || row.destination === destination.onchain) return refuse(c, jobNotFound)
       if (row.origin === 'status') {
         return refuse(c, { code: 'conflict', error: "This job is not the queue's", params: { id } })
       }

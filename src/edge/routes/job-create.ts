@@ -1,10 +1,11 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
+import { DelegatedCreated, DelegatedRequestBody } from '../../protocol/delegated.ts'
 import { refusalBody } from '../../protocol/error.ts'
 import { Job, JobCreated, JobId, JobRequestBody } from '../../protocol/job.ts'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
-import { type Create, creating, keyParameter, offlineHeader, tellOutcomes } from './creating.ts'
+import { type Create, creating, delegating, keyParameter, offlineHeader, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { respondWithJob } from './job-answer.ts'
 import { refuse } from './refuse.ts'
@@ -28,6 +29,7 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
     if (!outcome) return refuse(c, { code: 'malformed_json', error: 'Malformed JSON: the body is empty' })
     if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
+    if (outcome.delegated) return c.json(outcome.delegated)
     if (waitMs === 0) return c.json({ id: outcome.id })
     return await respondWithJob(app, ends, c, { id: outcome.id, deadline, isNew: !outcome.replayed })
   }
@@ -38,10 +40,10 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
       summary: 'Create a job',
       tag: 'Jobs',
       description: `Queued durably before it is answered. The header \`${offlineHeader}: offline\` says that no runner that could serve it was heard of lately; it waits until one comes back, or it expires. With a wait: the job in full, as it is when it ends or the time is over.`,
-      body: JobRequestBody,
+      body: v.union([JobRequestBody, DelegatedRequestBody]),
       parameters: [keyParameter, ...waitParameters],
-      answer: { description: 'The job is queued.', schema: v.union([JobCreated, Job]) },
-      refusals: creating,
+      answer: { description: 'The job is queued.', schema: v.union([JobCreated, Job, DelegatedCreated]) },
+      refusals: [...creating, ...delegating],
     }),
     async c => await createOne(c),
   )
@@ -75,7 +77,7 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
       parameters: [keyParameter],
       answer: {
         description: 'One answer for each job.',
-        schema: v.array(v.union([JobCreated, v.looseObject({ error: v.string() })])),
+        schema: v.array(v.union([JobCreated, DelegatedCreated, v.looseObject({ error: v.string() })])),
       },
       refusals: ['malformed_json', 'not_a_list', 'body_too_large', 'batch_too_large', 'invalid_request'],
     }),
@@ -86,7 +88,11 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
       }
       const outcomes = await create(c, { batch: true, watched: false })
       tellOutcomes(c, outcomes)
-      return c.json(outcomes.map(outcome => ('code' in outcome ? refusalBody(outcome) : { id: outcome.id })))
+      return c.json(
+        outcomes.map(outcome =>
+          'code' in outcome ? refusalBody(outcome) : (outcome.delegated ?? { id: outcome.id }),
+        ),
+      )
     },
   )
 

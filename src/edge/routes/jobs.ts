@@ -8,6 +8,7 @@ import { jobCreateRoutes } from './job-create.ts'
 import { jobReadRoutes } from './job-read.ts'
 import { jobStreamRoutes } from './job-stream.ts'
 import { openAiRoutes } from './openai.ts'
+import { subscriptionRoutes } from './subscriptions.ts'
 
 /** What clients do with jobs. */
 export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): Hono {
@@ -15,6 +16,7 @@ export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): 
   const ends = createEnds(app)
   const create = createCreate(app, ringClaims)
   routes.route('/', jobCreateRoutes(app, { ends, create }))
+  routes.route('/', subscriptionRoutes(app, create))
   routes.route('/', jobStreamRoutes(app, { ends, create }))
   routes.route('/', openAiRoutes(app, { ends, create }))
   routes.route('/', jobReadRoutes(app, ends))

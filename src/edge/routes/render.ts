@@ -38,7 +38,9 @@ export async function* jobInFull(
 }
 
 function subscriptionOf(asked: DeliveryRow & { chain: number }) {
-  return { chain: asked.chain, id: asked.subscription, delivery: deliveryView(asked) }
+  // Below 0 the chain has none yet.
+  const id = asked.subscription > 0 ? asked.subscription : null
+  return { chain: asked.chain, id, delivery: deliveryView(asked) }
 }
 
 /** A job without what its containers said. */

@@ -1,9 +1,12 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import { SubscriptionInFull, SubscriptionPage } from '../../protocol/chain.ts'
-import { listSubscriptions, readSubscription } from '../chain/view/read.ts'
+import { DelegatedInFull, SubscriptionInFull, SubscriptionPage } from '../../protocol/chain.ts'
+import { DelegatedCreated, DelegatedRequestBody } from '../../protocol/delegated.ts'
+import { JobId } from '../../protocol/job.ts'
+import { listSubscriptions, readDelegated, readSubscription } from '../chain/view/read.ts'
 import { deliveryView, subscriptionView } from '../chain/view/view.ts'
 import type { Context as App } from '../context.ts'
+import { type Create, creating, delegating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
@@ -24,8 +27,8 @@ const Listing = v.object({
 })
 const Place = v.object({ chain: chainId, id: subscriptionId })
 
-/** What this node knows of the subscriptions of its chains. They are public, as the chains are. */
-export function subscriptionRoutes(app: App): Hono {
+/** What this node knows of the subscriptions of its chains, which are public as the chains are; and where those come in that are signed for. */
+export function subscriptionRoutes(app: App, create: Create): Hono {
   const routes = new Hono()
 
   routes.get(
@@ -71,6 +74,60 @@ export function subscriptionRoutes(app: App): Hono {
         subscriptions: page.map(subscriptionView),
         next: rows.length > limit ? (page.at(-1)?.id ?? null) : null,
       } satisfies SubscriptionPage)
+    },
+  )
+
+  routes.post(
+    '/api/subscriptions',
+    described({
+      summary: 'Take on a delegated subscription',
+      tag: 'Chains',
+      description:
+        'Verified before it is answered, and stored before anything is computed. The same again is answered the same.',
+      body: DelegatedRequestBody,
+      answer: { description: 'It is taken on.', schema: DelegatedCreated },
+      refusals: [...creating, ...delegating],
+    }),
+    async c => {
+      const [outcome] = await create(c, { batch: false, watched: false, delegatedOnly: true })
+      if (!outcome) return refuse(c, { code: 'malformed_json', error: 'Malformed JSON: the body is empty' })
+      if ('code' in outcome) return refuse(c, outcome)
+      tellOutcomes(c, [outcome])
+      return c.json(outcome.delegated)
+    },
+  )
+
+  routes.get(
+    '/api/subscriptions/:id',
+    described({
+      summary: 'One delegated subscription with its deliveries',
+      tag: 'Chains',
+      parameters: [{ name: 'id', in: 'path', description: 'As it was answered when it was taken on.' }],
+      answer: { description: 'The subscription.', schema: DelegatedInFull },
+      refusals: ['invalid_request', 'not_found'],
+    }),
+    valid('param', v.object({ id: JobId })),
+    async c => {
+      const { id } = c.req.valid('param')
+      const taken = await readDelegated(app.db, id.toLowerCase())
+      const found =
+        taken &&
+        (await readSubscription(app.db, {
+          chain: taken.chain,
+          id: taken.subscription,
+          limit: shownDeliveries,
+        }))
+      if (!taken || !found)
+        return refuse(c, { code: 'not_found', error: 'Subscription not found', params: { id } })
+      return c.json({
+        ...subscriptionView(found.row),
+        deliveries: found.deliveries.map(deliveryView),
+        id: taken.id,
+        subscription_id: taken.subscription > 0 ? taken.subscription : null,
+        nonce: taken.nonce,
+        expiry: taken.expiry,
+        data_signed: taken.data_signed === 1,
+      } satisfies DelegatedInFull)
     },
   )
 

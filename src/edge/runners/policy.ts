@@ -21,6 +21,8 @@ export type MergedPolicy = {
   /** The same of who asks on-chain, and of those in whose name somebody signs. In lower case. */
   allowedAddresses: readonly (readonly string[])[]
   allowedDelegateAddresses: readonly (readonly string[])[]
+  /** Takes delegated subscriptions only whose data is signed as well. */
+  signedData: boolean
   /** The least to be paid, in base units, by token in lower case; another token is not accepted. Null: any payment, or none. */
   acceptedPayments: ReadonlyMap<string, bigint> | null
 }
@@ -149,6 +151,7 @@ export function mergePolicies(byRunner: readonly (readonly ContainerPolicy[])[])
         ...(other?.allowedDelegateAddresses ?? []),
         lowerCased(container.allowed_delegate_addresses),
       ],
+      signedData: container.signed_data || (other?.signedData ?? false),
       acceptedPayments: strictest(other?.acceptedPayments ?? null, pricesOf(container)),
     })
   }

@@ -13,6 +13,7 @@ export function policyOf(container: Container): ContainerPolicy {
     allowed_ips: container.allowed_ips,
     allowed_addresses: container.allowed_addresses,
     allowed_delegate_addresses: container.allowed_delegate_addresses,
+    signed_data: container.signed_data,
     accepted_payments: container.accepted_payments,
   }
 }

@@ -41,6 +41,7 @@ export const ContainerEntry = v.object(
     ),
     generates_proofs: v.optional(flag, false),
     openai: v.optional(flag, false),
+    signed_data: v.optional(flag, false),
     volumes: v.optional(texts, []),
 
     slots: v.optional(Slots),

@@ -2,10 +2,13 @@ import { sql } from 'drizzle-orm'
 import { type Hex, toHex } from 'viem'
 import { createBells } from '../../../src/edge/bell/bell.ts'
 import type { ChainConfig, Signer } from '../../../src/edge/chain/chain.ts'
+import { checkChain } from '../../../src/edge/chain/check.ts'
 import { parseChains } from '../../../src/edge/chain/config.ts'
+import { createRouteFinder } from '../../../src/edge/chain/containers.ts'
+import type { Door } from '../../../src/edge/chain/delegated/accept.ts'
 import { createRpcPool } from '../../../src/edge/chain/pool.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
-import { type ChainTick, createTick } from '../../../src/edge/chain/tick/tick.ts'
+import { type ChainTick, createTick, type TickOptions } from '../../../src/edge/chain/tick/tick.ts'
 import { createPolicyCache } from '../../../src/edge/runners/policy.ts'
 import { register } from '../../../src/edge/runners/register.ts'
 import { callbackAbi, callbackBytecode } from '../../../src/local/consumers/callback.ts'
@@ -49,6 +52,8 @@ export type Ticking = {
   events(): string[]
   /** A ticker of this node; another one remembers nothing of what the first knows. */
   ticker(changed?: Changed): ChainTick
+  /** Where requests come in that were signed. */
+  door(changed?: Changed): Promise<Door>
   /** Ticks, told that there is something to do; so many times. */
   look(node: ChainTick, times?: number): Promise<void>
   deploy(contract: { bytecode: Hex; abi: unknown; args: unknown[] }): Promise<Contract>
@@ -104,36 +109,44 @@ export async function startTicking({
       sql`select subscription, interval, state, reason, tx, tries from deliveries order by subscription, interval`,
     )
 
+  function optionsOf({ signer = createSigner(nodeKey), gas = {}, ...config }: Changed = {}): TickOptions {
+    const [settings] = parseChains({
+      CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
+      [`CHAIN_${chain.id}_RPC_URLS`]: proxy.url,
+      [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
+    })
+    if (!settings) throw new Error('There is no chain')
+    return {
+      db: queue.db,
+      bells: createBells(),
+      policy: createPolicyCache({ db: queue.db, now }),
+      log: { info: note, warn: note, error: note },
+      now,
+      retentionMs: 1_000_000,
+      jobs: {
+        bounds: { maxQueuedPerOwner: 1000, maxQueued: 1000, maxBytesPerOwner: 1e9, maxBytes: 1e9 },
+        expiryMs: 1_000_000,
+      },
+      chain: {
+        config: { ...settings.config, ...config, gas: { ...settings.config.gas, ...gas } },
+        rpc: createRpcPool({ urls: settings.urls, chainId: chain.id, now }),
+        signer,
+      },
+    }
+  }
+
   return {
     chain,
     queue,
     proxy,
     lines,
     events: () => lines.map(({ event }) => event),
-    ticker({ signer = createSigner(nodeKey), gas = {}, ...config } = {}) {
-      const [settings] = parseChains({
-        CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
-        [`CHAIN_${chain.id}_RPC_URLS`]: proxy.url,
-        [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
-      })
-      if (!settings) throw new Error('There is no chain')
-      return createTick({
-        db: queue.db,
-        bells: createBells(),
-        policy: createPolicyCache({ db: queue.db, now }),
-        log: { info: note, warn: note, error: note },
-        now,
-        retentionMs: 1_000_000,
-        jobs: {
-          bounds: { maxQueuedPerOwner: 1000, maxQueued: 1000, maxBytesPerOwner: 1e9, maxBytes: 1e9 },
-          expiryMs: 1_000_000,
-        },
-        chain: {
-          config: { ...settings.config, ...config, gas: { ...settings.config.gas, ...gas } },
-          rpc: createRpcPool({ urls: settings.urls, chainId: chain.id, now }),
-          signer,
-        },
-      })
+    ticker: changed => createTick(optionsOf(changed)),
+    async door(changed) {
+      const options = optionsOf(changed)
+      const checked = await checkChain(options.chain)
+      if ('problem' in checked) throw new Error(checked.problem)
+      return { ...options, contracts: checked.contracts, routes: createRouteFinder() }
     },
     async look(node, times = 1) {
       for (let i = 0; i < times; i++) await node.tick({ poked: true })

@@ -1,4 +1,4 @@
-import { decodeFunctionData, encodeFunctionData, type Hex } from 'viem'
+import { decodeFunctionData, encodeFunctionData, getAbiItem, type Hex, toFunctionSelector } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 
 /** A call of a batch. `data`: call data of `deliverCompute`. */
@@ -23,6 +23,13 @@ export function narrowed(data: Hex, keep: ReadonlySet<string>): Hex | null {
   const left = (readBatch(data) ?? []).filter(call => keep.has(answerOf(call.data)))
   return left.length === 0 ? null : batchCall(left)
 }
+
+/** Whether a batch takes it: the coordinator's has answers alone, and not what creates a subscription. */
+export function isBatchable(call: Hex): boolean {
+  return call.startsWith(deliverSelector)
+}
+
+const deliverSelector = toFunctionSelector(getAbiItem({ abi: eip712CoordinatorAbi, name: 'deliverCompute' }))
 
 function readBatch(data: Hex): readonly BatchCall[] | null {
   const call = read(data)

@@ -5,15 +5,17 @@ import { parseJson } from '../../../protocol/json.ts'
 import type { Db } from '../../db/open.ts'
 import { chunks } from '../../jobs/chunks.ts'
 import { readParts } from '../../jobs/parts.ts'
+import { selectTracked } from '../due.ts'
 import { type AnswerProblem, encodeAnswer, tooLarge } from '../encode.ts'
-import { deliverCall } from '../simulate.ts'
+import { answerCall, deliverCall } from '../simulate.ts'
 import type { Step } from '../step.ts'
+import type { Tracked } from '../tracked.ts'
 import { type Dropped, dropDeliveries } from './drop.ts'
 
 /** Names a delivery of a chain. */
 export type Key = { subscription: number; interval: number }
 
-/** An answer that has no transaction yet. `call`: call data of `deliverCompute`. */
+/** An answer that has no transaction yet. `call`: call data of it. */
 export type Computed = Key & {
   tries: number
   /** Unix seconds of block time; null: none. */
@@ -50,12 +52,13 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
   const { db, chain, log } = step
   const { id } = chain.config
   const rows = await readRows(db, id)
+  const uncreated = await selectUncreated(db, { chain: id, rows })
   const computed: Computed[] = []
   const encoded: (Key & { call: Hex })[] = []
   const dropped: Dropped[] = []
   for (const row of rows) {
     const { subscription, interval, tries, deadline } = row
-    const call = row.call ?? (await encode(step, row))
+    const call = row.call ?? (await encode(step, row, uncreated))
     if (typeof call !== 'string') {
       dropped.push({ subscription, interval, reason: call.problem, message: call.message })
       const event =
@@ -87,7 +90,20 @@ async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
     where total <= ${maxCharacters}`)
 }
 
-async function encode({ db, chain }: Step, row: Row): Promise<Hex | AnswerProblem> {
+/** What was signed for those that the chain does not have: it goes to the chain with their answer. */
+async function selectUncreated(
+  db: Db,
+  { chain, rows }: { chain: number; rows: readonly Row[] },
+): Promise<ReadonlyMap<number, Tracked>> {
+  const ids = rows.filter(row => row.call === null && row.subscription < 0).map(row => row.subscription)
+  return ids.length === 0 ? new Map() : await selectTracked(db, { chain, ids })
+}
+
+async function encode(
+  { db, chain }: Step,
+  row: Row,
+  uncreated: ReadonlyMap<number, Tracked>,
+): Promise<Hex | AnswerProblem> {
   const { config } = chain
   const { subscription, interval } = row
   if (row.result_bytes === null || row.route === null)
@@ -108,7 +124,9 @@ async function encode({ db, chain }: Step, row: Row): Promise<Hex | AnswerProble
       maxBytes: config.maxOutputBytes,
     })
     if ('problem' in answer) return answer
-    return deliverCall({ subscription, interval, ...answer, nodeWallet: config.paymentAddress })
+    const delivered = { interval, ...answer, nodeWallet: config.paymentAddress }
+    const tracked = uncreated.get(subscription)
+    return tracked ? answerCall(tracked, delivered) : deliverCall({ subscription, ...delivered })
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return { problem: 'invalid_output', message: 'The output is no JSON, or is nested too deep.' }

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { linkSubscription } from '../delegated/link.ts'
 import type { Step } from '../step.ts'
 import { keyOf } from './batch.ts'
 import type { Open } from './open.ts'
@@ -8,7 +9,8 @@ import type { Receipt } from './receipt.ts'
 const maxReverts = 3
 const firstPauseMs = 2_000
 
-type Carried = { subscription: number; interval: number; tries: number }
+/** `place`: of its delegation, where the chain did not have the subscription. */
+type Carried = { subscription: number; interval: number; tries: number; place: number | null }
 
 /**
  * Writes down that a transaction was mined, and what has become of the answers that it carried: delivered, or to be tried again, or given up.
@@ -22,18 +24,27 @@ export async function writeMined(
   const { orm, now } = db
   const { id } = chain.config
   const carried = await orm.all<Carried>(
-    sql`select subscription, interval, tries from deliveries indexed by deliveries_tx where tx = ${open.id}`,
+    sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
+      and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place
+      from deliveries indexed by deliveries_tx where tx = ${open.id}`,
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
   const fates = carried.map(delivery => {
     // One that is gone from the chain was an answer to another subscription.
     const isHere = delivery.interval > 0
+    // One that it has created as well is alone in its transaction.
+    const subscription = delivery.place === null ? delivery.subscription : receipt.fulfilled[0]
+    const created = delivery.place === null || subscription === undefined ? null : subscription
     // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
-    const isTaken = contracts.features.batch ? receipt.judged.has(keyOf(delivery)) : receipt.succeeded
+    const isTaken =
+      subscription !== undefined &&
+      (contracts.features.batch
+        ? receipt.judged.has(keyOf({ ...delivery, subscription }))
+        : receipt.succeeded)
     const delivered = isAnswer && isTaken && isHere
     const isOver = !delivered && delivery.tries + 1 >= maxReverts
-    return { ...delivery, delivered, isOver }
+    return { ...delivery, delivered, isOver, created: delivered ? created : null }
   })
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
@@ -65,10 +76,22 @@ export async function writeMined(
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${receipt.block}, ${receipt.blockHash} where ${isMined}
       on conflict (chain, number) do nothing`),
+    ...fates.flatMap(({ place, created }) =>
+      place === null || created === null
+        ? []
+        : linkSubscription(db, {
+            chain: id,
+            link: { place, id: created },
+            block: { number: receipt.block, hash: receipt.blockHash },
+            guard: isMined,
+          }),
+    ),
   ])
   if (stored.length === 0) return
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
-  for (const { subscription, interval, delivered, isOver } of fates) {
+  for (const { created, interval, delivered, isOver, ...carried } of fates) {
+    const subscription = created ?? carried.subscription
+    if (created !== null) log.info('Delegated subscription created', { ...fields, subscription })
     if (delivered) log.info('Delivered', { ...fields, subscription, interval, gas: receipt.gasUsed })
     else if (open.kind === 'deliver') log.warn('Evicted failed tx', { ...fields, subscription, interval })
     if (isOver && open.kind === 'deliver')

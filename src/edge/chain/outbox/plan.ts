@@ -1,5 +1,5 @@
 import { type Hex, size } from 'viem'
-import { batchCall } from './batch.ts'
+import { batchCall, isBatchable } from './batch.ts'
 import type { Computed } from './computed.ts'
 
 /** An answer that would be accepted, and the gas that it takes by itself. */
@@ -31,6 +31,7 @@ export function planTransactions(
     const fits =
       canBatch &&
       group !== undefined &&
+      [delivery, ...group.slice(0, 1)].every(({ call }) => isBatchable(call)) &&
       group.length < maxAnswers &&
       batchGas + gas + own <= maxGasLimit &&
       bytes + callBytes <= maxCallBytes

@@ -17,6 +17,8 @@ export type Receipt = {
   gasUsed: number
   gasPrice: bigint
   judged: ReadonlySet<string>
+  /** Subscriptions that were answered by whoever sent it. */
+  fulfilled: readonly number[]
 }
 
 const Quantity = v.pipe(
@@ -32,6 +34,7 @@ const Hash = v.pipe(
 const Log = v.object({ address: Bytes, topics: v.array(Bytes), data: Bytes })
 const Told = v.object({
   transactionHash: Hash,
+  from: Hash,
   to: v.nullable(Hash),
   blockNumber: Quantity,
   blockHash: Hash,
@@ -47,6 +50,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
   if (!told.success) return null
   const {
     transactionHash,
+    from,
     to,
     blockNumber,
     blockHash,
@@ -57,7 +61,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
   } = told.output
   const events = parseEventLogs({
     abi: eip712CoordinatorAbi,
-    eventName: ['AnswerAccepted', 'AnswerRejected'],
+    eventName: ['AnswerAccepted', 'AnswerRejected', 'SubscriptionFulfilled'],
     logs: logs.filter(({ address }) => address.toLowerCase() === coordinator) as never,
   })
   return {
@@ -68,6 +72,13 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     succeeded: status === 1n,
     gasUsed: Number(gasUsed),
     gasPrice: effectiveGasPrice,
-    judged: new Set(events.map(({ args }) => keyOf({ subscription: args.id, interval: args.interval }))),
+    judged: new Set(
+      events.flatMap(({ args }) =>
+        'interval' in args ? [keyOf({ subscription: args.id, interval: args.interval })] : [],
+      ),
+    ),
+    fulfilled: events.flatMap(({ eventName, args }) =>
+      eventName === 'SubscriptionFulfilled' && args.node.toLowerCase() === from ? [args.id] : [],
+    ),
   }
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
 import { readBlocks } from '../block.ts'
+import { unlinkSubscriptions } from '../delegated/link.ts'
 import type { Step } from '../step.ts'
 import { undoMined } from './undo.ts'
 
@@ -36,7 +37,11 @@ export async function recheck({ db, chain, log }: Step, where: SQL): Promise<Min
   for (const { number, hash } of gone) {
     log.warn('Mined block is gone', { chain: id, block: number })
     const isThere = sql`mined_block = ${number} and mined_block_hash = ${hash}`
-    await db.orm.batch([...undoMined(db, { chain: id, where: isThere })])
+    const isLinked = sql`linked_block = ${number} and linked_hash = ${hash}`
+    await db.orm.batch([
+      ...undoMined(db, { chain: id, where: isThere }),
+      ...unlinkSubscriptions(db, { chain: id, where: isLinked }),
+    ])
   }
   return noted.filter(({ hash }, index) => hashOf(index) === hash)
 }

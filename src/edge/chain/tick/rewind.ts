@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { unlinkSubscriptions } from '../delegated/link.ts'
 import { rewindTransactions } from '../outbox/rewind.ts'
 import { rewindSubscriptions } from '../rewind-subscriptions.ts'
 import type { Step } from '../step.ts'
@@ -16,7 +17,9 @@ export async function rewind(step: Step, { known }: { known: number }): Promise<
   log.info('Chain rewound', { chain: chain.config.id, from, known })
   await rewindTransactions(step, { from })
   await rewindSubscriptions(step, { from })
+  // After those: an id that is nobody's any more is not to be looked for under it.
   await db.orm.batch([
+    ...unlinkSubscriptions(db, { chain: chain.config.id, where: sql`linked_block > ${from}` }),
     db.orm.run(sql`delete from chain_blocks where chain = ${chain.config.id} and number > ${from}`),
     db.orm.run(sql`
       update chains set head_number = ${block.number}, head_hash = ${block.hash}, version = version + 1

@@ -46,7 +46,7 @@ export async function listSubscriptions(
   const inState = state === null ? sql`` : sql`and state = ${state}`
   const older = before === null ? sql`` : sql`and id < ${before}`
   return await orm.all<SubscriptionRow>(sql`
-    select ${columns} from subscriptions where chain = ${chain} ${inState} ${older} order by id desc limit ${limit}`)
+    select ${columns} from subscriptions where chain = ${chain} and id > 0 ${inState} ${older} order by id desc limit ${limit}`)
 }
 
 export type DeliveryRow = {
@@ -98,6 +98,23 @@ export async function readDeliveryOfJob(
 ): Promise<(DeliveryRow & { chain: number }) | null> {
   const [row] = await orm.all<DeliveryRow & { chain: number }>(
     sql`select delivery.*, (select chain from deliveries where job = ${job}) as chain from (${deliveries} where d.job = ${job}) as delivery`,
+  )
+  return row ?? null
+}
+
+export type DelegatedRow = {
+  id: string
+  chain: number
+  subscription: number
+  nonce: number
+  expiry: number
+  data_signed: number
+}
+
+/** What was taken on over HTTP, by the id that its client was given. */
+export async function readDelegated({ orm }: Db, id: string): Promise<DelegatedRow | null> {
+  const [row] = await orm.all<DelegatedRow>(
+    sql`select id, chain, subscription, nonce, expiry, data_signed from delegations where id = ${id}`,
   )
   return row ?? null
 }

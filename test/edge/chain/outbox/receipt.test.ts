@@ -5,6 +5,7 @@ import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordi
 
 const coordinator: Address = `0x${'c0'.repeat(20)}`
 const consumer: Address = `0x${'ab'.repeat(20)}`
+const node: Address = `0x${'0e'.repeat(20)}`
 const abi = eip712CoordinatorAbi
 
 const accepted = (address: Address, id: number, interval: number) => ({
@@ -29,6 +30,7 @@ const callFailed = (index: bigint) => ({
 const told = (logs: unknown[], rest: Record<string, unknown> = {}) => ({
   result: {
     transactionHash: zeroHash,
+    from: node,
     to: coordinator,
     blockNumber: '0x5',
     blockHash: zeroHash,

@@ -1,0 +1,81 @@
+import { type Address, encodeFunctionData, type Hex } from 'viem'
+import { delegatorAbi } from '../../../protocol/abi/delegator.ts'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { delegationKey, type OnchainSubscription } from '../../../protocol/delegation.ts'
+import { type BlockTag, toCall } from '../call.ts'
+import type { Contracts, Subscription } from '../chain.ts'
+import type { RpcCall } from '../rpc.ts'
+import type { Delivered } from '../simulate.ts'
+import type { Signed } from './signed.ts'
+
+type At = { contracts: Pick<Contracts, 'coordinator'>; at: BlockTag }
+type Terms = Omit<Subscription, 'id' | 'expiresAt' | 'maxFee' | 'prepaid' | 'committed'>
+
+/** Asks for what was created under an owner's nonce; 0: nothing. */
+export function createdIdCall(
+  { owner, nonce }: { owner: Address; nonce: number },
+  { contracts, at }: At,
+): RpcCall {
+  const data = encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'delegateCreatedIds',
+    args: [delegationKey(owner, nonce)],
+  })
+  return toCall({ to: contracts.coordinator, data }, at)
+}
+
+/** Asks a consumer whose signature counts. */
+export function signerCall(owner: Address, at: BlockTag): RpcCall {
+  return toCall(
+    { to: owner, data: encodeFunctionData({ abi: delegatorAbi, functionName: 'getSigner' }), gas: ownerGas },
+    at,
+  )
+}
+
+/** As much as a consumer may take to say who signs for it. */
+const ownerGas = 500_000n
+
+/** Tries to create it: what the coordinator says of signature, signer, expiry and nonce. */
+export function creationCall(
+  { subscription, signed }: { subscription: Terms; signed: Signed },
+  { contracts, at, from }: At & { from: Address },
+): RpcCall {
+  const { nonce, expiry, v, r, s } = signed
+  const data = encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'createSubscriptionDelegatee',
+    args: [nonce, expiry, toSub(subscription), v, r, s],
+  })
+  return toCall({ from, to: contracts.coordinator, data }, at)
+}
+
+/** Call data of `deliverComputeDelegatee`: creates it, unless somebody has, and answers it. */
+export function delegatedDeliverCall(
+  { subscription, signed }: { subscription: Terms; signed: Signed },
+  { interval, input, output, proof, nodeWallet }: Omit<Delivered, 'subscription'>,
+): Hex {
+  const { nonce, expiry, v, r, s } = signed
+  return encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'deliverComputeDelegatee',
+    args: [nonce, expiry, toSub(subscription), v, r, s, interval, input, output, proof, nodeWallet],
+  })
+}
+
+export function toSub(subscription: Terms): OnchainSubscription {
+  const { owner, activeAt, period, frequency, redundancy, containerId, lazy } = subscription
+  const { verifier, paymentAmount, paymentToken, wallet } = subscription
+  return {
+    owner,
+    activeAt,
+    period,
+    frequency,
+    redundancy,
+    containerId,
+    lazy,
+    verifier,
+    paymentAmount,
+    paymentToken,
+    wallet,
+  }
+}

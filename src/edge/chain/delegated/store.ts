@@ -1,0 +1,115 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Address, Hex } from 'viem'
+import type { Db } from '../../db/open.ts'
+
+/** What is kept of a request, beside the subscription. */
+export type Delegated = {
+  place: number
+  id: string
+  chain: number
+  owner: Address
+  nonce: number
+  /** The chain's id for it; below 0: it has none. */
+  subscription: number
+  digest: Hex
+  r: Hex
+  s: Hex
+  fingerprint: string
+  dataSigned: boolean
+}
+
+export type NewDelegated = Delegated & {
+  expiry: number
+  v: number
+  data: string
+  dataBytes: number
+  /** In which it was created; null: it was not. */
+  linked: { number: number; hash: Hex } | null
+}
+
+type Row = Omit<Delegated, 'dataSigned'> & { data_signed: number; sent: number; begun: number }
+
+/** `isDead`: nothing will come of it, and nothing has. `isBegun`: there is a job for it. */
+export type Known = Delegated & { isDead: boolean; isBegun: boolean }
+
+/** What was taken on for an owner's nonce; null: nothing. */
+export async function selectDelegated(
+  { orm }: Db,
+  { chain, owner, nonce }: { chain: number; owner: Address; nonce: number },
+): Promise<Known | null> {
+  const [row] = await orm.all<Row & { state: string | null }>(sql`
+    select place, d.id, d.chain, d.owner, d.nonce, d.subscription, digest, d.r, d.s, fingerprint, data_signed, s.state,
+      exists (select 1 from deliveries where chain = d.chain and subscription = d.subscription and interval > 0) as begun,
+      exists (select 1 from deliveries where chain = d.chain and subscription = d.subscription and interval > 0
+        and deliveries.state <> 'dropped') as sent
+    from delegations as d left join subscriptions as s on s.chain = d.chain and s.id = d.subscription
+    where d.chain = ${chain} and d.owner = ${owner} and d.nonce = ${nonce}`)
+  if (!row) return null
+  const { data_signed, sent, begun, state, ...rest } = row
+  return {
+    ...rest,
+    dataSigned: data_signed === 1,
+    isDead: rest.subscription < 0 && state === 'ended' && sent === 0,
+    isBegun: begun === 1,
+  }
+}
+
+/** Stores it, unless its nonce has one already. A statement; it returns its place. */
+export function insertDelegated({ orm, now }: Db, delegated: NewDelegated) {
+  const { place, id, chain, owner, nonce, subscription, linked, expiry, v, r, s } = delegated
+  const { digest, dataSigned, data, dataBytes, fingerprint } = delegated
+  return orm.all<{ place: number }>(sql`
+    insert into delegations (place, id, chain, owner, nonce, subscription, linked_block, linked_hash, expiry, v, r, s, digest, data_signed,
+      data, data_bytes, fingerprint, created_at)
+    values (${place}, ${id}, ${chain}, ${owner}, ${nonce}, ${subscription}, ${linked?.number ?? null}, ${linked?.hash ?? null},
+      ${expiry}, ${v}, ${r}, ${s}, ${digest}, ${dataSigned ? 1 : 0}, ${data}, ${dataBytes}, ${fingerprint}, ${now})
+    on conflict do nothing returning place`)
+}
+
+/** Statements that forget one of which nothing has come, nor is on its way: another takes its place. */
+export function forgetDelegated({ orm }: Db, { chain, place }: { chain: number; place: number }) {
+  const isIdle: SQL = sql`exists (select 1 from delegations where place = ${place} and subscription = ${-place})
+    and not exists (select 1 from deliveries where chain = ${chain} and subscription = ${-place} and interval > 0 and state <> 'dropped')`
+  return [
+    orm.run(sql`delete from subscriptions where chain = ${chain} and id = ${-place} and ${isIdle}`),
+    orm.run(sql`delete from delegations where place = ${place} and ${isIdle}`),
+  ] as const
+}
+
+/** Who asks over HTTP may be allowed what the chain's own request was refused. A statement. */
+export function reconsider({ orm }: Db, { chain, id, time }: { chain: number; id: number; time: number }) {
+  return orm.run(sql`
+    update subscriptions set state = 'active', due_at = ${time}, tries = 0, reason = null, message = null, params = null
+    where chain = ${chain} and id = ${id} and state = 'refused'`)
+}
+
+/** The newest job for it, and for which interval; null: none was begun. */
+export async function selectNewestJob(
+  { orm }: Db,
+  { chain, place }: { chain: number; place: number },
+): Promise<{ id: number; job: string | null; interval: number | null } | null> {
+  const [row] = await orm.all<{ id: number; job: string | null; interval: number | null }>(sql`
+    select d.subscription as id, newest.job, newest.interval from delegations as d
+      left join deliveries as newest on newest.chain = d.chain and newest.subscription = d.subscription and newest.interval = (
+        select max(interval) from deliveries where chain = d.chain and subscription = d.subscription and interval > 0)
+    where place = ${place} and d.chain = ${chain}`)
+  return row ?? null
+}
+
+/** Of one owner, and of one chain, what was taken on and is not created. */
+const maxOfOwner = 1_000
+const maxOfChain = 50_000
+
+/** Whether one more may wait. */
+export async function hasRoom(
+  { orm }: Db,
+  { chain, owner }: { chain: number; owner: Address },
+): Promise<boolean> {
+  const waiting = await orm.all(sql`
+    select 1 from (select 1 from delegations indexed by delegations_nonce
+      where chain = ${chain} and owner = ${owner} and +subscription < 0 limit 1 offset ${maxOfOwner - 1})
+    union all
+    select 1 from (select 1 from delegations indexed by delegations_subscription
+      where chain = ${chain} and subscription < 0 limit 1 offset ${maxOfChain - 1})`)
+  return waiting.length === 0
+}

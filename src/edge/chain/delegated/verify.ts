@@ -1,0 +1,183 @@
+import { type Address, decodeFunctionResult, encodeFunctionData, type Hex, parseAbi, zeroAddress } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { dataDigestOf } from '../../../protocol/data-signature.ts'
+import type { Refusal } from '../../../protocol/error.ts'
+import { recoverSigner, splitSignature } from '../../../protocol/signature.ts'
+import { blockCall, toBlock } from '../block.ts'
+import { returned, toCall, toWord } from '../call.ts'
+import type { Block, Chain, Contracts, Subscription } from '../chain.ts'
+import { decoded } from '../decode.ts'
+import { anchorCall } from '../next-id.ts'
+import { isRevert, revertOf } from '../reverts.ts'
+import { type RpcAnswer, type RpcError, RpcUnavailable } from '../rpc.ts'
+import { noTerms, toSubscription } from '../subscription.ts'
+import { isSame } from '../tracked.ts'
+import { createdIdCall, creationCall, signerCall } from './calls.ts'
+import type { Signed } from './signed.ts'
+
+/** What a client sends to be taken on. `data`: its JSON text. */
+export type Asked = {
+  subscription: Subscription
+  signed: Signed
+  digest: Hex
+  data: string
+  dataSignature: Hex | null
+}
+
+/** `createdId`: the chain has it already. `dataSigned`: the signer has signed for the data as well. */
+export type Verified = { block: Block; createdId: number | null; dataSigned: boolean }
+
+type Place = { chain: Chain; contracts: Contracts }
+
+const ownerAbi = parseAbi(['function requiresSignedData() view returns (bool)'])
+const signerAbi = parseAbi(['function isValidSignature(bytes32, bytes) view returns (bytes4)'])
+const isValid = '0x1626ba7e'.padEnd(66, '0')
+/** As much as a consumer, or a contract that signs, may take to answer. */
+const askedGas = 500_000n
+
+/** `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does. */
+type VerifyOptions = { admitAt(time: number): Refusal | null; wantsSignedData: boolean }
+
+/**
+ * Whether the chain would create it: by one request, and for what is there already, or signed by a contract, by one more. In the
+ * reference's order: its expiry, the node's own checks, then who has signed.
+ * @throws RpcUnavailable when no endpoint answers: that is no refusal.
+ */
+export async function verify(
+  { chain, contracts }: Place,
+  asked: Asked,
+  { admitAt, wantsSignedData }: VerifyOptions,
+): Promise<Verified | { refusal: Refusal }> {
+  const { subscription, signed } = asked
+  const { owner } = subscription
+  const [head, told, created, creation, signsData] = await chain.rpc.send(
+    [
+      blockCall('latest'),
+      signerCall(owner, 'latest'),
+      createdIdCall({ owner, nonce: signed.nonce }, { contracts, at: 'latest' }),
+      creationCall({ subscription, signed }, { contracts, at: 'latest', from: chain.signer.address }),
+      toCall(
+        {
+          to: owner,
+          data: encodeFunctionData({ abi: ownerAbi, functionName: 'requiresSignedData' }),
+          gas: askedGas,
+        },
+        'latest',
+      ),
+    ],
+    anchorCall(contracts, { at: 'latest', ids: [] }),
+  )
+  const block = toBlock(head)
+  const id = toWord(created)
+  if (block === null || id === null) throw unread()
+  const signer = signerOf(told)
+  const createdId = id > 0n ? Number(id) : null
+  const isExpired = createdId === null && block.time >= signed.expiry
+  const refusal =
+    (isExpired ? expired(signed, block) : admitAt(block.time)) ??
+    (createdId === null
+      ? await creationFlaw(asked, { block, signer, creation })
+      : await usedFlaw({ chain, contracts }, { subscription, id: createdId, block }))
+  if (refusal !== null) return { refusal }
+  const dataSigned = signer !== null && (await isDataSigned({ chain, contracts }, asked, signer))
+  if (asked.dataSignature !== null && !dataSigned)
+    return {
+      refusal: {
+        code: 'invalid_signature',
+        error: 'The signature for the data is not its signer’s',
+        params: { owner },
+      },
+    }
+  if (!dataSigned && (wantsSignedData || toWord(signsData) === 1n))
+    return {
+      refusal: { code: 'data_not_signed', error: 'The data has to be signed as well', params: { owner } },
+    }
+  return { block, createdId, dataSigned }
+}
+
+/** Why nothing can be created; null: it can. What the coordinator says counts; who has signed tells why it says so. */
+async function creationFlaw(
+  { subscription: { owner }, signed, digest }: Asked,
+  { block, signer, creation }: { block: Block; signer: Address | null; creation: RpcAnswer | undefined },
+): Promise<Refusal | null> {
+  const { nonce } = signed
+  const error = creation?.error
+  if (error === undefined) {
+    if (toWord(creation) === null) throw unread()
+    return null
+  }
+  if (!isRevert(error)) throw unread()
+  if (signer === null)
+    return { code: 'signer_mismatch', error: 'The owner names no signer', params: { owner } }
+  const recovered = await recoverSigner(digest, signed)
+  const { code, message } = nameOf(error, block)
+  if (code === 'InvalidSignature' || recovered === null)
+    return { code: 'invalid_signature', error: 'The signature is not valid', params: { owner } }
+  if (code === 'NonceInvalidated')
+    return { code: 'nonce_used', error: 'The nonce was invalidated', params: { owner, nonce } }
+  if (code === 'SignerMismatch' || recovered !== signer)
+    return { code: 'signer_mismatch', error: 'Subscription signer mismatch', params: { owner, signer } }
+  return { code: 'refused_by_chain', error: message, params: { reason: code } }
+}
+
+function expired({ expiry }: Signed, { time }: Block): Refusal {
+  return { code: 'signature_expired', error: 'Signature expired', params: { expiry, time } }
+}
+
+function nameOf(error: RpcError, { time }: Block): { code: string; message: string } {
+  return revertOf(error, { begin: 0, end: null, time })
+}
+
+/** Why what the nonce has created is not what is asked for; null: it is. */
+async function usedFlaw(
+  { chain, contracts }: Place,
+  { subscription, id, block }: { subscription: Subscription; id: number; block: Block },
+): Promise<Refusal | null> {
+  const data = encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'getSubscription',
+    args: [id],
+  })
+  const [answer] = await chain.rpc.send([toCall({ to: contracts.coordinator, data }, block.number)])
+  const told = decoded(returned(answer), data =>
+    decodeFunctionResult({ abi: eip712CoordinatorAbi, functionName: 'getSubscription', data }),
+  )
+  if (told === null) throw unread()
+  if (isSame({ ...subscription, id }, toSubscription(id, told, noTerms))) return null
+  return {
+    code: 'nonce_used',
+    error: 'The nonce was used for another subscription',
+    params: { owner: subscription.owner, subscription_id: id },
+  }
+}
+
+/** Lower case; null: it names none. */
+function signerOf(answer: RpcAnswer | undefined): Address | null {
+  const word = toWord(answer)
+  if (word === null || word === 0n || word >= 2n ** 160n) return null
+  const signer: Address = `0x${word.toString(16).padStart(40, '0')}`
+  return signer === zeroAddress ? null : signer
+}
+
+async function isDataSigned(
+  { chain, contracts }: Place,
+  { subscription: { owner }, signed: { nonce }, data, dataSignature }: Asked,
+  signer: Address,
+): Promise<boolean> {
+  if (dataSignature === null) return false
+  const domain = { chainId: chain.config.id, coordinator: contracts.coordinator }
+  const digest = dataDigestOf(domain, { owner, nonce, data })
+  const parts = splitSignature(dataSignature)
+  if (parts !== null && (await recoverSigner(digest, parts)) === signer) return true
+  const call = encodeFunctionData({
+    abi: signerAbi,
+    functionName: 'isValidSignature',
+    args: [digest, dataSignature],
+  })
+  const [answer] = await chain.rpc.send([toCall({ to: signer, data: call, gas: askedGas }, 'latest')])
+  return returned(answer)?.toLowerCase() === isValid
+}
+
+function unread(): RpcUnavailable {
+  return new RpcUnavailable('What the chain says of a delegated subscription could not be read.')
+}

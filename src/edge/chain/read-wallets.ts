@@ -1,0 +1,69 @@
+import { encodeFunctionData, erc20Abi, hexToBigInt, isHex, numberToHex, zeroAddress } from 'viem'
+import { walletAbi } from '../../protocol/abi/wallet.ts'
+import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
+import { toCall, toWord } from './call.ts'
+import type { Status, Subscription } from './chain.ts'
+import type { RpcAnswer, RpcCall } from './rpc.ts'
+import type { StatusQuestion } from './status.ts'
+
+/** As much as our Reader gives to a token, and what the call itself takes. */
+const fundsGas = 250_000n
+
+/** Of those that pay, from the factory's wallets. What does not say what it has, has nothing. */
+export async function readWallets(
+  { chain, contracts, block }: Pick<StatusQuestion, 'chain' | 'contracts' | 'block'>,
+  subscriptions: readonly Subscription[],
+): Promise<Map<number, NonNullable<Status['wallet']>>> {
+  const { rpc } = chain
+  const at = block.number
+  const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
+  const valid = await rpc.send(
+    paying.map(({ wallet }) =>
+      toCall(
+        {
+          to: contracts.walletFactory,
+          data: encodeFunctionData({ abi: walletFactoryAbi, functionName: 'isValidWallet', args: [wallet] }),
+        },
+        at,
+      ),
+    ),
+  )
+  const known = paying.filter((_, index) => toWord(valid[index]) === 1n)
+  const answers = await rpc.send(known.flatMap(subscription => walletCalls(subscription, at)))
+  // The wallets of the first deployments do not tell what is free: what they have is the most that it can be.
+  const without = known.filter((_, index) => toWord(answers[2 * index]) === null)
+  const balances = await rpc.send(without.map(subscription => balanceCall(subscription, at)))
+  const funds = new Map(without.map(({ id }, index) => [id, toQuantity(balances[index])]))
+  return new Map(
+    known.map(({ id }, index) => [
+      id,
+      {
+        funds: toWord(answers[2 * index]) ?? funds.get(id) ?? 0n,
+        allowance: toWord(answers[2 * index + 1]) ?? 0n,
+        prepayment: 0n,
+      },
+    ]),
+  )
+}
+
+function walletCalls({ wallet, owner, paymentToken }: Subscription, at: number): RpcCall[] {
+  const free = encodeFunctionData({ abi: walletAbi, functionName: 'unlockedBalance', args: [paymentToken] })
+  const allowance = encodeFunctionData({
+    abi: walletAbi,
+    functionName: 'allowance',
+    args: [owner, paymentToken],
+  })
+  return [toCall({ to: wallet, data: free, gas: fundsGas }, at), toCall({ to: wallet, data: allowance }, at)]
+}
+
+function balanceCall({ wallet, paymentToken }: Subscription, at: number): RpcCall {
+  if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, numberToHex(at)] }
+  const data = encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [wallet] })
+  return toCall({ to: paymentToken, data, gas: fundsGas }, at)
+}
+
+/** `eth_getBalance` tells a quantity, a token a word. */
+function toQuantity(answer: RpcAnswer | undefined): bigint {
+  const data = answer?.result
+  return isHex(data) && data !== '0x' && data.length <= 66 ? hexToBigInt(data) : 0n
+}
