@@ -1,8 +1,10 @@
 import { type Abi, type Address, decodeAbiParameters, type Hex, parseEventLogs, toHex } from 'viem'
+import { createClient } from '../client/client.ts'
 import { eip712CoordinatorAbi } from '../protocol/abi/eip712-coordinator.ts'
-import type { DeliveryView, SubscriptionInFull } from '../protocol/chain.ts'
+import type { DelegatedInFull, DeliveryView } from '../protocol/chain.ts'
 import { anvilAccount, createDeployer, type LocalChain } from './chain/start.ts'
 import { callbackAbi, callbackBytecode } from './consumers/callback.ts'
+import { delegatedAllowlistAbi, delegatedAllowlistBytecode } from './consumers/delegated-allowlist.ts'
 import { lazyAbi, lazyBytecode } from './consumers/lazy.ts'
 import { recurringAbi, recurringBytecode } from './consumers/recurring.ts'
 import type { Steps } from './steps.ts'
@@ -20,8 +22,8 @@ type Asked = { id: number; block: number; gas: bigint }
 type Answered = { delivery: DeliveryView; ms: number; blocks: number }
 
 /**
- * Contracts ask, and are answered on the local chain: a callback, a lazy one whose answer is read back from the Inbox, and a recurring one an
- * hour later by the chain's clock. Throws when an answer does not come.
+ * Contracts ask, and are answered on the local chain: a callback, a lazy one whose answer is read back from the Inbox, one that was asked
+ * for by a signature over HTTP, and a recurring one an hour later by the chain's clock. Throws when an answer does not come.
  */
 export async function runChainDemo({ chain, url, steps }: ChainDemoOptions): Promise<void> {
   const user = createDeployer(chain.rpcUrl, anvilAccount(4))
@@ -51,6 +53,8 @@ export async function runChainDemo({ chain, url, steps }: ChainDemoOptions): Pro
   )
   steps.note(`from the Inbox: ${kept}`)
 
+  await askWithSignature(user, { chain, url, steps })
+
   const recurring = await deploy(user, recurringAbi, recurringBytecode, [
     chain.registry,
     user.wallet.account.address,
@@ -61,6 +65,48 @@ export async function runChainDemo({ chain, url, steps }: ChainDemoOptions): Pro
     () => answered(user, { chain, url, call: start, later: hour }),
     told('Recurring.sol', 'clock'),
   )
+}
+
+/** Nobody sends a transaction to ask: what its signer signs goes to the chain with the answer. */
+async function askWithSignature(user: Deployer, { chain, url, steps }: ChainDemoOptions): Promise<void> {
+  const signer = anvilAccount(5)
+  const owner = await deploy(user, delegatedAllowlistAbi, delegatedAllowlistBytecode, [
+    chain.registry,
+    user.wallet.account.address,
+    signer.address,
+    // The node answers as this one.
+    [anvilAccount(3).address],
+  ])
+  const { timestamp, number } = await user.chain.getBlock()
+  const { delivery, taken } = await steps.run(
+    'signature answered',
+    async () => {
+      const taken = await createClient({ url }).createDelegatedSubscription({
+        subscription: { owner, containers: ['hello-world'] },
+        signer,
+        nonce: 1,
+        expiry: Number(timestamp) + hour,
+        chainId: chain.id,
+        coordinator: chain.coordinator,
+        data: { question: 'Who is there?' },
+      })
+      const { subscription_id, delivery } = await untilDelivered(taken.status_url, taken.id)
+      return { taken: { ...taken, subscription_id: subscription_id ?? 0 }, delivery }
+    },
+    ({ taken, delivery: { transaction } }) => {
+      const blocks = (transaction?.block ?? 0) - Number(number)
+      return `DelegatedAllowlist.sol -> hello-world, signed by ${signer.address}, subscription ${taken.subscription_id} created and answered ${blocks} ${blocks === 1 ? 'block' : 'blocks'} later by ${transaction?.hash} (${transaction?.gas_used} gas)`
+    },
+  )
+  if (delivery.interval !== 1) throw new Error(`Interval ${delivery.interval} was answered`)
+  const output = await user.chain.readContract({
+    address: owner,
+    abi: delegatedAllowlistAbi,
+    functionName: 'outputs',
+    args: [taken.subscription_id],
+  })
+  const [kept] = decodeAbiParameters([{ type: 'string' }], output)
+  steps.note(`kept by its consumer: ${kept}`)
 }
 
 function told(consumer: string, container: string) {
@@ -96,7 +142,8 @@ async function answered(
   if (later > 0) from = await putForward(user, later)
   const begun = performance.now()
   const { id } = created.args
-  const delivery = await untilDelivered({ chain, url, id })
+  const place = `${url}/api/subscriptions/${chain.id}/${id}`
+  const { delivery } = await untilDelivered(place, id)
   const block = delivery.transaction?.block ?? from
   return { id, block: from, gas: gasUsed, delivery, ms: performance.now() - begun, blocks: block - from }
 }
@@ -108,21 +155,20 @@ async function putForward({ chain }: Deployer, seconds: number): Promise<number>
   return Number(await chain.getBlockNumber({ cacheTime: 0 }))
 }
 
-async function untilDelivered({
-  chain,
-  url,
-  id,
-}: {
-  chain: LocalChain
-  url: string
-  id: number
-}): Promise<DeliveryView> {
+type Found = Pick<DelegatedInFull, 'state' | 'reason' | 'deliveries'> & { subscription_id?: number | null }
+
+/** `place`: where the node tells of it. */
+async function untilDelivered(
+  place: string,
+  id: number | string,
+): Promise<{ delivery: DeliveryView; subscription_id: number | null }> {
   const deadline = performance.now() + answerMs
   for (;;) {
-    const response = await fetch(`${url}/api/subscriptions/${chain.id}/${id}`)
-    const found = response.ok ? ((await response.json()) as SubscriptionInFull) : null
+    const response = await fetch(place)
+    const found = response.ok ? ((await response.json()) as Found) : null
     const delivery = found?.deliveries[0]
-    if (delivery?.state === 'delivered' || delivery?.state === 'final') return delivery
+    if (delivery?.state === 'delivered' || delivery?.state === 'final')
+      return { delivery, subscription_id: found?.subscription_id ?? null }
     if (delivery?.state === 'dropped') {
       throw new Error(`Subscription ${id} was given up: ${delivery.reason?.message ?? delivery.reason?.code}`)
     }
