@@ -66,8 +66,8 @@ function toEvent({ event, id, data }: EventSourceMessage): StreamEvent | null {
       return { kind: 'start', ...parseData(StreamStart, data) }
     case 'output': {
       const said = parseData(StreamOutputEvent, data)
-      const end = Number(id)
-      if (!Number.isSafeInteger(end)) throw badEvent('output without an offset')
+      const end = /^\d{1,15}$/.test(id ?? '') ? Number(id) : null
+      if (end === null) throw badEvent('output without an offset')
       return 'text' in said
         ? { kind: 'output', text: said.text, bytes: null, end }
         : { kind: 'output', text: null, bytes: fromBase64(said.base64), end }
@@ -90,8 +90,13 @@ function parseData<Schema extends v.GenericSchema>(schema: Schema, data: string)
   throw badEvent('an event that the protocol does not know')
 }
 
+/** @throws InfernetError `bad_answer`. */
 function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), character => character.charCodeAt(0))
+  try {
+    return Uint8Array.from(atob(text), character => character.charCodeAt(0))
+  } catch {
+    throw badEvent('output that is not base64')
+  }
 }
 
 function badEvent(what: string): InfernetError {

@@ -21,13 +21,18 @@ export type JobStream = AsyncIterable<string> & {
   bytes(): AsyncGenerator<Uint8Array, void, undefined>
   /** Resolves with the job's id when the node has it. */
   readonly id: Promise<string>
-  /** Resolves with the job, without its output, when it has ended as a success and everything was read. */
+  /**
+   * Resolves with the job, without its output, when it has ended as a success and everything was read. Rejects, as `id` does, with what
+   * the reading throws, or with `cancelled` when its loop is left before.
+   */
   readonly job: Promise<JobHead>
 }
 
 const defaultPatienceMs = 60_000
 /** A job whose client is cut off runs on for so long, in seconds, unless its request says otherwise. */
 const detachSeconds = 60
+/** A connection that lasted for so long is not one that breaks again and again. */
+const steadyMs = 5_000
 /** How long cancelling may take when the loop is left. */
 const cancelMs = 5_000
 
@@ -91,6 +96,8 @@ function createStream(transport: Transport, reading: Reading): JobStream {
       job.reject(error)
       throw error
     } finally {
+      // Whoever waits for these learns that they will not come.
+      for (const { reject } of [id, job]) reject(left())
       if (!isOver && known !== null && reading.begin !== null) await abandon(transport, known)
     }
   }
@@ -107,6 +114,10 @@ function createStream(transport: Transport, reading: Reading): JobStream {
       for await (const { text, bytes } of pieces()) yield text === null ? bytes : encoder.encode(text)
     },
   }
+}
+
+function left(): InfernetError {
+  return new InfernetError('The stream was left before its end', { status: null, code: 'cancelled' })
 }
 
 /** Whoever leaves the loop wants no more of it. The node would find out by itself, some time later. */
@@ -140,14 +151,23 @@ async function* connect(
 ): AsyncGenerator<StreamEvent, void, undefined> {
   const request = place.id === null && begin ? begin : resumption(place, signal)
   const response = await transport.open(asEvents(request))
-  place.failing = null
-  for await (const event of readEvents(response, signal)) {
-    if (event.kind === 'output') place.offset = event.end
-    place.isOver = event.kind === 'completed' || event.kind === 'failed'
-    if (event.kind !== 'start' || !place.isTold) yield event
-    if (event.kind === 'start') place.id = event.id
-    place.isTold = true
-    if (place.isOver) return
+  // The node is there, and may be asked again soon; but not for ever, if nothing comes.
+  if (place.failing !== null) place.failing.attempt = 0
+  const openedAt = performance.now()
+  try {
+    for await (const event of readEvents(response, signal)) {
+      if (event.kind === 'output') {
+        place.offset = event.end
+        place.failing = null
+      }
+      place.isOver = event.kind === 'completed' || event.kind === 'failed'
+      if (event.kind !== 'start' || !place.isTold) yield event
+      if (event.kind === 'start') place.id = event.id
+      place.isTold = true
+      if (place.isOver) return
+    }
+  } finally {
+    if (performance.now() - openedAt > steadyMs) place.failing = null
   }
   throw new InfernetError('The stream broke off', { status: null, code: 'unreachable' })
 }

@@ -150,3 +150,48 @@ test('error: a node that stays away', async () => {
   const error = await collect(away).catch((cause: unknown) => cause as InfernetError)
   expect(error).toMatchObject({ code: 'unreachable' })
 })
+
+/** A node that answers each request for a stream with these events, and breaks off. */
+async function startSaying(events: readonly string[]) {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(events.map(event => `${event}\n\n`).join(''))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+const anyId = '5f5b3ac4-3c4a-4d3b-9b43-7f0d1a1c2e11'
+const start = `event: start\ndata: {"id":"${anyId}","container":"echo"}`
+
+test('error: a node that answers, and breaks each answer off before it says anything, is not asked for ever', async () => {
+  await using node = await startSaying([start])
+  const stream = client(node.url).resumeStream(anyId, { patienceMs: 300 })
+  await expect(collect(stream)).rejects.toMatchObject({ code: 'unreachable' })
+})
+
+test.each([
+  ['no base64', 'event: output\nid: 3\ndata: {"base64":"%"}'],
+  ['an empty offset', 'event: output\nid:\ndata: {"text":"abc"}'],
+  ['an offset that is none', 'event: output\nid: 0x3\ndata: {"text":"abc"}'],
+])('error: output with %s is not the protocol', async (_, event) => {
+  await using node = await startSaying([start, event])
+  const stream = client(node.url).resumeStream(anyId, { patienceMs: 300 })
+  await expect(collect(stream)).rejects.toMatchObject({ code: 'bad_answer' })
+})
+
+test('behavior: whoever waits for the job of a stream that was left is told so', async () => {
+  await using node = await startSaying([start, 'event: output\nid: 3\ndata: {"text":"abc"}'])
+  const stream = client(node.url).resumeStream(anyId)
+  for await (const text of stream) {
+    expect(text).toBe('abc')
+    break
+  }
+  expect(await stream.id).toBe(anyId)
+  await expect(stream.job).rejects.toMatchObject({ code: 'cancelled' })
+})
