@@ -7,6 +7,7 @@ const door = [
   'bytes',
   'claim-wait',
   'create',
+  'delegated',
   'jobs',
   'large',
   'list',

@@ -46,6 +46,8 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /api/jobs/{id}/stream',
       'GET /api/subscriptions',
       'GET /api/subscriptions/{chain}/{id}',
+      'GET /api/subscriptions/{id}',
+      'POST /api/subscriptions',
       'GET /health',
       'GET /info',
       'GET /ready',
@@ -128,4 +130,25 @@ test('behavior: refusals are described with the shape that they have', () => {
   const refusal = JSON.stringify(document.paths['/api/jobs']!.post!.responses['422'])
   expect(refusal).toContain('unsupported_container')
   for (const field of ['error', 'code', 'params']) expect(refusal).toContain(`"${field}"`)
+})
+
+test('behavior: a delegated subscription is described wherever it is taken, with how it is refused', () => {
+  const post = (path: string) => document.paths[path]!.post!
+  for (const path of ['/api/subscriptions', '/api/jobs']) {
+    const schema = JSON.stringify(post(path).requestBody?.content['application/json']?.schema)
+    for (const field of ['payment_amount', 'data_signature', 'chain_id', 'data'])
+      expect(schema).toContain(`"${field}"`)
+    for (const [status, code] of [
+      ['400', 'signature_expired'],
+      ['403', 'signer_mismatch'],
+      ['409', 'data_conflict'],
+      ['422', 'unsupported_containers'],
+      ['501', 'chain_not_enabled'],
+      ['503', 'chain_unavailable'],
+    ] as const)
+      expect(JSON.stringify(post(path).responses[status])).toContain(code)
+    expect(JSON.stringify(post(path).responses['200'])).toContain('status_url')
+  }
+  const batch = JSON.stringify(post('/api/jobs/batch').requestBody?.content['application/json']?.schema)
+  expect(batch).toContain('"payment_amount"')
 })

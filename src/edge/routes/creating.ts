@@ -34,7 +34,6 @@ export const creating: ErrorCode[] = [
   'queue_full_for_owner',
   'queue_full',
   'no_runner',
-  'chain_not_enabled',
 ]
 
 /** And how a delegated subscription may be, beside. */
@@ -50,6 +49,7 @@ export const delegating: ErrorCode[] = [
   'invalid_payment',
   'completed',
   'refused_by_chain',
+  'chain_not_enabled',
   'chain_unavailable',
 ]
 

@@ -73,7 +73,7 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
       summary: 'Create up to 100 jobs',
       tag: 'Jobs',
       description: 'Each is judged by itself: an id, or a refusal, in the order of the request.',
-      body: v.array(JobRequestBody),
+      body: v.array(v.union([JobRequestBody, DelegatedRequestBody])),
       parameters: [keyParameter],
       answer: {
         description: 'One answer for each job.',
