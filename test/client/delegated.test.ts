@@ -1,41 +1,26 @@
-import {
-  type Address,
-  createWalletClient,
-  custom,
-  getAddress,
-  type Hex,
-  http,
-  parseEventLogs,
-  zeroAddress,
-} from 'viem'
+import { sql } from 'drizzle-orm'
+import { type Address, createWalletClient, custom, getAddress, type Hex, http, zeroAddress } from 'viem'
 import { privateKeyToAccount, toAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { containersHash } from '../../src/client/containers-hash.ts'
+import { toDelegatedText } from '../../src/client/delegated.ts'
 import { type NewSubscription, type SigningTerms, signDelegatedSubscription } from '../../src/client/sign.ts'
 import type { Signer } from '../../src/client/signer.ts'
-import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
 import { parseDelegated } from '../../src/protocol/delegated.ts'
-import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import type { DelegationTypedData } from '../../src/protocol/typed-data.ts'
-import { deploy, startTestChain, type TestChain } from '../support/chain.ts'
+import { deploy, nodeAddress, startTestChain, type TestChain } from '../support/chain.ts'
+import { policyOf } from '../support/runner.ts'
+import { type ChainNode, startChainNode } from './chain-node.ts'
 import { infoOf, startFakeNode } from './fake-node.ts'
 
 const privateKey = `0x${'c3'.repeat(32)}` as const
 const account = privateKeyToAccount(privateKey)
 const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
-const created = {
-  id: 'd1',
-  status_url: '/api/delegated/d1',
-  job_id: null,
-  chain_id: 31_337,
-  subscription_id: null,
-  interval: 1,
-}
-
 let chain: TestChain
 let consumer: Address
+let node: ChainNode
 let terms: Omit<SigningTerms, 'nonce'>
 let nonces = 0
 
@@ -44,32 +29,29 @@ beforeAll(async () => {
   const args = [chain.registry, account.address]
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
   terms = { expiry: 4_000_000_000, chainId: chain.id, coordinator: chain.coordinator }
+  node = await startChainNode(chain, {
+    containers: [policyOf('echo'), policyOf('prover', { generates_proofs: true })],
+    config: { payment_address: nodeAddress },
+  })
 }, 120_000)
-afterAll(async () => await chain?.close())
+afterAll(async () => {
+  await node?.[Symbol.asyncDispose]()
+  await chain?.close()
+})
 
 function setup() {
   nonces += 1
-  const subscription: NewSubscription = { owner: consumer, containers: ['hello-world', 'echo'] }
+  const subscription: NewSubscription = { owner: consumer, containers: ['echo'] }
   return { subscription, ...terms, nonce: nonces }
 }
 
-/** What a node does with a body as it came: parses it, and delivers to the coordinator. @returns what is on the chain then. */
-async function deliver(body: string) {
-  const { request } = parseDelegated(plain(parseJson(body)))
-  if (!request) throw new Error(body)
-  const { nonce, expiry, sub } = toDelegation(request.subscription, request.signature)
-  const { v, r, s } = request.signature
-  const { wallet, chain: reads } = chain.deployer
-  const coordinator = { address: chain.coordinator, abi: eip712CoordinatorAbi } as const
-  const hash = await wallet.writeContract({
-    ...coordinator,
-    functionName: 'deliverComputeDelegatee',
-    args: [nonce, expiry, sub, v, r, s, 1, '0x', '0x01', '0x', zeroAddress],
-  })
-  const { logs, status } = await reads.waitForTransactionReceipt({ hash })
-  expect(status).toBe('success')
-  const [event] = parseEventLogs({ abi: eip712CoordinatorAbi, eventName: 'SubscriptionCreated', logs })
-  return await reads.readContract({ ...coordinator, functionName: 'getSubscription', args: [event!.args.id] })
+/** What the node keeps of a request. */
+async function kept(nonce: number) {
+  const [row] = await node.edge.db.orm.all<Record<string, unknown>>(sql`
+    select delegations.*, active_at, period, frequency, redundancy, container_id, lazy, verifier, payment_amount, payment_token, wallet
+    from delegations join subscriptions on subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription
+    where nonce = ${nonce}`)
+  return row
 }
 
 const usual = () => ({
@@ -78,7 +60,7 @@ const usual = () => ({
   period: 0,
   frequency: 1,
   redundancy: 1,
-  containerId: containersHash(['hello-world', 'echo']),
+  containerId: containersHash(['echo']),
   lazy: false,
   verifier: zeroAddress,
   paymentAmount: 0n,
@@ -122,54 +104,88 @@ describe('createDelegatedSubscription', () => {
     'a wallet whose v is 0 or 1': () => bent(signature => withV(signature, v => v - 27)),
     'a wallet whose s is in the upper half': () => bent(withHighS),
   }
-  test.each(Object.entries(signers))('default: %s signs what the coordinator takes', async (_, open) => {
-    await using node = await startFakeNode(() => ({ json: created }))
+  test.each(Object.entries(signers))('default: what %s signs is answered on the chain', async (_, open) => {
     const client = createClient({ url: node.url })
     const asked = { ...setup(), signer: open(), dataJson: '{"n": 1.0}' }
-    expect(await client.createDelegatedSubscription(asked)).toEqual(created)
-    const [{ request, body } = { request: '', body: '' }] = node.asked
-    expect(request).toBe('POST /api/jobs')
-    expect(body.endsWith(',"chain_id":31337,"data":{"n": 1.0}}')).toBe(true)
-    expect(await deliver(body)).toEqual(usual())
+    const created = await client.createDelegatedSubscription(asked)
+    expect(created).toEqual({
+      id: expect.any(String),
+      status_url: `${node.url}/api/subscriptions/${created.id}`,
+      job_id: expect.any(String),
+      chain_id: chain.id,
+      subscription_id: null,
+      interval: 1,
+    })
+    expect(await kept(asked.nonce)).toMatchObject({ data: '{"n": 1.0}', expiry: 4_000_000_000 })
+    const { subscription } = await node.answered(consumer, asked.nonce)
+    expect(subscription).toEqual(usual())
   })
 
   test('default: what was signed before is sent as it is, every field of it', async () => {
-    await using node = await startFakeNode(() => ({ json: created }))
     const subscription = {
       owner: consumer,
-      containers: containersHash(['echo']),
-      active_at: 1_700_000_000,
+      containers: containersHash(['prover']),
+      active_at: 4_200_000_000,
       period: 3600,
       frequency: 4_294_967_295,
       redundancy: 65_535,
       lazy: true,
       payment_amount: 2n ** 256n - 1n,
       payment_token: `0x${'11'.repeat(20)}`,
-      wallet: zeroAddress,
+      wallet: `0x${'33'.repeat(20)}`,
       verifier: `0x${'22'.repeat(20)}`,
     }
     const signed = await signDelegatedSubscription(account, { ...setup(), subscription })
-    await createClient({ url: node.url }).createDelegatedSubscription({ ...signed, data: { a: 1 } })
-    const { body } = node.asked[0]!
-    expect(parseDelegated(plain(parseJson(body)))).toEqual({ request: signed })
-    expect(body).toContain(`"payment_amount":${2n ** 256n - 1n},`)
-    expect(body).toMatch(/"r":\d+,"s":\d+}/)
+    const { containers, lazy, owner, ...rest } = subscription
+    const { r, s, v, nonce, expiry } = signed.signature
+    const text = toDelegatedText(signed, { data: { a: 1 } })
+    expect(parseDelegated(plain(parseJson(text)))).toEqual({ request: { ...signed, data_signature: null } })
+    expect(text).toContain(`"payment_amount":${2n ** 256n - 1n},`)
+    expect(text).toContain(`"r":${BigInt(r)},"s":${BigInt(s)}}`)
+    const client = createClient({ url: node.url })
+    const created = await client.createDelegatedSubscription({ ...signed, data: { a: 1 } })
+    expect(created).toMatchObject({ job_id: null, interval: 0 })
+    expect(await kept(nonce)).toMatchObject({
+      ...rest,
+      owner: owner.toLowerCase(),
+      payment_amount: String(2n ** 256n - 1n),
+      container_id: containers,
+      lazy: 1,
+      ...{ r, s, v, expiry, data: '{"a":1}' },
+    })
+  })
+
+  test('behavior: sending it again does nothing more', async () => {
+    const client = createClient({ url: node.url })
+    const asked = { ...setup(), signer: account, data: {} }
+    const created = await client.createDelegatedSubscription(asked)
+    const { id } = await node.answered(consumer, asked.nonce)
+    const again = await client.createDelegatedSubscription(asked)
+    expect(again).toEqual({ ...created, subscription_id: again.subscription_id })
+    expect([null, id]).toContain(again.subscription_id)
+    await node.answered(consumer, asked.nonce)
   })
 
   test('default: chain and coordinator are asked from the node', async () => {
-    let info = infoOf(chain)
-    await using node = await startFakeNode(request => ({ json: request === 'GET /info' ? info : created }))
     const client = createClient({ url: node.url })
     const { chainId, coordinator, ...rest } = setup()
-    const asked = { ...rest, signer: account, data: {} }
-    await client.createDelegatedSubscription(asked)
-    info = infoOf({ id: 1, coordinator: zeroAddress }, chain)
-    await client.createDelegatedSubscription({ ...asked, chainId })
-    const [, first, , second] = node.asked
-    expect(await deliver(first!.body)).toEqual(usual())
-    expect(second).toEqual(first)
+    await client.createDelegatedSubscription({ ...rest, signer: account, data: {} })
+    const { subscription } = await node.answered(consumer, rest.nonce)
+    expect(subscription).toEqual(usual())
+    const { nonce } = setup()
+    await client.createDelegatedSubscription({ ...rest, nonce, chainId, signer: account, data: {} })
+    await node.answered(consumer, nonce)
+  })
+
+  test('behavior: a node that serves no chain, or several, does not say which', async () => {
+    let info = infoOf({ id: 1, coordinator: zeroAddress }, chain)
+    await using fake = await startFakeNode(() => ({ json: info }))
+    const client = createClient({ url: fake.url })
+    const { chainId, coordinator, ...rest } = setup()
     const refused = async (more: object, message: string) =>
-      await expect(client.createDelegatedSubscription({ ...asked, ...more })).rejects.toMatchObject({
+      await expect(
+        client.createDelegatedSubscription({ ...rest, signer: account, data: {}, ...more }),
+      ).rejects.toMatchObject({
         ...{ name: 'InfernetError', code: 'invalid_request', status: null, message },
       })
     await refused({}, 'The node serves 2 chains: say which')
@@ -179,21 +195,24 @@ describe('createDelegatedSubscription', () => {
     await refused({}, `The node knows no coordinator of chain ${chain.id}: It does not answer`)
     info = infoOf()
     await refused({}, 'The node serves no chain')
+    expect(fake.asked.map(({ request }) => request)).toEqual(Array.from({ length: 5 }, () => 'GET /info'))
   })
 
   test("behavior: refusals are the node's", async () => {
-    const refusal = { error: 'Signature expired', code: 'signature_expired', params: { expiry: 1 } }
-    await using node = await startFakeNode(() => ({ status: 400, json: refusal }))
     const client = createClient({ url: node.url })
     await expect(
-      client.createDelegatedSubscription({ ...setup(), signer: account, data: {} }),
-    ).rejects.toMatchObject({ status: 400, code: 'signature_expired', message: 'Signature expired' })
-    expect(node.asked).toHaveLength(1)
+      client.createDelegatedSubscription({ ...setup(), expiry: 1_000, signer: account, data: {} }),
+    ).rejects.toMatchObject({
+      status: 400,
+      code: 'signature_expired',
+      message: 'Signature expired',
+      params: { expiry: 1_000 },
+    })
   })
 
   test('behavior: what is wrong is not sent', async () => {
-    await using node = await startFakeNode(() => ({ json: created }))
-    const client = createClient({ url: node.url })
+    await using fake = await startFakeNode(() => ({ json: {} }))
+    const client = createClient({ url: fake.url })
     const signed = await signDelegatedSubscription(account, setup())
     const send = (request: typeof signed, dataJson = '{}') =>
       client.createDelegatedSubscription({ ...request, dataJson })
@@ -203,7 +222,7 @@ describe('createDelegatedSubscription', () => {
       message: 'Invalid subscription: signature.v: must be a whole number from 0 to 255',
     })
     await expect(send(signed, '{},"chain_id":1')).rejects.toMatchObject({ code: 'invalid_request' })
-    expect(node.asked).toEqual([])
+    expect(fake.asked).toEqual([])
   })
 })
 

@@ -4,33 +4,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { sql } from 'drizzle-orm'
+import * as v from 'valibot'
 import { type Address, getAddress, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { containersHash } from '../../src/client/containers-hash.ts'
 import { signDelegatedSubscription } from '../../src/client/sign.ts'
 import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
-import { parseDelegated } from '../../src/protocol/delegated.ts'
+import { DelegatedCreated, parseDelegated } from '../../src/protocol/delegated.ts'
 import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
-import { deploy, startTestChain, type TestChain, transact } from '../support/chain.ts'
-import { type FakeNode, infoOf, startFakeNode } from './fake-node.ts'
+import { deploy, nodeAddress, startTestChain, type TestChain, transact } from '../support/chain.ts'
+import { policyOf } from '../support/runner.ts'
+import { type ChainNode, startChainNode } from './chain-node.ts'
+import { infoOf, startFakeNode } from './fake-node.ts'
 
 const main = fileURLToPath(new URL('../../src/client/main.ts', import.meta.url))
 const privateKey = `0x${'d4'.repeat(32)}` as const
 const account = privateKeyToAccount(privateKey)
-const created = {
-  id: 'd1',
-  status_url: '/api/delegated/d1',
-  job_id: null,
-  chain_id: 31_337,
-  subscription_id: null,
-  interval: 1,
-}
-
 let chain: TestChain
 let consumer: Address
-let node: FakeNode
-let refusal: { status: number; json: unknown } | null = null
+let node: ChainNode
 let folder: string
 let key: string
 let params: string
@@ -39,16 +34,17 @@ beforeAll(async () => {
   chain = await startTestChain()
   const args = [chain.registry, account.address]
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
-  node = await startFakeNode(request =>
-    request === 'GET /info' ? { json: infoOf(chain) } : (refusal ?? { json: created }),
-  )
+  node = await startChainNode(chain, {
+    containers: [policyOf('hello-world')],
+    config: { payment_address: nodeAddress },
+  })
   folder = await mkdtemp(join(tmpdir(), 'infernet-sub-'))
   key = await file('key', `${privateKey.slice(2)}\n`, 0o600)
   params = await file('params.json', paramsText())
 }, 120_000)
 afterAll(async () => {
-  await chain?.close()
   await node?.[Symbol.asyncDispose]()
+  await chain?.close()
   if (folder) await rm(folder, { recursive: true })
 })
 
@@ -64,9 +60,12 @@ async function file(name: string, content: string, mode = 0o644): Promise<string
   return path
 }
 
-async function infernet(args: string[], stdin = '') {
+async function infernet(
+  args: string[],
+  { stdin = '', url = node.url }: { stdin?: string; url?: string } = {},
+) {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env.PATH, SERVER_URL: node.url, NO_COLOR: '1' },
+    env: { PATH: process.env.PATH, SERVER_URL: url, NO_COLOR: '1' },
   })
   child.stdin.on('error', () => {}).end(stdin)
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))
@@ -74,9 +73,18 @@ async function infernet(args: string[], stdin = '') {
   return { code, stdout, stderr }
 }
 
-const sub = (args: string[], stdin?: string) =>
-  infernet(['sub', '--params', params, '--key', key, ...args], stdin)
-const lastBody = () => node.asked.findLast(({ request }) => request === 'POST /api/jobs')?.body ?? ''
+const sub = (args: string[], options?: { stdin?: string; url?: string }) =>
+  infernet(['sub', '--params', params, '--key', key, ...args], options)
+/** What the node keeps of what a command says was taken on. */
+async function kept(stdout: string) {
+  const { id } = v.parse(v.strictObject(DelegatedCreated.entries), JSON.parse(stdout))
+  const [row] = await node.edge.db.orm.all<{ nonce: number; expiry: number; data: string }>(sql`
+    select delegations.nonce, delegations.owner, expiry, data, payment_amount
+    from delegations join subscriptions on subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription
+    where delegations.id = ${id}`)
+  if (!row) throw new Error(`Nothing is kept of ${id}`)
+  return row
+}
 const requestOf = (body: string) => {
   const { request, problems } = parseDelegated(plain(parseJson(body)))
   if (!request) throw new Error(`${problems}: ${body}`)
@@ -101,24 +109,29 @@ async function submit(body: string): Promise<number> {
 test('default: a subscription is signed with a nonce that is free, and sent', async () => {
   const before = Math.floor(Date.now() / 1000)
   const ran = await sub(['--rpc', chain.rpcUrl])
-  expect(ran).toEqual({ code: 0, stdout: `${JSON.stringify(created, null, 2)}\n`, stderr: '' })
-  const body = lastBody()
-  expect(body.endsWith(`,"chain_id":31337,"data":${data}}`)).toBe(true)
-  const { subscription, signature } = requestOf(body)
-  expect(subscription).toMatchObject({ owner: consumer.toLowerCase(), payment_amount: amount })
-  expect(signature.expiry - before).toBeGreaterThanOrEqual(3600)
-  expect(signature.expiry - before).toBeLessThan(3660)
-  expect(await submit(body)).toBeGreaterThan(0)
-  await sub(['--rpc', chain.rpcUrl])
-  expect(requestOf(lastBody()).signature.nonce).not.toBe(signature.nonce)
+  expect(ran).toMatchObject({ code: 0, stderr: '' })
+  expect(ran.stdout).toBe(`${JSON.stringify(JSON.parse(ran.stdout), null, 2)}\n`)
+  const first = await kept(ran.stdout)
+  expect(first).toMatchObject({ owner: consumer.toLowerCase(), data, payment_amount: String(amount) })
+  expect(first.expiry - before).toBeGreaterThanOrEqual(3600)
+  expect(first.expiry - before).toBeLessThan(3660)
+  const second = await sub(['--rpc', chain.rpcUrl])
+  expect((await kept(second.stdout)).nonce).not.toBe(first.nonce)
+})
+
+test('default: what is signed is answered on the chain', async () => {
+  const unpaid = await file('unpaid.json', paramsText().replace(String(amount), '0'))
+  const ran = await sub(['--params', unpaid, '--nonce', '900'])
+  expect(ran).toMatchObject({ code: 0, stderr: '' })
+  expect(await kept(ran.stdout)).toMatchObject({ nonce: 900, data })
+  const { subscription } = await node.answered(consumer, 900)
+  expect(subscription).toMatchObject({ owner: consumer, containerId: containersHash(['hello-world']) })
 })
 
 test('default: --dry-run prints what would be sent, and needs no node', async () => {
-  const asked = node.asked.length
   const named = ['--chain', '31337', '--address', chain.coordinator, '--nonce', '7', '--expiry', '4000000000']
   const ran = await sub([...named, '--dry-run', '--url', 'http://127.0.0.1:1'])
   expect(ran).toMatchObject({ code: 0, stderr: '' })
-  expect(node.asked).toHaveLength(asked)
   const signed = await signDelegatedSubscription(account, {
     subscription: { owner: consumer, containers: ['hello-world'], payment_amount: amount },
     nonce: 7,
@@ -126,7 +139,7 @@ test('default: --dry-run prints what would be sent, and needs no node', async ()
     chainId: 31_337,
     coordinator: chain.coordinator,
   })
-  expect(requestOf(ran.stdout)).toEqual(signed)
+  expect(requestOf(ran.stdout)).toEqual({ ...signed, data_signature: null })
   expect(ran.stdout).toMatch(/,"data":\{"n":1\.0,"big":9007199254740993}}\n$/)
 })
 
@@ -137,7 +150,7 @@ test("behavior: the reference's files: fields alone, and the data beside", async
   const input = await file('input.json', ' {"a": 1.50}')
   const args = ['--params', bare, '--nonce', '3', '--dry-run']
   expect((await sub([...args, '-i', input])).stdout).toMatch(/,"data": \{"a": 1\.50}}\n$/)
-  const { stdout } = await sub(args, '{"b":2}')
+  const { stdout } = await sub(args, { stdin: '{"b":2}' })
   expect(stdout).toMatch(/,"data":\{"b":2}}\n$/)
   expect(requestOf(stdout)).toMatchObject({ subscription: { period: 60, frequency: 3 }, chain_id: 31_337 })
 })
@@ -183,17 +196,19 @@ test('behavior: a key that the owner does not know is refused, where the chain i
 })
 
 test('behavior: a refusal is told, and what may have happened is told with its nonce', async () => {
-  refusal = { status: 403, json: { error: 'Container not allowed', code: 'not_allowed', params: { a: 1 } } }
-  expect(await sub(['--nonce', '5'])).toMatchObject({
+  const key = await file('strangers', `0x${'e5'.repeat(32)}`, 0o600)
+  expect(await sub(['--nonce', '5', '--key', key])).toMatchObject({
     code: 1,
-    stderr: '[403] Container not allowed - [a=1]\n',
+    stderr: `[403] Subscription signer mismatch - [owner=${consumer.toLowerCase()}, signer=${account.address.toLowerCase()}]\n`,
   })
-  refusal = { status: 500, json: { error: 'Internal server error', code: 'internal', params: {} } }
-  expect(await sub(['--nonce', '5'])).toMatchObject({
+  const failure = { error: 'Internal server error', code: 'internal', params: {} }
+  await using failing = await startFakeNode(request =>
+    request === 'GET /info' ? { json: infoOf(chain) } : { status: 500, json: failure },
+  )
+  expect(await sub(['--nonce', '5'], { url: failing.url })).toMatchObject({
     code: 1,
     stderr: '[500] Internal server error - [nonce=5]\n',
   })
-  refusal = null
 })
 
 test('behavior: wrong use is told in a line, and exits 64; nothing of a key is told', async () => {
@@ -255,5 +270,5 @@ test('behavior: help names its options, and output goes to a file', async () => 
     stdout: '',
     stderr: '',
   })
-  expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(created)
+  expect(await kept(await readFile(path, 'utf8'))).toMatchObject({ nonce: 20 })
 })
