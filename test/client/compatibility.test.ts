@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { createGunzip } from 'node:zlib'
@@ -193,8 +194,8 @@ test('refusals: status outside 2xx, error and params of the reference', async ()
 })
 
 test('request_stream, request_delegated_subscription: refused with an error that the client reads', async () => {
-  const signature = `{"nonce": 0, "expiry": 1893456000, "v": 27, "r": ${2n ** 255n}, "s": ${2n ** 254n}}`
-  const delegated = `{"signature": ${signature}, "subscription": {"owner": "0x0"}, "data": {}}`
+  // As the reference's client has sent it.
+  const delegated = await readFile(new URL('python/delegated.txt', import.meta.url), 'utf8')
   expect(await python('POST', '/api/jobs/stream', delegated)).toMatchObject({
     status: 405,
     type: 'application/json',

@@ -4,14 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { getAddress, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { containersHash } from '../../src/client/containers-hash.ts'
 import { isDelegated, parseDelegated } from '../../src/protocol/delegated.ts'
 import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import { recoverSigner } from '../../src/protocol/signature.ts'
 import { digestOf } from '../../src/protocol/typed-data.ts'
-import { startTestChain, type TestChain } from '../support/chain.ts'
+import { deploy, startTestChain, type TestChain } from '../support/chain.ts'
+import { policyOf } from '../support/runner.ts'
+import { type ChainNode, startChainNode } from './chain-node.ts'
 import { startFakeNode } from './fake-node.ts'
 import { installReference } from './python/install.ts'
 
@@ -104,12 +108,58 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
     expect(parseDelegated(plain(parseJson(stdout))).request).toEqual({ ...theirs, chain_id: 31_337 })
   })
 
-  test('behavior: a refusal is its APIError', async () => {
-    const refusal = { error: 'Signature expired', code: 'signature_expired', params: { expiry: 1 } }
-    await using node = await startFakeNode(() => ({ status: 400, json: refusal }))
-    const failed = run(python, [...[script, 'cli', ...args(), '--rpc-url', chain.rpcUrl, '--url', node.url]])
-    await expect(failed).rejects.toMatchObject({
-      stderr: expect.stringContaining('[400] Signature expired - [expiry=1]'),
-    })
-  }, 60_000)
+  describe('before a node', () => {
+    let node: ChainNode
+    let asked: string
+
+    beforeAll(async () => {
+      const args = [chain.registry, privateKeyToAccount(privateKey).address]
+      const { address } = await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })
+      node = await startChainNode(chain, { containers: [policyOf('hello-world')] })
+      const once = {
+        active_at: 0,
+        period: 0,
+        frequency: 1,
+        redundancy: 1,
+        lazy: false,
+        verifier: zeroAddress,
+      }
+      const fields = { ...params, ...once, owner: getAddress(address), containers: ['hello-world'] }
+      asked = join(folder, 'asked.json')
+      await writeFile(asked, JSON.stringify({ ...fields, wallet: zeroAddress }))
+    }, 120_000)
+    afterAll(async () => await node?.[Symbol.asyncDispose]())
+
+    const sub = async (nonce: number, expiry: number) => {
+      const signed = ['--address', chain.coordinator, '--nonce', String(nonce), '--expiry', String(expiry)]
+      return await run(python, [
+        ...[
+          script,
+          'cli',
+          'sub',
+          '--params',
+          asked,
+          '--key',
+          join(folder, 'key'),
+          '-i',
+          join(folder, 'data.json'),
+        ],
+        ...[...signed, '--rpc-url', chain.rpcUrl, '--url', node.url],
+      ])
+    }
+
+    test('default: what it asks for is answered on the chain', async () => {
+      const { stdout } = await sub(21, 4_000_000_000)
+      expect(stdout).toBe('Success: Subscription created.\n')
+      const { owner } = JSON.parse(await readFile(asked, 'utf8'))
+      const { subscription } = await node.answered(owner, 21)
+      expect(subscription).toMatchObject({ owner, containerId: containersHash(['hello-world']) })
+    }, 60_000)
+
+    test('behavior: a refusal is its APIError', async () => {
+      await expect(sub(22, 1_000)).rejects.toMatchObject({
+        stderr: expect.stringMatching(/\[400\] Signature expired - \[expiry=1000, time=\d+\]/),
+      })
+    }, 60_000)
+  })
 })

@@ -81,7 +81,11 @@ describe('batch', () => {
       { code: 'unsupported_container', error: 'Container not supported', params: { container: 'nobody' } },
       { code: 'invalid_request', error: 'Invalid json: data: is missing', params: {} },
       { code: 'no_containers', error: 'No containers specified', params: {} },
-      { code: 'chain_not_enabled', error: 'Chain not enabled', params: {} },
+      {
+        code: 'invalid_request',
+        error: expect.stringMatching(/^Invalid json: subscription\.owner: is missing; /),
+        params: {},
+      },
       {
         code: 'not_external',
         error: 'First container must be external',

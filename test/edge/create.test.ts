@@ -199,16 +199,6 @@ describe('refusals', () => {
     })
   })
 
-  test('behavior: a delegated subscription is refused', async () => {
-    const body = { signature: {}, subscription: {}, data: {} }
-    expect(await refused(body)).toEqual({
-      status: 501,
-      code: 'chain_not_enabled',
-      error: 'Chain not enabled',
-      params: {},
-    })
-  })
-
   test('behavior: 429 beyond what one owner may have waiting, inline or large, and room again afterwards', async () => {
     const ip = newAddress()
     const small = { containers: ['echo'], data: {} }

@@ -7,29 +7,22 @@ import { promisify } from 'node:util'
 import { encodeAbiParameters, getAddress, toFunctionSelector, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signDelegatedSubscription } from '../../src/client/sign.ts'
 import { anvilAccount, createDeployer } from '../../src/local/chain/start.ts'
 import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
-import { parseDelegated } from '../../src/protocol/delegated.ts'
-import { delegationKey, toDelegation } from '../../src/protocol/delegation.ts'
-import { parseJson, plain } from '../../src/protocol/json.ts'
-import { type FakeNode, infoOf, startFakeNode } from '../client/fake-node.ts'
-import { type Contract, deploy, startTestChain, type TestChain } from '../support/chain.ts'
+import type { DelegatedInFull } from '../../src/protocol/chain.ts'
+import type { DelegatedCreated } from '../../src/protocol/delegated.ts'
+import { toDelegation } from '../../src/protocol/delegation.ts'
+import { type ChainNode, startChainNode } from '../client/chain-node.ts'
+import { type Contract, deploy, nodeAddress, startTestChain, type TestChain } from '../support/chain.ts'
+import { policyOf } from '../support/runner.ts'
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('../../examples/consumer/ask.ts', import.meta.url))
 const privateKey = `0x${'f6'.repeat(32)}` as const
-const taken = {
-  id: 'd1',
-  status_url: '/d1',
-  job_id: null,
-  chain_id: 31_337,
-  subscription_id: null,
-  interval: 1,
-}
-
 let chain: TestChain
 let consumer: Contract
-let node: FakeNode
+let node: ChainNode
 let folder: string
 
 beforeAll(async () => {
@@ -39,14 +32,14 @@ beforeAll(async () => {
   consumer = await deploy(chain, {
     name: 'DelegatedAllowlist',
     folder: 'examples',
-    args: [chain.registry, address, signer, [address]],
+    args: [chain.registry, address, signer, [nodeAddress]],
   })
-  node = await startFakeNode(request => ({ json: request === 'GET /info' ? infoOf(chain) : taken }))
+  node = await startChainNode(chain, { containers: [policyOf('hello-world')] })
   folder = await mkdtemp(join(tmpdir(), 'infernet-ask-'))
 }, 180_000)
 afterAll(async () => {
-  await chain?.close()
   await node?.[Symbol.asyncDispose]()
+  await chain?.close()
   if (folder) await rm(folder, { recursive: true })
 })
 
@@ -62,31 +55,29 @@ test('default: what the script signs is answered by nodes on the list, and reach
     'hello-world',
     '{"name":"you"}',
   ])
-  expect(JSON.parse(stdout)).toEqual(taken)
+  const { status_url } = JSON.parse(stdout) as DelegatedCreated
+  const { nonce } = (await (await fetch(status_url)).json()) as DelegatedInFull
+  const { id } = await node.answered(owner, nonce)
+  const { chain: reads } = chain.deployer
+  // The node's containers answer with their input.
+  const output = encodeAbiParameters([{ type: 'string' }], ['{"name":"you"}'])
+  expect(await reads.readContract({ ...consumer, functionName: 'outputs', args: [id] })).toBe(output)
+})
 
-  // The node's part: it computes on the data, and delivers with the signature.
-  const body = plain(parseJson(node.asked.at(-1)?.body ?? ''))
-  expect(body).toMatchObject({ data: { name: 'you' } })
-  const { subscription, signature } = parseDelegated(body).request!
-  const { nonce, expiry, sub } = toDelegation(subscription, signature)
-  const output = encodeAbiParameters([{ type: 'string' }], ['hello, you'])
-  const deliver = {
+test('behavior: a node that is not on the list delivers nothing', async () => {
+  const terms = { nonce: 1, expiry: 4_000_000_000, chainId: chain.id, coordinator: chain.coordinator }
+  const { subscription, signature } = await signDelegatedSubscription(privateKeyToAccount(privateKey), {
+    subscription: { owner: getAddress(consumer.address), containers: ['hello-world'] },
+    ...terms,
+  })
+  const { expiry, sub } = toDelegation(subscription, signature)
+  const stranger = createDeployer(chain.rpcUrl, anvilAccount(6))
+  const delivery = stranger.chain.simulateContract({
     address: chain.coordinator,
     abi: eip712CoordinatorAbi,
     functionName: 'deliverComputeDelegatee',
-    args: [nonce, expiry, sub, signature.v, signature.r, signature.s, 1, '0x', output, '0x', zeroAddress],
-  } as const
-  const stranger = createDeployer(chain.rpcUrl, anvilAccount(6))
-  await expect(
-    stranger.chain.simulateContract({ ...deliver, account: anvilAccount(6).address }),
-  ).rejects.toThrow(toFunctionSelector('NodeNotAllowed()'))
-  const { wallet, chain: reads } = chain.deployer
-  const hash = await wallet.writeContract(deliver)
-  expect(await reads.waitForTransactionReceipt({ hash })).toMatchObject({ status: 'success' })
-  const id = await reads.readContract({
-    ...deliver,
-    functionName: 'delegateCreatedIds',
-    args: [delegationKey(owner, nonce)],
+    args: [1, expiry, sub, signature.v, signature.r, signature.s, 1, '0x', '0x01', '0x', zeroAddress],
+    account: anvilAccount(6).address,
   })
-  expect(await reads.readContract({ ...consumer, functionName: 'outputs', args: [id] })).toBe(output)
+  await expect(delivery).rejects.toThrow(toFunctionSelector('NodeNotAllowed()'))
 })
