@@ -42,9 +42,13 @@ export function toJobText({ requires_proof, ...terms }: NewJob): string {
 }
 
 /** Adds the input to the JSON text of an object that is not empty. */
-export function withInput(fields: string, { data, dataJson }: Input): string {
-  const input = dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
-  return `${fields.slice(0, -1)},"data":${input}}`
+export function withInput(fields: string, input: Input): string {
+  return `${fields.slice(0, -1)},"data":${inputText(input)}}`
+}
+
+/** The JSON text of an input, as it stands in a body. */
+export function inputText({ data, dataJson }: Input): string {
+  return dataJson === undefined ? JSON.stringify(data) : checked(dataJson)
 }
 
 /** JSON has no word for NaN and the infinities: they would be sent as null, which asks for nothing. */

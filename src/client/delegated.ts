@@ -21,6 +21,8 @@ export type ToSign = {
   expiry: number
   chainId?: number | undefined
   coordinator?: Address | undefined
+  /** Signs for the input as well: without, whoever has the signature can send the node another one first. */
+  signData?: boolean | undefined
 }
 
 /** What `signDelegatedSubscription` gave, or what is to be signed; and the input of the first container, for every interval. */
@@ -51,7 +53,8 @@ export function toDelegatedText(signed: SignedSubscription, input: Input): strin
   const { nonce, expiry, v, r, s } = request.signature
   const signature = { nonce, expiry, v, r: BigInt(r), s: BigInt(s) }
   const chain = request.chain_id === null ? '' : `,"chain_id":${request.chain_id}`
-  const fields = `{"subscription":${objectText(request.subscription)},"signature":${objectText(signature)}${chain}}`
+  const forData = request.data_signature === null ? '' : `,"data_signature":"${request.data_signature}"`
+  const fields = `{"subscription":${objectText(request.subscription)},"signature":${objectText(signature)}${chain}${forData}}`
   return withInput(fields, input)
 }
 
@@ -64,13 +67,16 @@ function objectText(fields: Record<string, string | number | bigint | boolean>):
 
 async function sign(
   transport: Transport,
-  { subscription, signer, nonce, expiry, ...named }: ToSign,
+  { subscription, signer, nonce, expiry, signData = false, ...request }: ToSign & Input,
   options: CallOptions,
 ): Promise<SignedSubscription> {
-  const domain = await domainOf(transport, named, options)
+  const domain = await domainOf(transport, request, options)
   // Loaded here: hashing and curves take Node 70 ms to load, which those who sign nothing would wait for.
   const { signDelegatedSubscription } = await import('./sign.ts')
-  return await signDelegatedSubscription(signer, { subscription, nonce, expiry, ...domain })
+  return await signDelegatedSubscription(signer, {
+    ...{ subscription, nonce, expiry, ...domain },
+    signData: signData ? request : undefined,
+  })
 }
 
 type Named = { chainId?: number | undefined; coordinator?: Address | undefined }

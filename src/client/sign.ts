@@ -1,11 +1,19 @@
 import * as v from 'valibot'
 import type { Address, Hex } from 'viem'
 import { isAddress } from 'viem/utils'
+import { dataDigestOf, dataTypedDataOf, type SignedData } from '../protocol/data-signature.ts'
 import { type DelegatedRequest, DelegatedSubscription, problemOf } from '../protocol/delegated.ts'
 import { toDelegation } from '../protocol/delegation.ts'
 import { Address as AddressField, ChainId, uint } from '../protocol/evm.ts'
-import { recoverSigner, type Signature, splitSignature, toCanonical } from '../protocol/signature.ts'
-import { digestOf, typedDataOf } from '../protocol/typed-data.ts'
+import {
+  joinSignature,
+  recoverSigner,
+  type Signature,
+  splitSignature,
+  toCanonical,
+} from '../protocol/signature.ts'
+import { type Domain, digestOf, typedDataOf } from '../protocol/typed-data.ts'
+import { type Input, inputText } from './body.ts'
 import { containersHash } from './containers-hash.ts'
 import { InfernetError, invalid } from './error.ts'
 import { addressOf, askToSign, type Signer } from './signer.ts'
@@ -22,8 +30,17 @@ export type NewSubscription = Pick<Fields, 'owner'> &
 /** `nonce`: of the owner, and used by no other subscription. `expiry`: Unix seconds of block time from which on it is void. */
 export type SigningTerms = { nonce: number; expiry: number; chainId: number; coordinator: Address }
 
-/** What can be sent with `createDelegatedSubscription`, now or later, by anyone. */
-export type SignedSubscription = Pick<DelegatedRequest, 'subscription' | 'signature'> & { chain_id: number }
+/** What can be sent with `createDelegatedSubscription`, now or later, by anyone. `data_signature`: only with the input that it is for. */
+export type SignedSubscription = Pick<DelegatedRequest, 'subscription' | 'signature'> & {
+  chain_id: number
+  data_signature?: Hex
+}
+
+/** `signData`: an input that is signed for as well, so that no other can be sent in its place. */
+export type SubscriptionToSign = SigningTerms & {
+  subscription: NewSubscription
+  signData?: Input | undefined
+}
 
 const zero: Address = `0x${'0'.repeat(40)}`
 const usual = {
@@ -47,14 +64,28 @@ const ToSign = v.object({ subscription: DelegatedSubscription, terms: Terms })
  */
 export async function signDelegatedSubscription(
   signer: Signer,
-  { subscription: asked, ...terms }: SigningTerms & { subscription: NewSubscription },
+  { subscription: asked, signData, ...terms }: SubscriptionToSign,
 ): Promise<SignedSubscription> {
   const address = addressOf(signer)
   const { subscription, nonce, expiry, ...domain } = parse(asked, terms)
   const delegation = toDelegation(subscription, { nonce, expiry })
   const given = await askToSign(signer, typedDataOf(domain, delegation))
   const signature = await formOf(given, { digest: digestOf(domain, delegation), address })
-  return { subscription, signature: { nonce, expiry, ...signature }, chain_id: domain.chainId }
+  const signed = { subscription, signature: { nonce, expiry, ...signature }, chain_id: domain.chainId }
+  if (signData === undefined) return signed
+  const request = { owner: delegation.sub.owner, nonce, data: betweenBraces(inputText(signData)) }
+  return { ...signed, data_signature: await signForData(signer, domain, request) }
+}
+
+async function signForData(signer: Signer, domain: Domain, request: SignedData): Promise<Hex> {
+  const given = await askToSign(signer, dataTypedDataOf(domain, request))
+  const digest = dataDigestOf(domain, request)
+  return joinSignature(await formOf(given, { digest, address: addressOf(signer) }))
+}
+
+/** Space around it is not the input's. */
+function betweenBraces(json: string): string {
+  return json.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '')
 }
 
 function parse(asked: NewSubscription, terms: SigningTerms) {

@@ -1,15 +1,19 @@
-import type { Address, Hex } from 'viem'
+import type { Address, Hex, TypedDataDefinition } from 'viem'
 import { serializeTypedData } from 'viem/utils'
+import type { DataTypedData } from '../protocol/data-signature.ts'
 import type { DelegationTypedData } from '../protocol/typed-data.ts'
 import { InfernetError } from './error.ts'
+
+/** What is signed: a subscription, or data for one. */
+type ToBeSigned = DelegationTypedData | DataTypedData
 
 /**
  * Who signs: an account of viem, a wallet client of viem with an account, or a wallet in the browser (EIP-1193) with the address that is
  * to sign.
  */
 export type Signer =
-  | { address: Address; signTypedData(typedData: DelegationTypedData): Promise<Hex> }
-  | { account: { address: Address }; signTypedData(typedData: DelegationTypedData): Promise<Hex> }
+  | { address: Address; signTypedData(typedData: TypedDataDefinition): Promise<Hex> }
+  | { account: { address: Address }; signTypedData(typedData: TypedDataDefinition): Promise<Hex> }
   | { address: Address; provider: Provider }
 
 /** As `window.ethereum`. */
@@ -20,7 +24,7 @@ export function addressOf(signer: Signer): Address {
 }
 
 /** @returns whatever the wallet gives. @throws InfernetError `not_signed` when it gives nothing, as when its user refuses. */
-export async function askToSign(signer: Signer, typedData: DelegationTypedData): Promise<unknown> {
+export async function askToSign(signer: Signer, typedData: ToBeSigned): Promise<unknown> {
   try {
     return 'provider' in signer
       ? await signer.provider.request(requestOf(signer.address, typedData))
@@ -38,7 +42,7 @@ const domainType = [
   { name: 'verifyingContract', type: 'address' },
 ]
 
-function requestOf(from: Address, { domain, types, primaryType, message }: DelegationTypedData) {
+function requestOf(from: Address, { domain, types, primaryType, message }: ToBeSigned) {
   const all = { EIP712Domain: domainType, ...types }
   const text = serializeTypedData<Record<string, unknown>, string>({
     domain,

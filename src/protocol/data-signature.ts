@@ -10,7 +10,7 @@ const types = {
   ],
 } as const
 
-/** Which request data is for. `data`: its JSON text, as it stands in the body. */
+/** Which request data is for. `data`: its JSON text as it stands in the body, from brace to brace. */
 export type SignedData = { owner: Address; nonce: number; data: string }
 
 /**
@@ -25,6 +25,7 @@ export function dataTypedDataOf({ chainId, coordinator }: Domain, { owner, nonce
     message: { owner, nonce, dataHash: keccak256(stringToBytes(data)) },
   } as const
 }
+export type DataTypedData = ReturnType<typeof dataTypedDataOf>
 
 /** The hash that is signed. */
 export function dataDigestOf(domain: Domain, signed: SignedData): Hex {

@@ -50,3 +50,8 @@ export function splitSignature(bytes: Hex): Signature | null {
   const at = (from: number, to: number): Hex => `0x${bytes.slice(2 + from * 2, 2 + to * 2).toLowerCase()}`
   return { r: at(0, 32), s: at(32, 64), v: Number(at(64, 65)) }
 }
+
+/** The same bytes again. */
+export function joinSignature({ v, r, s }: Signature): Hex {
+  return `${r}${s.slice(2)}${v.toString(16).padStart(2, '0')}`
+}

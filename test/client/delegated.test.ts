@@ -30,7 +30,11 @@ beforeAll(async () => {
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
   terms = { expiry: 4_000_000_000, chainId: chain.id, coordinator: chain.coordinator }
   node = await startChainNode(chain, {
-    containers: [policyOf('echo'), policyOf('prover', { generates_proofs: true })],
+    containers: [
+      policyOf('echo'),
+      policyOf('prover', { generates_proofs: true }),
+      policyOf('careful', { signed_data: true }),
+    ],
     config: { payment_address: nodeAddress },
   })
 }, 120_000)
@@ -164,6 +168,50 @@ describe('createDelegatedSubscription', () => {
     expect(again).toEqual({ ...created, subscription_id: again.subscription_id })
     expect([null, id]).toContain(again.subscription_id)
     await node.answered(consumer, asked.nonce)
+  })
+
+  const careful = { containers: ['careful'] }
+
+  test.each(Object.entries(signers))(
+    'default: what %s signs with its data is taken where that is asked for',
+    async (_, open) => {
+      const client = createClient({ url: node.url })
+      const { subscription, ...rest } = setup()
+      const asked = { ...rest, subscription: { ...subscription, ...careful }, signer: open() }
+      const dataJson = ' {"n": 1.0, "text": "☃"}\n'
+      await expect(client.createDelegatedSubscription({ ...asked, dataJson })).rejects.toMatchObject({
+        status: 403,
+        code: 'data_not_signed',
+      })
+      await client.createDelegatedSubscription({ ...asked, dataJson, signData: true })
+      expect(await kept(asked.nonce)).toMatchObject({ data_signed: 1, data: dataJson.trim() })
+      await node.answered(consumer, asked.nonce)
+    },
+  )
+
+  test('behavior: what was signed with its data is sent with no other', async () => {
+    const client = createClient({ url: node.url })
+    const signed = await signDelegatedSubscription(account, { ...setup(), signData: { data: { a: 1 } } })
+    expect(signed.data_signature).toMatch(/^0x[0-9a-f]{130}$/)
+    await expect(client.createDelegatedSubscription({ ...signed, data: { a: 2 } })).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_signature',
+      message: 'The signature for the data is not its signer’s',
+    })
+    await client.createDelegatedSubscription({ ...signed, dataJson: '{"a":1}' })
+    expect(await kept(signed.signature.nonce)).toMatchObject({ data_signed: 1, data: '{"a":1}' })
+  })
+
+  test('behavior: without signData nothing is signed for the data', async () => {
+    const signed = await signDelegatedSubscription(account, setup())
+    expect(Object.keys(signed)).toEqual(['subscription', 'signature', 'chain_id'])
+    expect(toDelegatedText(signed, { data: {} })).not.toContain('data_signature')
+  })
+
+  test('behavior: data that is no object is not signed for', async () => {
+    await expect(
+      signDelegatedSubscription(account, { ...setup(), signData: { dataJson: '[]' } }),
+    ).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
   test('default: chain and coordinator are asked from the node', async () => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const args = [chain.registry, account.address]
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
   node = await startChainNode(chain, {
-    containers: [policyOf('hello-world')],
+    containers: [policyOf('hello-world'), policyOf('careful', { signed_data: true })],
     config: { payment_address: nodeAddress },
   })
   folder = await mkdtemp(join(tmpdir(), 'infernet-sub-'))
@@ -79,7 +79,7 @@ const sub = (args: string[], options?: { stdin?: string; url?: string }) =>
 async function kept(stdout: string) {
   const { id } = v.parse(v.strictObject(DelegatedCreated.entries), JSON.parse(stdout))
   const [row] = await node.edge.db.orm.all<{ nonce: number; expiry: number; data: string }>(sql`
-    select delegations.nonce, delegations.owner, expiry, data, payment_amount
+    select delegations.nonce, delegations.owner, expiry, data, data_signed, payment_amount
     from delegations join subscriptions on subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription
     where delegations.id = ${id}`)
   if (!row) throw new Error(`Nothing is kept of ${id}`)
@@ -126,6 +126,20 @@ test('default: what is signed is answered on the chain', async () => {
   expect(await kept(ran.stdout)).toMatchObject({ nonce: 900, data })
   const { subscription } = await node.answered(consumer, 900)
   expect(subscription).toMatchObject({ owner: consumer, containerId: containersHash(['hello-world']) })
+})
+
+test('default: --sign-data signs for the data, too', async () => {
+  const careful = await file('careful.json', paramsText().replace('hello-world', 'careful'))
+  const args = ['--params', careful, '--nonce', '901']
+  expect(await sub(args)).toMatchObject({
+    code: 1,
+    stderr: `[403] The data has to be signed as well - [owner=${consumer.toLowerCase()}]\n`,
+  })
+  const ran = await sub([...args, '--sign-data'])
+  expect(ran).toMatchObject({ code: 0, stderr: '' })
+  expect(await kept(ran.stdout)).toMatchObject({ nonce: 901, data, data_signed: 1 })
+  const dry = await sub([...args, '--sign-data', '--dry-run'])
+  expect(requestOf(dry.stdout).data_signature).toMatch(/^0x[0-9a-f]{130}$/)
 })
 
 test('default: --dry-run prints what would be sent, and needs no node', async () => {
@@ -262,7 +276,7 @@ test('behavior: a chain that does not answer exits 69, and its key is not told',
 test('behavior: help names its options, and output goes to a file', async () => {
   expect((await infernet(['--help'])).stdout).toMatch(/sub +Sign a subscription/)
   const { stdout } = await infernet(['sub', '--help'])
-  for (const option of ['--params', '--key', '--nonce', '--expires-in', '--rpc', '--dry-run'])
+  for (const option of ['--params', '--key', '--nonce', '--expires-in', '--rpc', '--sign-data', '--dry-run'])
     expect(stdout).toContain(option)
   const path = join(folder, 'out.json')
   expect(await sub(['--nonce', '20', '-o', path, '--rpc-url', chain.rpcUrl])).toEqual({

@@ -1,15 +1,16 @@
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import * as v from 'valibot'
-import { toFunctionSelector, zeroAddress } from 'viem'
+import { type Hex, toFunctionSelector, zeroAddress } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { containersHash } from '../../src/client/containers-hash.ts'
 import { toDelegatedText } from '../../src/client/delegated.ts'
 import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
+import { dataTypedDataOf } from '../../src/protocol/data-signature.ts'
 import { DelegatedCreated } from '../../src/protocol/delegated.ts'
 import { limits } from '../../src/protocol/limits.ts'
 import { nodeAddress, nodeKey, startTestChain, type TestChain } from '../support/chain.ts'
-import { chainVars, type Delegator, deployDelegator, stranger } from '../support/delegators.ts'
+import { chainVars, type Delegator, deployDelegator, signer, stranger } from '../support/delegators.ts'
 import { refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
 import { type RpcProxy, startRpcProxy } from '../support/rpc-proxy.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
@@ -382,6 +383,53 @@ describe('refusals', () => {
       error: 'The signature is not valid',
       params: { owner: owner() },
     })
+  })
+
+  const signData = async (nonce: number, data: string, account = signer) =>
+    await account.signTypedData(
+      dataTypedDataOf(
+        { chainId: chain.id, coordinator: chain.coordinator },
+        { owner: delegator.consumer, nonce, data },
+      ),
+    )
+
+  test('behavior: a signature for the data counts for just that data, of the signer', async () => {
+    const signed = await delegator.sign({ containers: containersHash(['careful']) })
+    const { nonce } = signed.signature
+    const wrong = {
+      status: 400,
+      code: 'invalid_signature',
+      error: 'The signature for the data is not its signer’s',
+      params: { owner: owner() },
+    }
+    const sent = async (data_signature: Hex, data: string) =>
+      await send(toDelegatedText({ ...signed, data_signature }, { dataJson: data }))
+    expect(await refusalOf(await sent(await signData(nonce, '{"a": 1}'), '{"a":1}'))).toEqual(wrong)
+    expect(await refusalOf(await sent(await signData(nonce + 1, '{"a":1}'), '{"a":1}'))).toEqual(wrong)
+    expect(await refusalOf(await sent(await signData(nonce, '{"a":1}', stranger), '{"a":1}'))).toEqual(wrong)
+    expect(await count('delegations')).toBe(0)
+    const { id } = await created(await sent(await signData(nonce, '{"a":1}'), '{"a":1}'))
+    expect((await get(`/api/subscriptions/${id}`)).body).toMatchObject({ data_signed: true })
+  })
+
+  test('behavior: data that is signed takes the place of data that is not, until it is begun', async () => {
+    const activeAt = Math.floor(Date.now() / 1000) + 86_400
+    const signed = await delegator.sign({ active_at: activeAt, period: 60 })
+    const { nonce } = signed.signature
+    await take(toDelegatedText(signed, { dataJson: '{"by":"whoever"}' }))
+    const data_signature = await signData(nonce, '{"by":"signer"}')
+    const { id } = await take(toDelegatedText({ ...signed, data_signature }, { dataJson: '{"by":"signer"}' }))
+    expect(await edge.db.orm.all('select id, data from delegations')).toEqual([
+      { id, data: '{"by":"signer"}' },
+    ])
+    const again = await send(toDelegatedText(signed, { dataJson: '{"by":"whoever"}' }))
+    expect(await refusalOf(again)).toMatchObject({ status: 409, code: 'data_conflict' })
+    // What a stranger has sent is computed, and stays.
+    const other = await delegator.sign()
+    await take(toDelegatedText(other, { dataJson: '{"by":"whoever"}' }))
+    const late = await signData(other.signature.nonce, '{}')
+    const response = await send(toDelegatedText({ ...other, data_signature: late }, { dataJson: '{}' }))
+    expect(await refusalOf(response)).toMatchObject({ status: 409, code: 'data_conflict' })
   })
 
   test('behavior: a stream is for jobs, in the words of the reference', async () => {

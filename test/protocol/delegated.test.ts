@@ -42,6 +42,7 @@ const request = {
     s: `0x${BigInt(s).toString(16).padStart(64, '0')}`,
   },
   chain_id: null,
+  data_signature: null,
   requires_proof: undefined,
 }
 const parse = (text: string) => parseDelegated(plain(parseJson(text)))
@@ -58,6 +59,26 @@ function changed(path: string, value: string | null): string {
 }
 
 describe('parseDelegated', () => {
+  test('behavior: a signature for the data is 65 bytes, with or without 0x', () => {
+    const bytes = 'aB'.repeat(65)
+    const parsed = { request: { ...request, data_signature: `0x${'ab'.repeat(65)}` } }
+    for (const text of [bytes, `0x${bytes}`, `0X${bytes}`])
+      expect(parse(changed('data_signature', `"${text}"`))).toEqual(parsed)
+    expect(parse(changed('data_signature', 'null'))).toEqual({ request })
+    for (const wrong of [
+      '7',
+      '""',
+      '"0x"',
+      `"${bytes.slice(2)}"`,
+      `"0x${bytes}00"`,
+      `"${'zz'.repeat(65)}"`,
+      '{}',
+    ])
+      expect(parse(changed('data_signature', wrong))).toEqual({
+        problems: ['data_signature: must be a signature: 0x and 130 hexadecimal digits'],
+      })
+  })
+
   test('default: a request of the reference, with all digits of its signature', () => {
     expect(parse(body)).toEqual({ request })
   })

@@ -67,6 +67,11 @@ export const sub = command({
       description: 'JSON file with the data, if the parameters have none; else stdin.',
       valueHint: 'file',
     },
+    'sign-data': {
+      type: 'boolean',
+      default: false,
+      description: 'Sign for the data as well, so that nobody sends other data with the signature.',
+    },
     'dry-run': {
       type: 'boolean',
       default: false,
@@ -88,7 +93,10 @@ export const sub = command({
     const nonce = chain ? await checkDelegation(chain, { domain, subscription, account, chosen }) : chosen
     if (nonce === null)
       throw new UsageError('--nonce auto asks the chain: name it with --rpc, or choose a nonce')
-    const signed = await signDelegatedSubscription(account, { subscription, nonce, expiry, ...domain })
+    const signed = await signDelegatedSubscription(account, {
+      ...{ subscription, nonce, expiry, ...domain },
+      signData: args['sign-data'] ? { dataJson } : undefined,
+    })
     if (args['dry-run']) return await writeOutput(args.output, toDelegatedText(signed, { dataJson }))
     const created = await openClient(args.url)
       .createDelegatedSubscription({ ...signed, dataJson })
