@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import * as v from 'valibot'
-import { type Hex, toFunctionSelector, zeroAddress } from 'viem'
+import { getAbiItem, type Hex, toFunctionSelector, zeroAddress } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { containersHash } from '../../src/client/containers-hash.ts'
 import { toDelegatedText } from '../../src/client/delegated.ts'
@@ -55,6 +55,11 @@ beforeEach(async () => {
 })
 afterEach(() => proxy.setFault(() => null))
 
+const creation = toFunctionSelector(
+  getAbiItem({ abi: eip712CoordinatorAbi, name: 'createSubscriptionDelegatee' }),
+)
+/** The node asks what comes of creating one. */
+const asksToCreate = (calls: readonly object[]) => JSON.stringify(calls).includes(creation)
 const body: Delegator['body'] = (asking, data) => delegator.body(asking, data)
 const send = async (text: string, path = '/api/subscriptions', init: RequestInit = {}) => {
   const response = await edge.request(path, { method: 'POST', body: text, ...init })
@@ -188,14 +193,9 @@ describe('taking on', () => {
   })
 
   test('behavior: a client that leaves meanwhile is served all the same', async () => {
-    const selector = toFunctionSelector(
-      eip712CoordinatorAbi.find(
-        item => item.type === 'function' && item.name === 'createSubscriptionDelegatee',
-      )!,
-    )
     const leaving = new AbortController()
     proxy.setFault(({ calls }) => {
-      if (JSON.stringify(calls).includes(selector)) leaving.abort()
+      if (asksToCreate(calls)) leaving.abort()
       return null
     })
     await expect(send(await body(), '/api/subscriptions', { signal: leaving.signal })).rejects.toHaveProperty(
@@ -655,15 +655,20 @@ describe('GET /api/subscriptions/:id', () => {
 
 describe('several chains', () => {
   let both: TestEdge
+  let wrong: RpcProxy
   beforeAll(async () => {
+    // An endpoint of another chain than it is there for.
+    wrong = await startRpcProxy(chain.rpcUrl)
     const one = chainVars(chain, { url: chain.rpcUrl })
-    // An endpoint of another chain.
-    const other = chainVars({ ...chain, id: 7 }, { url: chain.rpcUrl })
+    const other = chainVars({ ...chain, id: 7 }, { url: wrong.url })
     const chains = [one.CHAINS, other.CHAINS].flatMap(text => JSON.parse(text ?? '[]') as object[])
     both = await startTestEdge({ vars: { ...one, ...other, CHAINS: JSON.stringify(chains) } })
     await startTestRunner(both, containers)
   })
-  afterAll(async () => await both?.[Symbol.asyncDispose]())
+  afterAll(async () => {
+    await both?.[Symbol.asyncDispose]()
+    await wrong?.close()
+  })
 
   const ask = async (text: string, chainId?: string) =>
     await both.create(
@@ -700,6 +705,22 @@ describe('several chains', () => {
       code: 'chain_unavailable',
       params: { chain: 7 },
     })
+  })
+
+  test('behavior: nor is it asked again for each item of a batch', async () => {
+    const item = (await body()).replace(`"chain_id":${chain.id}`, '"chain_id":7')
+    wrong.takeRequests()
+    await both.create(item)
+    const once = wrong.takeRequests().length
+    const items = Array.from({ length: 40 }, () => item)
+    const response = await both.create(`[${items},{"containers":["echo"],"data":{}}]`, {
+      path: '/api/jobs/batch',
+    })
+    const told = (await response.json()) as { code?: string; id?: string }[]
+    expect(told.map(({ code = 'taken' }) => code)).toEqual([...items.map(() => 'chain_unavailable'), 'taken'])
+    expect(once).toBeGreaterThan(0)
+    // The node looks at its chains by itself, too.
+    expect(wrong.takeRequests().length).toBeLessThan(5 * once)
   })
 
   test('behavior: a node that nobody can pay takes nothing that pays', async () => {

@@ -11,7 +11,7 @@ import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
 import { bodyTooLarge } from './body.ts'
 import { abandonUnused, createJobs, type Identity, inputStore, type Outcome } from './create.ts'
-import { takeOn } from './delegated.ts'
+import { createTaking } from './delegated.ts'
 import type { Parameter } from './describe.ts'
 import { type Item, readItems } from './intake.ts'
 import { RefusalError } from './refuse.ts'
@@ -111,7 +111,7 @@ export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>
         endpoint,
         delegatedOnly,
         onUnderway,
-        takeOn: item => takeOn(app, doors, item),
+        takeOn: createTaking(app, doors),
       })
     })()
     const ring = ({ stored }: { stored: Ring }) =>

@@ -15,8 +15,15 @@ export type TakenOn = { created: DelegatedCreated; chain: number; replayed: bool
 
 const decoder = new TextDecoder()
 
-/** What comes of one item that is a delegated subscription. */
-export async function takeOn(app: App, doors: Doors, item: Item): Promise<TakenOn | Refusal> {
+/** Takes on the items of one request that are delegated subscriptions. A chain that is silent is not asked again for each of them. */
+export function createTaking(app: App, doors: Doors): (item: Item) => Promise<TakenOn | Refusal> {
+  const silent = new Set<number>()
+  return item => takeOn(app, { doors, silent, item })
+}
+
+type Taking = { doors: Doors; silent: Set<number>; item: Item }
+
+async function takeOn(app: App, { doors, silent, item }: Taking): Promise<TakenOn | Refusal> {
   const { fields, dataType } = item
   if (app.config.chains.length === 0) return { code: 'chain_not_enabled', error: 'Chain not enabled' }
   if (dataType === null) return invalid('data: is missing')
@@ -28,6 +35,7 @@ export async function takeOn(app: App, doors: Doors, item: Item): Promise<TakenO
   if (typeof chain === 'object') return chain
   const data = await dataOf(app, item)
   if (typeof data === 'object') return data
+  if (silent.has(chain)) return unavailable(chain)
   try {
     const door = await doors(chain)
     if (door === null) return notEnabled(chain)
@@ -46,8 +54,13 @@ export async function takeOn(app: App, doors: Doors, item: Item): Promise<TakenO
   } catch (error) {
     if (!(error instanceof RpcUnavailable)) throw error
     app.log.warn('Chain unavailable', { chain, error: describe(error) })
-    return { code: 'chain_unavailable', error: 'The chain does not answer', params: { chain } }
+    silent.add(chain)
+    return unavailable(chain)
   }
+}
+
+function unavailable(chain: number): Refusal {
+  return { code: 'chain_unavailable', error: 'The chain does not answer', params: { chain } }
 }
 
 function chainOf({ config }: App, asked: number | null): number | Refusal {
