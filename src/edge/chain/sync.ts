@@ -61,7 +61,10 @@ export async function sync(step: Step, options: SyncOptions): Promise<Synced> {
   )
   const moved = await write(step, { cursor, found, epoch, links })
   if (!moved) return { cursor: null, statuses: new Map() }
-  for (const row of found.rows) tell(step, row)
+  const linked = new Set(links.map(({ id }) => id))
+  for (const row of found.rows)
+    if (linked.has(row.subscription.id)) tellLinked(step, row.subscription)
+    else tell(step, row)
   if (found.nextId === nextId)
     log.info('Finished snapshot sync', { chain: chain.config.id, block: block.number, head: nextId - 1 })
   return { cursor: { version: cursor.version + 1, nextId: found.nextId }, statuses: found.statuses }
@@ -158,6 +161,11 @@ async function write(
       where id = ${id} and version = ${cursor.version}`),
   ])
   return held.length === 1
+}
+
+/** What is new on the chain is known here. */
+function tellLinked({ log, chain }: Step, { id }: Subscription): void {
+  log.info('Delegated subscription created', { chain: chain.config.id, subscription: id })
 }
 
 function tell({ log, chain }: Step, { subscription, verdict }: Stored): void {
