@@ -53,7 +53,10 @@ beforeEach(async () => {
   for (const table of ['jobs', 'parts', 'deliveries', 'subscriptions', 'delegations'])
     await edge.db.orm.run(`delete from ${table}`)
 })
-afterEach(() => proxy.setFault(() => null))
+afterEach(() => {
+  proxy.setFault(() => null)
+  proxy.setOverride(() => null)
+})
 
 const creation = toFunctionSelector(
   getAbiItem({ abi: eip712CoordinatorAbi, name: 'createSubscriptionDelegatee' }),
@@ -412,6 +415,18 @@ describe('refusals', () => {
     expect((await get(`/api/subscriptions/${id}`)).body).toMatchObject({ data_signed: true })
   })
 
+  test('behavior: a consumer may ask for it, too', async () => {
+    const question = toFunctionSelector('function requiresSignedData()')
+    proxy.setOverride(call =>
+      JSON.stringify(call.params).includes(question) ? { result: `0x${'1'.padStart(64, '0')}` } : null,
+    )
+    const signed = await delegator.sign()
+    const unsigned = await send(toDelegatedText(signed, { dataJson: '{}' }))
+    expect(await refusalOf(unsigned)).toMatchObject({ status: 403, code: 'data_not_signed' })
+    const data_signature = await signData(signed.signature.nonce, '{}')
+    await take(toDelegatedText({ ...signed, data_signature }, { dataJson: '{}' }))
+  })
+
   test('behavior: data that is signed takes the place of data that is not, until it is begun', async () => {
     const activeAt = Math.floor(Date.now() / 1000) + 86_400
     const signed = await delegator.sign({ active_at: activeAt, period: 60 })
@@ -561,9 +576,12 @@ describe('fields', () => {
 describe('a chain that does not answer', () => {
   test('default: nothing is taken on, and the client is told when to come again', async () => {
     const text = await body()
-    await take(await body())
+    const taken = await body()
+    const answer = await take(taken)
     proxy.setFault(() => ({ kind: 'status', status: 500 }))
     const before = await count('delegations')
+    // What is known is told without it.
+    expect(await take(taken)).toEqual(answer)
     for (const path of ['/api/subscriptions', '/api/jobs']) {
       const response = await send(text, path)
       expect(response.headers.get('retry-after')).toBe('5')
