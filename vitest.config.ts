@@ -8,6 +8,7 @@ const door = [
   'claim-wait',
   'create',
   'delegated',
+  'delegated-refusals',
   'jobs',
   'large',
   'list',
