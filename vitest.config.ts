@@ -38,6 +38,8 @@ export default defineConfig({
     // Real servers start in most files: a file's own processes share two cores with those of its neighbours.
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A condition that is waited for is no bound: where one is meant, its test says how long.
+    expect: { poll: { timeout: 10_000 } },
     maxWorkers: 2,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
