@@ -74,12 +74,15 @@ export type Ticking = {
   close(): Promise<void>
 }
 
-/** `container`: what `echo` is like. */
+/** `container`: what `echo` is like. `chain`: another node's, which stays; absent: one of its own. */
+export type TickingOptions = RpcProxyOptions & { container?: Partial<ContainerPolicy>; chain?: TestChain }
+
 export async function startTicking({
   container = {},
+  chain: shared,
   ...proxying
-}: RpcProxyOptions & { container?: Partial<ContainerPolicy> } = {}): Promise<Ticking> {
-  const [chain, queue] = await Promise.all([startTestChain(), startQueue()])
+}: TickingOptions = {}): Promise<Ticking> {
+  const [chain, queue] = await Promise.all([shared ?? startTestChain(), startQueue()])
   const proxy = await startRpcProxy(chain.rpcUrl, proxying)
   const lines: Ticking['lines'] = []
   const note = (event: string, fields = {}) => void lines.push({ event, fields })
@@ -176,7 +179,7 @@ export async function startTicking({
     async close() {
       await proxy.close()
       await queue.close()
-      await chain.close()
+      if (!shared) await chain.close()
     },
   }
 }
