@@ -50,7 +50,7 @@ export async function verify(
 ): Promise<Verified | { refusal: Refusal }> {
   const { subscription, signed } = asked
   const { owner } = subscription
-  const [head, told, created, creation, signsData] = await chain.rpc.send(
+  const answers = await chain.rpc.send(
     [
       blockCall('latest'),
       signerCall(owner, 'latest'),
@@ -67,9 +67,10 @@ export async function verify(
     ],
     anchorCall(contracts, { at: 'latest', ids: [] }),
   )
+  const [head, told, created, creation, signsData] = answers
   const block = toBlock(head)
   const id = toWord(created)
-  if (block === null || id === null) throw unread()
+  if (block === null || id === null || answers.some(isUnread)) throw unread()
   const signer = signerOf(told)
   const createdId = id > 0n ? Number(id) : null
   const isExpired = createdId === null && block.time >= signed.expiry
@@ -106,7 +107,6 @@ async function creationFlaw(
     if (toWord(creation) === null) throw unread()
     return null
   }
-  if (!isRevert(error)) throw unread()
   if (signer === null)
     return { code: 'signer_mismatch', error: 'The owner names no signer', params: { owner } }
   const recovered = await recoverSigner(digest, signed)
@@ -175,7 +175,13 @@ async function isDataSigned(
     args: [digest, dataSignature],
   })
   const [answer] = await chain.rpc.send([toCall({ to: signer, data: call, gas: askedGas }, 'latest')])
+  if (isUnread(answer)) throw unread()
   return returned(answer)?.toLowerCase() === isValid
+}
+
+/** Whether a call failed that no contract has made fail: it says nothing of what was asked. */
+function isUnread(answer: RpcAnswer | undefined): boolean {
+  return answer?.error !== undefined && !isRevert(answer.error)
 }
 
 function unread(): RpcUnavailable {

@@ -1,0 +1,263 @@
+import { sql } from 'drizzle-orm'
+import { getAbiItem, type Hex, toFunctionSelector } from 'viem'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../../../../src/edge/chain/rpc.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { dataDigestOf, dataTypedDataOf } from '../../../../src/protocol/data-signature.ts'
+import type { DelegatedRequest } from '../../../../src/protocol/delegated.ts'
+import { toDelegation } from '../../../../src/protocol/delegation.ts'
+import { toCanonical } from '../../../../src/protocol/signature.ts'
+import { digestOf } from '../../../../src/protocol/typed-data.ts'
+import { type Contract, deploy } from '../../../support/chain.ts'
+import { type Delegating, signer, startDelegating, stranger } from './delegating.ts'
+
+/** What the door says of requests that nothing can come of, and that nothing is stored of them. */
+
+const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+
+let world: Delegating
+beforeAll(async () => {
+  world = await startDelegating()
+})
+afterAll(async () => await world?.close())
+beforeEach(async () => await world.queue.db.orm.run(sql`delete from delegations`))
+afterEach(() => {
+  world.proxy.setFault(undefined)
+  world.proxy.setOverride(undefined)
+})
+
+async function expectRefused(request: DelegatedRequest, code: string): Promise<void> {
+  expect(await world.refusal(request)).toBe(code)
+  expect(await world.ids()).toEqual([])
+}
+
+function changed(
+  request: DelegatedRequest,
+  signature: Partial<DelegatedRequest['signature']>,
+): DelegatedRequest {
+  return { ...request, signature: { ...request.signature, ...signature } }
+}
+
+function domain() {
+  return { chainId: world.chain.id, coordinator: world.chain.coordinator }
+}
+
+/** Signed as `DigestSigner` takes it: what begins with the digest. */
+function accepted(request: DelegatedRequest): DelegatedRequest {
+  const { subscription, signature } = request
+  return changed(request, { r: digestOf(domain(), toDelegation(subscription, signature)), v: 99 })
+}
+
+/** While a `DigestSigner` signs for the consumer. */
+async function byContract(story: () => Promise<void>): Promise<void> {
+  const { address } = await deploy(world.chain, { name: 'DigestSigner', file: 'DelegationProbe' })
+  await world.call('updateSigner', address)
+  try {
+    await story()
+  } finally {
+    await world.call('updateSigner', signer.address)
+  }
+}
+
+function selectorOf(name: 'delegateCreatedIds' | 'createSubscriptionDelegatee'): Hex {
+  return toFunctionSelector(getAbiItem({ abi: eip712CoordinatorAbi, name }))
+}
+
+function isOf(call: RpcCall, part: string): boolean {
+  return JSON.stringify(call).includes(part)
+}
+
+async function latestTime(): Promise<number> {
+  const { timestamp } = await world.chain.deployer.chain.getBlock()
+  return Number(timestamp)
+}
+
+describe('a signature', () => {
+  test('behavior: of somebody else', async () => {
+    await expectRefused(await world.sign({ account: stranger }), 'signer_mismatch')
+  })
+
+  test('behavior: for another chain, or another coordinator', async () => {
+    await expectRefused(await world.sign({ chainId: 1 }), 'signer_mismatch')
+    await expectRefused(await world.sign({ coordinator: world.chain.registry }), 'signer_mismatch')
+  })
+
+  test('behavior: with another member than was signed', async () => {
+    const request = await world.sign()
+    const { subscription } = request
+    await expectRefused({ ...request, subscription: { ...subscription, redundancy: 7 } }, 'signer_mismatch')
+    await expectRefused(changed(request, { nonce: 77 }), 'signer_mismatch')
+  })
+
+  test('behavior: in another form than the one that counts', async () => {
+    const request = await world.sign()
+    const { v, s } = request.signature
+    const other = `0x${(order - BigInt(s)).toString(16).padStart(64, '0')}` as const
+    const high = changed(request, { s: other, v: 55 - v })
+    expect(toCanonical(high.signature)).toMatchObject({ v, s })
+    await expectRefused(high, 'invalid_signature')
+    await expectRefused(changed(request, { v: v - 27 }), 'invalid_signature')
+    await expectRefused(changed(request, { v: 29 }), 'invalid_signature')
+    const zero = `0x${'00'.repeat(32)}` as const
+    await expectRefused(changed(request, { r: zero, s: zero }), 'invalid_signature')
+    await expectRefused(changed(request, { r: `0x${'ff'.repeat(32)}` }), 'invalid_signature')
+    expect(await world.refusal(request)).toBeNull()
+  })
+
+  test('behavior: that expires, at the second, or has', async () => {
+    const time = await latestTime()
+    await expectRefused(await world.sign({ expiry: time }), 'signature_expired')
+    await expectRefused(await world.sign({ expiry: 0 }), 'signature_expired')
+  })
+
+  test('behavior: of a contract counts as the contract says', async () => {
+    await byContract(async () => {
+      const request = await world.sign()
+      await expectRefused(request, 'signer_mismatch')
+      expect(await world.refusal(accepted(request))).toBeNull()
+    })
+  })
+})
+
+describe('an owner', () => {
+  const owned = async (contract: Contract) => await world.sign({ owner: contract.address })
+
+  test('behavior: without code, or that names no signer, or reverts', async () => {
+    await expectRefused(await world.sign({ owner: stranger.address }), 'signer_mismatch')
+    const args = [world.chain.registry]
+    const mute = await deploy(world.chain, { name: 'RecordingConsumer', file: 'Consumers', args })
+    await expectRefused(await owned(mute), 'signer_mismatch')
+    await expectRefused(await world.sign({ owner: world.chain.coordinator }), 'signer_mismatch')
+  })
+
+  test('behavior: whose signer has changed', async () => {
+    const request = await world.sign()
+    await world.call('updateSigner', stranger.address)
+    await expectRefused(request, 'signer_mismatch')
+    await world.call('updateSigner', signer.address)
+    expect(await world.refusal(request)).toBeNull()
+  })
+})
+
+describe('a nonce', () => {
+  test('behavior: that was invalidated', async () => {
+    await world.call('invalidate', 900)
+    await expectRefused(await world.sign({ nonce: 900 }), 'nonce_used')
+  })
+
+  test('behavior: that another subscription has, on the chain or here', async () => {
+    await world.create(await world.sign({ nonce: 901 }))
+    await expectRefused(await world.sign({ nonce: 901, redundancy: 2 }), 'nonce_used')
+    await world.take({ nonce: 902 })
+    expect(await world.refusal({ nonce: 902, redundancy: 2 })).toBe('nonce_used')
+    expect(await world.refusal({ nonce: 902 })).toBeNull()
+    expect(await world.ids()).toHaveLength(1)
+  })
+})
+
+describe('data', () => {
+  const withData = async (
+    data: string,
+    { account = signer, nonce = undefined as number | undefined } = {},
+  ) => {
+    const request = await world.sign(nonce === undefined ? {} : { nonce })
+    const { owner } = request.subscription
+    const signed = { owner, nonce: request.signature.nonce, data }
+    return { ...request, data_signature: await account.signTypedData(dataTypedDataOf(domain(), signed)) }
+  }
+
+  test('behavior: that is signed by somebody else, or for something else', async () => {
+    await expectRefused(await withData('{"a":1}', { account: stranger }), 'invalid_signature')
+    await expectRefused(await withData('{"a": 1}'), 'invalid_signature')
+    await expectRefused({ ...(await world.sign()), data_signature: '0x00' as Hex }, 'invalid_signature')
+  })
+
+  test('behavior: that the consumer wants to be signed', async () => {
+    await world.call('requireSignedData', true)
+    await expectRefused(await world.sign(), 'data_not_signed')
+    expect(await world.refusal(await withData('{"a":1}'))).toBeNull()
+    await world.call('requireSignedData', false)
+  })
+
+  test('behavior: signed takes the place of what was not, before anything is begun; and not the other way', async () => {
+    const activeAt = (await latestTime()) + 1_000
+    const later = { active_at: activeAt, nonce: 700 }
+    const copied = await world.sign(later)
+    await world.take(copied, { data: '{"theirs":1}' })
+    expect(await world.refusal(copied, { data: '{"a":1}' })).toBe('data_conflict')
+    const dataSigned = { owner: copied.subscription.owner, nonce: 700, data: '{"a":1}' }
+    const forged = await stranger.signTypedData(dataTypedDataOf(domain(), dataSigned))
+    expect(await world.refusal({ ...copied, data_signature: forged }, { data: '{"a":1}' })).toBe(
+      'invalid_signature',
+    )
+    const data_signature = await signer.signTypedData(dataTypedDataOf(domain(), dataSigned))
+    await world.take({ ...copied, data_signature }, { data: '{"a":1}' })
+    expect(await world.refusal(copied, { data: '{"theirs":1}' })).toBe('data_conflict')
+    const rows = await world.queue.db.orm.all(sql`select data, data_signed from delegations`)
+    expect(rows).toEqual([{ data: '{"a":1}', data_signed: 1 }])
+  })
+
+  test('behavior: signed comes too late for what is begun', async () => {
+    const signed = await withData('{"a":1}', { nonce: 701 })
+    await world.take({ nonce: 701 }, { data: '{"theirs":1}' })
+    expect(await world.refusal(signed)).toBe('data_conflict')
+  })
+})
+
+describe('a chain that does not say', () => {
+  const calls = {
+    'its newest block': 'eth_getBlockByNumber',
+    'who signs': toFunctionSelector('getSigner()'),
+    'what the nonce has created': selectorOf('delegateCreatedIds'),
+    'whether it can be created': selectorOf('createSubscriptionDelegatee'),
+    'whether data has to be signed': toFunctionSelector('requiresSignedData()'),
+  }
+  const troubles: RpcAnswer[] = [
+    { error: { code: -32_603, message: 'Internal error' } },
+    { error: { code: -32_000, message: 'Something odd' } },
+  ]
+
+  test.for(Object.entries(calls))(
+    'behavior: %s: it is no refusal, and nothing is stored',
+    async ([, part]) => {
+      for (const trouble of troubles)
+        for (const account of [signer, stranger]) {
+          // One that has not met any trouble yet.
+          const door = await world.door()
+          world.proxy.setOverride(call => (isOf(call, part) ? trouble : null))
+          await expect(world.send(await world.sign({ account }), { door })).rejects.toThrow(RpcUnavailable)
+          expect(await world.ids()).toEqual([])
+          world.proxy.setOverride(undefined)
+        }
+    },
+  )
+
+  test('behavior: anything', async () => {
+    const door = await world.door()
+    world.proxy.setFault(() => ({ kind: 'reset' }))
+    await expect(world.send(await world.sign(), { door })).rejects.toThrow(RpcUnavailable)
+    expect(await world.ids()).toEqual([])
+  })
+
+  test('behavior: whether a contract has signed the data', async () => {
+    await byContract(async () => {
+      const request = await world.sign()
+      const { owner } = request.subscription
+      const signed = { owner, nonce: request.signature.nonce, data: '{"a":1}' }
+      const data_signature = `${dataDigestOf(domain(), signed)}${'00'.repeat(33)}` as const
+      const { signature } = accepted(request)
+      for (const trouble of troubles) {
+        const door = await world.door()
+        world.proxy.setOverride(call =>
+          isOf(call, `"${toFunctionSelector('isValidSignature(bytes32,bytes)')}`) ? trouble : null,
+        )
+        const asked = { ...request, signature, data_signature }
+        await expect(world.send(asked, { door })).rejects.toThrow(RpcUnavailable)
+        expect(await world.ids()).toEqual([])
+        world.proxy.setOverride(undefined)
+      }
+      const door = await world.door()
+      expect(await world.refusal({ ...request, signature, data_signature }, { door })).toBeNull()
+    })
+  })
+})
