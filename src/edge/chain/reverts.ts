@@ -43,6 +43,8 @@ const known: Record<string, readonly ['drop' | 'retry', string]> = {
   ],
   SignerMismatch: ['drop', 'Signer does not match.'],
   SignatureExpired: ['drop', 'EIP-712 Signature has expired.'],
+  InvalidSignature: ['drop', 'The signature is not valid'],
+  NonceInvalidated: ['drop', 'The nonce of the signature was invalidated'],
   TransferFailed: ['retry', 'Token transfer failed.'],
   InsufficientFunds: [
     'retry',

@@ -1,0 +1,199 @@
+import { sql } from 'drizzle-orm'
+import { toHex } from 'viem'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
+import { type Delegating, startDelegating } from './delegating.ts'
+
+/** What may come between a request and its answer: time, and the consumer's mind. */
+
+let world: Delegating
+let node: ChainTick
+beforeEach(async () => {
+  world = await startDelegating()
+  node = world.ticker()
+})
+afterEach(async () => await world?.close())
+
+const now = async () => Number((await world.chain.deployer.chain.getBlock()).timestamp)
+/** The next block comes so much later, and is looked at. */
+const pass = async (seconds: number) => {
+  await world.chain.warp(seconds)
+  await world.look(node)
+}
+const jobs = async () =>
+  await world.queue.db.orm.all<{ state: string; data: string }>(
+    sql`select state, data from jobs order by created_at, id`,
+  )
+const fail = async () =>
+  await world.queue.db.orm.run(sql`
+    update jobs set state = 'failed', error_code = 'container_error', error_message = 'no', finished_at = 1 where state = 'queued'`)
+
+describe('a request', () => {
+  test('behavior: whose time has not come waits for it', async () => {
+    const { job, interval } = await world.take({ active_at: (await now()) + 1_000 })
+    expect([job, interval]).toEqual([null, 0])
+    await pass(900)
+    expect(await jobs()).toEqual([])
+    await pass(101)
+    expect(await jobs()).toMatchObject([{ state: 'queued', data: '{"a":1}' }])
+    await world.compute()
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1])
+  })
+
+  test('behavior: that expires before anything is begun ends, and says why', async () => {
+    const active_at = (await now()) + 100
+    await world.take({ active_at, expiry: active_at })
+    await pass(101)
+    expect(await world.subscriptions()).toMatchObject([{ state: 'ended', reason: 'SignatureExpired' }])
+    expect(await jobs()).toEqual([])
+    await pass(10_000)
+    expect(await world.deliveries()).toEqual([])
+  })
+
+  test('behavior: that expires while it is computed: nothing is sent', async () => {
+    await world.take({ expiry: (await now()) + 100 })
+    await world.compute()
+    await pass(100)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'too_late', tx: null }])
+    expect(await world.fulfilled()).toEqual([])
+  })
+
+  test('behavior: that expires on its way: its nonce is taken by a transfer', async () => {
+    await world.request('evm_setAutomine', false)
+    await world.take({ expiry: (await now()) + 100 })
+    await world.compute()
+    await world.look(node)
+    expect(await world.states()).toEqual(['sending'])
+    await world.chain.anvil.dropTransaction({ hash: await lastHash() })
+    await pass(101)
+    await world.request('evm_setAutomine', true)
+    await world.settle(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'too_late' }])
+    expect(await world.fulfilled()).toEqual([])
+  })
+
+  test('behavior: whose signer has changed before anything is begun', async () => {
+    await world.take({ active_at: (await now()) + 100 })
+    await world.call('updateSigner', world.consumer.address)
+    await pass(101)
+    expect(await world.subscriptions()).toMatchObject([{ state: 'ended', reason: 'SignerMismatch' }])
+    expect(await jobs()).toEqual([])
+  })
+
+  test('behavior: whose signer has changed while it is computed', async () => {
+    await world.take()
+    await world.call('updateSigner', world.consumer.address)
+    await world.compute()
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'SignerMismatch', tx: null }])
+  })
+
+  test('behavior: whose nonce was invalidated before anything is begun, or while it is computed', async () => {
+    await world.take({ nonce: 1, active_at: (await now()) + 100 })
+    await world.take({ nonce: 2 })
+    await world.call('invalidate', 1)
+    await world.call('invalidate', 2)
+    await world.compute()
+    await pass(101)
+    expect(await world.deliveries()).toMatchObject([
+      { state: 'dropped', reason: 'NonceInvalidated', tx: null },
+    ])
+    const rows = await world.subscriptions()
+    expect(rows.map(({ state, reason }) => [state, reason])).toEqual(
+      expect.arrayContaining([['ended', 'NonceInvalidated']]),
+    )
+    expect(rows.every(({ state }) => state === 'ended')).toBe(true)
+  })
+
+  test('behavior: whose container fails is over; other data may come in its place, not the same again', async () => {
+    const request = await world.sign()
+    const { id } = await world.take(request)
+    await fail()
+    await pass(1)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'container_error' }])
+    expect(await world.take(request)).toMatchObject({ id, replayed: true })
+    await pass(100)
+    expect(await jobs()).toHaveLength(1)
+    const other = await world.take(request, { data: '{"a":2}' })
+    expect(other).toMatchObject({ replayed: false })
+    expect(other.id).not.toBe(id)
+    expect(await world.compute()).toBe(1)
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1])
+    expect(await world.take(request, { data: '{"a":2}' })).toMatchObject({ id: other.id, subscriptionId: 1 })
+  })
+})
+
+describe('a recurring one', () => {
+  const recurring = async (more: object = {}) => ({
+    active_at: await now(),
+    period: 1_000,
+    frequency: 3,
+    ...more,
+  })
+
+  test('default: created by its first answer, and answered once in each interval', async () => {
+    await world.take(await recurring())
+    for (let interval = 1; interval <= 3; interval += 1) {
+      expect(await world.compute()).toBe(1)
+      await world.settle(node)
+      expect(await world.fulfilled()).toEqual(Array(interval).fill(1))
+      await pass(1_000)
+    }
+    await pass(1_000)
+    expect(await world.deliveries()).toMatchObject(
+      [1, 2, 3].map(interval => ({ subscription: 1, interval, state: 'delivered' })),
+    )
+    expect(await world.subscriptions()).toMatchObject([{ id: 1, state: 'ended' }])
+    expect((await jobs()).map(({ data }) => data)).toEqual(Array(3).fill('{"a":1}'))
+  })
+
+  test('behavior: what the consumer gives counts, where it gives something', async () => {
+    await world.take(await recurring())
+    await world.compute()
+    await world.settle(node)
+    await world.call('give', toHex('from the chain'))
+    await pass(1_000)
+    expect((await jobs()).map(({ data }) => data)).toEqual([
+      '{"a":1}',
+      `"${toHex('from the chain').slice(2)}"`,
+    ])
+  })
+
+  test('behavior: whose first interval fails is created by the second', async () => {
+    await world.take(await recurring())
+    await fail()
+    await pass(1_000)
+    expect(await world.compute()).toBe(1)
+    await world.settle(node)
+    expect(await world.deliveries()).toMatchObject([
+      { interval: 1, state: 'dropped', reason: 'container_error' },
+      { interval: 2, state: 'delivered' },
+    ])
+    expect(await world.ids()).toEqual([1])
+  })
+
+  test('behavior: whose signature expires goes on where it was created, and only there', async () => {
+    const expiry = (await now()) + 500
+    await world.take(await recurring({ expiry, nonce: 1 }))
+    await world.compute()
+    await world.settle(node)
+    await world.take(await recurring({ expiry, nonce: 2, active_at: await now() }))
+    await fail()
+    await pass(1_000)
+    expect(await world.compute()).toBe(1)
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1, 1])
+    const ended = (await world.subscriptions()).filter(({ state }) => state === 'ended')
+    expect(ended).toMatchObject([{ reason: 'SignatureExpired' }])
+  })
+})
+
+async function lastHash() {
+  const [raw] = await world.queue.db.orm.all<{ hash: `0x${string}` }>(
+    sql`select hash from raws order by created_at desc, seq desc limit 1`,
+  )
+  if (!raw) throw new Error('Nothing was signed')
+  return raw.hash
+}
