@@ -4,6 +4,7 @@ import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
 import { type Decision, decide, pass } from './decide.ts'
+import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
 import { isUncreated } from './delegated/signed.ts'
 import { selectFingerprints } from './due.ts'
@@ -41,7 +42,7 @@ export async function consider(
   const failed = new Set(read?.failed)
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
-  const plan: Plan = { moves: [], linked: [], vanished: [], replaced: [], begun: [] }
+  const plan: Plan = { moves: [], linked: [], unlinked: [], vanished: [], replaced: [], begun: [] }
   for (const row of rows) {
     const { id } = row.subscription
     const found = uncreated.get(id)
@@ -52,9 +53,11 @@ export async function consider(
     const status = statusOf(id)
     const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
     if (isUnread) postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
+    else if (row.signed !== null && !(isThere(status) && isCreatedAs(row.subscription, status.subscription)))
+      plan.unlinked.push(readOf(row))
     else if (!isThere(status)) giveUp(step, { plan, row })
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
-      const verdict = verdictOn(status, { ...court, isDelegated: row.signed !== null })
+      const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
     } else judge(step, { plan, row, status, court })
   }
@@ -91,6 +94,8 @@ function goOn(
   if (looked.kind === 'created') plan.linked.push({ place: -row.subscription.id, id: looked.id })
   else if (looked.kind === 'unreadable')
     postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
+  else if (looked.kind === 'foiled')
+    giveUp(step, { plan, row, reason: 'nonce_used', message: 'The nonce was used for another subscription' })
   else if (looked.kind === 'there') judge(step, { plan, row, status: looked.status, court })
   else {
     const { code: reason, message } = looked.revert
@@ -135,8 +140,16 @@ function postpone(
 
 type Waiting = Extract<Decision, { kind: 'wait' }>
 
-function giveUp(step: Step, { plan, row }: { plan: Plan; row: Due }): void {
-  const move = ended(row, { reason: 'vanished', message: 'The subscription is gone from the chain' })
+function giveUp(
+  step: Step,
+  {
+    plan,
+    row,
+    reason = 'vanished',
+    message = 'The subscription is gone from the chain',
+  }: { plan: Plan; row: Due; reason?: string; message?: string },
+): void {
+  const move = ended(row, { reason, message })
   // Should it come again, it has no answer yet.
   plan.vanished.push({ move: { ...move, next: 1 }, tell: () => tellStopped(step.log, toldOf(step, row)) })
 }

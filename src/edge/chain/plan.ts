@@ -19,6 +19,8 @@ export type Plan = {
   moves: Planned[]
   /** What the chain has by now, under its own id. */
   linked: Link[]
+  /** Ids that the chain does not have any more, or has for others: what was signed is created again. */
+  unlinked: Read[]
   /** What the chain does not have any more. */
   vanished: Planned[]
   /** What is another subscription now. */

@@ -4,6 +4,7 @@ import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
 import { linkSubscription } from './delegated/link.ts'
+import { unlinkSubscriptions } from './delegated/unlink.ts'
 import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
@@ -17,7 +18,8 @@ export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: n
   tellMoved(plan.moves, moves)
   const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
   const linked = await link(step, plan)
-  return moves.length + gone + linked
+  const unlinked = await unlink(step, plan)
+  return moves.length + gone + linked + unlinked
 }
 
 /** They are due as they were, and looked at as what the chain has. */
@@ -30,6 +32,18 @@ async function link({ db, chain, block, bells, log }: Step, { linked }: Plan): P
     await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
   }
   return linked.length
+}
+
+/** They are due at once, as what the chain does not have. */
+async function unlink({ db, chain, bells, log }: Step, { unlinked }: Plan): Promise<number> {
+  const { id } = chain.config
+  if (unlinked.length === 0) return 0
+  const ids = JSON.stringify(unlinked.map(read => read.id))
+  const where = sql`subscription in (select value from json_each(${ids}))`
+  const [cancelled] = await db.orm.batch([...unlinkSubscriptions(db, { chain: id, where })])
+  for (const read of unlinked) log.warn('Delegated subscription undone', { chain: id, subscription: read.id })
+  await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
+  return unlinked.length
 }
 
 /** With the blocks by which it was decided: a reorganisation that undoes one of them is looked for by these. */

@@ -2,7 +2,7 @@ import { encodeFunctionData, type Hex, zeroHash } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { toCall } from './call.ts'
 import { delegatedDeliverCall } from './delegated/calls.ts'
-import { isUncreated } from './delegated/signed.ts'
+import { isToCreate } from './delegated/signed.ts'
 import { beginOf, endOf } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
@@ -14,16 +14,17 @@ import type { Trial, TrialRequest } from './trial.ts'
  * no name is the consumer's, which may like a real answer better: it has passed.
  */
 export async function simulateDummies(
-  { chain, contracts, latest }: Step,
+  step: Step,
   requests: readonly TrialRequest[],
 ): Promise<Map<number, Trial>> {
+  const { chain, contracts, latest } = step
   const { config, rpc, signer } = chain
   const answers = await rpc.send(
     // By its number, as in `deliver`: an endpoint that has fallen behind would not know the subscription.
     requests.map(request => {
       const { interval } = request
       const nothing = { interval, input: '0x', output: zeroHash, proof: '0x' } as const
-      const data = answerCall(request, { ...nothing, nodeWallet: config.paymentAddress })
+      const data = answerCall(step, request, { ...nothing, nodeWallet: config.paymentAddress })
       return toCall({ from: signer.address, to: contracts.coordinator, data }, latest.number)
     }),
     anchorCall(contracts, { at: latest.number, ids: requests.map(({ subscription }) => subscription.id) }),
@@ -52,12 +53,13 @@ export type Delivered = {
   nodeWallet: Hex
 }
 
-/** Call data of an answer: it creates the subscription as well, where nobody has. */
+/** Call data of an answer: it creates the subscription as well, where nobody has, or a reorganisation may undo it. */
 export function answerCall(
+  step: Pick<Step, 'chain' | 'latest'>,
   { subscription, signed }: Pick<TrialRequest, 'subscription' | 'signed'>,
   answer: Omit<Delivered, 'subscription'>,
 ): Hex {
-  return signed !== null && isUncreated(subscription)
+  return signed !== null && isToCreate(signed, step)
     ? delegatedDeliverCall({ subscription, signed }, answer)
     : deliverCall({ subscription: subscription.id, ...answer })
 }

@@ -2,9 +2,10 @@ import { sql } from 'drizzle-orm'
 import { zeroAddress } from 'viem'
 import type { Status, Subscription } from './chain.ts'
 import type { RouteFinder } from './containers.ts'
-import { findCreated } from './delegated/created.ts'
-import { type Link, linkSubscription } from './delegated/link.ts'
+import { type Found as Created, findCreated } from './delegated/created.ts'
+import { linkSubscription } from './delegated/link.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
+import { dueAgain } from './rewind-subscriptions.ts'
 import type { Step } from './step.ts'
 import { insertSubscriptions, rowsPerStatement, type Stored } from './store.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
@@ -55,11 +56,11 @@ export async function sync(step: Step, options: SyncOptions): Promise<Synced> {
   })
   const { epoch, found } = await find(step, options)
   if (found.rows.length === 0) return { cursor, statuses: found.statuses }
-  const links = await findCreated(
+  const created = await findCreated(
     step,
     found.rows.map(({ subscription }) => subscription),
   )
-  const moved = await write(step, { cursor, found, epoch, links })
+  const moved = await write(step, { cursor, found, epoch, created })
   if (!moved) return { cursor: null, statuses: new Map() }
   const linked = new Set(links.map(({ id }) => id))
   for (const row of found.rows)
@@ -136,7 +137,7 @@ const blank: Omit<Subscription, 'id'> = {
 /** @returns false when the cursor was moved meanwhile: nothing is written then. */
 async function write(
   step: Step,
-  { cursor, found, epoch, links }: { cursor: Cursor; found: Found; epoch: number; links: readonly Link[] },
+  { cursor, found, epoch, created }: { cursor: Cursor; found: Found; epoch: number; created: Created },
 ): Promise<boolean> {
   const { db, chain, block } = step
   const { orm, now } = db
@@ -152,7 +153,10 @@ async function write(
       insert into chain_blocks (chain, number, hash) select ${id}, ${block.number}, ${block.hash} where ${guard}
       on conflict (chain, number) do update set hash = excluded.hash`),
     // Before the others: what is known by its id is not new.
-    ...links.flatMap(link => [...linkSubscription(db, { chain: id, link, block, guard })]),
+    ...created.links.flatMap(link => [...linkSubscription(db, { chain: id, link, block, guard })]),
+    orm.run(sql`
+      update subscriptions set state = 'active', due_at = ${dueAgain.undecided} where ${guard}
+        and (chain, id) in (select value ->> 0, value ->> 1 from json_each(${JSON.stringify(created.doubtful.map(place => [id, place]))}))`),
     ...chunks.map(rows => insertSubscriptions(db, { chain: id, rows, epoch, block, guard })),
     // What was refused by an old policy, after all others were judged by a new one, is to be judged again.
     orm.run(sql`

@@ -22,6 +22,7 @@ import { insertSubscriptions } from '../store.ts'
 import { noTerms } from '../subscription.ts'
 import { tryPlan } from '../trial.ts'
 import { verdictOn } from '../verdict.ts'
+import { linkSubscription } from './link.ts'
 import type { Signed } from './signed.ts'
 import {
   forgetDelegated,
@@ -104,7 +105,7 @@ function toAsked(
       prepaid,
       committed,
     },
-    signed: { nonce, expiry, v, r, s, dataBytes: 0 },
+    signed: { nonce, expiry, v, r, s, dataBytes: 0, linkedBlock: null },
     digest: digestOf({ chainId: chain.config.id, coordinator: contracts.coordinator }, delegation),
     data,
     dataSignature: data_signature,
@@ -219,8 +220,7 @@ async function store(
     fingerprint,
     dataSigned,
     ...signed,
-    subscription: createdId ?? subscription.id,
-    linked: createdId === null ? null : block,
+    subscription: subscription.id,
     data,
   }
   const court = { snapshot, config: chain.config, time: block.time, routes, isDelegated: true }
@@ -236,6 +236,9 @@ async function store(
       block: { ...block, ...unseen },
       guard,
     }),
+    ...(createdId === null
+      ? []
+      : linkSubscription(db, { chain: chainId, link: { place, id: createdId }, block, guard: sql`true` })),
     reconsider(db, { chain: chainId, id: createdId ?? 0, time: block.time }),
   ])
   return inserted.length === 1 ? { place, id } : null

@@ -1,4 +1,4 @@
-import { type Address, encodeFunctionData, type Hex } from 'viem'
+import { type Address, encodeFunctionData, getAbiItem, type Hex, toFunctionSelector } from 'viem'
 import { delegatorAbi } from '../../../protocol/abi/delegator.ts'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import { delegationKey, type OnchainSubscription } from '../../../protocol/delegation.ts'
@@ -61,6 +61,11 @@ export function delegatedDeliverCall(
     args: [nonce, expiry, toSub(subscription), v, r, s, interval, input, output, proof, nodeWallet],
   })
 }
+
+/** What `delegatedDeliverCall` begins with. */
+export const delegatedDeliverSelector = toFunctionSelector(
+  getAbiItem({ abi: eip712CoordinatorAbi, name: 'deliverComputeDelegatee' }),
+)
 
 export function toSub(subscription: Terms): OnchainSubscription {
   const { owner, activeAt, period, frequency, redundancy, containerId, lazy } = subscription

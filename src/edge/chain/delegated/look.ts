@@ -8,14 +8,17 @@ import { isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { createdIdCall, creationCall } from './calls.ts'
+import { isCreatedAs } from './created-as.ts'
 import { isUncreated, type Signed } from './signed.ts'
+import { storedCall, toStored } from './stored.ts'
 
 /**
  * What has become of a subscription that was signed for, and that this node has not seen on the chain. `created`: it is there, by another
- * node. `there`: as good as there. `refused`: nothing can be created by what was signed, or not now. `unreadable`: the chain does not say.
+ * node. `foiled`: its nonce has created another. `there`: as good as there. `refused`: nothing can be created by what was signed, or not now. `unreadable`: the chain does not say.
  */
 export type Looked =
   | { kind: 'created'; id: number }
+  | { kind: 'foiled'; id: number }
   | { kind: 'there'; status: Status }
   | { kind: 'refused'; revert: Revert }
   | { kind: 'unreadable' }
@@ -23,7 +26,7 @@ export type Looked =
 type Uncreated = Due & { signed: Signed }
 
 /**
- * Of those with an id below 0: in one request, and two more for those that pay.
+ * Of those with an id below 0: in one request, one more for those that are created, and two for those that pay.
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function lookAtUncreated(
@@ -55,14 +58,36 @@ export async function lookAtUncreated(
     each.kind === 'there' ? [each.status.subscription] : [],
   )
   const wallets = await readWallets(step, there)
+  const compared = await compare(step, { asked, looked })
   return new Map(
-    [...looked].map(([id, each]) => [
+    [...compared].map(([id, each]) => [
       id,
       each.kind === 'there'
         ? { kind: 'there', status: { ...each.status, wallet: wallets.get(id) ?? null } }
         : each,
     ]),
   )
+}
+
+/** A nonce creates whatever comes first that is signed with it. */
+async function compare(
+  { chain, contracts, block }: Step,
+  { asked, looked }: { asked: readonly Uncreated[]; looked: ReadonlyMap<number, Looked> },
+): Promise<ReadonlyMap<number, Looked>> {
+  const created = asked.flatMap(({ subscription }) => {
+    const each = looked.get(subscription.id)
+    return each?.kind === 'created' ? [{ subscription, id: each.id }] : []
+  })
+  if (created.length === 0) return looked
+  const answers = await chain.rpc.send(
+    created.map(({ id }) => storedCall(id, { contracts, at: block.number })),
+  )
+  const compared = created.map(({ subscription, id }, index): [number, Looked] => {
+    const told = toStored(id, answers[index])
+    if (told === null) return [subscription.id, { kind: 'unreadable' }]
+    return [subscription.id, { kind: isCreatedAs(subscription, told) ? 'created' : 'foiled', id }]
+  })
+  return new Map([...looked, ...compared])
 }
 
 function lookedAt(

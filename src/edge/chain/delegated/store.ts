@@ -23,8 +23,6 @@ export type NewDelegated = Delegated & {
   v: number
   data: string
   dataBytes: number
-  /** In which it was created; null: it was not. */
-  linked: { number: number; hash: Hex } | null
 }
 
 type Row = Omit<Delegated, 'dataSigned'> & { data_signed: number; sent: number; begun: number }
@@ -56,13 +54,12 @@ export async function selectDelegated(
 
 /** Stores it, unless its nonce has one already. A statement; it returns its place. */
 export function insertDelegated({ orm, now }: Db, delegated: NewDelegated) {
-  const { place, id, chain, owner, nonce, subscription, linked, expiry, v, r, s } = delegated
+  const { place, id, chain, owner, nonce, subscription, expiry, v, r, s } = delegated
   const { digest, dataSigned, data, dataBytes, fingerprint } = delegated
   return orm.all<{ place: number }>(sql`
-    insert into delegations (place, id, chain, owner, nonce, subscription, linked_block, linked_hash, expiry, v, r, s, digest, data_signed,
+    insert into delegations (place, id, chain, owner, nonce, subscription, expiry, v, r, s, digest, data_signed,
       data, data_bytes, fingerprint, created_at)
-    values (${place}, ${id}, ${chain}, ${owner}, ${nonce}, ${subscription}, ${linked?.number ?? null}, ${linked?.hash ?? null},
-      ${expiry}, ${v}, ${r}, ${s}, ${digest}, ${dataSigned ? 1 : 0}, ${data}, ${dataBytes}, ${fingerprint}, ${now})
+    values (${place}, ${id}, ${chain}, ${owner}, ${nonce}, ${subscription}, ${expiry}, ${v}, ${r}, ${s}, ${digest}, ${dataSigned ? 1 : 0}, ${data}, ${dataBytes}, ${fingerprint}, ${now})
     on conflict do nothing returning place`)
 }
 

@@ -1,19 +1,17 @@
-import { type Address, decodeFunctionResult, encodeFunctionData, type Hex, parseAbi, zeroAddress } from 'viem'
-import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { type Address, encodeFunctionData, type Hex, parseAbi, zeroAddress } from 'viem'
 import { dataDigestOf } from '../../../protocol/data-signature.ts'
 import type { Refusal } from '../../../protocol/error.ts'
 import { recoverSigner, splitSignature } from '../../../protocol/signature.ts'
 import { blockCall, toBlock } from '../block.ts'
 import { returned, toCall, toWord } from '../call.ts'
 import type { Block, Chain, Contracts, Subscription } from '../chain.ts'
-import { decoded } from '../decode.ts'
 import { anchorCall } from '../next-id.ts'
 import { isRevert, revertOf } from '../reverts.ts'
 import { type RpcAnswer, type RpcError, RpcUnavailable } from '../rpc.ts'
-import { noTerms, toSubscription } from '../subscription.ts'
-import { isSame } from '../tracked.ts'
 import { createdIdCall, creationCall, signerCall } from './calls.ts'
+import { isCreatedAs } from './created-as.ts'
 import type { Signed } from './signed.ts'
+import { storedCall, toStored } from './stored.ts'
 
 /** What a client sends to be taken on. `data`: its JSON text. */
 export type Asked = {
@@ -133,17 +131,10 @@ async function usedFlaw(
   { chain, contracts }: Place,
   { subscription, id, block }: { subscription: Subscription; id: number; block: Block },
 ): Promise<Refusal | null> {
-  const data = encodeFunctionData({
-    abi: eip712CoordinatorAbi,
-    functionName: 'getSubscription',
-    args: [id],
-  })
-  const [answer] = await chain.rpc.send([toCall({ to: contracts.coordinator, data }, block.number)])
-  const told = decoded(returned(answer), data =>
-    decodeFunctionResult({ abi: eip712CoordinatorAbi, functionName: 'getSubscription', data }),
-  )
+  const [answer] = await chain.rpc.send([storedCall(id, { contracts, at: block.number })])
+  const told = toStored(id, answer)
   if (told === null) throw unread()
-  if (isSame({ ...subscription, id }, toSubscription(id, told, noTerms))) return null
+  if (isCreatedAs(subscription, told)) return null
   return {
     code: 'nonce_used',
     error: 'The nonce was used for another subscription',

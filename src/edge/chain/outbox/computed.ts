@@ -52,13 +52,16 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
   const { db, chain, log } = step
   const { id } = chain.config
   const rows = await readRows(db, id)
-  const uncreated = await selectUncreated(db, { chain: id, rows })
+  const asked = await selectAsked(db, { chain: id, rows })
   const computed: Computed[] = []
   const encoded: (Key & { call: Hex })[] = []
   const dropped: Dropped[] = []
   for (const row of rows) {
     const { subscription, interval, tries, deadline } = row
-    const call = row.call ?? (await encode(step, row, uncreated))
+    const tracked = asked.get(subscription)
+    // Somebody else has given it an id meanwhile, or taken it back.
+    if (row.call === null && !tracked && subscription < 0) continue
+    const call = row.call ?? (await encode(step, row, tracked))
     if (typeof call !== 'string') {
       dropped.push({ subscription, interval, reason: call.problem, message: call.message })
       const event =
@@ -90,20 +93,17 @@ async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
     where total <= ${maxCharacters}`)
 }
 
-/** What was signed for those that the chain does not have: it goes to the chain with their answer. */
-async function selectUncreated(
+/** The subscriptions: what was signed for them may have to go to the chain with their answer. */
+async function selectAsked(
   db: Db,
   { chain, rows }: { chain: number; rows: readonly Row[] },
 ): Promise<ReadonlyMap<number, Tracked>> {
-  const ids = rows.filter(row => row.call === null && row.subscription < 0).map(row => row.subscription)
+  const ids = rows.filter(row => row.call === null).map(row => row.subscription)
   return ids.length === 0 ? new Map() : await selectTracked(db, { chain, ids })
 }
 
-async function encode(
-  { db, chain }: Step,
-  row: Row,
-  uncreated: ReadonlyMap<number, Tracked>,
-): Promise<Hex | AnswerProblem> {
+async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promise<Hex | AnswerProblem> {
+  const { db, chain } = step
   const { config } = chain
   const { subscription, interval } = row
   if (row.result_bytes === null || row.route === null)
@@ -125,8 +125,7 @@ async function encode(
     })
     if ('problem' in answer) return answer
     const delivered = { interval, ...answer, nodeWallet: config.paymentAddress }
-    const tracked = uncreated.get(subscription)
-    return tracked ? answerCall(tracked, delivered) : deliverCall({ subscription, ...delivered })
+    return tracked ? answerCall(step, tracked, delivered) : deliverCall({ subscription, ...delivered })
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return { problem: 'invalid_output', message: 'The output is no JSON, or is nested too deep.' }

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription } from '../delegated/link.ts'
 import type { Step } from '../step.ts'
 import { keyOf } from './batch.ts'
@@ -9,8 +10,14 @@ import type { Receipt } from './receipt.ts'
 const maxReverts = 3
 const firstPauseMs = 2_000
 
-/** `place`: of its delegation, where the chain did not have the subscription. */
-type Carried = { subscription: number; interval: number; tries: number; place: number | null }
+/** `place`: of its delegation, where the chain did not have the subscription. `creates`: whether the answer would have created it. */
+type Carried = {
+  subscription: number
+  interval: number
+  tries: number
+  place: number | null
+  creates: number
+}
 
 /**
  * Writes down that a transaction was mined, and what has become of the answers that it carried: delivered, or to be tried again, or given up.
@@ -25,7 +32,8 @@ export async function writeMined(
   const { id } = chain.config
   const carried = await orm.all<Carried>(
     sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
-      and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place
+      and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
+      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates
       from deliveries indexed by deliveries_tx where tx = ${open.id}`,
   )
   // What was mined may be what was to replace it, and carries nothing.
@@ -33,8 +41,8 @@ export async function writeMined(
   const fates = carried.map(delivery => {
     // One that is gone from the chain was an answer to another subscription.
     const isHere = delivery.interval > 0
-    // One that it has created as well is alone in its transaction.
-    const subscription = delivery.place === null ? delivery.subscription : receipt.fulfilled[0]
+    // One that may have been created as well is alone in its transaction.
+    const subscription = delivery.creates === 1 ? receipt.fulfilled[0] : delivery.subscription
     const created = delivery.place === null || subscription === undefined ? null : subscription
     // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
     const isTaken =

@@ -15,6 +15,8 @@ const maxCallBytes = 96 * 1024
 const margin = 1.2
 /** Of a batch, beside its answers. */
 const batchGas = 50_000
+/** What it takes to create a subscription, 135,000 at the first deployments: it may have been there when the answer was estimated, and be undone. */
+const creationGas = 150_000
 
 /** Puts answers into as few transactions as hold them. A batch costs less from two on: each by itself pays for a transaction. */
 export function planTransactions(
@@ -24,7 +26,7 @@ export function planTransactions(
   const groups: Passed[][] = []
   let gas = 0
   let bytes = 0
-  for (const delivery of passed.toSorted(byPlace)) {
+  for (const delivery of passed.toSorted(byForm)) {
     const own = Math.ceil(delivery.gas * margin)
     const callBytes = size(delivery.call)
     const group = groups.at(-1)
@@ -48,11 +50,10 @@ export function planTransactions(
   return groups.map(group => toPlanned(group, maxGasLimit))
 }
 
-function byPlace(
-  a: { subscription: number; interval: number },
-  b: { subscription: number; interval: number },
-): number {
-  return a.subscription - b.subscription || a.interval - b.interval
+/** What stands alone first, so that it does not part the others. */
+function byForm(a: Passed, b: Passed): number {
+  const forms = Number(isBatchable(a.call)) - Number(isBatchable(b.call))
+  return forms || a.subscription - b.subscription || a.interval - b.interval
 }
 
 function toPlanned(deliveries: Passed[], maxGasLimit: number): Planned {
@@ -63,8 +64,10 @@ function toPlanned(deliveries: Passed[], maxGasLimit: number): Planned {
   )
   const gas = deliveries.reduce((sum, delivery) => sum + Math.ceil(delivery.gas * margin), 0)
   const [only] = deliveries
-  if (deliveries.length === 1 && only)
-    return { deliveries, data: only.call, gas: Math.min(gas, maxGasLimit), deadline }
+  if (deliveries.length === 1 && only) {
+    const most = isBatchable(only.call) ? gas : gas + creationGas
+    return { deliveries, data: only.call, gas: Math.min(most, maxGasLimit), deadline }
+  }
   const calls = deliveries.map(delivery => ({
     gasLimit: Math.ceil(delivery.gas * margin),
     data: delivery.call,

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
 import { readBlocks } from '../block.ts'
-import { unlinkSubscriptions } from '../delegated/link.ts'
+import { unlinkSubscriptions } from '../delegated/unlink.ts'
 import type { Step } from '../step.ts'
 import { undoMined } from './undo.ts'
 

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { unlinkSubscriptions } from '../delegated/link.ts'
+import { unlinkSubscriptions } from '../delegated/unlink.ts'
 import { rewindTransactions } from '../outbox/rewind.ts'
 import { rewindSubscriptions } from '../rewind-subscriptions.ts'
 import type { Step } from '../step.ts'

@@ -188,6 +188,23 @@ describe('a recurring one', () => {
     const ended = (await world.subscriptions()).filter(({ state }) => state === 'ended')
     expect(ended).toMatchObject([{ reason: 'SignatureExpired' }])
   })
+
+  test('behavior: created by somebody else while an answer is on its way: its signature expires no more', async () => {
+    await world.request('evm_setAutomine', false)
+    const request = await world.sign({ redundancy: 2, expiry: (await now()) + 100 })
+    await world.take(request)
+    await world.compute()
+    await world.look(node)
+    const hash = await lastHash()
+    await world.chain.anvil.dropTransaction({ hash })
+    await world.request('evm_setAutomine', true)
+    await world.answer(request)
+    await world.look(node)
+    await pass(200)
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1, 1])
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered' }])
+  })
 })
 
 async function lastHash() {

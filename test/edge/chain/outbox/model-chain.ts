@@ -16,6 +16,7 @@ import {
 import type { Block } from '../../../../src/edge/chain/chain.ts'
 import type { Rpc, RpcAnswer, RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { signer } from './node.ts'
 
 /** A chain in plain data, with a coordinator that takes one answer for each interval, whoever sends it. */
 export type ModelChain = {
@@ -227,6 +228,7 @@ function placeOf({ from, nonce }: Pick<Transaction, 'from' | 'nonce'>): string {
 function toldReceipt({ transaction, succeeded, failed }: Receipt, { number, hash }: Block) {
   return {
     transactionHash: transaction.hash,
+    from: signer.address,
     to: transaction.to,
     blockNumber: numberToHex(number),
     blockHash: hash,
