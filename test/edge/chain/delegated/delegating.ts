@@ -148,6 +148,8 @@ export async function startDelegating(
     async settle(node) {
       for (let block = 0; block < 12; block++) {
         await world.mine()
+        // What waits after a try that failed.
+        await orm.run(sql`update deliveries set not_before = 0`)
         await world.look(node)
         if (block > 1 && !(await isBusy())) return
       }
