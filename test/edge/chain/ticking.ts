@@ -26,11 +26,14 @@ import { type Queue, startQueue } from '../../support/queue.ts'
 import { reorganise } from '../../support/reorganise.ts'
 import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../../support/rpc-proxy.ts'
 import { policyOf } from '../../support/runner.ts'
+import { type Gate, mortal } from './outbox/mortal.ts'
 
 /** What a ticker is unlike others in. `reorgDepth` and the like: of the configuration. */
 export type Changed = Partial<Omit<ChainConfig, 'gas'>> & {
   gas?: Partial<ChainConfig['gas']>
   signer?: Signer
+  /** Where it may die. */
+  gate?: Gate
 }
 
 export type DeliveryState = {
@@ -112,15 +115,22 @@ export async function startTicking({
       sql`select subscription, interval, state, reason, tx, tries from deliveries order by subscription, interval`,
     )
 
-  function optionsOf({ signer = createSigner(nodeKey), gas = {}, ...config }: Changed = {}): TickOptions {
+  function optionsOf({
+    signer = createSigner(nodeKey),
+    gas = {},
+    gate = (_, step) => step(),
+    ...config
+  }: Changed = {}): TickOptions {
     const [settings] = parseChains({
       CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
       [`CHAIN_${chain.id}_RPC_URLS`]: proxy.url,
       [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
     })
     if (!settings) throw new Error('There is no chain')
+    const rpc = createRpcPool({ urls: settings.urls, chainId: chain.id, now })
+    const { db, ...reached } = mortal({ db: queue.db, rpc, signer }, gate)
     return {
-      db: queue.db,
+      db,
       bells: createBells(),
       policy: createPolicyCache({ db: queue.db, now }),
       log: { info: note, warn: note, error: note },
@@ -132,8 +142,7 @@ export async function startTicking({
       },
       chain: {
         config: { ...settings.config, ...config, gas: { ...settings.config.gas, ...gas } },
-        rpc: createRpcPool({ urls: settings.urls, chainId: chain.id, now }),
-        signer,
+        ...reached,
       },
     }
   }
