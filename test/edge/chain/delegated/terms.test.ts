@@ -1,0 +1,177 @@
+import { sql } from 'drizzle-orm'
+import { keccak256, parseEther, toHex, zeroAddress } from 'viem'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createWallet } from '../../../../src/local/chain/start.ts'
+import { limits } from '../../../../src/protocol/limits.ts'
+import { deploy, fund, nodeAddress } from '../../../support/chain.ts'
+import { type Delegating, startDelegating } from './delegating.ts'
+
+/** What is paid, proved, and computed from. */
+
+let world: Delegating
+afterEach(async () => await world?.close())
+
+const nodeWallet = async () =>
+  await createWallet(
+    world.chain.deployer,
+    world.chain.walletFactory,
+    world.chain.deployer.wallet.account.address,
+  )
+const price = parseEther('0.01')
+const paid = (wallet: `0x${string}`, amount = price) => ({
+  payment_amount: amount,
+  payment_token: zeroAddress,
+  wallet,
+})
+
+describe.for([false, true])('payment; first deployment: %s', firstDeployment => {
+  const start = async () => {
+    world = await startDelegating({
+      firstDeployment,
+      container: { accepted_payments: { [zeroAddress]: String(price) } },
+    })
+    const paymentAddress = await nodeWallet()
+    const door = await world.door({ paymentAddress })
+    return { node: world.ticker({ paymentAddress }), paymentAddress, door }
+  }
+
+  test('default: out of a wallet that has it', async () => {
+    const { node, paymentAddress, door } = await start()
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    const { job } = await world.take(paid(wallet), { door })
+    expect(job).not.toBeNull()
+    await world.compute()
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1])
+    expect(await world.chain.deployer.chain.getBalance({ address: paymentAddress })).toBe(price)
+  })
+
+  test('behavior: a wallet without funds waits until it has some', async () => {
+    const { node, door } = await start()
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: 0n })
+    expect(await world.take(paid(wallet), { door })).toMatchObject({ job: null })
+    await world.chain.warp(60)
+    await world.look(node)
+    expect(await world.subscriptions()).toMatchObject([{ state: 'active', reason: 'insufficient_balance' }])
+    expect(await world.compute()).toBe(0)
+    await world.chain.anvil.setBalance({ address: wallet, value: price })
+    await world.chain.warp(3_600)
+    await world.look(node)
+    expect(await world.compute()).toBe(1)
+    await world.settle(node)
+    expect(await world.fulfilled()).toEqual([1])
+  })
+
+  test('behavior: below the least that its container takes', async () => {
+    const { door } = await start()
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    expect(await world.refusal(paid(wallet, price - 1n), { door })).toBe('invalid_payment')
+    expect(await world.refusal({}, { door })).toBe('invalid_payment')
+    expect(await world.ids()).toEqual([])
+  })
+
+  test('behavior: a wallet that the factory has not made', async () => {
+    const { door, node } = await start()
+    await world.take(paid(world.consumer.address), { door })
+    await world.chain.warp(60)
+    await world.look(node)
+    expect(await world.subscriptions()).toMatchObject([{ state: 'active', reason: 'invalid_wallet' }])
+    expect(await world.compute()).toBe(0)
+  })
+})
+
+describe('a proof', () => {
+  const proven = async (rest: object = {}) => {
+    const { address } = await deploy(world.chain, {
+      name: 'AtomicVerifier',
+      file: 'Verifiers',
+      args: [world.chain.coordinator],
+    })
+    return await world.sign({ verifier: address, ...rest })
+  }
+
+  test('behavior: is not asked of containers that give none', async () => {
+    world = await startDelegating()
+    expect(await world.refusal(await proven())).toBe('unsupported_proof')
+    expect(await world.ids()).toEqual([])
+  })
+
+  test('default: is asked of the others, and the answer creates the subscription', async () => {
+    world = await startDelegating({ container: { generates_proofs: true } })
+    // The node puts up as much as it is paid.
+    const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: price })
+    const door = await world.door({ paymentAddress })
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    await world.take(await proven(paid(wallet)), { door })
+    const [job] = await world.queue.db.orm.all<{ proof: number }>(
+      sql`select requires_proof as proof from jobs`,
+    )
+    expect(job).toEqual({ proof: 1 })
+    await world.compute()
+    await world.settle(world.ticker({ paymentAddress }))
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered', reason: null }])
+    expect(await world.ids()).toEqual([1])
+  })
+
+  test('behavior: a lazy one is linked as well', async () => {
+    world = await startDelegating()
+    await world.take({ lazy: true })
+    await world.compute()
+    await world.settle(world.ticker())
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered' }])
+  })
+})
+
+describe('data', () => {
+  const sizes = [2, 64 * 1024, 128 * 1024, 128 * 1024 + 1, 300 * 1024, limits.delegatedDataBytes]
+  /** A JSON text of so many bytes, some of them of characters of several bytes. */
+  const textOf = (bytes: number) => {
+    if (bytes < 64) return '{}'
+    const head = '{ "ü€😀" :"'
+    return `${head}${'é'.repeat(4)}${'x'.repeat(bytes - Buffer.byteLength(head) - 8 - 2)}"}`
+  }
+
+  test('default: is the input of the job, byte for byte, whatever its size', async () => {
+    world = await startDelegating()
+    for (const size of sizes) {
+      const data = textOf(size)
+      expect(Buffer.byteLength(data)).toBe(size)
+      const { job } = await world.take({}, { data })
+      const [row] = await world.queue.db.orm.all<{
+        data: string | null
+        bytes: number
+        count: number
+        source: number
+      }>(sql`select data, data_bytes as bytes, data_parts as count, source from jobs where id = ${job}`)
+      expect(row).toMatchObject({ bytes: size, source: 1 })
+      const parts = await world.queue.db.orm.all<{ bytes: ArrayBuffer }>(
+        sql`select bytes from parts where job = ${job} and kind = 'data' order by seq`,
+      )
+      expect(parts).toHaveLength(row?.count ?? -1)
+      const stored = Buffer.concat([
+        Buffer.from(row?.data ?? ''),
+        ...parts.map(({ bytes }) => Buffer.from(bytes)),
+      ])
+      expect(keccak256(toHex(stored))).toBe(keccak256(toHex(Buffer.from(data))))
+    }
+    await world.compute()
+    await world.settle(world.ticker())
+    expect(await world.fulfilled()).toHaveLength(sizes.length)
+  })
+
+  test('behavior: large, of every interval of a recurring one', async () => {
+    world = await startDelegating()
+    const node = world.ticker()
+    const active_at = Number((await world.chain.deployer.chain.getBlock()).timestamp)
+    const data = textOf(600 * 1024)
+    await world.take({ active_at, period: 1_000, frequency: 2 }, { data })
+    await world.compute()
+    await world.settle(node)
+    await world.chain.warp(1_000)
+    await world.look(node)
+    const rows = await world.queue.db.orm.all<{ bytes: number }>(
+      sql`select sum(length(bytes)) as bytes from parts where kind = 'data' group by job`,
+    )
+    expect(rows).toEqual(Array(2).fill({ bytes: 600 * 1024 }))
+  })
+})
