@@ -54,7 +54,7 @@ export async function consider(
     const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
     if (isUnread) postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
     else if (row.signed !== null && !(isThere(status) && isCreatedAs(row.subscription, status.subscription)))
-      plan.unlinked.push(readOf(row))
+      plan.unlinked.push({ id, linkedBlock: row.signed.linkedBlock })
     else if (!isThere(status)) giveUp(step, { plan, row })
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)

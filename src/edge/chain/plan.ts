@@ -20,7 +20,7 @@ export type Plan = {
   /** What the chain has by now, under its own id. */
   linked: Link[]
   /** Ids that the chain does not have any more, or has for others: what was signed is created again. */
-  unlinked: Read[]
+  unlinked: { id: number; linkedBlock: number | null }[]
   /** What the chain does not have any more. */
   vanished: Planned[]
   /** What is another subscription now. */

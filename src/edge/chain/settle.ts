@@ -38,10 +38,10 @@ async function link({ db, chain, block, bells, log }: Step, { linked }: Plan): P
 async function unlink({ db, chain, bells, log }: Step, { unlinked }: Plan): Promise<number> {
   const { id } = chain.config
   if (unlinked.length === 0) return 0
-  const ids = JSON.stringify(unlinked.map(read => read.id))
-  const where = sql`subscription in (select value from json_each(${ids}))`
+  const items = JSON.stringify(unlinked.map(each => [each.linkedBlock, each.id]))
+  const where = sql`(linked_block, subscription) in (select value ->> 0, value ->> 1 from json_each(${items}))`
   const [cancelled] = await db.orm.batch([...unlinkSubscriptions(db, { chain: id, where })])
-  for (const read of unlinked) log.warn('Delegated subscription undone', { chain: id, subscription: read.id })
+  for (const each of unlinked) log.warn('Delegated subscription undone', { chain: id, subscription: each.id })
   await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
   return unlinked.length
 }

@@ -77,15 +77,23 @@ export type Ticking = {
   close(): Promise<void>
 }
 
-/** `container`: what `echo` is like. `chain`: another node's, which stays; absent: one of its own. */
-export type TickingOptions = RpcProxyOptions & { container?: Partial<ContainerPolicy>; chain?: TestChain }
+/** `container`: what `echo` is like. `chain`: another node's, which stays; absent: one of its own. `path`: of the database's file. */
+export type TickingOptions = RpcProxyOptions & {
+  container?: Partial<ContainerPolicy>
+  chain?: TestChain
+  path?: string
+}
 
 export async function startTicking({
   container = {},
   chain: shared,
+  path,
   ...proxying
 }: TickingOptions = {}): Promise<Ticking> {
-  const [chain, queue] = await Promise.all([shared ?? startTestChain(), startQueue()])
+  const [chain, queue] = await Promise.all([
+    shared ?? startTestChain(),
+    startQueue(path === undefined ? {} : { path }),
+  ])
   const proxy = await startRpcProxy(chain.rpcUrl, proxying)
   const lines: Ticking['lines'] = []
   const note = (event: string, fields = {}) => void lines.push({ event, fields })

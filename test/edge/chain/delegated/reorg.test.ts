@@ -213,6 +213,36 @@ describe('what somebody else has created', () => {
     expect(await createdId(request)).toBe(2)
   })
 
+  test('behavior: an id that is another’s, or nobody’s, when the schedule looks, is taken back', async () => {
+    const node = world.ticker()
+    const request = await world.sign({ redundancy: 2 })
+    await world.take(request)
+    await world.create(request)
+    expect(await world.ask()).toBe(2)
+    await world.look(node)
+    expect(await world.ids()).toEqual([1])
+    for (const wrong of [2, 77]) {
+      const { orm } = world.queue.db
+      // As if the chain had changed between two questions of one look.
+      await orm.batch([
+        orm.run(sql`delete from deliveries where subscription = 2`),
+        orm.run(sql`delete from subscriptions where id = 2`),
+        orm.run(sql`update delegations set subscription = ${wrong}`),
+        orm.run(sql`update deliveries set subscription = ${wrong}`),
+        orm.run(sql`update subscriptions set id = ${wrong}, state = 'active', due_at = 0`),
+      ])
+      await world.look(world.ticker())
+      expect(await world.ids()).toEqual([1])
+      expect(await world.deliveries()).toContainEqual(
+        expect.objectContaining({ subscription: 1, interval: 1, state: 'computing' }),
+      )
+    }
+    await world.compute()
+    await world.settle(node)
+    await expectOnce(request)
+    expect(await world.fulfilled()).toEqual([1, 2])
+  })
+
   test('behavior: seen at the door alone, before the node has got there', async () => {
     const request = await world.sign({ redundancy: 2 })
     await world.answer(request)
