@@ -341,6 +341,10 @@ export const delegations = sqliteTable(
     uniqueIndex('delegations_id').on(t.id),
     uniqueIndex('delegations_nonce').on(t.chain, t.owner, t.nonce),
     uniqueIndex('delegations_subscription').on(t.chain, t.subscription),
+    // What waits, with its sizes: nothing else need be read to bound it.
+    index('delegations_waiting')
+      .on(t.chain, t.owner, t.dataBytes, t.subscription)
+      .where(sql`subscription < 0`),
     index('delegations_linked').on(t.chain, t.linkedBlock).where(sql`linked_block is not null`),
   ],
 )

@@ -202,14 +202,14 @@ function wantsSigned({ containers }: PolicySnapshot, route: string | null): bool
 
 /** What is stored is there whatever becomes of this request. `full`: its owner, or the chain, has too many that wait. */
 async function store(
-  { db, chain, routes }: Door,
+  { db, chain, routes, jobs: { bounds } }: Door,
   { asked, fingerprint, known, snapshot, block, createdId, dataSigned }: Taking & Judged,
 ): Promise<Stored | 'full' | null> {
   const { subscription, signed, digest, data } = asked
   const { id: chainId } = chain.config
   const place = -subscription.id
   const { owner } = subscription
-  if (!(await hasRoom(db, { chain: chainId, owner }))) return 'full'
+  if (!(await hasRoom(db, { chain: chainId, owner, dataBytes: signed.dataBytes, bounds }))) return 'full'
   const id = uuidv7()
   const row = {
     place,

@@ -25,9 +25,9 @@ export async function findCreated(
 ): Promise<Found> {
   const owners = JSON.stringify([...new Set(subscriptions.map(({ owner }) => owner))])
   const rows = await db.orm.all<TrackedRow>(sql`
-    select ${trackedColumns} from delegations indexed by delegations_nonce
+    select ${trackedColumns} from delegations indexed by delegations_waiting
       join subscriptions on subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription
-    where delegations.chain = ${chain.config.id} and delegations.owner in (select value from json_each(${owners})) and +delegations.subscription < 0
+    where delegations.chain = ${chain.config.id} and delegations.owner in (select value from json_each(${owners})) and delegations.subscription < 0
     limit ${maxAsked}`)
   const asked = rows.map(trackedOf).flatMap(toAsked)
   if (asked.length === 0) return { links: [], doubtful: [] }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
+import type { QueueBounds } from '../../jobs/enqueue.ts'
 
 /** What is kept of a request, beside the subscription. */
 export type Delegated = {
@@ -97,16 +98,21 @@ export async function selectNewestJob(
 const maxOfOwner = 1_000
 const maxOfChain = 50_000
 
+export type Wanted = {
+  chain: number
+  owner: Address
+  dataBytes: number
+  /** Of what waits, its data may be as much as that of jobs. */
+  bounds: Pick<QueueBounds, 'maxBytesPerOwner' | 'maxBytes'>
+}
+
 /** Whether one more may wait. */
-export async function hasRoom(
-  { orm }: Db,
-  { chain, owner }: { chain: number; owner: Address },
-): Promise<boolean> {
-  const waiting = await orm.all(sql`
-    select 1 from (select 1 from delegations indexed by delegations_nonce
-      where chain = ${chain} and owner = ${owner} and +subscription < 0 limit 1 offset ${maxOfOwner - 1})
-    union all
-    select 1 from (select 1 from delegations indexed by delegations_subscription
-      where chain = ${chain} and subscription < 0 limit 1 offset ${maxOfChain - 1})`)
-  return waiting.length === 0
+export async function hasRoom({ orm }: Db, { chain, owner, dataBytes, bounds }: Wanted): Promise<boolean> {
+  const waiting = sql`select count(*) as n, coalesce(sum(data_bytes), 0) as bytes from delegations indexed by delegations_waiting
+    where subscription < 0 and chain = ${chain}`
+  const [room] = await orm.all<{ fits: number }>(sql`
+    select mine.n < ${maxOfOwner} and mine.bytes + ${dataBytes} <= ${bounds.maxBytesPerOwner}
+      and everyone.n < ${maxOfChain} and everyone.bytes + ${dataBytes} <= ${bounds.maxBytes} as fits
+    from (${waiting} and owner = ${owner}) as mine, (${waiting}) as everyone`)
+  return room?.fits === 1
 }
