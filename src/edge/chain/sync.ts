@@ -62,7 +62,7 @@ export async function sync(step: Step, options: SyncOptions): Promise<Synced> {
   )
   const moved = await write(step, { cursor, found, epoch, created })
   if (!moved) return { cursor: null, statuses: new Map() }
-  const linked = new Set(links.map(({ id }) => id))
+  const linked = new Set(created.links.map(({ id }) => id))
   for (const row of found.rows)
     if (linked.has(row.subscription.id)) tellLinked(step, row.subscription)
     else tell(step, row)

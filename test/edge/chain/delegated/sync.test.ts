@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { eip712CoordinatorAbi } from '../../../src/protocol/abi/eip712-coordinator.ts'
-import { toDelegation } from '../../../src/protocol/delegation.ts'
-import { transact } from '../../support/chain.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { toDelegation } from '../../../../src/protocol/delegation.ts'
+import { transact } from '../../../support/chain.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
 
 let world: Delegating
