@@ -335,3 +335,26 @@ describe('with a trail', () => {
     await expectJobs(1)
   })
 })
+
+describe('over the first deployments', () => {
+  test.for([1, 2, 3, 4])('behavior: created and answered, and undone %s deep', async depth => {
+    await world.close()
+    world = await startDelegating({ firstDeployment: true })
+    await world.mine(12)
+    const node = world.ticker()
+    const [own, theirs] = [await world.sign(), await world.sign({ redundancy: 2 })]
+    await world.take(own)
+    await world.take(theirs)
+    await world.create(theirs)
+    await world.look(node)
+    await world.compute()
+    await world.look(node)
+    await world.mine(depth - 1)
+    await world.look(node)
+    await world.reorganise(depth + 1, { kept: depth % 2 === 0 })
+    await world.settle(node)
+    await expectOnce(own)
+    await expectOnce(theirs)
+    await expectJobs(2)
+  })
+})
