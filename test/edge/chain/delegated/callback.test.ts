@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { toDelegation } from '../../../../src/protocol/delegation.ts'
+import { digestOf } from '../../../../src/protocol/typed-data.ts'
+import { deploy } from '../../../support/chain.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
 
 /** A callback that was signed for, from the door to the chain: over both deployments of the contracts. */
@@ -75,5 +78,19 @@ describe.for([false, true])('a callback; first deployment: %s', firstDeployment 
     expect(await world.deliveries()).toMatchObject([
       { subscription: 1, state: 'dropped', reason: expect.stringMatching(/Completed/), tx: null },
     ])
+  })
+
+  test('behavior: signed as a contract accepts it', async () => {
+    const { address } = await deploy(world.chain, { name: 'DigestSigner', file: 'DelegationProbe' })
+    await world.call('updateSigner', address)
+    const { subscription, signature, ...rest } = await world.sign()
+    const { id: chainId, coordinator } = world.chain
+    // What begins with the digest.
+    const r = digestOf({ chainId, coordinator }, toDelegation(subscription, signature))
+    await world.take({ ...rest, subscription, signature: { ...signature, r, v: 99 } })
+    await world.compute()
+    await world.settle(world.ticker())
+    expect(await world.fulfilled()).toEqual([1])
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered' }])
   })
 })
