@@ -15,6 +15,32 @@ CREATE TABLE `chains` (
 	`judged_epoch` integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE `delegations` (
+	`place` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`chain` integer NOT NULL,
+	`owner` text NOT NULL,
+	`nonce` integer NOT NULL,
+	`subscription` integer NOT NULL,
+	`linked_block` integer,
+	`linked_hash` text,
+	`expiry` integer NOT NULL,
+	`v` integer NOT NULL,
+	`r` text NOT NULL,
+	`s` text NOT NULL,
+	`digest` text NOT NULL,
+	`data_signed` integer NOT NULL,
+	`data_bytes` integer NOT NULL,
+	`fingerprint` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`data` text NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `delegations_id` ON `delegations` (`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `delegations_nonce` ON `delegations` (`chain`,`owner`,`nonce`);--> statement-breakpoint
+CREATE UNIQUE INDEX `delegations_subscription` ON `delegations` (`chain`,`subscription`);--> statement-breakpoint
+CREATE INDEX `delegations_waiting` ON `delegations` (`chain`,`owner`,`data_bytes`,`subscription`) WHERE subscription < 0;--> statement-breakpoint
+CREATE INDEX `delegations_linked` ON `delegations` (`chain`,`linked_block`) WHERE linked_block is not null;--> statement-breakpoint
 CREATE TABLE `deliveries` (
 	`chain` integer NOT NULL,
 	`subscription` integer NOT NULL,
@@ -26,6 +52,7 @@ CREATE TABLE `deliveries` (
 	`tries` integer DEFAULT 0 NOT NULL,
 	`not_before` integer DEFAULT 0 NOT NULL,
 	`deadline` integer,
+	`dropped_block` integer,
 	`tx` text,
 	`created_at` integer NOT NULL,
 	`call` text,
@@ -35,6 +62,8 @@ CREATE TABLE `deliveries` (
 CREATE UNIQUE INDEX `deliveries_job` ON `deliveries` (`job`);--> statement-breakpoint
 CREATE INDEX `deliveries_computed` ON `deliveries` (`chain`,`not_before`) WHERE state = 'computed';--> statement-breakpoint
 CREATE INDEX `deliveries_tx` ON `deliveries` (`tx`) WHERE tx is not null;--> statement-breakpoint
+CREATE INDEX `deliveries_dropped` ON `deliveries` (`chain`,`dropped_block`) WHERE dropped_block is not null;--> statement-breakpoint
+CREATE INDEX `deliveries_over` ON `deliveries` (`chain`,`created_at`) WHERE state in ('final', 'dropped');--> statement-breakpoint
 CREATE TABLE `raws` (
 	`hash` text PRIMARY KEY NOT NULL,
 	`tx` text NOT NULL,
@@ -52,6 +81,7 @@ CREATE TABLE `subscriptions` (
 	`state` text NOT NULL,
 	`due_at` integer,
 	`next_interval` integer DEFAULT 1 NOT NULL,
+	`floor_interval` integer DEFAULT 1 NOT NULL,
 	`tries` integer DEFAULT 0 NOT NULL,
 	`epoch` integer DEFAULT 0 NOT NULL,
 	`reason` text,
@@ -59,7 +89,9 @@ CREATE TABLE `subscriptions` (
 	`params` text,
 	`seen_block` integer NOT NULL,
 	`seen_hash` text NOT NULL,
+	`decided_block` integer,
 	`created_at` integer NOT NULL,
+	`kept_since` integer,
 	`owner` text NOT NULL,
 	`active_at` integer NOT NULL,
 	`period` integer NOT NULL,
@@ -83,7 +115,8 @@ CREATE INDEX `subscriptions_due` ON `subscriptions` (`chain`,`due_at`,`id`) WHER
 CREATE INDEX `subscriptions_refused` ON `subscriptions` (`chain`,`epoch`,`id`) WHERE state = 'refused';--> statement-breakpoint
 CREATE INDEX `subscriptions_state` ON `subscriptions` (`chain`,`state`,`id`);--> statement-breakpoint
 CREATE INDEX `subscriptions_seen` ON `subscriptions` (`chain`,`seen_block`);--> statement-breakpoint
-CREATE INDEX `subscriptions_ended` ON `subscriptions` (`chain`,`created_at`) WHERE state = 'ended';--> statement-breakpoint
+CREATE INDEX `subscriptions_decided` ON `subscriptions` (`chain`,`decided_block`) WHERE decided_block is not null;--> statement-breakpoint
+CREATE INDEX `subscriptions_ended` ON `subscriptions` (`chain`,`kept_since`) WHERE state = 'ended';--> statement-breakpoint
 CREATE TABLE `transactions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`chain` integer NOT NULL,
@@ -98,6 +131,8 @@ CREATE TABLE `transactions` (
 	`sent_block` integer,
 	`problem` text,
 	`passed_block` integer,
+	`passed_at` integer,
+	`left_at` integer,
 	`mined_hash` text,
 	`mined_block` integer,
 	`mined_block_hash` text,
@@ -110,9 +145,11 @@ CREATE TABLE `transactions` (
 CREATE UNIQUE INDEX `transactions_nonce` ON `transactions` (`chain`,`signer`,`nonce`) WHERE state <> 'displaced';--> statement-breakpoint
 CREATE INDEX `transactions_open` ON `transactions` (`chain`,`signer`,`nonce`) WHERE state in ('signed', 'sent');--> statement-breakpoint
 CREATE INDEX `transactions_mined` ON `transactions` (`chain`,`mined_block`) WHERE state = 'mined';--> statement-breakpoint
+CREATE INDEX `transactions_over` ON `transactions` (`chain`,`created_at`) WHERE state in ('final', 'displaced');
+--> statement-breakpoint
 -- A job need not know of chains: its end is noted here.
 CREATE TRIGGER `deliveries_job_ended` AFTER UPDATE OF `state` ON `jobs`
-	WHEN NEW.source = 0 AND OLD.state IN ('queued', 'running') AND NEW.state NOT IN ('queued', 'running')
+	WHEN NEW.destination = 0 AND OLD.state IN ('queued', 'running') AND NEW.state NOT IN ('queued', 'running')
 BEGIN
 	UPDATE deliveries SET
 		state = CASE NEW.state WHEN 'success' THEN 'computed' ELSE 'dropped' END,

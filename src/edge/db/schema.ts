@@ -330,12 +330,12 @@ export const delegations = sqliteTable(
     digest: text().notNull(),
     /** 1: the signer has signed for `data` as well. */
     dataSigned: integer('data_signed').notNull(),
-    /** Input of its containers, a JSON text. */
-    data: text().notNull(),
-    /** Bytes of it in UTF-8, and their SHA-256 in hex. */
+    /** Bytes of the data in UTF-8, and their SHA-256 in hex. */
     dataBytes: integer('data_bytes').notNull(),
     fingerprint: text().notNull(),
     createdAt: integer('created_at').notNull(),
+    /** Input of its containers, a JSON text. Last, so that whoever reads the others does not read past it. */
+    data: text().notNull(),
   },
   t => [
     uniqueIndex('delegations_id').on(t.id),

@@ -1,1 +1,0 @@
-ALTER TABLE `transactions` ADD `passed_at` integer;

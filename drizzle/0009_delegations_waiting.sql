@@ -1,1 +1,0 @@
-CREATE INDEX `delegations_waiting` ON `delegations` (`chain`,`owner`,`data_bytes`,`subscription`) WHERE subscription < 0;
