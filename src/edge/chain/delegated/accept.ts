@@ -29,7 +29,6 @@ import {
   hasRoom,
   insertDelegated,
   type Known,
-  reconsider,
   selectDelegated,
   selectNewestJob,
 } from './store.ts'
@@ -239,7 +238,6 @@ async function store(
     ...(createdId === null
       ? []
       : linkSubscription(db, { chain: chainId, link: { place, id: createdId }, block, guard: sql`true` })),
-    reconsider(db, { chain: chainId, id: createdId ?? 0, time: block.time }),
   ])
   return inserted.length === 1 ? { place, id } : null
 }

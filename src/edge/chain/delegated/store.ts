@@ -74,13 +74,6 @@ export function forgetDelegated({ orm }: Db, { chain, place }: { chain: number; 
   ] as const
 }
 
-/** Who asks over HTTP may be allowed what the chain's own request was refused. A statement. */
-export function reconsider({ orm }: Db, { chain, id, time }: { chain: number; id: number; time: number }) {
-  return orm.run(sql`
-    update subscriptions set state = 'active', due_at = ${time}, tries = 0, reason = null, message = null, params = null
-    where chain = ${chain} and id = ${id} and state = 'refused'`)
-}
-
 /** The newest job for it, and for which interval; null: none was begun. */
 export async function selectNewestJob(
   { orm }: Db,
