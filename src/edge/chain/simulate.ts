@@ -25,7 +25,9 @@ export async function simulateDummies(
       const { interval } = request
       const nothing = { interval, input: '0x', output: zeroHash, proof: '0x' } as const
       const data = answerCall(step, request, { ...nothing, nodeWallet: config.paymentAddress })
-      return toCall({ from: signer.address, to: contracts.coordinator, data }, latest.number)
+      // No more than it could be sent with: consumers may burn what there is.
+      const gas = BigInt(config.gas.maxGasLimit)
+      return toCall({ from: signer.address, to: contracts.coordinator, data, gas }, latest.number)
     }),
     anchorCall(contracts, { at: latest.number, ids: requests.map(({ subscription }) => subscription.id) }),
   )

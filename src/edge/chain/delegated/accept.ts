@@ -28,9 +28,11 @@ import {
   forgetDelegated,
   hasRoom,
   insertDelegated,
+  isUnmoved,
   type Known,
   selectDelegated,
   selectNewestJob,
+  selectNextId,
 } from './store.ts'
 import { type Asked, verify } from './verify.ts'
 
@@ -54,8 +56,8 @@ export type TakenOn = {
 
 /** First seen in no block: no reorganisation undoes it. */
 const unseen = { number: 0, hash: '0x' as Hex }
-/** Others that take the same nonce win a race each. */
-const maxRaces = 3
+/** Others that take the same nonce win a race each, and so does a look at the chain. */
+const maxRaces = 5
 const encoder = new TextEncoder()
 
 /**
@@ -84,7 +86,7 @@ export async function accept(
     const taken = await takeOn(door, { asked, fingerprint, known })
     if (taken !== null) return taken
   }
-  return { refusal: { code: 'conflict', error: 'Others are sending the same nonce' } }
+  return { refusal: { code: 'chain_unavailable', error: 'The chain went on meanwhile, again and again' } }
 }
 
 function toAsked(
@@ -143,10 +145,11 @@ type Taking = { asked: Asked; fingerprint: string; known: Known | null }
 /** @returns null when somebody else has taken the nonce meanwhile. */
 async function takeOn(door: Door, taking: Taking): Promise<TakenOn | { refusal: Refusal } | null> {
   const { asked } = taking
-  const judged = await judge(door, asked)
+  const nextId = await selectNextId(door.db, door.chain.config.id)
+  const judged = await judge(door, { asked, nextId })
   if ('refusal' in judged) return judged
   const { snapshot, block, createdId } = judged
-  const stored = await store(door, { ...taking, ...judged })
+  const stored = await store(door, { ...taking, ...judged, nextId })
   if (stored === 'full') return { refusal: { code: 'queue_full', error: 'Too many subscriptions wait' } }
   if (stored === null) return null
   if (createdId === null) await beginNow(door, { asked, block, snapshot })
@@ -160,12 +163,17 @@ type Judged = {
   dataSigned: boolean
 }
 
-async function judge(door: Door, asked: Asked): Promise<Judged | { refusal: Refusal }> {
-  const { policy, chain, contracts, routes } = door
+async function judge(
+  door: Door,
+  { asked, nextId }: { asked: Asked; nextId: number | null },
+): Promise<Judged | { refusal: Refusal }> {
+  const { policy, chain, contracts, routes, now } = door
   const judged = async (snapshot: PolicySnapshot) => {
     const admitAt = (time: number) => admission(snapshot, { asked, config: chain.config, time, routes })
+    const early = earlyRefusal(asked, { admitAt, now: now() })
+    if (early !== null) return { refusal: early }
     const wantsSignedData = wantsSigned(snapshot, routes.find(snapshot, asked.subscription.containerId))
-    const verified = await verify({ chain, contracts }, asked, { admitAt, wantsSignedData })
+    const verified = await verify({ chain, contracts }, asked, { admitAt, wantsSignedData, nextId })
     return 'refusal' in verified ? verified : { ...verified, snapshot }
   }
   const read = await policy.read()
@@ -174,6 +182,16 @@ async function judge(door: Door, asked: Asked): Promise<Judged | { refusal: Refu
   // A refusal must not come from an old policy: a container registered a second ago is known.
   const current = await policy.readCurrent()
   return current.epoch === read.epoch ? first : await judged(current)
+}
+
+/** What no chain need be asked for. Times are the chain's: what has only to do with them is left to it. */
+function earlyRefusal(
+  { signed }: Asked,
+  { admitAt, now }: { admitAt(time: number): Refusal | null; now: number },
+): Refusal | null {
+  const time = Math.floor(now / 1000)
+  const refusal = signed.expiry > time ? admitAt(time) : null
+  return refusal?.code === 'completed' ? null : refusal
 }
 
 function admission(
@@ -199,10 +217,12 @@ function wantsSigned({ containers }: PolicySnapshot, route: string | null): bool
   return route !== null && containersOf(route).some(name => containers.get(name)?.signedData === true)
 }
 
+type Storing = Taking & Judged & { nextId: number | null }
+
 /** What is stored is there whatever becomes of this request. `full`: its owner, or the chain, has too many that wait. */
 async function store(
   { db, chain, routes, jobs: { bounds } }: Door,
-  { asked, fingerprint, known, snapshot, block, createdId, dataSigned }: Taking & Judged,
+  { asked, fingerprint, known, snapshot, block, createdId, dataSigned, nextId }: Storing,
 ): Promise<Stored | 'full' | null> {
   const { subscription, signed, digest, data } = asked
   const { id: chainId } = chain.config
@@ -225,9 +245,10 @@ async function store(
   const court = { snapshot, config: chain.config, time: block.time, routes, isDelegated: true }
   const verdict = verdictOn({ subscription, interval: intervalAt(subscription, block.time), count: 0 }, court)
   const guard = sql`exists (select 1 from delegations where place = ${place} and subscription = ${subscription.id})`
-  const [, , inserted] = await db.orm.batch([
-    ...forgetDelegated(db, { chain: chainId, place: known?.place ?? 0 }),
-    insertDelegated(db, row),
+  const isCurrent = isUnmoved(chainId, nextId)
+  const [, , , inserted] = await db.orm.batch([
+    ...forgetDelegated(db, { chain: chainId, place: known?.place ?? 0, guard: isCurrent }),
+    insertDelegated(db, row, isCurrent),
     insertSubscriptions(db, {
       chain: chainId,
       rows: [{ subscription, verdict }],

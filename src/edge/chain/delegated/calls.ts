@@ -3,7 +3,7 @@ import { delegatorAbi } from '../../../protocol/abi/delegator.ts'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import { delegationKey, type OnchainSubscription } from '../../../protocol/delegation.ts'
 import { type BlockTag, toCall } from '../call.ts'
-import type { Contracts, Subscription } from '../chain.ts'
+import type { Chain, Contracts, Subscription } from '../chain.ts'
 import type { RpcCall } from '../rpc.ts'
 import type { Delivered } from '../simulate.ts'
 import type { Signed } from './signed.ts'
@@ -38,7 +38,7 @@ const ownerGas = 500_000n
 /** Tries to create it: what the coordinator says of signature, signer, expiry and nonce. */
 export function creationCall(
   { subscription, signed }: { subscription: Terms; signed: Signed },
-  { contracts, at, from }: At & { from: Address },
+  { contracts, at, chain }: At & { chain: Pick<Chain, 'config' | 'signer'> },
 ): RpcCall {
   const { nonce, expiry, v, r, s } = signed
   const data = encodeFunctionData({
@@ -46,7 +46,9 @@ export function creationCall(
     functionName: 'createSubscriptionDelegatee',
     args: [nonce, expiry, toSub(subscription), v, r, s],
   })
-  return toCall({ from, to: contracts.coordinator, data }, at)
+  // It asks the consumer who signs for it, which may burn what there is.
+  const gas = BigInt(chain.config.gas.maxGasLimit)
+  return toCall({ from: chain.signer.address, to: contracts.coordinator, data, gas }, at)
 }
 
 /** Call data of `deliverComputeDelegatee`: creates it, unless somebody has, and answers it. */

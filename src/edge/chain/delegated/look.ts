@@ -39,12 +39,11 @@ export async function lookAtUncreated(
     return signed !== null && isUncreated(subscription) ? [{ ...row, signed }] : []
   })
   if (asked.length === 0) return new Map()
-  const from = chain.signer.address
   const answers = await chain.rpc.send(
     asked.flatMap(({ subscription, signed }) => [
       createdIdCall({ owner: subscription.owner, nonce: signed.nonce }, { contracts, at: block.number }),
       // It is created after the newest block.
-      creationCall({ subscription, signed }, { contracts, at: latest.number, from }),
+      creationCall({ subscription, signed }, { contracts, at: latest.number, chain }),
     ]),
     anchorCall(contracts, { at: latest.number, ids: [] }),
   )

@@ -53,22 +53,40 @@ export async function selectDelegated(
   }
 }
 
-/** Stores it, unless its nonce has one already. A statement; it returns its place. */
-export function insertDelegated({ orm, now }: Db, delegated: NewDelegated) {
+/** The first subscription of the chain that was not looked at yet; null: none was. */
+export async function selectNextId({ orm }: Db, chain: number): Promise<number | null> {
+  const [row] = await orm.all<{ next_id: number }>(sql`select next_id from chains where id = ${chain}`)
+  return row?.next_id ?? null
+}
+
+/** Whether none was looked at since: what a look has found, a request that was verified before knows nothing of. */
+export function isUnmoved(chain: number, nextId: number | null): SQL {
+  return sql`(select next_id from chains where id = ${chain}) is ${nextId}`
+}
+
+/** Stores it, unless its nonce has one already, and if `guard` holds. A statement; it returns its place. */
+export function insertDelegated({ orm, now }: Db, delegated: NewDelegated, guard: SQL) {
   const { place, id, chain, owner, nonce, subscription, expiry, v, r, s } = delegated
   const { digest, dataSigned, data, dataBytes, fingerprint } = delegated
   return orm.all<{ place: number }>(sql`
     insert into delegations (place, id, chain, owner, nonce, subscription, expiry, v, r, s, digest, data_signed,
       data, data_bytes, fingerprint, created_at)
-    values (${place}, ${id}, ${chain}, ${owner}, ${nonce}, ${subscription}, ${expiry}, ${v}, ${r}, ${s}, ${digest}, ${dataSigned ? 1 : 0}, ${data}, ${dataBytes}, ${fingerprint}, ${now})
+    select ${place}, ${id}, ${chain}, ${owner}, ${nonce}, ${subscription}, ${expiry}, ${v}, ${r}, ${s}, ${digest}, ${dataSigned ? 1 : 0},
+      ${data}, ${dataBytes}, ${fingerprint}, ${now}
+    where ${guard}
     on conflict do nothing returning place`)
 }
 
-/** Statements that forget one of which nothing has come, nor is on its way: another takes its place. */
-export function forgetDelegated({ orm }: Db, { chain, place }: { chain: number; place: number }) {
-  const isIdle: SQL = sql`exists (select 1 from delegations where place = ${place} and subscription = ${-place})
+/** Statements that forget one of which nothing has come, nor is on its way: another takes its place, if `guard` holds. */
+export function forgetDelegated(
+  { orm }: Db,
+  { chain, place, guard }: { chain: number; place: number; guard: SQL },
+) {
+  const isIdle: SQL = sql`${guard} and exists (select 1 from delegations where place = ${place} and subscription = ${-place})
     and not exists (select 1 from deliveries where chain = ${chain} and subscription = ${-place} and interval > 0 and state <> 'dropped')`
   return [
+    // A reorganisation would have what was given up sent again.
+    orm.run(sql`delete from deliveries where chain = ${chain} and subscription = ${-place} and ${isIdle}`),
     orm.run(sql`delete from subscriptions where chain = ${chain} and id = ${-place} and ${isIdle}`),
     orm.run(sql`delete from delegations where place = ${place} and ${isIdle}`),
   ] as const

@@ -1,4 +1,4 @@
-import { type Address, encodeFunctionData, type Hex, parseAbi, zeroAddress } from 'viem'
+import { type Address, concat, encodeFunctionData, type Hex, numberToHex, parseAbi, zeroAddress } from 'viem'
 import { dataDigestOf } from '../../../protocol/data-signature.ts'
 import type { Refusal } from '../../../protocol/error.ts'
 import { recoverSigner, splitSignature } from '../../../protocol/signature.ts'
@@ -34,7 +34,11 @@ const isValid = '0x1626ba7e'.padEnd(66, '0')
 const askedGas = 500_000n
 
 /** `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does. */
-type VerifyOptions = { admitAt(time: number): Refusal | null; wantsSignedData: boolean }
+type VerifyOptions = {
+  admitAt(time: number): Refusal | null
+  wantsSignedData: boolean
+  nextId: number | null
+}
 
 /**
  * Whether the chain would create it: by one request, and for what is there already, or signed by a contract, by one more. In the
@@ -44,7 +48,7 @@ type VerifyOptions = { admitAt(time: number): Refusal | null; wantsSignedData: b
 export async function verify(
   { chain, contracts }: Place,
   asked: Asked,
-  { admitAt, wantsSignedData }: VerifyOptions,
+  { admitAt, wantsSignedData, nextId }: VerifyOptions,
 ): Promise<Verified | { refusal: Refusal }> {
   const { subscription, signed } = asked
   const { owner } = subscription
@@ -53,7 +57,7 @@ export async function verify(
       blockCall('latest'),
       signerCall(owner, 'latest'),
       createdIdCall({ owner, nonce: signed.nonce }, { contracts, at: 'latest' }),
-      creationCall({ subscription, signed }, { contracts, at: 'latest', from: chain.signer.address }),
+      creationCall({ subscription, signed }, { contracts, at: 'latest', chain }),
       toCall(
         {
           to: owner,
@@ -63,7 +67,8 @@ export async function verify(
         'latest',
       ),
     ],
-    anchorCall(contracts, { at: 'latest', ids: [] }),
+    // An endpoint that does not have what was looked at already lags.
+    anchorCall(contracts, { at: 'latest', ids: nextId === null ? [] : [nextId - 1] }),
   )
   const [head, told, created, creation, signsData] = answers
   const block = toBlock(head)
@@ -76,7 +81,8 @@ export async function verify(
     (isExpired ? expired(signed, block) : admitAt(block.time)) ??
     (createdId === null
       ? await creationFlaw(asked, { block, signer, creation })
-      : await usedFlaw({ chain, contracts }, { subscription, id: createdId, block }))
+      : ((await usedFlaw({ chain, contracts }, { subscription, id: createdId, block })) ??
+        (await strangerFlaw(chain, { asked, signer }))))
   if (refusal !== null) return { refusal }
   const dataSigned = signer !== null && (await isDataSigned({ chain, contracts }, asked, signer))
   if (asked.dataSignature !== null && !dataSigned)
@@ -158,12 +164,32 @@ async function isDataSigned(
   if (dataSignature === null) return false
   const domain = { chainId: chain.config.id, coordinator: contracts.coordinator }
   const digest = dataDigestOf(domain, { owner, nonce, data })
-  const parts = splitSignature(dataSignature)
+  return await isSignedBy(chain, { signer, digest, signature: dataSignature })
+}
+
+/** Once something is created, the coordinator looks at no signature any more: data would be anybody's to bring. */
+async function strangerFlaw(
+  chain: Chain,
+  { asked: { subscription, signed, digest }, signer }: { asked: Asked; signer: Address | null },
+): Promise<Refusal | null> {
+  const { owner } = subscription
+  const { v, r, s } = signed
+  const signature = concat([r, s, numberToHex(v, { size: 1 })])
+  if (signer !== null && (await isSignedBy(chain, { signer, digest, signature }))) return null
+  return { code: 'signer_mismatch', error: 'Subscription signer mismatch', params: { owner, signer } }
+}
+
+/** Its key's signature, or, of a contract, one that it takes for its own. */
+async function isSignedBy(
+  chain: Chain,
+  { signer, digest, signature }: { signer: Address; digest: Hex; signature: Hex },
+): Promise<boolean> {
+  const parts = splitSignature(signature)
   if (parts !== null && (await recoverSigner(digest, parts)) === signer) return true
   const call = encodeFunctionData({
     abi: signerAbi,
     functionName: 'isValidSignature',
-    args: [digest, dataSignature],
+    args: [digest, signature],
   })
   const [answer] = await chain.rpc.send([toCall({ to: signer, data: call, gas: askedGas }, 'latest')])
   if (isUnread(answer)) throw unread()

@@ -49,6 +49,36 @@ describe('two nodes', () => {
     }
   })
 
+  test('behavior: created by the other one, and seen, between the look of the door and its store: linked, and computed once', async () => {
+    const request = await world.sign({ redundancy: 2 })
+    const [first, second] = [world.ticker(), other.ticker({ signer: otherSigner })]
+    await world.look(first)
+    const door = await world.door()
+    const { rpc } = door.chain
+    let isFirst = true
+    door.chain.rpc = {
+      ...rpc,
+      async send(calls, anchor) {
+        const answers = await rpc.send(calls, anchor)
+        if (!isFirst) return answers
+        isFirst = false
+        await other.take(request)
+        await other.compute()
+        await other.settle(second)
+        await world.look(first)
+        return answers
+      },
+    }
+    const taken = await world.take(request, { door })
+    expect(taken.subscriptionId).toBe(1)
+    await world.settle(first)
+    await world.compute()
+    await world.settle(first)
+    expect(await world.ids()).toEqual([1])
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, interval: 1, state: 'delivered' }])
+    expect(await world.fulfilled()).toEqual([1, 1])
+  })
+
   test('behavior: undone, and created by the other one: both go on', async () => {
     const request = await world.sign({ redundancy: 2 })
     await both(node => node.take(request))
@@ -70,6 +100,22 @@ describe('two nodes', () => {
 
 describe('a copier', () => {
   const theirs = { data: '{"theirs":1}' }
+
+  test('error: data for what is created, by nobody whom its signer knows', async () => {
+    const request = await world.sign({ redundancy: 2 })
+    await world.take(request)
+    await world.compute()
+    await world.settle(world.ticker())
+    const zero = `0x${'00'.repeat(32)}` as const
+    const forged = { ...request, signature: { ...request.signature, r: zero, s: zero } }
+    const other = await startDelegating({ chain: world.chain })
+    try {
+      expect(await other.send(forged, theirs)).toMatchObject({ refusal: { code: 'signer_mismatch' } })
+      expect(await other.send(request)).toMatchObject({ subscriptionId: 1 })
+    } finally {
+      await other.close()
+    }
+  })
 
   test('behavior: that comes first is answered; the same signature with other data is no other request', async () => {
     const request = await world.sign()

@@ -60,7 +60,8 @@ describe('what the node has created and answered', () => {
     await world.take(request)
     await world.compute()
     await world.look(node)
-    expect(await world.fulfilled()).toEqual([1])
+    // anvil mines what it was sent a moment after it has said that it took it.
+    await expect.poll(() => world.fulfilled()).toEqual([1])
     await world.mine(depth - 1)
     await world.look(node)
     expect(await world.ids()).toEqual([depth === 1 ? expect.any(Number) : 1])
