@@ -146,7 +146,7 @@ type Taking = { asked: Asked; fingerprint: string; known: Known | null }
 async function takeOn(door: Door, taking: Taking): Promise<TakenOn | { refusal: Refusal } | null> {
   const { asked } = taking
   const nextId = await selectNextId(door.db, door.chain.config.id)
-  const judged = await judge(door, { asked, nextId })
+  const judged = await judge(door, asked)
   if ('refusal' in judged) return judged
   const { snapshot, block, createdId } = judged
   const stored = await store(door, { ...taking, ...judged, nextId })
@@ -163,17 +163,14 @@ type Judged = {
   dataSigned: boolean
 }
 
-async function judge(
-  door: Door,
-  { asked, nextId }: { asked: Asked; nextId: number | null },
-): Promise<Judged | { refusal: Refusal }> {
+async function judge(door: Door, asked: Asked): Promise<Judged | { refusal: Refusal }> {
   const { policy, chain, contracts, routes, now } = door
   const judged = async (snapshot: PolicySnapshot) => {
     const admitAt = (time: number) => admission(snapshot, { asked, config: chain.config, time, routes })
     const early = earlyRefusal(asked, { admitAt, now: now() })
     if (early !== null) return { refusal: early }
     const wantsSignedData = wantsSigned(snapshot, routes.find(snapshot, asked.subscription.containerId))
-    const verified = await verify({ chain, contracts }, asked, { admitAt, wantsSignedData, nextId })
+    const verified = await verify({ chain, contracts }, asked, { admitAt, wantsSignedData })
     return 'refusal' in verified ? verified : { ...verified, snapshot }
   }
   const read = await policy.read()

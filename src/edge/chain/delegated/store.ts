@@ -85,8 +85,9 @@ export function forgetDelegated(
   const isIdle: SQL = sql`${guard} and exists (select 1 from delegations where place = ${place} and subscription = ${-place})
     and not exists (select 1 from deliveries where chain = ${chain} and subscription = ${-place} and interval > 0 and state <> 'dropped')`
   return [
-    // A reorganisation would have what was given up sent again.
-    orm.run(sql`delete from deliveries where chain = ${chain} and subscription = ${-place} and ${isIdle}`),
+    // No reorganisation has what was given up sent again. A transaction may be on its way for it all the same: its row stays.
+    orm.run(sql`
+      update deliveries set dropped_block = null where chain = ${chain} and subscription = ${-place} and ${isIdle}`),
     orm.run(sql`delete from subscriptions where chain = ${chain} and id = ${-place} and ${isIdle}`),
     orm.run(sql`delete from delegations where place = ${place} and ${isIdle}`),
   ] as const

@@ -37,7 +37,6 @@ const askedGas = 500_000n
 type VerifyOptions = {
   admitAt(time: number): Refusal | null
   wantsSignedData: boolean
-  nextId: number | null
 }
 
 /**
@@ -48,7 +47,7 @@ type VerifyOptions = {
 export async function verify(
   { chain, contracts }: Place,
   asked: Asked,
-  { admitAt, wantsSignedData, nextId }: VerifyOptions,
+  { admitAt, wantsSignedData }: VerifyOptions,
 ): Promise<Verified | { refusal: Refusal }> {
   const { subscription, signed } = asked
   const { owner } = subscription
@@ -67,8 +66,7 @@ export async function verify(
         'latest',
       ),
     ],
-    // An endpoint that does not have what was looked at already lags.
-    anchorCall(contracts, { at: 'latest', ids: nextId === null ? [] : [nextId - 1] }),
+    anchorCall(contracts, { at: 'latest', ids: [] }),
   )
   const [head, told, created, creation, signsData] = answers
   const block = toBlock(head)
