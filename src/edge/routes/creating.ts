@@ -5,7 +5,6 @@ import { limits } from '../../protocol/limits.ts'
 import type { Ring } from '../bell/bell.ts'
 import { createEarlyRing } from '../bell/early.ts'
 import { createDoors } from '../chain/delegated/doors.ts'
-import { ownerOfChain } from '../chain/owner.ts'
 import type { Context as App } from '../context.ts'
 import { createEnqueuer } from '../jobs/enqueuer.ts'
 import { describe } from '../log.ts'
@@ -15,7 +14,7 @@ import { createTaking } from './delegated.ts'
 import type { Parameter } from './describe.ts'
 import { type Item, readItems } from './intake.ts'
 import { RefusalError } from './refuse.ts'
-import { tellChains } from './rings.ts'
+import { pokeChains } from './rings.ts'
 import { senderOf } from './sender.ts'
 
 /** How a request for a job may be refused. */
@@ -42,7 +41,6 @@ export const delegating: ErrorCode[] = [
   'invalid_signature',
   'signer_mismatch',
   'data_not_signed',
-  'conflict',
   'nonce_used',
   'data_conflict',
   'unsupported_containers',
@@ -121,7 +119,7 @@ export function createCreate(app: App, ringClaims: (ring: Ring) => Promise<void>
         .catch(error => app.log.warn('Ring lost', { error: describe(error) }))
     // The client is told of a failure. What has arrived holds room in the queue until the sweep comes, if this fails as well.
     // A ticker remembers when there is something to do next: it is told of what it does not know.
-    const poke = ({ outcomes }: { outcomes: readonly Outcome[] }) => tellChains(app, chainsOf(outcomes))
+    const poke = ({ outcomes }: { outcomes: readonly Outcome[] }) => pokeChains(app, chainsOf(outcomes))
     const forget = () => abandonUnused(app, { items: arrived, outcomes: new Map() }).catch(() => undefined)
     app.background(
       c,
@@ -164,10 +162,10 @@ function identityOf({ fingerprint, batch, streamed, id, key }: Asked): Identity 
   return key === null ? null : { key, fingerprint: `${kind}${fingerprint}` }
 }
 
-/** Owners of the chains for which something new was taken on. */
-function chainsOf(outcomes: readonly Outcome[]): string[] {
+/** Chains for which something new was taken on. */
+function chainsOf(outcomes: readonly Outcome[]): number[] {
   const chains = outcomes.flatMap(outcome =>
     !('code' in outcome) && outcome.delegated && !outcome.replayed ? [outcome.delegated.chain_id] : [],
   )
-  return [...new Set(chains)].map(ownerOfChain)
+  return [...new Set(chains)]
 }

@@ -11,7 +11,7 @@ import { describe } from '../log.ts'
 import type { Item } from './intake.ts'
 
 /** `replayed`: an earlier request is answered again. */
-export type TakenOn = { created: DelegatedCreated; chain: number; replayed: boolean }
+export type TakenOn = { created: DelegatedCreated; replayed: boolean }
 
 const decoder = new TextDecoder()
 
@@ -49,7 +49,7 @@ async function takeOn(app: App, { doors, silent, item }: Taking): Promise<TakenO
       subscription_id: subscriptionId,
       interval,
     }
-    return { created, chain, replayed }
+    return { created, replayed }
   } catch (error) {
     if (!(error instanceof RpcUnavailable)) throw error
     app.log.warn('Chain unavailable', { chain, error: describe(error) })

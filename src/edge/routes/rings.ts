@@ -41,7 +41,8 @@ export async function tellEveryChain(app: App): Promise<void> {
   )
 }
 
-async function pokeChains({ tickers, log }: App, chains: readonly number[]): Promise<void> {
+/** Has these chains looked after at once. */
+export async function pokeChains({ tickers, log }: App, chains: readonly number[]): Promise<void> {
   await Promise.all(
     chains.map(chain =>
       tickers(chain)

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2'
 import { bytesToHex } from '@noble/hashes/utils'
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import type { Address, Hex } from 'viem'
+import type { Hex } from 'viem'
 import { containersOf } from '../../../protocol/container.ts'
 import type { DelegatedRequest } from '../../../protocol/delegated.ts'
 import { toDelegation } from '../../../protocol/delegation.ts'
@@ -23,7 +23,6 @@ import { noTerms } from '../subscription.ts'
 import { tryPlan } from '../trial.ts'
 import { verdictOn } from '../verdict.ts'
 import { linkSubscription } from './link.ts'
-import type { Signed } from './signed.ts'
 import {
   forgetDelegated,
   hasRoom,
@@ -142,7 +141,7 @@ function standingOf(
 
 type Taking = { asked: Asked; fingerprint: string; known: Known | null }
 
-/** @returns null when somebody else has taken the nonce meanwhile. */
+/** @returns null when somebody else has taken the nonce meanwhile, or a look has seen what this one has not. */
 async function takeOn(door: Door, taking: Taking): Promise<TakenOn | { refusal: Refusal } | null> {
   const { asked } = taking
   const nextId = await selectNextId(door.db, door.chain.config.id)
@@ -231,7 +230,7 @@ async function store(
     place,
     id,
     chain: chainId,
-    owner: owner as Address,
+    owner,
     digest,
     fingerprint,
     dataSigned,
@@ -279,7 +278,7 @@ async function beginNow(
     tries: 0,
     seenHash: unseen.hash,
     route: null,
-    signed: signed satisfies Signed,
+    signed,
   }
   try {
     const considered = await consider(step, {
