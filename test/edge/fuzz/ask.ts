@@ -61,12 +61,17 @@ function rowsOf(snapshot: string): unknown {
 
 async function answerOf({ edge }: World, request: WireRequest): Promise<WireResponse> {
   let timer: ReturnType<typeof setTimeout> | undefined
+  let isLate = false
   const late = new Promise<null>(resolve => {
-    timer = setTimeout(() => resolve(null), answerMs)
+    timer = setTimeout(() => {
+      isLate = true
+      resolve(null)
+    }, answerMs)
   })
-  // An answer that comes before the end of its request may be lost with the connection.
-  const once = async () => await Promise.race([exchange(edge.url, piecesOf(request)), late])
-  const response = (await once()) ?? (await once()) ?? (await once())
+  // An answer that comes before the end of its request may be lost with the connection, the more so where other programs are at work.
+  let response: WireResponse | null = null
+  while (response === null && !isLate)
+    response = await Promise.race([exchange(edge.url, piecesOf(request)), late])
   clearTimeout(timer)
   if (response === null) throw new Error('No answer')
   return response
