@@ -3,4 +3,4 @@
  * and its bytes lie outside of the heap: with the nursery of 16 MiB that V8 grows by itself, tens of MiB of chunks long read wait for the
  * next collection. It costs some 5 % of the time of small jobs.
  */
-export const leanHeap = '--max-semi-space-size=1'
+export const leanHeap = '--max-semi-space-size=4'
