@@ -11,6 +11,7 @@ const door = [
   'delegated-refusals',
   'jobs',
   'large',
+  'ledger',
   'list',
   'node',
   'once',

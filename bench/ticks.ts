@@ -175,6 +175,7 @@ function nodeOf({ chain, queue, proxy }: Omit<Bench, 'node'>): ChainTick {
     log: { info() {}, warn: console.error, error: console.error },
     now,
     retentionMs: 7 * 24 * 3_600_000,
+    ledgerDays: 1_000,
     jobs: {
       bounds: { maxQueuedPerOwner: many, maxQueued: many, maxBytesPerOwner: many, maxBytes: many },
       expiryMs: 24 * 3_600_000,

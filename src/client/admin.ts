@@ -1,7 +1,9 @@
 import * as v from 'valibot'
+import type { LedgerDay, LedgerEntry } from '../protocol/ledger.ts'
 import { type EnrolRequest, Runner, RunnerMode } from '../protocol/runner.ts'
 import { parse } from './answer.ts'
 import { toBody } from './body.ts'
+import { type LedgerOptions, readLedger, readLedgerEntries } from './ledger.ts'
 import { type CallOptions, createTransport, type TransportOptions } from './transport.ts'
 
 /** What an operator does. Every call may throw InfernetError `unauthorized`. */
@@ -14,6 +16,10 @@ export type Admin = {
   revokeRunner(id: string, options?: CallOptions): Promise<void>
   /** @throws InfernetError `not_found` */
   setRunnerMode(id: string, mode: Runner['mode'], options?: CallOptions): Promise<void>
+  /** What was earned and spent on a chain: sums of each day, consumer and token, the oldest first. */
+  ledger(options?: LedgerOptions): AsyncGenerator<LedgerDay, void, undefined>
+  /** Each entry of it. */
+  ledgerEntries(options?: LedgerOptions): AsyncGenerator<LedgerEntry, void, undefined>
 }
 
 const Id = v.object({ id: v.string() })
@@ -22,7 +28,8 @@ const Id = v.object({ id: v.string() })
 export function createAdmin({ token, headers, ...rest }: TransportOptions & { token: string }): Admin {
   const authorized = new Headers(headers)
   authorized.set('authorization', `Bearer ${token}`)
-  const { send } = createTransport({ ...rest, headers: authorized })
+  const transport = createTransport({ ...rest, headers: authorized })
+  const { send } = transport
   const pathOf = (id: string) => `/admin/runners/${encodeURIComponent(id)}`
   return {
     async listRunners({ signal } = {}) {
@@ -41,5 +48,7 @@ export function createAdmin({ token, headers, ...rest }: TransportOptions & { to
       const body = toBody(JSON.stringify({ mode } satisfies RunnerMode))
       parse(RunnerMode, await send({ method: 'PATCH', path: pathOf(id), body, repeatable: true, signal }))
     },
+    ledger: options => readLedger(transport, options),
+    ledgerEntries: options => readLedgerEntries(transport, options),
   }
 }

@@ -5,6 +5,7 @@ import type { Context as App } from './context.ts'
 import { sweep } from './jobs/sweep.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { ledgerRoutes } from './routes/ledger.ts'
 import { nodeRoutes } from './routes/node.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
 import { tellEnded, tellEveryChain, tellRequeued } from './routes/rings.ts'
@@ -41,6 +42,7 @@ export function createApp(app: App): Hono {
   }
   hono.route('/', nodeRoutes(app, verify))
   hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
+  hono.route('/', ledgerRoutes(app))
   // Before the others, whose bodies are bounded and read whole.
   hono.route('/', streamRoutes(app, verify))
   hono.route('/', runnerRoutes(app, verify))

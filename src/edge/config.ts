@@ -46,6 +46,7 @@ export const Config = v.object({
   MAX_RUN_SECONDS: seconds(24 * 3600),
   QUEUE_EXPIRY_SECONDS: seconds(24 * 3600),
   RETENTION_SECONDS: seconds(7 * 24 * 3600),
+  LEDGER_RETENTION_DAYS: amount(3_653),
   STREAM_EXPIRY_SECONDS: seconds(60),
   STREAM_STORED_MIB: amount(16),
   // What is in it, and whether it is text at all, is for `parseChains` to say.

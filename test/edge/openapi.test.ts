@@ -44,6 +44,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /api/jobs',
       'GET /api/jobs/{id}',
       'GET /api/jobs/{id}/stream',
+      'GET /api/ledger',
       'GET /api/subscriptions',
       'GET /api/subscriptions/{chain}/{id}',
       'GET /api/subscriptions/{id}',
@@ -105,11 +106,12 @@ test('behavior: what takes a body says which, and what is locked says how', () =
       !['/runner/jobs/{id}/stream', '/runner/jobs/{id}/result/{seq}'].includes(path)
     const schema = operation.requestBody?.content['application/json']?.schema
     expect(schema !== undefined, at).toBe(takesJson)
-    const scheme = path.startsWith('/admin')
-      ? 'admin'
-      : path.startsWith('/runner') || path === '/api/status'
-        ? 'runner'
-        : null
+    const scheme =
+      path.startsWith('/admin') || path === '/api/ledger'
+        ? 'admin'
+        : path.startsWith('/runner') || path === '/api/status'
+          ? 'runner'
+          : null
     expect(Object.keys(operation.security?.[0] ?? {}), at).toEqual(scheme ? [scheme] : [])
   }
   expect(Object.keys(document.components.securitySchemes).toSorted()).toEqual(['admin', 'runner'])

@@ -14,6 +14,8 @@ export type Contracts = {
   reader: Address
   inbox: Address
   walletFactory: Address
+  /** Who gets the protocol's fee; null: it is not told, or nobody. */
+  feeRecipient: Address | null
   features: Features
 }
 

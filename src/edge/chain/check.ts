@@ -1,5 +1,6 @@
 import { type Address, decodeFunctionResult, encodeFunctionData, isHex, numberToHex, zeroAddress } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
+import { feeAbi } from '../../protocol/abi/fee.ts'
 import { readerAbi } from '../../protocol/abi/reader.ts'
 import { registryAbi } from '../../protocol/abi/registry.ts'
 import { returned, toCall } from './call.ts'
@@ -17,9 +18,10 @@ const named = ['COORDINATOR', 'READER', 'INBOX', 'WALLET_FACTORY'] as const
  */
 export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>): Promise<Checked> {
   const { id, registry } = config
-  const [chain, registryCode, ...names] = await rpc.send([
+  const [chain, registryCode, fee, ...names] = await rpc.send([
     { method: 'eth_chainId', params: [] },
     codeAt(registry),
+    toCall({ to: registry, data: encodeFunctionData({ abi: registryAbi, functionName: 'FEE' }) }, 'latest'),
     ...named.map(functionName =>
       toCall({ to: registry, data: encodeFunctionData({ abi: registryAbi, functionName }) }, 'latest'),
     ),
@@ -38,19 +40,28 @@ export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>)
     Address,
     Address,
   ]
-  return await checkContracts(rpc, { registry, coordinator, reader, inbox, walletFactory })
+  return await checkContracts(
+    rpc,
+    { registry, coordinator, reader, inbox, walletFactory },
+    addressOf(fee) ?? zeroAddress,
+  )
 }
 
-async function checkContracts(rpc: Chain['rpc'], contracts: Omit<Contracts, 'features'>): Promise<Checked> {
+async function checkContracts(
+  rpc: Chain['rpc'],
+  contracts: Omit<Contracts, 'features' | 'feeRecipient'>,
+  fee: Address,
+): Promise<Checked> {
   const { registry, coordinator, reader, inbox, walletFactory } = contracts
   const addresses = [coordinator, reader, inbox, walletFactory]
-  const [nextId, status, batch, ...codes] = await rpc.send([
+  const [nextId, status, batch, recipient, ...codes] = await rpc.send([
     toCall(
       { to: coordinator, data: encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'id' }) },
       'latest',
     ),
     toCall({ to: reader, data: emptyPage }, 'latest'),
     toCall({ to: coordinator, data: emptyBatch }, 'latest'),
+    toCall({ to: fee, data: encodeFunctionData({ abi: feeAbi, functionName: 'FEE_RECIPIENT' }) }, 'latest'),
     ...addresses.map(codeAt),
   ])
   const missing = named.filter((_, index) => !hasCode(codes[index]))
@@ -62,7 +73,8 @@ async function checkContracts(rpc: Chain['rpc'], contracts: Omit<Contracts, 'fea
     }
   if (returned(nextId) === null)
     return { problem: `The contract at ${coordinator} is no coordinator: it has no id().` }
-  return { contracts: { ...contracts, features: { status: hasFunction(status), batch: hasFunction(batch) } } }
+  const features = { status: hasFunction(status), batch: hasFunction(batch) }
+  return { contracts: { ...contracts, feeRecipient: addressOf(recipient), features } }
 }
 
 const emptyPage = encodeFunctionData({
@@ -103,7 +115,7 @@ function isEmptyList(answer: RpcAnswer | undefined): boolean {
 }
 
 /** In lower case; null: it is not told, or it is nobody's. */
-function addressOf(answer: RpcAnswer): Address | null {
+function addressOf(answer: RpcAnswer | undefined): Address | null {
   const data = returned(answer)
   if (data?.length !== 66) return null
   try {

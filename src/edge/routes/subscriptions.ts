@@ -6,6 +6,7 @@ import { JobId } from '../../protocol/job.ts'
 import { listSubscriptions, readDelegated, readSubscription } from '../chain/view/read.ts'
 import { deliveryView, subscriptionView } from '../chain/view/view.ts'
 import type { Context as App } from '../context.ts'
+import { chainOf } from './chain-of.ts'
 import { type Create, creating, delegating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { refuse } from './refuse.ts'
@@ -52,23 +53,9 @@ export function subscriptionRoutes(app: App, create: Create): Hono {
     valid('query', Listing),
     async c => {
       const { chain, state = null, before = null, limit } = c.req.valid('query')
-      const chains = app.config.chains.map(({ config }) => config.id)
-      const [only] = chains
-      if (only === undefined || (chain !== undefined && !chains.includes(chain))) {
-        return refuse(c, {
-          code: 'chain_not_enabled',
-          error: 'Chain not enabled',
-          params: { chain: chain ?? null },
-        })
-      }
-      if (chain === undefined && chains.length > 1) {
-        return refuse(c, {
-          code: 'invalid_request',
-          error: 'This node serves several chains: say which',
-          params: { chains },
-        })
-      }
-      const rows = await listSubscriptions(app.db, { chain: chain ?? only, state, before, limit: limit + 1 })
+      const id = chainOf(app, chain)
+      if (typeof id !== 'number') return refuse(c, id)
+      const rows = await listSubscriptions(app.db, { chain: id, state, before, limit: limit + 1 })
       const page = rows.slice(0, limit)
       return c.json({
         subscriptions: page.map(subscriptionView),

@@ -101,6 +101,7 @@ describe('check', () => {
             name === 'registry' ? address : address.toLowerCase(),
           ]),
         ),
+        feeRecipient: chain.deployer.wallet.account.address.toLowerCase(),
         features: { status: true, batch: true },
       },
     })

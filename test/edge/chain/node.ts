@@ -149,6 +149,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
         reader: noAddress,
         inbox: noAddress,
         walletFactory: noAddress,
+        feeRecipient: null,
         features: { status: true, batch: true },
       },
       block,

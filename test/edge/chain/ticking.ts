@@ -144,6 +144,7 @@ export async function startTicking({
       log: { info: note, warn: note, error: note },
       now,
       retentionMs: 1_000_000,
+      ledgerDays: 1_000,
       jobs: {
         bounds: { maxQueuedPerOwner: 1000, maxQueued: 1000, maxBytesPerOwner: 1e9, maxBytes: 1e9 },
         expiryMs: 1_000_000,

@@ -1,6 +1,7 @@
 import { anchorCall } from '../next-id.ts'
 import { words } from '../refusal.ts'
 import type { Step } from '../step.ts'
+import { blockTimes } from './block-times.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import type { SignerReport } from './deliver.ts'
 import { forgetPassed, noteTaken } from './displace.ts'
@@ -27,12 +28,13 @@ export async function confirm(step: Step): Promise<SignerReport | null> {
   )
   const { market, rest } = readMarket(step, answers)
   const receipts = receiptsOf(open, { answers: rest, coordinator: contracts.coordinator })
+  const timeOf = await blockTimes(step, receipts.values())
   const sendings: Sending[] = []
   const again: Open[] = []
   for (const each of open) {
     const receipt = receipts.get(each.id)
     if (receipt && isAbove(step, receipt)) continue
-    if (receipt) await writeMined(step, { open: each, receipt })
+    if (receipt) await writeMined(step, { open: each, receipt, at: timeOf(receipt) })
     else if (market.nonce > each.nonce) await noteTaken(step, each)
     else await attend(step, { open: each, market, sendings, again })
   }

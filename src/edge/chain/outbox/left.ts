@@ -4,6 +4,7 @@ import { toParam } from '../call.ts'
 import { anchorCall } from '../next-id.ts'
 import { type RpcCall, RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
+import { blockTimes } from './block-times.ts'
 import { broadcast } from './broadcast.ts'
 import { displace, forgetPassed, noteTaken } from './displace.ts'
 import { writeMined } from './mined.ts'
@@ -32,13 +33,14 @@ export async function confirmLeft(step: Step): Promise<number> {
     answers: answers.slice(signers.length),
     coordinator: contracts.coordinator,
   })
+  const timeOf = await blockTimes(step, receipts.values())
   const again: Open[] = []
   let open = left.length
   for (const each of left) {
     const receipt = receipts.get(each.id)
     if (receipt && isAbove(step, receipt)) continue
     if (receipt) {
-      await writeMined(step, { open: each, receipt })
+      await writeMined(step, { open: each, receipt, at: timeOf(receipt) })
       open -= 1
     } else if ((counts.get(each.signer) ?? 0) > each.nonce) await noteTaken(step, each)
     else if (await giveUp(step, each)) open -= 1

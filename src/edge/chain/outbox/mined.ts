@@ -1,6 +1,10 @@
 import { sql } from 'drizzle-orm'
+import { type Address, zeroAddress } from 'viem'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription } from '../delegated/link.ts'
+import { entriesOf } from '../ledger/entries.ts'
+import type { Parties } from '../ledger/sums.ts'
+import { book } from '../ledger/write.ts'
 import type { Step } from '../step.ts'
 import { keyOf } from './batch.ts'
 import type { Open } from './open.ts'
@@ -17,24 +21,31 @@ type Carried = {
   tries: number
   place: number | null
   creates: number
+  owner: Address | null
+  wallet: Address
+  token: Address
+  verifier: Address
 }
 
 /**
  * Writes down that a transaction was mined, and what has become of the answers that it carried: delivered, or to be tried again, or given up.
- * Its block goes into the journal.
+ * Its block goes into the journal, what it moved and cost into the books. `at`: unix seconds of block time.
  */
 export async function writeMined(
   step: Step,
-  { open, receipt }: { open: Open; receipt: Receipt },
+  { open, receipt, at }: { open: Open; receipt: Receipt; at: number },
 ): Promise<void> {
   const { db, chain, log, contracts } = step
   const { orm, now } = db
   const { id } = chain.config
   const carried = await orm.all<Carried>(
-    sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
+    sql`select subscription, interval, deliveries.tries, (select place from delegations where delegations.chain = deliveries.chain
       and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
-      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates
-      from deliveries indexed by deliveries_tx where tx = ${open.id}`,
+      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates,
+      owner, wallet, payment_token as token, verifier
+      from deliveries indexed by deliveries_tx
+      left join subscriptions on subscriptions.chain = deliveries.chain and subscriptions.id = deliveries.subscription
+      where tx = ${open.id}`,
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
@@ -52,7 +63,8 @@ export async function writeMined(
         : receipt.succeeded)
     const delivered = isAnswer && isTaken && isHere
     const isOver = !delivered && delivery.tries + 1 >= maxReverts
-    return { ...delivery, delivered, isOver, created: delivered ? created : null }
+    const answered = { ...delivery, subscription: subscription ?? delivery.subscription }
+    return { ...delivery, delivered, isOver, created: delivered ? created : null, key: keyOf(answered) }
   })
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
@@ -64,6 +76,28 @@ export async function writeMined(
   )
   const isMined = sql`exists (select 1 from transactions where id = ${open.id} and state = 'mined' and mined_hash = ${receipt.hash}
     and mined_block_hash = ${receipt.blockHash})`
+  const nodeWallet = chain.config.paymentAddress.toLowerCase() as Address
+  const parties = ({ owner, wallet, token, verifier }: Carried): Parties | null =>
+    owner && {
+      owner,
+      wallet,
+      token,
+      nodeWallet,
+      feeRecipient: contracts.feeRecipient,
+      hasVerifier: verifier !== zeroAddress,
+    }
+  const entries = entriesOf(
+    { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
+    isAnswer
+      ? fates.map(fate => ({
+          subscription: fate.created ?? fate.subscription,
+          interval: fate.interval,
+          key: fate.key,
+          delivered: fate.delivered,
+          parties: parties(fate),
+        }))
+      : [],
+  )
   const [stored] = await orm.batch([
     orm.all(sql`
       update transactions set state = 'mined', mined_hash = ${receipt.hash}, mined_block = ${receipt.block},
@@ -84,6 +118,13 @@ export async function writeMined(
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${receipt.block}, ${receipt.blockHash} where ${isMined}
       on conflict (chain, number) do nothing`),
+    book(db, {
+      chain: id,
+      tx: open.id,
+      mined: { hash: receipt.hash, block: receipt.block, at },
+      entries,
+      guard: isMined,
+    }),
     ...fates.flatMap(({ place, created }) =>
       place === null || created === null
         ? []

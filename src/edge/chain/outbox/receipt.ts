@@ -3,10 +3,11 @@ import { type Address, type Hex, isHex, parseEventLogs } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import type { RpcAnswer } from '../rpc.ts'
 import { keyOf } from './batch.ts'
+import { type Move, readMoves } from './moves.ts'
 
 /**
  * What a mined transaction did. `judged`: the answers that the coordinator has accepted, or rejected for their proofs, by `keyOf`: what no
- * consumer that is called meanwhile can say in its name. `gasPrice`: wei for a unit.
+ * consumer that is called meanwhile can say in its name. `gasPrice`: wei for a unit. `cost`: wei, with what a rollup takes for the chain below it.
  */
 export type Receipt = {
   hash: Hex
@@ -16,9 +17,11 @@ export type Receipt = {
   succeeded: boolean
   gasUsed: number
   gasPrice: bigint
+  cost: bigint
   judged: ReadonlySet<string>
   /** Subscriptions that were answered by whoever sent it. */
   fulfilled: readonly number[]
+  moves: readonly Move[]
 }
 
 const Quantity = v.pipe(
@@ -41,6 +44,7 @@ const Told = v.object({
   status: Quantity,
   gasUsed: Quantity,
   effectiveGasPrice: v.optional(Quantity),
+  l1Fee: v.fallback(v.optional(Quantity), undefined),
   logs: v.array(Log),
 })
 
@@ -57,6 +61,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     status,
     gasUsed,
     effectiveGasPrice = 0n,
+    l1Fee = 0n,
     logs,
   } = told.output
   const events = parseEventLogs({
@@ -72,6 +77,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     succeeded: status === 1n,
     gasUsed: Number(gasUsed),
     gasPrice: effectiveGasPrice,
+    cost: gasUsed * effectiveGasPrice + l1Fee,
     judged: new Set(
       events.flatMap(({ args }) =>
         'interval' in args ? [keyOf({ subscription: args.id, interval: args.interval })] : [],
@@ -80,5 +86,6 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     fulfilled: events.flatMap(({ eventName, args }) =>
       eventName === 'SubscriptionFulfilled' && args.node.toLowerCase() === from ? [args.id] : [],
     ),
+    moves: readMoves(logs, coordinator),
   }
 }

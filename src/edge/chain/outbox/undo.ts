@@ -1,14 +1,17 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { unbook } from '../ledger/write.ts'
 
 /**
  * Statements that put what was mined on its way again, with its answers: the next look finds it mined elsewhere, sends it again, or gives
  * its nonce up. `where`: which of the chain's, by its columns.
  */
-export function undoMined({ orm }: Db, { chain, where }: { chain: number; where: SQL }) {
+export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL }) {
+  const { orm } = db
   const undone = sql`(select id from transactions indexed by transactions_mined
     where chain = ${chain} and state = 'mined' and ${where})`
   return [
+    unbook(db, undone),
     orm.run(sql`update deliveries set state = 'sending' where tx in ${undone} and state = 'delivered'`),
     orm.run(sql`
       update transactions set state = 'signed', mined_hash = null, mined_block = null, mined_block_hash = null, status = null,

@@ -9,6 +9,7 @@ import { checkChain } from '../check.ts'
 import { cleaned } from '../clean.ts'
 import { createRouteFinder } from '../containers.ts'
 import { type Head, readHead } from '../head.ts'
+import { pruneLedger } from '../ledger/write.ts'
 import { pruneChain } from '../prune.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import type { JobOptions, Step } from '../step.ts'
@@ -29,6 +30,8 @@ export type TickOptions = {
   jobs: JobOptions
   /** How long what has ended is kept. */
   retentionMs: number
+  /** How long what was booked is kept. */
+  ledgerDays: number
   chain: Chain
   /** Unix milliseconds of this machine. */
   now(): number
@@ -127,6 +130,7 @@ export function createTick(options: TickOptions): ChainTick {
       reorgDepth,
       retentionMs,
     })
+    await pruneLedger(options.db, { chain: id, days: options.ledgerDays })
     if (!isLeft) memory.prunedAt = now()
   }
 

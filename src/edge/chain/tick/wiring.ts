@@ -25,6 +25,7 @@ export function tickOptionsOf(context: TickContext, chain: number): TickOptions 
       expiryMs: config.QUEUE_EXPIRY_SECONDS * 1000,
     },
     retentionMs: config.RETENTION_SECONDS * 1000,
+    ledgerDays: config.LEDGER_RETENTION_DAYS,
   }
 }
 

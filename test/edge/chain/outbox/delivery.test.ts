@@ -122,6 +122,7 @@ describe('what is sent', () => {
   test('behavior: no more at once than may be on their way', async () => {
     await world.ask(3)
     const options = {
+      feeRecipient: null,
       features: { status: false, batch: false },
       config: { gas: { ...gasPolicy, maxInFlight: 2 } },
     }

@@ -176,6 +176,7 @@ function contractsOf(coordinator: Address, features = { status: true, batch: tru
     reader: zeroAddress,
     inbox: zeroAddress,
     walletFactory: zeroAddress,
+    feeRecipient: null,
     features,
   }
 }

@@ -246,8 +246,12 @@ async function check(world: World): Promise<void> {
     if (state === 'computed') expect(tx).toBeNull()
     if (state === 'delivered') expect([carrier?.state, interval > 0]).toEqual(['mined', true])
   }
-  // What was signed last is what an open transaction is: nothing may be in two of them.
-  const keys = open.flatMap(({ id }) => {
+  // What was signed last is what an open transaction is: nothing may be in two of them. But for what had failed under a key that the node has no
+  // more, and was undone with its block: its answers are others' by then, and without the key it cannot be taken back.
+  const carriers = new Set(deliveries.map(({ tx }) => tx))
+  const owned = new Set([0, 1].map(node => signerOf(world, node).address.toLowerCase()))
+  const held = open.filter(({ id, signer }) => carriers.has(id) || owned.has(signer.toLowerCase()))
+  const keys = held.flatMap(({ id }) => {
     const last = raws.filter(({ tx }) => tx === id).at(-1)
     return last ? keysOf(parseTransaction(last.raw).data ?? '0x') : []
   })
@@ -280,6 +284,17 @@ async function settle(world: World): Promise<void> {
   }
 }
 
+/** What failed under a key that the node has no more comes back with a reorganisation: its answer is computed again by then. */
+const undoneAfterAnotherKey: Op[] = [
+  { op: 'answer', seconds: null },
+  { op: 'look', order: [0], deaths: [null, null] },
+  { op: 'abandon' },
+  { op: 'mine', withhold: false },
+  { op: 'abandon' },
+  { op: 'reorg', depth: 3, lose: false, vanish: false },
+  { op: 'intrude' },
+]
+
 test('behavior: two nodes deliver each answer once, or say why not', async () => {
   const property = fc.asyncProperty(fc.array(operations, { minLength: 5, maxLength: 40 }), async script => {
     const world = await newWorld()
@@ -289,5 +304,5 @@ test('behavior: two nodes deliver each answer once, or say why not', async () =>
     }
     await settle(world)
   })
-  await fc.assert(property, { numRuns, endOnFailure: false })
+  await fc.assert(property, { numRuns, endOnFailure: false, examples: [[undoneAfterAnotherKey]] })
 }, 600_000)

@@ -1,6 +1,7 @@
 import type { Client, InArgs } from '@libsql/client'
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { pruneLedger } from '../../../../src/edge/chain/ledger/write.ts'
 import { rewindTransactions } from '../../../../src/edge/chain/outbox/rewind.ts'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { readWork } from '../../../../src/edge/chain/tick/work.ts'
@@ -77,6 +78,7 @@ async function useAll(): Promise<Statement[]> {
     await look(step(options))
     await readWork(db, { chain: chainId, at: 0 })
     await pruneChain(db, { chain: chainId, head: 1_000, reorgDepth: 0, retentionMs: 0 })
+    await pruneLedger(db, { chain: chainId, days: 1 })
   }
   const first = 1_000_001
   const vanish = async (id: number) =>

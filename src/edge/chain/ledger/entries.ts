@@ -1,0 +1,79 @@
+import { type Address, type Hex, zeroAddress } from 'viem'
+import type { Move } from '../outbox/moves.ts'
+import { noSums, type Parties, type Sums, sumsOf } from './sums.ts'
+
+export type LedgerKind = 'answer' | 'rejected' | 'failed' | 'verdict' | 'expense'
+
+/** A row of the books, but for when it was. */
+export type Entry = Sums & {
+  kind: LedgerKind
+  subscription: number | null
+  interval: number | null
+  /** Empty: of none. */
+  consumer: string
+  token: Address
+  gasUsed: number
+  /** Wei. */
+  gasCost: bigint
+}
+
+/** An answer that a transaction carried. `key`: by `keyOf`, what the coordinator names it by. `parties` null: it is not known any more. */
+export type CarriedAnswer = {
+  subscription: number
+  interval: number
+  key: string
+  delivered: boolean
+  parties: Parties | null
+}
+
+export type Costs = { gasUsed: number; gasCost: bigint }
+
+/**
+ * What is booked for a transaction that was mined: each answer with what it moved and its part of the gas; what carried none by itself. The parts
+ * make up the whole.
+ */
+export function entriesOf(
+  { moves, ...costs }: { moves: readonly Move[] } & Costs,
+  carried: readonly CarriedAnswer[],
+): Entry[] {
+  if (carried.length === 0) return [expense(costs)]
+  return carried.map((answer, index) => {
+    const { subscription, interval, key, delivered, parties } = answer
+    const verdict = moves.findLast(move => move.kind === 'judged' && move.key === key)
+    const isRejected = verdict?.kind === 'judged' && !verdict.accepted
+    const paid = delivered && parties !== null
+    return {
+      kind: !delivered ? 'failed' : isRejected ? 'rejected' : 'answer',
+      subscription,
+      interval,
+      consumer: parties?.owner ?? '',
+      token: paid ? parties.token : zeroAddress,
+      ...(paid ? sumsOf(movesOf(moves, key), parties) : noSums),
+      ...partOf(costs, { index, count: carried.length }),
+    }
+  })
+}
+
+function expense(costs: Costs): Entry {
+  const nobody = { subscription: null, interval: null, consumer: '', token: zeroAddress }
+  return { kind: 'expense', ...nobody, ...noSums, ...costs }
+}
+
+/** Between the verdict on the answer before it and its own. The first coordinators tell no verdicts, and take one answer in a transaction. */
+function movesOf(moves: readonly Move[], key: string): readonly Move[] {
+  const end = moves.findIndex(move => move.kind === 'judged' && move.key === key)
+  if (end === -1) return moves
+  const begin = moves.findLastIndex((move, index) => index < end && move.kind === 'judged')
+  return moves.slice(begin + 1, end)
+}
+
+function partOf({ gasUsed, gasCost }: Costs, { index, count }: { index: number; count: number }): Costs {
+  const rest = index === 0 ? 1 : 0
+  return {
+    gasUsed: Math.floor(gasUsed / count) + rest * (gasUsed % count),
+    gasCost: gasCost / BigInt(count) + BigInt(rest) * (gasCost % BigInt(count)),
+  }
+}
+
+/** When and where a transaction was mined. `at`: unix seconds of block time. */
+export type Mined = { hash: Hex; block: number; at: number }

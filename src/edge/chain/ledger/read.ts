@@ -1,0 +1,109 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { LedgerDay, LedgerEntry } from '../../../protocol/ledger.ts'
+import type { Db } from '../../db/open.ts'
+import { sumColumns, toSum } from './amounts.ts'
+import { secondsOfDay } from './write.ts'
+
+/** Days are counted from 1970-01-01, both included. `after`: only what follows this place, as a page's last row has it. */
+export type LedgerQuestion = {
+  chain: number
+  from: number
+  to: number
+  consumer: string | null
+  token: string | null
+  after: readonly (string | number)[] | null
+  limit: number
+}
+
+/** A row and its place. */
+export type Placed<Row> = { row: Row; place: readonly (string | number)[] }
+
+const amounts = ['payment', 'slashed', 'protocol_fee', 'verifier_fee', 'gas_cost'] as const
+
+type Group = {
+  day: number
+  consumer: string
+  token: string
+  answers: number
+  rejected: number
+  failed: number
+  gas_used: number
+}
+
+/** What each consumer paid in each token on each day, by the index `ledger_days`: the oldest first. */
+export async function readLedgerDays(db: Db, question: LedgerQuestion): Promise<Placed<LedgerDay>[]> {
+  const columns = sql.join(amounts.map(sumColumns), sql`, `)
+  const groups = await db.orm.all<Group & Record<string, unknown>>(sql`
+    select day, consumer, token, sum(kind = 'answer') as answers, sum(kind = 'rejected') as rejected, sum(kind = 'failed') as failed,
+      sum(gas_used) as gas_used, ${columns}
+    from ledger indexed by ledger_days
+    where ${among(question)} ${beyond(question.after, ['day', 'consumer', 'token'])}
+    group by day, consumer, token order by day, consumer, token limit ${question.limit}`)
+  return groups.map(group => {
+    const { day, consumer, token, answers, rejected, failed, gas_used } = group
+    return {
+      row: {
+        day: toDate(day),
+        consumer: consumer || null,
+        token,
+        answers,
+        rejected,
+        failed,
+        payment: toSum(group, 'payment'),
+        slashed: toSum(group, 'slashed'),
+        protocol_fee: toSum(group, 'protocol_fee'),
+        verifier_fee: toSum(group, 'verifier_fee'),
+        gas_used,
+        gas_cost: toSum(group, 'gas_cost'),
+      },
+      place: [day, consumer, token],
+    }
+  })
+}
+
+type EntryRow = Omit<LedgerEntry, 'day' | 'consumer'> & {
+  day: number
+  consumer: string
+  tx: string
+  seq: number
+}
+
+/** Each row of the books, the oldest day first. */
+export async function readLedgerEntries(db: Db, question: LedgerQuestion): Promise<Placed<LedgerEntry>[]> {
+  const rows = await db.orm.all<EntryRow>(sql`
+    select tx, seq, day, at, hash, block, kind, subscription, interval, consumer, token, payment, slashed, protocol_fee, verifier_fee,
+      gas_used, gas_cost
+    from ledger indexed by ledger_days
+    where ${among(question)} ${beyond(question.after, ['day', 'consumer', 'token', 'tx', 'seq'])}
+    order by day, consumer, token, tx, seq limit ${question.limit}`)
+  return rows.map(({ tx, seq, day, consumer, ...rest }) => ({
+    row: { ...rest, day: toDate(day), consumer: consumer || null },
+    place: [day, consumer, rest.token, tx, seq],
+  }))
+}
+
+function among({ chain, from, to, consumer, token }: LedgerQuestion): SQL {
+  const ofConsumer = consumer === null ? sql`` : sql`and consumer = ${consumer}`
+  const inToken = token === null ? sql`` : sql`and token = ${token}`
+  return sql`chain = ${chain} and day between ${from} and ${to} ${ofConsumer} ${inToken}`
+}
+
+function beyond(after: LedgerQuestion['after'], columns: readonly string[]): SQL {
+  if (after === null) return sql``
+  const values = sql.join(
+    after.map(value => sql`${value}`),
+    sql`, `,
+  )
+  return sql`and (${sql.raw(columns.join(', '))}) > (${values})`
+}
+
+/** Days from 1970-01-01 on, as a date; and back. */
+export function toDate(day: number): string {
+  return new Date(day * secondsOfDay * 1000).toISOString().slice(0, 10)
+}
+
+/** null: there is no such day. */
+export function toDay(date: string): number | null {
+  const time = Date.parse(`${date}T00:00:00Z`)
+  return Number.isNaN(time) || toDate(time / 1000 / secondsOfDay) !== date ? null : time / 1000 / secondsOfDay
+}

@@ -1,0 +1,61 @@
+import { type Address, erc20Abi, type Hex, parseEventLogs } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { walletAbi } from '../../../protocol/abi/wallet.ts'
+import { keyOf } from './batch.ts'
+
+/**
+ * What a transaction's logs say of money, in their order. `paid`: a wallet says that it has sent something, in a spender's name. `arrived`: a
+ * token says what has moved. `judged`: the coordinator has taken an answer, or refused its proof, named by `keyOf`. Anybody can say the first
+ * two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in base units.
+ */
+export type Move =
+  | { kind: 'paid'; wallet: Address; spender: Address; token: Address; to: Address; amount: bigint }
+  | { kind: 'arrived'; token: Address; from: Address; to: Address; amount: bigint }
+  | { kind: 'judged'; key: string; accepted: boolean }
+
+export type TransactionLog = { address: Hex; topics: readonly Hex[]; data: Hex }
+
+const lower = (address: Address) => address.toLowerCase() as Address
+
+/** Each log is read by itself: one that is none of these is left out, and so is one that only looks like it. */
+export function readMoves(logs: readonly TransactionLog[], coordinator: Address): Move[] {
+  return logs.flatMap(log => judgedOf(log, coordinator) ?? paidOf(log) ?? arrivedOf(log) ?? [])
+}
+
+function judgedOf(log: TransactionLog, coordinator: Address): Move | null {
+  if (lower(log.address) !== coordinator) return null
+  const eventName = ['AnswerAccepted', 'AnswerRejected'] as const
+  const [event] = parseEventLogs({
+    abi: eip712CoordinatorAbi,
+    eventName: [...eventName],
+    logs: [log] as never,
+  })
+  if (!event) return null
+  const { id, interval } = event.args
+  return {
+    kind: 'judged',
+    key: keyOf({ subscription: id, interval }),
+    accepted: event.eventName === 'AnswerAccepted',
+  }
+}
+
+function paidOf(log: TransactionLog): Move | null {
+  const [event] = parseEventLogs({ abi: walletAbi, eventName: 'Transfer', logs: [log] as never })
+  if (!event) return null
+  const { spender, token, to, amount } = event.args
+  return {
+    kind: 'paid',
+    wallet: lower(log.address),
+    spender: lower(spender),
+    token: lower(token),
+    to: lower(to),
+    amount,
+  }
+}
+
+function arrivedOf(log: TransactionLog): Move | null {
+  const [event] = parseEventLogs({ abi: erc20Abi, eventName: 'Transfer', logs: [log] as never })
+  if (!event) return null
+  const { from, to, value } = event.args
+  return { kind: 'arrived', token: lower(log.address), from: lower(from), to: lower(to), amount: value }
+}

@@ -1,0 +1,121 @@
+import { parseEther } from 'viem'
+import { afterEach, describe, expect, test } from 'vitest'
+import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
+import { coins, type Paying, startPaying, sumsOf } from './paying.ts'
+
+/** What is booked of answers on a real chain, against its balances. */
+
+let world: Paying
+afterEach(async () => await world?.close())
+
+const price = parseEther('0.7')
+
+/** Until every answer is mined, and the node knows. */
+async function answered(): Promise<void> {
+  await world.look(world.node)
+  await world.compute()
+  await expect
+    .poll(async () => {
+      await world.mine()
+      await world.look(world.node)
+      return await world.states()
+    })
+    .toSatisfy((states: string[]) => states.every(state => state === 'delivered' || state === 'final'))
+}
+
+async function agree(): Promise<void> {
+  expect(sumsOf(await world.entries(), world.tokens)).toEqual(await world.balances())
+}
+
+describe.each([
+  ['our deployment', {}],
+  ['the first deployment', { firstDeployment: true }],
+] as const)('on %s', (_, options) => {
+  test('default: an answer in each coin, to the wei', async () => {
+    world = await startPaying(options)
+    const ids = []
+    for (const coin of coins) ids.push(await world.askFor(coin, price))
+    await answered()
+    const entries = await world.entries()
+    expect(entries.map(({ subscription }) => subscription).toSorted((a, b) => Number(a) - Number(b))).toEqual(
+      ids,
+    )
+    expect(new Set(entries.map(({ kind }) => kind))).toEqual(new Set(['answer']))
+    const fee = (price * 1_022n) / 10_000n
+    const ofCoin = (coin: (typeof coins)[number]) =>
+      entries.find(({ token }) => token === world.tokens[coin].toLowerCase())
+    for (const coin of ['ether', 'plain', 'silent'] as const)
+      expect(ofCoin(coin)).toMatchObject({ payment: String(price - fee), protocol_fee: String(fee) })
+    expect(ofCoin('lossy')).toMatchObject({ payment: String(((price - fee) * 99n) / 100n) })
+    const { payment, gasCost } = await world.balances()
+    expect(sumsOf(entries, world.tokens)).toMatchObject({ payment, gasCost })
+  })
+})
+
+test('behavior: unpaid answers, and those that come in one batch', async () => {
+  world = await startPaying()
+  for (const amount of [0n, price, 2n * price]) await world.askFor('plain', amount)
+  await answered()
+  const entries = await world.entries()
+  expect(new Set(entries.map(({ hash }) => hash)).size).toBe(1)
+  expect(entries.map(({ payment }) => payment === '0').filter(Boolean)).toHaveLength(1)
+  await agree()
+})
+
+test('behavior: what is mined and fails costs gas, and is booked to its consumer', async () => {
+  world = await startPaying()
+  await world.askFor('ether', price)
+  await world.look(world.node)
+  await world.compute()
+  // Mined in a block in which the consumer has taken its money away before.
+  await world.chain.anvil.setAutomine(false)
+  await world.look(world.node)
+  const { wallet } = world.chain.deployer
+
+  await wallet.writeContract({
+    address: world.payer,
+    abi: walletAbi,
+    functionName: 'approve',
+    args: [world.consumer.address, world.tokens.ether, 0n],
+    maxPriorityFeePerGas: parseEther('0.00001'),
+    maxFeePerGas: parseEther('0.0001'),
+    gas: 100_000n,
+  })
+  await world.mine()
+  await world.chain.anvil.setAutomine(true)
+  await world.look(world.node)
+  expect(await world.entries()).toMatchObject([
+    { kind: 'failed', payment: '0', protocol_fee: '0', consumer: world.consumer.address.toLowerCase() },
+  ])
+  await agree()
+})
+
+test('behavior: when a reorganisation undoes an answer its rows go, and come again', async () => {
+  world = await startPaying()
+  await world.mine(5)
+  await world.askFor('plain', price)
+  await answered()
+  const [before] = await world.entries()
+  await world.mine(2)
+  await world.look(world.node)
+  await world.reorganise(5, { kept: true })
+  await world.look(world.node)
+  await answered()
+  const entries = await world.entries()
+  expect(entries).toHaveLength(1)
+  expect(entries[0]?.block).not.toBe(before?.block)
+  await agree()
+})
+
+test('behavior: booked for the day of its block, not for that on which the node looked', async () => {
+  world = await startPaying()
+  await world.askFor('ether', price)
+  await world.look(world.node)
+  await world.compute()
+  await world.look(world.node)
+  const { timestamp } = await world.chain.deployer.chain.getBlock()
+  // The node was away for two days.
+  await world.chain.warp(2 * 86_400)
+  await world.look(world.node)
+  expect(await world.entries()).toMatchObject([{ at: Number(timestamp) }])
+})

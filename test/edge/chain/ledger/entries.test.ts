@@ -1,0 +1,129 @@
+import fc from 'fast-check'
+import type { Address } from 'viem'
+import { describe, expect, test } from 'vitest'
+import { type CarriedAnswer, entriesOf } from '../../../../src/edge/chain/ledger/entries.ts'
+import type { Move } from '../../../../src/edge/chain/outbox/moves.ts'
+
+const address = (byte: string): Address => `0x${byte.repeat(20)}`
+const owner = address('aa')
+const wallet = address('bb')
+const token = address('cc')
+const nodeWallet = address('dd')
+const feeRecipient = address('ee')
+const verifierWallet = address('ff')
+const node = address('11')
+
+const parties = { owner, wallet, token, nodeWallet, feeRecipient, hasVerifier: false }
+const costs = { gasUsed: 100, gasCost: 1_001n }
+
+function paid(to: Address, amount: bigint, from: Partial<Extract<Move, { kind: 'paid' }>> = {}): Move {
+  return { kind: 'paid', wallet, spender: owner, token, to, amount, ...from }
+}
+
+function judged(key: string, accepted = true): Move {
+  return { kind: 'judged', key, accepted }
+}
+
+function carried(subscription: number, changed: Partial<CarriedAnswer> = {}): CarriedAnswer {
+  return { subscription, interval: 1, key: `${subscription}/1`, delivered: true, parties, ...changed }
+}
+
+describe('entriesOf', () => {
+  test('default: what was paid, to whom, and what it cost', () => {
+    const moves = [paid(feeRecipient, 10n), paid(nodeWallet, 90n), judged('7/1')]
+    expect(entriesOf({ moves, ...costs }, [carried(7)])).toEqual([
+      {
+        kind: 'answer',
+        subscription: 7,
+        interval: 1,
+        consumer: owner,
+        token,
+        payment: 90n,
+        slashed: 0n,
+        protocolFee: 10n,
+        verifierFee: 0n,
+        gasUsed: 100,
+        gasCost: 1_001n,
+      },
+    ])
+  })
+
+  test('behavior: each answer of a batch has what was moved for it', () => {
+    const moves = [paid(nodeWallet, 5n), judged('7/1'), paid(feeRecipient, 1n), paid(nodeWallet, 6n)]
+    const entries = entriesOf({ moves: [...moves, judged('8/1')], ...costs }, [
+      carried(8),
+      carried(7),
+      carried(9, { delivered: false }),
+    ])
+    expect(entries).toMatchObject([
+      { subscription: 8, kind: 'answer', payment: 6n, protocolFee: 1n },
+      { subscription: 7, kind: 'answer', payment: 5n, protocolFee: 0n },
+      { subscription: 9, kind: 'failed', payment: 0n },
+    ])
+  })
+
+  test('behavior: a proof that was accepted or refused at once', () => {
+    const withVerifier = { ...parties, hasVerifier: true }
+    const fees = [paid(feeRecipient, 4n), paid(verifierWallet, 3n)]
+    const stake = paid(wallet, 100n, { wallet: nodeWallet, spender: node })
+    const accepted = [...fees, paid(nodeWallet, 93n), judged('7/1')]
+    const rejected = [...fees, stake, judged('7/1', false)]
+    const book = (moves: Move[]) => entriesOf({ moves, ...costs }, [carried(7, { parties: withVerifier })])[0]
+    expect(book(accepted)).toMatchObject({
+      kind: 'answer',
+      payment: 93n,
+      protocolFee: 4n,
+      verifierFee: 3n,
+      slashed: 0n,
+    })
+    expect(book(rejected)).toMatchObject({ kind: 'rejected', payment: 0n, slashed: 100n })
+  })
+
+  test('behavior: a token that takes something off: what it says has arrived', () => {
+    const arrived: Move = { kind: 'arrived', token, from: wallet, to: nodeWallet, amount: 99n }
+    const moves = [arrived, paid(nodeWallet, 100n), judged('7/1')]
+    expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([{ payment: 99n }])
+  })
+
+  test('behavior: what others say counts for nothing', () => {
+    const moves = [
+      paid(nodeWallet, 5n, { wallet: address('99') }),
+      paid(nodeWallet, 5n, { spender: address('99') }),
+      paid(nodeWallet, 5n, { token: address('99') }),
+      { kind: 'arrived', token: address('99'), from: wallet, to: nodeWallet, amount: 7n } as const,
+      judged('7/1'),
+    ]
+    expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([
+      { payment: 0n, protocolFee: 0n, slashed: 0n },
+    ])
+  })
+
+  test('behavior: the first coordinators say nothing of an answer by itself', () => {
+    const moves = [paid(feeRecipient, 1n), paid(nodeWallet, 2n)]
+    expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([
+      { kind: 'answer', payment: 2n, protocolFee: 1n },
+    ])
+  })
+
+  test('behavior: a transaction that carried nothing is an expense', () => {
+    expect(entriesOf({ moves: [], ...costs }, [])).toMatchObject([
+      { kind: 'expense', subscription: null, consumer: '', gasUsed: 100, gasCost: 1_001n },
+    ])
+  })
+
+  test('property: the parts of the gas make up the whole', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.nat(),
+        fc.bigInt({ min: 0n, max: 2n ** 128n }),
+        (count, gasUsed, gasCost) => {
+          const answers = Array.from({ length: count }, (_, index) => carried(index))
+          const entries = entriesOf({ moves: [], gasUsed, gasCost }, answers)
+          expect(entries.reduce((sum, entry) => sum + entry.gasUsed, 0)).toBe(gasUsed)
+          expect(entries.reduce((sum, entry) => sum + entry.gasCost, 0n)).toBe(gasCost)
+        },
+      ),
+    )
+  })
+})
