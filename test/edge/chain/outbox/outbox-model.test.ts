@@ -110,6 +110,8 @@ type World = {
   stray: string[]
   /** What a key that no node has any more has signed, and was given up: it may be mined all the same. */
   left: Set<string>
+  /** What was ever signed for each transaction. */
+  signed: Map<string, Set<string>>
 }
 
 async function newWorld(): Promise<World> {
@@ -125,6 +127,7 @@ async function newWorld(): Promise<World> {
     gone: new Set(),
     stray: [],
     left: new Set(),
+    signed: new Map(),
   }
 }
 
@@ -235,9 +238,14 @@ async function check(world: World): Promise<void> {
   ])
   const live = transactions.filter(({ state }) => state !== 'displaced')
   expect(new Set(live.map(({ signer: whose, nonce }) => `${whose} ${nonce}`)).size).toBe(live.length)
-  for (const { state, problem, data } of transactions)
+  for (const { tx, raw } of raws) {
+    const keys = keysOf(parseTransaction(raw).data ?? '0x')
+    world.signed.set(tx, new Set([...(world.signed.get(tx) ?? []), ...keys]))
+  }
+  for (const { id, state, problem, data } of transactions)
     if (state === 'displaced' && problem?.startsWith('Its signer'))
-      for (const key of keysOf(data)) world.left.add(key)
+      // Also what was to be replaced by nothing, which no endpoint took.
+      for (const key of [...keysOf(data), ...(world.signed.get(id) ?? [])]) world.left.add(key)
   const open = live.filter(({ state }) => state === 'signed' || state === 'sent')
   for (const { id } of open) expect(raws.filter(({ tx }) => tx === id).length).toBeGreaterThan(0)
   for (const { state, tx, interval } of deliveries) {
