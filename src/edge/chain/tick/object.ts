@@ -34,7 +34,9 @@ export function tickerClass<Env>(wire: (env: Env) => TickWiring) {
       if (options === null) return null
       if (chain !== null) await this.ctx.storage.put('chain', chain)
       const { tick, report } = createTick(options)
-      this.#ticker ??= createTicker({ tick, report, arm: at => this.ctx.storage.setAlarm(at) })
+      // On Cloudflare one that is set for this moment by an alarm may come tens of seconds later (workerd's issue 6866).
+      const arm = (at: number) => this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1))
+      this.#ticker ??= createTicker({ tick, report, arm })
       return this.#ticker
     }
   }
