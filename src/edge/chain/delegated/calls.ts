@@ -24,16 +24,16 @@ export function createdIdCall(
   return toCall({ to: contracts.coordinator, data }, at)
 }
 
+/** As much as a consumer, or a contract that signs for it, may take to answer a question. */
+export const askedGas = 500_000n
+
 /** Asks a consumer whose signature counts. */
 export function signerCall(owner: Address, at: BlockTag): RpcCall {
   return toCall(
-    { to: owner, data: encodeFunctionData({ abi: delegatorAbi, functionName: 'getSigner' }), gas: ownerGas },
+    { to: owner, data: encodeFunctionData({ abi: delegatorAbi, functionName: 'getSigner' }), gas: askedGas },
     at,
   )
 }
-
-/** As much as a consumer may take to say who signs for it. */
-const ownerGas = 500_000n
 
 /** Tries to create it: what the coordinator says of signature, signer, expiry and nonce. */
 export function creationCall(

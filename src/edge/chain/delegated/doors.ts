@@ -2,7 +2,7 @@ import { checkChain } from '../check.ts'
 import { createRouteFinder } from '../containers.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import { type TickContext, tickOptionsOf } from '../tick/wiring.ts'
-import type { Door } from './accept.ts'
+import type { Door } from './door.ts'
 
 /** The door of a chain; null: the node does not serve it. Throws RpcUnavailable while the chain is not what is configured, or silent. */
 export type Doors = (chain: number) => Promise<Door | null>

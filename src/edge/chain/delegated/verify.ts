@@ -8,19 +8,11 @@ import type { Block, Chain, Contracts, Subscription } from '../chain.ts'
 import { anchorCall } from '../next-id.ts'
 import { isRevert, revertOf } from '../reverts.ts'
 import { type RpcAnswer, type RpcError, RpcUnavailable } from '../rpc.ts'
-import { createdIdCall, creationCall, signerCall } from './calls.ts'
+import type { Asked } from './asked.ts'
+import { askedGas, createdIdCall, creationCall, signerCall } from './calls.ts'
 import { isCreatedAs } from './created-as.ts'
 import type { Signed } from './signed.ts'
 import { storedCall, toStored } from './stored.ts'
-
-/** What a client sends to be taken on. `data`: its JSON text. */
-export type Asked = {
-  subscription: Subscription
-  signed: Signed
-  digest: Hex
-  data: string
-  dataSignature: Hex | null
-}
 
 /** `createdId`: the chain has it already. `dataSigned`: the signer has signed for the data as well. */
 export type Verified = { block: Block; createdId: number | null; dataSigned: boolean }
@@ -30,8 +22,6 @@ type Place = { chain: Chain; contracts: Contracts }
 const ownerAbi = parseAbi(['function requiresSignedData() view returns (bool)'])
 const signerAbi = parseAbi(['function isValidSignature(bytes32, bytes) view returns (bytes4)'])
 const isValid = '0x1626ba7e'.padEnd(66, '0')
-/** As much as a consumer, or a contract that signs, may take to answer. */
-const askedGas = 500_000n
 
 /** `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does. */
 type VerifyOptions = {

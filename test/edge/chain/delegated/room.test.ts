@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Door } from '../../../../src/edge/chain/delegated/accept.ts'
+import type { Door } from '../../../../src/edge/chain/delegated/door.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
 
 /** What may wait to be created: so many of an owner, so much data of it, and of all of a chain. */

@@ -1,0 +1,67 @@
+import { containersOf } from '../../../protocol/container.ts'
+import type { Refusal } from '../../../protocol/error.ts'
+import type { PolicySnapshot } from '../../runners/policy.ts'
+import { admitSubscription } from '../admit.ts'
+import type { Asked } from './asked.ts'
+import type { Door } from './door.ts'
+import { type Verified, verify } from './verify.ts'
+
+/** A request that nothing is wrong with, under a policy and by what the chain says. */
+export type Judged = Verified & { snapshot: PolicySnapshot }
+
+/**
+ * By the node's policy and by the chain, in the reference's order; what no chain need be asked for is refused without.
+ * @throws RpcUnavailable when no endpoint answers.
+ */
+export async function judge(door: Door, asked: Asked): Promise<Judged | { refusal: Refusal }> {
+  const { policy } = door
+  const read = await policy.read()
+  const first = await judgeUnder(read, { door, asked })
+  if (!('refusal' in first)) return first
+  // A refusal must not come from an old policy: a container registered a second ago is known.
+  const current = await policy.readCurrent()
+  return current.epoch === read.epoch ? first : await judgeUnder(current, { door, asked })
+}
+
+type Judging = { door: Door; asked: Asked }
+
+async function judgeUnder(
+  snapshot: PolicySnapshot,
+  { door, asked }: Judging,
+): Promise<Judged | { refusal: Refusal }> {
+  const admitAt = (time: number) => admission(snapshot, { door, asked, time })
+  const early = earlyRefusal(asked, { admitAt, now: door.now() })
+  if (early !== null) return { refusal: early }
+  const wantsSignedData = wantsSigned(snapshot, door.routes.find(snapshot, asked.subscription.containerId))
+  const verified = await verify(door, asked, { admitAt, wantsSignedData })
+  return 'refusal' in verified ? verified : { ...verified, snapshot }
+}
+
+/** Times are the chain's: what has only to do with them is left to it. */
+function earlyRefusal(
+  { signed }: Asked,
+  { admitAt, now }: { admitAt(time: number): Refusal | null; now: number },
+): Refusal | null {
+  const time = Math.floor(now / 1000)
+  const refusal = signed.expiry > time ? admitAt(time) : null
+  return refusal?.code === 'completed' ? null : refusal
+}
+
+function admission(
+  snapshot: PolicySnapshot,
+  { door: { chain, routes }, asked: { subscription }, time }: Judging & { time: number },
+): Refusal | null {
+  if (snapshot.keys.size === 0) return { code: 'no_runner', error: 'No runner is enrolled with this node' }
+  const route = routes.find(snapshot, subscription.containerId)
+  const { config } = chain
+  const refusal = admitSubscription(snapshot, { subscription, config, now: time, route, isDelegated: true })
+  if (refusal === null) return null
+  const { code, message, params } = refusal
+  // Of what is not on the chain the id says nothing.
+  const { subscription_id: _, ...rest } = params
+  return { code: code === 'unsupported_commitments' ? 'completed' : code, error: message, params: rest }
+}
+
+function wantsSigned({ containers }: PolicySnapshot, route: string | null): boolean {
+  return route !== null && containersOf(route).some(name => containers.get(name)?.signedData === true)
+}
