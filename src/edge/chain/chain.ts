@@ -75,6 +75,8 @@ export type ChainConfig = {
   batchSize: number
   /** How deep a reorganisation may reach, in blocks; beyond it what happened is final. */
   reorgDepth: number
+  /** How long what was signed for waits to be created, at most; and how far ahead it may begin. */
+  maxWaitSeconds: number
 }
 
 /** A chain that this node serves. */

@@ -68,6 +68,7 @@ const Entry = v.strictObject(
     max_output_bytes: v.optional(integer(32, 120_000), 32_768),
     string_output: v.optional(v.picklist(['json', 'python'], 'must be "json" or "python"'), 'json'),
     reorg_depth: v.optional(integer(0, 10_000), 64),
+    max_wait_days: v.optional(integer(1, 36_500), 365),
     gas: v.optional(Gas, {}),
   },
   object,
@@ -177,6 +178,7 @@ function toConfig(entry: Entry): ChainConfig {
     startingSubId: entry.starting_sub_id,
     batchSize: entry.batch_size,
     reorgDepth: entry.reorg_depth,
+    maxWaitSeconds: entry.max_wait_days * 86_400,
   }
 }
 

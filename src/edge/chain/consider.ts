@@ -160,7 +160,14 @@ function judge(step: Step, { plan, row, status, court }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
-  const decision = decide({ status, nextInterval, time: now, latestTime: step.latest.time, hasData })
+  const decision = decide({
+    status,
+    nextInterval,
+    time: now,
+    latestTime: step.latest.time,
+    // That of what is over is forgotten, however it comes back.
+    hasData: row.signed !== null && row.signed.dataBytes > 0,
+  })
   if (decision.kind === 'end' || decision.kind === 'later') {
     const move = decision.kind === 'end' ? ended(row, decision) : later(row, decision)
     const told = toldOf(step, row, decision.interval)

@@ -38,7 +38,7 @@ export async function judge(step: Step, { judgedEpoch, routes }: JudgeOptions): 
   const [moved] = await orm.batch([
     orm.all<{ id: number; state: string }>(sql`
       update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd', next_interval = item.value ->> 'n', tries = 0,
-        kept_since = iif(item.value ->> 's' = 'ended', ${now}, null),
+        kept_since = case when item.value ->> 's' = 'ended' then ${now} when item.value ->> 's' = 'refused' then kept_since end,
         decided_block = iif(item.value ->> 's' = 'ended', ${block.number}, null), epoch = ${epoch}, reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
         route = item.value ->> 'ro'
       from json_each(${JSON.stringify(verdicts.map(verdict => toItem(config.id, verdict)))}) as item

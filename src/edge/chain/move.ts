@@ -60,7 +60,7 @@ export function moveOn({ orm, now }: Db, { chain, block, moves }: MoveOptions) {
   // The chain comes with each item: were it given once, SQLite might rather look through all of the chain for each.
   return orm.all<{ id: number }>(sql`
     update subscriptions set state = item.value ->> 's', due_at = item.value ->> 'd',
-      next_interval = max(item.value ->> 'n', floor_interval), kept_since = iif(item.value ->> 's' = 'ended', ${now}, null),
+      next_interval = max(item.value ->> 'n', floor_interval), kept_since = iif(item.value ->> 's' = 'ended' or item.value ->> 's' = 'refused' and subscriptions.id < 0, ${now}, null),
       tries = item.value ->> 't', reason = item.value ->> 'r', message = item.value ->> 'm', params = item.value ->> 'p',
       epoch = coalesce(item.value ->> 'e', epoch), decided_block = item.value ->> 'k'
     from json_each(${items}) as item

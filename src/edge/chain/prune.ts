@@ -1,8 +1,18 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
+import { endWaiting, forgetData } from './delegated/forget.ts'
 
-/** `head`: the block that is believed; `reorgDepth`: in blocks below it. `retentionMs`: how long something is kept that is over. */
-export type PruneOptions = { chain: number; head: number; reorgDepth: number; retentionMs: number }
+/**
+ * `head`: the block that is believed; `reorgDepth`: in blocks below it. `retentionMs`: how long something is kept that is over. `waitMs`: how
+ * long what was signed for is kept that nobody creates.
+ */
+export type PruneOptions = {
+  chain: number
+  head: number
+  reorgDepth: number
+  retentionMs: number
+  waitMs: number
+}
 
 /** Rows that one statement forgets, so that none holds the one writer for long. */
 const prunePerStatement = 500
@@ -23,17 +33,22 @@ type Key = { subscription: number; interval: number }
 /**
  * Forgets what is older than the retention, and so deep that no reorganisation reaches it: answers that are final or dropped, subscriptions
  * that have ended and have no answer left, transactions whose answers are forgotten. That an interval was begun is remembered all the same:
- * by its subscription's `floor_interval`, and by the cursor that is past the subscription. A part each time.
+ * by its subscription's `floor_interval`, and by the cursor that is past the subscription. Of what was signed for the data goes as soon as
+ * nothing can be begun with it. A part each time.
  */
 export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned> {
   const { orm, now } = db
-  const { chain, retentionMs } = options
+  const { chain, retentionMs, waitMs } = options
+  const horizon = horizonOf(options)
+  const ofDelegated = { chain, horizon, waitMs, limit: prunePerStatement }
   const { over, ended } = await select(db, options)
   // A subscription goes after its last answer; while there are more of these than one look takes, it would be looked at in vain.
   const ids = over.length === prunePerStatement ? [] : ended
   const named = JSON.stringify(ids.map(id => ({ c: chain, i: id })))
   const isOld = sql`created_at <= ${now} - ${retentionMs}`
-  const [, deliveries, subscriptions, , , transactions, blocks] = await orm.batch([
+  const [waited, data, , deliveries, subscriptions, , , transactions, blocks] = await orm.batch([
+    endWaiting(db, ofDelegated),
+    forgetData(db, ofDelegated),
     orm.run(sql`
       update subscriptions set floor_interval = item.value ->> 'n' from json_each(${JSON.stringify(marksOf(chain, over))}) as item
       where subscriptions.chain = item.value ->> 'c' and subscriptions.id = item.value ->> 'i'
@@ -44,14 +59,14 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
         and ${isOver(options)}`),
     orm.run(sql`
       delete from subscriptions
-      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended' and seen_block < ${horizonOf(options)}
-        and coalesce(decided_block, 0) < ${horizonOf(options)} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and ${isKept} and seen_block < ${horizon}
+        and coalesce(decided_block, 0) < ${horizon} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
     orm.run(sql`
       delete from delegations where (chain, subscription) in (select value ->> 'c', value ->> 'i' from json_each(${named}))
         and not exists (select 1 from subscriptions where subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription)`),
     orm.run(sql`
       update subscriptions set kept_since = ${now} - ${retentionMs} + ${Math.min(lookAgainMs, retentionMs)}
-      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and +state = 'ended'`),
+      where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and ${isKept}`),
     // The highest nonce of a signer stays: it tells that those below it are used.
     orm.run(sql`
       delete from transactions where id in (
@@ -65,19 +80,23 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
         order by created_at limit ${prunePerStatement})`),
     orm.run(sql`
       delete from chain_blocks where chain = ${chain} and number in (
-        select number from chain_blocks where chain = ${chain} and number < ${horizonOf(options)}
+        select number from chain_blocks where chain = ${chain} and number < ${horizon}
         order by number limit ${prunePerStatement})`),
   ])
   const pruned = [deliveries, subscriptions, transactions, blocks].map(({ rowsAffected }) => rowsAffected)
   const [deliveryCount = 0, subscriptionCount = 0, transactionCount = 0, blockCount = 0] = pruned
+  const others = [waited, data].map(({ rowsAffected }) => rowsAffected)
   return {
     deliveries: deliveryCount,
     subscriptions: subscriptionCount,
     transactions: transactionCount,
     blocks: blockCount,
-    isLeft: pruned.some(count => count === prunePerStatement),
+    isLeft: [...pruned, ...others].some(count => count === prunePerStatement),
   }
 }
+
+/** Of a row of `subscriptions`: it is over, or was refused before it was created. */
+const isKept = sql.raw(`(+state = 'ended' or +state = 'refused' and id < 0)`)
 
 /** The lowest block that a reorganisation may undo. */
 function horizonOf({ head, reorgDepth }: PruneOptions): number {
@@ -87,17 +106,22 @@ function horizonOf({ head, reorgDepth }: PruneOptions): number {
 /** What may go, the oldest first. */
 async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: Key[]; ended: number[] }> {
   const { chain, retentionMs } = options
-  const [over, ended] = await orm.batch([
+  const isOld = sql`kept_since <= ${now} - ${retentionMs}`
+  const [over, ended, refused] = await orm.batch([
     orm.all<Key>(sql`
       select subscription, interval from deliveries indexed by deliveries_over
       where chain = ${chain} and created_at <= ${now} - ${retentionMs} and ${isOver(options)}
       order by created_at limit ${prunePerStatement}`),
     orm.all<{ id: number }>(sql`
       select id from subscriptions indexed by subscriptions_ended
-      where chain = ${chain} and state = 'ended' and kept_since <= ${now} - ${retentionMs}
+      where chain = ${chain} and state = 'ended' and ${isOld}
+      order by kept_since limit ${prunePerStatement}`),
+    orm.all<{ id: number }>(sql`
+      select id from subscriptions indexed by subscriptions_kept
+      where chain = ${chain} and state = 'refused' and ${isOld}
       order by kept_since limit ${prunePerStatement}`),
   ])
-  return { over, ended: ended.map(({ id }) => id) }
+  return { over, ended: [...ended, ...refused].slice(0, prunePerStatement).map(({ id }) => id) }
 }
 
 /** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. */

@@ -5,7 +5,7 @@ import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from
  * The storage layout; `docs/storage.md` explains it. Times are unix milliseconds by the database's clock. Columns that change
  * come first and payloads behind them, so that reading a job's state does not touch its overflow pages; what is rarely read follows.
  *
- * Triggers (in the migrations) keep `queue_counts`, `queued_routes` and `policy.epoch`: counting by hand at every transition
+ * Triggers (in the migrations) keep `queue_counts`, `queued_routes`, `delegation_counts` and `policy.epoch`: counting by hand at every transition
  * would leave one forgotten statement between us and a wrong bound.
  */
 export const jobs = sqliteTable(
@@ -266,7 +266,10 @@ export const subscriptions = sqliteTable(
     /** Block of the state by which it was decided that nothing is to be begun; null: something was. */
     decidedBlock: integer('decided_block'),
     createdAt: integer('created_at').notNull(),
-    /** When it ended, or was last found to have an answer that may still change: what retention goes by; null unless ended. */
+    /**
+     * When it ended, or was last found to have an answer that may still change: what retention goes by; null unless ended. Likewise of what was
+     * signed for, is not created and is refused.
+     */
     keptSince: integer('kept_since'),
     owner: text().notNull(),
     activeAt: integer('active_at').notNull(),
@@ -298,6 +301,10 @@ export const subscriptions = sqliteTable(
     // Likewise: what was decided by what is undone.
     index('subscriptions_decided').on(t.chain, t.decidedBlock).where(sql`decided_block is not null`),
     index('subscriptions_ended').on(t.chain, t.keptSince).where(sql`state = 'ended'`),
+    // Of what is refused before it is created: no chain has it, so it goes.
+    index('subscriptions_kept')
+      .on(t.chain, t.keptSince)
+      .where(sql`state = 'refused' and kept_since is not null`),
   ],
 )
 
@@ -347,6 +354,39 @@ export const delegations = sqliteTable(
       .where(sql`subscription < 0`),
     index('delegations_linked').on(t.chain, t.linkedBlock).where(sql`linked_block is not null`),
   ],
+)
+
+/** What each of these takes up of the room that there is for them; beside their rows, which are large. Kept by triggers. */
+export const delegationShares = sqliteTable(
+  'delegation_shares',
+  {
+    place: integer().primaryKey(),
+    chain: integer().notNull(),
+    owner: text().notNull(),
+    /** 1: it is to be created, and may be. */
+    waits: integer().notNull(),
+    /** Bytes of its data, as long as anything may be begun with them; then 0. */
+    bytes: integer().notNull(),
+    createdAt: integer('created_at').notNull(),
+    /** When its subscription ended; null: it has not, or its data is forgotten. */
+    overSince: integer('over_since'),
+  },
+  t => [
+    index('delegation_shares_waiting').on(t.chain, t.createdAt).where(sql`waits = 1`),
+    index('delegation_shares_over').on(t.chain, t.overSince).where(sql`over_since is not null and waits = 0`),
+  ],
+)
+
+/** How many wait to be created, and the bytes of data that anything may be begun with, by owner; owner `*` is everybody. Kept by triggers. */
+export const delegationCounts = sqliteTable(
+  'delegation_counts',
+  {
+    chain: integer().notNull(),
+    owner: text().notNull(),
+    waiting: integer().notNull(),
+    bytes: integer().notNull(),
+  },
+  t => [primaryKey({ columns: [t.chain, t.owner] })],
 )
 
 /**

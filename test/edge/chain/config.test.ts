@@ -52,6 +52,7 @@ test('default: every default', () => {
         startingSubId: 0,
         batchSize: 100,
         reorgDepth: 64,
+        maxWaitSeconds: 31_536_000,
       },
       urls: ['https://one.test/s3cret'],
       privateKey: `0x${key}`,
@@ -72,6 +73,7 @@ test('default: every key, of several chains', () => {
     max_output_bytes: 1_024,
     string_output: 'python',
     reorg_depth: 10,
+    max_wait_days: 2,
     gas: {
       max_fee_gwei: '0.000000001',
       min_priority_fee_gwei: 0.000000001,
@@ -102,6 +104,7 @@ test('default: every key, of several chains', () => {
       maxOutputBytes: 1_024,
       stringOutput: 'python',
       reorgDepth: 10,
+      maxWaitSeconds: 172_800,
       gas: { maxFeePerGas: 1n, minPriorityFeePerGas: 1n, bumpPercent: 12.5, maxInFlight: 1 },
     },
     urls: ['http://localhost:8545', 'http://anvil:8545', 'https://user:word@rpc.test/v1'],

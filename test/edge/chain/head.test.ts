@@ -61,6 +61,7 @@ function configOf(more: Partial<ChainConfig>): ChainConfig {
     startingSubId: 0,
     batchSize: 100,
     reorgDepth: 64,
+    maxWaitSeconds: 31_536_000,
     ...more,
   }
 }

@@ -100,6 +100,7 @@ const plainConfig: ChainConfig = {
   startingSubId: 0,
   batchSize: 50,
   reorgDepth: 64,
+  maxWaitSeconds: 31_536_000,
 }
 
 const manyBounds: QueueBounds = {

@@ -105,7 +105,7 @@ async function useAll(): Promise<Statement[]> {
     .map(subscription => ({ ...subscription, redundancy: subscription.redundancy + 1 }))
   await tick(1_101, others, 1)
   queue.clock.ms += retentionMs
-  await pruneChain(queue.db, { chain: chainId, head: 2_000, reorgDepth: 1, retentionMs })
+  await pruneChain(queue.db, { chain: chainId, head: 2_000, reorgDepth: 1, retentionMs, waitMs: 1e12 })
   // The policy's own, and what only the test asks, are others'.
   return queue.proxy
     .takeStatements()

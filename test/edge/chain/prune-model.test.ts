@@ -112,7 +112,13 @@ async function apply(world: World, op: Op): Promise<void> {
     if (subscription)
       world.fulfilled.set(`${subscription.id}/${intervalAt(subscription, next)}`, world.height + 1)
   } else if (op.op === 'prune')
-    await pruneChain(queue.db, { chain: chainId, head: world.height, reorgDepth, retentionMs: 500 })
+    await pruneChain(queue.db, {
+      chain: chainId,
+      head: world.height,
+      reorgDepth,
+      retentionMs: 500,
+      waitMs: 1e12,
+    })
   // What a node that begins anew reads of what is due.
   else await queue.db.orm.run(sql`update subscriptions set due_at = 1 where state = 'active'`)
 }

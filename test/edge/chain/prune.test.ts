@@ -24,7 +24,8 @@ beforeEach(async () => {
   queue.clock.ms = 1_800_000_000_000
 })
 
-const prune = (head = 1_000) => pruneChain(queue.db, { chain: chainId, head, reorgDepth: 64, retentionMs })
+const prune = (head = 1_000) =>
+  pruneChain(queue.db, { chain: chainId, head, reorgDepth: 64, retentionMs, waitMs: 1e12 })
 const nothing = { deliveries: 0, subscriptions: 0, transactions: 0, blocks: 0, isLeft: false }
 
 async function begin(ids: readonly number[], time = 900): Promise<void> {
@@ -76,7 +77,9 @@ describe('pruning', () => {
     await queue.db.orm.run(sql`delete from subscriptions where id = 1`)
     await queue.db.orm.run(sql`update deliveries set state = 'final'`)
     queue.clock.ms += retentionMs
-    expect(await pruneChain(queue.db, { chain: 1, head: 9e9, reorgDepth: 0, retentionMs })).toEqual(nothing)
+    expect(
+      await pruneChain(queue.db, { chain: 1, head: 9e9, reorgDepth: 0, retentionMs, waitMs: 1e12 }),
+    ).toEqual(nothing)
     expect(await prune()).toEqual({ ...nothing, subscriptions: 1, deliveries: 1 })
   })
 

@@ -55,11 +55,21 @@ function admission(
   const route = routes.find(snapshot, subscription.containerId)
   const { config } = chain
   const refusal = admitSubscription(snapshot, { subscription, config, now: time, route, isDelegated: true })
-  if (refusal === null) return null
+  if (refusal === null) return tooLate(subscription, time + config.maxWaitSeconds)
   const { code, message, params } = refusal
   // Of what is not on the chain the id says nothing.
   const { subscription_id: _, ...rest } = params
   return { code: code === 'unsupported_commitments' ? 'completed' : code, error: message, params: rest }
+}
+
+/** Signatures may be good for decades, and what waits takes up room. `end`: when it would be given up, unless it is created. */
+function tooLate({ activeAt }: Asked['subscription'], end: number): Refusal | null {
+  if (activeAt < end) return null
+  return {
+    code: 'invalid_request',
+    error: 'It begins too late to be kept until then',
+    params: { active_at: activeAt, before: end },
+  }
 }
 
 function wantsSigned({ containers }: PolicySnapshot, route: string | null): boolean {

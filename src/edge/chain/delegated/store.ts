@@ -1,7 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
-import type { QueueBounds } from '../../jobs/enqueue.ts'
 
 /** What is kept of a request, beside the subscription. */
 export type Delegated = {
@@ -48,7 +47,7 @@ export async function selectDelegated(
   return {
     ...rest,
     dataSigned: data_signed === 1,
-    isDead: rest.subscription < 0 && state === 'ended' && sent === 0,
+    isDead: rest.subscription < 0 && state !== 'active' && sent === 0,
     isBegun: begun === 1,
   }
 }
@@ -62,6 +61,25 @@ export async function selectNextId({ orm }: Db, chain: number): Promise<number |
 /** Whether none was looked at since: what a look has found, a request that was verified before knows nothing of. */
 export function isUnmoved(chain: number, nextId: number | null): SQL {
   return sql`(select next_id from chains where id = ${chain}) is ${nextId}`
+}
+
+/**
+ * Whether it is for want of room that a request is not stored, and not because somebody else has its nonce; `former`: place of the one that
+ * it replaces. A statement.
+ */
+export function seesRoom(
+  { orm }: Db,
+  {
+    chain,
+    owner,
+    nonce,
+    former,
+    fits,
+  }: Pick<Delegated, 'chain' | 'owner' | 'nonce'> & { former: number; fits: SQL },
+) {
+  return orm.all<{ full: number }>(sql`
+    select not (${fits}) and not exists (
+      select 1 from delegations where chain = ${chain} and owner = ${owner} and nonce = ${nonce} and place <> ${former}) as full`)
 }
 
 /** Stores it, unless its nonce has one already, and if `guard` holds. A statement; it returns its place. */
@@ -104,27 +122,4 @@ export async function selectNewestJob(
         select max(interval) from deliveries where chain = d.chain and subscription = d.subscription and interval > 0)
     where place = ${place} and d.chain = ${chain}`)
   return row ?? null
-}
-
-/** Of one owner, and of one chain, what was taken on and is not created. */
-const maxOfOwner = 1_000
-const maxOfChain = 50_000
-
-export type Wanted = {
-  chain: number
-  owner: Address
-  dataBytes: number
-  /** Of what waits, its data may be as much as that of jobs. */
-  bounds: Pick<QueueBounds, 'maxBytesPerOwner' | 'maxBytes'>
-}
-
-/** Whether one more may wait. */
-export async function hasRoom({ orm }: Db, { chain, owner, dataBytes, bounds }: Wanted): Promise<boolean> {
-  const waiting = sql`select count(*) as n, coalesce(sum(data_bytes), 0) as bytes from delegations indexed by delegations_waiting
-    where subscription < 0 and chain = ${chain}`
-  const [room] = await orm.all<{ fits: number }>(sql`
-    select mine.n < ${maxOfOwner} and mine.bytes + ${dataBytes} <= ${bounds.maxBytesPerOwner}
-      and everyone.n < ${maxOfChain} and everyone.bytes + ${dataBytes} <= ${bounds.maxBytes} as fits
-    from (${waiting} and owner = ${owner}) as mine, (${waiting}) as everyone`)
-  return room?.fits === 1
 }

@@ -7,7 +7,8 @@ import type { Asked } from './asked.ts'
 import type { Door } from './door.ts'
 import type { Judged } from './judge.ts'
 import { linkSubscription } from './link.ts'
-import { forgetDelegated, hasRoom, insertDelegated, isUnmoved, type Known } from './store.ts'
+import { fitsIn } from './room.ts'
+import { forgetDelegated, insertDelegated, isUnmoved, type Known, seesRoom } from './store.ts'
 import { unseen } from './unseen.ts'
 
 /** `known`: what it takes the place of. `nextId`: of the chain's row, as it was before the chain was asked. */
@@ -28,7 +29,6 @@ export async function takeIn(
   const { id: chainId } = chain.config
   const place = -subscription.id
   const { owner } = subscription
-  if (!(await hasRoom(db, { chain: chainId, owner, dataBytes: signed.dataBytes, bounds }))) return 'full'
   const id = uuidv7()
   const row = {
     place,
@@ -45,9 +45,12 @@ export async function takeIn(
   const court = { snapshot, config: chain.config, time: block.time, routes, isDelegated: true }
   const verdict = verdictOn({ subscription, interval: intervalAt(subscription, block.time), count: 0 }, court)
   const guard = sql`exists (select 1 from delegations where place = ${place} and subscription = ${subscription.id})`
-  const isCurrent = isUnmoved(chainId, nextId)
-  const [, , , inserted] = await db.orm.batch([
-    ...forgetDelegated(db, { chain: chainId, place: known?.place ?? 0, guard: isCurrent }),
+  const former = known?.place ?? 0
+  const fits = fitsIn({ chain: chainId, owner, dataBytes: signed.dataBytes, bounds, former })
+  const isCurrent = sql`(${isUnmoved(chainId, nextId)} and ${fits})`
+  const [seen, , , , inserted] = await db.orm.batch([
+    seesRoom(db, { ...row, former, fits }),
+    ...forgetDelegated(db, { chain: chainId, place: former, guard: isCurrent }),
     insertDelegated(db, row, isCurrent),
     insertSubscriptions(db, {
       chain: chainId,
@@ -60,5 +63,6 @@ export async function takeIn(
       ? []
       : linkSubscription(db, { chain: chainId, link: { place, id: createdId }, block, guard: sql`true` })),
   ])
-  return inserted.length === 1 ? { place, id } : null
+  if (inserted.length === 1) return { place, id }
+  return seen[0]?.full === 1 ? 'full' : null
 }

@@ -122,13 +122,14 @@ export function createTick(options: TickOptions): ChainTick {
   }
 
   async function prune({ block }: Head): Promise<void> {
-    const { id, reorgDepth } = chain.config
+    const { id, reorgDepth, maxWaitSeconds } = chain.config
     const { retentionMs } = options
     const { isLeft } = await pruneChain(options.db, {
       chain: id,
       head: block.number,
       reorgDepth,
       retentionMs,
+      waitMs: maxWaitSeconds * 1000,
     })
     await pruneLedger(options.db, { chain: id, days: options.ledgerDays })
     if (!isLeft) memory.prunedAt = now()

@@ -7,6 +7,7 @@ import { accept } from '../../../../src/edge/chain/delegated/accept.ts'
 import type { Door } from '../../../../src/edge/chain/delegated/door.ts'
 import type { TakenOn } from '../../../../src/edge/chain/delegated/told.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
+import type { Db } from '../../../../src/edge/db/open.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { type DelegatedRequest, parseDelegated } from '../../../../src/protocol/delegated.ts'
 import { toDelegation } from '../../../../src/protocol/delegation.ts'
@@ -147,6 +148,11 @@ export async function startDelegating(
     },
     subscriptions: () =>
       orm.all<SubscriptionState>(sql`select id, state, reason from subscriptions order by id`),
+    async close() {
+      const wrong = await miscounts(queue.db)
+      await world.close()
+      if (wrong.length > 0) throw new Error(`The room is miscounted: ${JSON.stringify(wrong)}`)
+    },
     async settle(node) {
       for (let block = 0; block < 12; block++) {
         await world.mine()
@@ -158,6 +164,26 @@ export async function startDelegating(
       throw new Error(`It does not settle: ${JSON.stringify(await world.deliveries())}`)
     },
   }
+}
+
+/** How far what is counted of the room is from what the rows say: empty when it is right. */
+export async function miscounts({ orm }: Db): Promise<unknown[]> {
+  return await orm.all(sql`
+    with states as (
+      select place, d.chain, d.owner, d.data_bytes, coalesce(s.state, 'active') as state, d.subscription < 0 and (coalesce(s.state, 'active') = 'active'
+        or exists (select 1 from deliveries as x where x.chain = d.chain and x.subscription = d.subscription and interval > 0 and x.state <> 'dropped')) as waits,
+        iif(s.state = 'ended' and d.data_bytes > 0, s.kept_since, null) as over_since
+      from delegations as d left join subscriptions as s on s.chain = d.chain and s.id = d.subscription),
+    shares as (select place, chain, owner, waits, iif(waits or state = 'active', data_bytes, 0) as bytes, over_since is not null as is_over from states),
+    kept as (select place, chain, owner, waits, bytes, over_since is not null as is_over from delegation_shares),
+    counts as (select chain, owner, sum(waits) as waiting, sum(bytes) as bytes from shares group by chain, owner having sum(waits) + sum(bytes) > 0
+      union all select chain, '*', sum(waits), sum(bytes) from shares group by chain having sum(waits) + sum(bytes) > 0),
+    counted as (select chain, owner, waiting, bytes from delegation_counts where waiting <> 0 or bytes <> 0)
+    select * from (select 'share' as what, * from shares except select 'share', * from kept)
+    union all select * from (select 'kept share', * from kept except select 'kept share', * from shares)
+    union all select what, chain, owner, waiting, bytes, null, null from (select 'count' as what, * from counts except select 'count', * from counted)
+    union all select what, chain, owner, waiting, bytes, null, null from (select 'kept count' as what, * from counted except select 'kept count', * from counts)
+    limit 20`)
 }
 
 function parsed(signed: unknown): DelegatedRequest {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   await tick()
   const { number: head } = chain.head()
   outbox.clock.ms += 1
-  await pruneChain(outbox.db, { chain: chainId, head, reorgDepth: 8, retentionMs: 0 })
+  await pruneChain(outbox.db, { chain: chainId, head, reorgDepth: 8, retentionMs: 0, waitMs: 1e12 })
   expect(await nonces()).toEqual([[2, 'final']])
 })
 

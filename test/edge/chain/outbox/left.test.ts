@@ -136,7 +136,13 @@ describe('what another signer has left', () => {
     }
     const prune = async () => {
       const { number: head } = await world.head()
-      return await pruneChain(world.outbox.db, { chain: chainId, head, reorgDepth, retentionMs: 0 })
+      return await pruneChain(world.outbox.db, {
+        chain: chainId,
+        head,
+        reorgDepth,
+        retentionMs: 0,
+        waitMs: 1e12,
+      })
     }
     const nonces = () =>
       world.outbox.db.orm.all(sql`select signer, nonce, state from transactions order by created_at, id`)

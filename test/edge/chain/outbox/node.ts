@@ -44,6 +44,7 @@ const config: ChainConfig = {
   startingSubId: 0,
   batchSize: 50,
   reorgDepth: 8,
+  maxWaitSeconds: 31_536_000,
 }
 
 export type Delivery = {

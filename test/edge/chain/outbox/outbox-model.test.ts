@@ -217,7 +217,7 @@ const weather = {
 async function prune({ chain }: World): Promise<void> {
   const { number: head } = chain.head()
   const final = (await outbox.deliveries()).filter(({ state }) => state === 'final')
-  await pruneChain(outbox.db, { chain: chainId, head, reorgDepth: 8, retentionMs: 0 })
+  await pruneChain(outbox.db, { chain: chainId, head, reorgDepth: 8, retentionMs: 0, waitMs: 1e12 })
   for (const { subscription, interval } of final)
     expect(chain.accepted()).toContain(`${subscription}/${interval}`)
 }

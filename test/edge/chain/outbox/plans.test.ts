@@ -77,7 +77,7 @@ async function useAll(): Promise<Statement[]> {
     outbox.clock.ms += 60_000
     await look(step(options))
     await readWork(db, { chain: chainId, at: 0 })
-    await pruneChain(db, { chain: chainId, head: 1_000, reorgDepth: 0, retentionMs: 0 })
+    await pruneChain(db, { chain: chainId, head: 1_000, reorgDepth: 0, retentionMs: 0, waitMs: 1e12 })
     await pruneLedger(db, { chain: chainId, days: 1 })
   }
   const first = 1_000_001
