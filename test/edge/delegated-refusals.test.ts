@@ -4,6 +4,7 @@ import { type Hex, toFunctionSelector } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { containersHash } from '../../src/client/containers-hash.ts'
 import { toDelegatedText } from '../../src/client/delegated.ts'
+import { createWallet } from '../../src/local/chain/start.ts'
 import { dataTypedDataOf } from '../../src/protocol/data-signature.ts'
 import { chainVars, type Delegator, signer, stranger } from '../support/delegators.ts'
 import { refusalOf, startTestEdge, type TestEdge } from '../support/edge.ts'
@@ -69,6 +70,11 @@ describe('refusals', () => {
       'Invalid payment',
       () => ({ containers: containersHash(['dear']), payment_amount: 10, payment_token: token }),
       () => ({ status: 422, code: 'invalid_payment', params: { reason: 'token not accepted' } }),
+    ],
+    [
+      'Invalid payment',
+      () => ({ containers: containersHash(['dear']), payment_amount: 10, wallet: token }),
+      () => ({ status: 422, code: 'invalid_payment', params: { reason: 'invalid wallet' } }),
     ],
     [
       'Subscription completed',
@@ -296,7 +302,11 @@ describe('fields', () => {
 
   test('behavior: no digit is lost, however it is written', async () => {
     const amount = 2n ** 255n + 1n
-    const signed = await door.delegator.sign({ payment_amount: amount })
+    const { deployer, walletFactory } = door.chain
+    const wallet = await createWallet(deployer, walletFactory, deployer.wallet.account.address)
+    // What is in the wallet matters from then on.
+    const active_at = Math.floor(Date.now() / 1000) + 86_400
+    const signed = await door.delegator.sign({ payment_amount: amount, wallet, active_at })
     const { r, s } = signed.signature
     const text = toDelegatedText(signed, { dataJson: '{}' })
     expect(text).toContain(`"r":${BigInt(r)},"s":${BigInt(s)}`)

@@ -69,7 +69,10 @@ export function pass<Reason extends Omission | 'begun'>(
 }
 
 /** Why an answer would not be paid; null: it would, or nothing is promised. */
-function paymentObstacle({ subscription, wallet }: Status): Obstacle | null {
+export function paymentObstacle({
+  subscription,
+  wallet,
+}: Pick<Status, 'subscription' | 'wallet'>): Obstacle | null {
   const { paymentAmount, prepaid } = subscription
   if (paymentAmount === 0n) return null
   if (wallet === null) return 'invalid_wallet'

@@ -1,8 +1,8 @@
-import { encodeFunctionData, erc20Abi, hexToBigInt, isHex, numberToHex, zeroAddress } from 'viem'
+import { encodeFunctionData, erc20Abi, hexToBigInt, isHex, zeroAddress } from 'viem'
 import { walletAbi } from '../../protocol/abi/wallet.ts'
 import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
-import { toCall, toWord } from './call.ts'
-import type { Status, Subscription } from './chain.ts'
+import { type BlockTag, toCall, toParam, toWord } from './call.ts'
+import type { Contracts, Status, Subscription } from './chain.ts'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
 import type { StatusQuestion } from './status.ts'
 
@@ -17,17 +17,7 @@ export async function readWallets(
   const { rpc } = chain
   const at = block.number
   const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
-  const valid = await rpc.send(
-    paying.map(({ wallet }) =>
-      toCall(
-        {
-          to: contracts.walletFactory,
-          data: encodeFunctionData({ abi: walletFactoryAbi, functionName: 'isValidWallet', args: [wallet] }),
-        },
-        at,
-      ),
-    ),
-  )
+  const valid = await rpc.send(paying.map(subscription => factoryCall(subscription, { contracts, at })))
   const known = paying.filter((_, index) => toWord(valid[index]) === 1n)
   const answers = await rpc.send(known.flatMap(subscription => walletCalls(subscription, at)))
   // The wallets of the first deployments do not tell what is free: what they have is the most that it can be.
@@ -46,18 +36,45 @@ export async function readWallets(
   )
 }
 
-function walletCalls({ wallet, owner, paymentToken }: Subscription, at: number): RpcCall[] {
+/** Asks for all of it at once, of one that pays: what `toWallet` reads. */
+export function walletQuestion(
+  subscription: Subscription,
+  where: { contracts: Pick<Contracts, 'walletFactory'>; at: BlockTag },
+): RpcCall[] {
+  const { at } = where
+  return [factoryCall(subscription, where), ...walletCalls(subscription, at), balanceCall(subscription, at)]
+}
+
+/** Null: it is not the factory's. */
+export function toWallet([valid, free, allowance, balance]: readonly (
+  | RpcAnswer
+  | undefined
+)[]): Status['wallet'] {
+  if (toWord(valid) !== 1n) return null
+  const funds = toWord(free) ?? toQuantity(balance)
+  return { funds, allowance: toWord(allowance) ?? 0n, prepayment: 0n }
+}
+
+function factoryCall(
+  { wallet }: Subscription,
+  { contracts, at }: { contracts: Pick<Contracts, 'walletFactory'>; at: BlockTag },
+): RpcCall {
+  const data = encodeFunctionData({ abi: walletFactoryAbi, functionName: 'isValidWallet', args: [wallet] })
+  return toCall({ to: contracts.walletFactory, data }, at)
+}
+
+function walletCalls({ wallet, owner, paymentToken }: Subscription, at: BlockTag): RpcCall[] {
   const free = encodeFunctionData({ abi: walletAbi, functionName: 'unlockedBalance', args: [paymentToken] })
   const allowance = encodeFunctionData({
     abi: walletAbi,
     functionName: 'allowance',
     args: [owner, paymentToken],
   })
-  return [toCall({ to: wallet, data: free, gas: fundsGas }, at), toCall({ to: wallet, data: allowance }, at)]
+  return [free, allowance].map(data => toCall({ to: wallet, data, gas: fundsGas }, at))
 }
 
-function balanceCall({ wallet, paymentToken }: Subscription, at: number): RpcCall {
-  if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, numberToHex(at)] }
+function balanceCall({ wallet, paymentToken }: Subscription, at: BlockTag): RpcCall {
+  if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, toParam(at)] }
   const data = encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [wallet] })
   return toCall({ to: paymentToken, data, gas: fundsGas }, at)
 }

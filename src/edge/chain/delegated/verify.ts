@@ -4,18 +4,30 @@ import type { Refusal } from '../../../protocol/error.ts'
 import { recoverSigner, splitSignature } from '../../../protocol/signature.ts'
 import { blockCall, toBlock } from '../block.ts'
 import { returned, toCall, toWord } from '../call.ts'
-import type { Block, Chain, Contracts, Subscription } from '../chain.ts'
+import type { Block, Chain, Contracts, Status, Subscription } from '../chain.ts'
+import { paymentObstacle } from '../decide.ts'
+import { intervalAt } from '../interval.ts'
 import { anchorCall } from '../next-id.ts'
+import { toWallet, walletQuestion } from '../read-wallets.ts'
 import { isRevert, revertOf } from '../reverts.ts'
 import { type RpcAnswer, type RpcError, RpcUnavailable } from '../rpc.ts'
+import { sentenceOf } from '../telling.ts'
 import type { Asked } from './asked.ts'
 import { askedGas, createdIdCall, creationCall, signerCall } from './calls.ts'
 import { isCreatedAs } from './created-as.ts'
 import type { Signed } from './signed.ts'
 import { storedCall, toStored } from './stored.ts'
 
-/** `createdId`: the chain has it already. `dataSigned`: the signer has signed for the data as well. */
-export type Verified = { block: Block; createdId: number | null; dataSigned: boolean }
+/**
+ * `createdId`: the chain has it already. `dataSigned`: the signer has signed for the data as well. `wallet`: what may be spent of the one that
+ * pays; null: none does.
+ */
+export type Verified = {
+  block: Block
+  createdId: number | null
+  dataSigned: boolean
+  wallet: Status['wallet']
+}
 
 type Place = { chain: Chain; contracts: Contracts }
 
@@ -23,7 +35,9 @@ const ownerAbi = parseAbi(['function requiresSignedData() view returns (bool)'])
 const signerAbi = parseAbi(['function isValidSignature(bytes32, bytes) view returns (bytes4)'])
 const isValid = '0x1626ba7e'.padEnd(66, '0')
 
-/** `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does. */
+/**
+ * `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does.
+ */
 type VerifyOptions = {
   admitAt(time: number): Refusal | null
   wantsSignedData: boolean
@@ -31,7 +45,7 @@ type VerifyOptions = {
 
 /**
  * Whether the chain would create it: by one request, and for what is there already, or signed by a contract, by one more. In the
- * reference's order: its expiry, the node's own checks, then who has signed.
+ * reference's order: its expiry, the node's own checks, then who has signed; and, as of any subscription, what is in the wallet that pays.
  * @throws RpcUnavailable when no endpoint answers: that is no refusal.
  */
 export async function verify(
@@ -55,10 +69,11 @@ export async function verify(
         },
         'latest',
       ),
+      ...(subscription.paymentAmount > 0n ? walletQuestion(subscription, { contracts, at: 'latest' }) : []),
     ],
     anchorCall(contracts, { at: 'latest', ids: [] }),
   )
-  const [head, told, created, creation, signsData] = answers
+  const [head, told, created, creation, signsData, ...funds] = answers
   const block = toBlock(head)
   const id = toWord(created)
   if (block === null || id === null || answers.some(isUnread)) throw unread()
@@ -85,7 +100,18 @@ export async function verify(
     return {
       refusal: { code: 'data_not_signed', error: 'The data has to be signed as well', params: { owner } },
     }
-  return { block, createdId, dataSigned }
+  const wallet = toWallet(funds)
+  const poor = createdId === null ? walletFlaw({ subscription, wallet }, block) : null
+  if (poor !== null) return { refusal: poor }
+  return { block, createdId, dataSigned, wallet }
+}
+
+/** As the schedule has it: what is in a wallet matters from when an interval is open. What is created waits for it there. */
+function walletFlaw(status: Pick<Status, 'subscription' | 'wallet'>, { time }: Block): Refusal | null {
+  const obstacle = paymentObstacle(status)
+  const isLater = intervalAt(status.subscription, time) === 0
+  if (obstacle === null || (isLater && obstacle !== 'invalid_wallet')) return null
+  return { code: 'invalid_payment', error: 'Invalid payment', params: { reason: sentenceOf(obstacle) } }
 }
 
 /** Why nothing can be created; null: it can. What the coordinator says counts; who has signed tells why it says so. */

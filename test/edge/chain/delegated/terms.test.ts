@@ -1,10 +1,12 @@
 import { sql } from 'drizzle-orm'
-import { keccak256, parseEther, toHex, zeroAddress } from 'viem'
+import { keccak256, parseEther, toFunctionSelector, toHex, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Door } from '../../../../src/edge/chain/delegated/door.ts'
+import { RpcUnavailable } from '../../../../src/edge/chain/rpc.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
 import { limits } from '../../../../src/protocol/limits.ts'
 import { deploy, fund, nodeAddress } from '../../../support/chain.ts'
-import { type Delegating, startDelegating } from './delegating.ts'
+import { type Asking, type Delegating, startDelegating } from './delegating.ts'
 
 /** What is paid, proved, and computed from. */
 
@@ -46,10 +48,35 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     expect(await world.chain.deployer.chain.getBalance({ address: paymentAddress })).toBe(price)
   })
 
-  test('behavior: a wallet without funds waits until it has some', async () => {
+  const reason = async (asking: Asking, door: Door) => {
+    const told = await world.send(await world.sign(asking), { door })
+    return 'refusal' in told ? told.refusal : null
+  }
+  const invalid = (why: string) => ({
+    code: 'invalid_payment',
+    error: 'Invalid payment',
+    params: { reason: why },
+  })
+
+  test('behavior: a wallet that cannot pay what is open is told so, and nothing is stored', async () => {
+    const { door } = await start()
+    const spender = world.consumer.address
+    const poor = await fund(world.chain, { spender, amount: price - 1n })
+    expect(await reason(paid(poor), door)).toEqual(invalid('insufficient balance'))
+    const another = await fund(world.chain, { spender: nodeAddress, amount: price })
+    expect(await reason(paid(another), door)).toEqual(invalid('insufficient allowance'))
+    expect(await world.ids()).toEqual([])
+    const rich = await fund(world.chain, { spender, amount: price })
+    expect(await reason(paid(rich), door)).toBeNull()
+  })
+
+  test('behavior: what is open later may be paid for by then', async () => {
     const { node, door } = await start()
-    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: 0n })
-    expect(await world.take(paid(wallet), { door })).toMatchObject({ job: null })
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    await world.chain.anvil.setBalance({ address: wallet, value: 0n })
+    await world.chain.anvil.mine({ blocks: 1 })
+    const active_at = Number((await world.chain.deployer.chain.getBlock()).timestamp) + 50
+    expect(await world.take({ ...paid(wallet), active_at }, { door })).toMatchObject({ job: null })
     await world.chain.warp(60)
     await world.look(node)
     expect(await world.subscriptions()).toMatchObject([{ state: 'active', reason: 'insufficient_balance' }])
@@ -62,6 +89,18 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     expect(await world.fulfilled()).toEqual([1])
   })
 
+  test('behavior: a chain that does not tell what is in the wallet has not refused it', async () => {
+    const { door } = await start()
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    const trouble = { error: { code: -32_603, message: 'Internal error' } }
+    for (const part of ['eth_getBalance', toFunctionSelector('isValidWallet(address)')]) {
+      world.proxy.setOverride(call => (JSON.stringify(call).includes(part) ? trouble : null))
+      await expect(world.send(await world.sign(paid(wallet)), { door })).rejects.toThrow(RpcUnavailable)
+    }
+    world.proxy.setOverride(undefined)
+    expect(await world.ids()).toEqual([])
+  })
+
   test('behavior: below the least that its container takes', async () => {
     const { door } = await start()
     const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
@@ -70,13 +109,15 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     expect(await world.ids()).toEqual([])
   })
 
-  test('behavior: a wallet that the factory has not made', async () => {
-    const { door, node } = await start()
-    await world.take(paid(world.consumer.address), { door })
-    await world.chain.warp(60)
-    await world.look(node)
-    expect(await world.subscriptions()).toMatchObject([{ state: 'active', reason: 'invalid_wallet' }])
-    expect(await world.compute()).toBe(0)
+  test('behavior: a wallet that the factory has not made, now or later', async () => {
+    const { door } = await start()
+    const later = Number((await world.chain.deployer.chain.getBlock()).timestamp) + 1_000
+    for (const wallet of [world.consumer.address, nodeAddress])
+      for (const active_at of [0, later])
+        expect(await reason({ ...paid(wallet), active_at }, door)).toEqual(invalid('invalid wallet'))
+    // What it says of itself counts for nothing; the price is looked at before.
+    expect(await reason(paid(nodeAddress, price - 1n), door)).toEqual(invalid('below minimum payment'))
+    expect(await world.ids()).toEqual([])
   })
 })
 
