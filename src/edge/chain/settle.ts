@@ -102,7 +102,7 @@ export async function begin(
     ])
     const ours = new Set(queued.map(job => job.id))
     for (const { beginning, tell } of chunk) if (ours.has(beginning.job)) tell()
-    await ring(step, queued)
+    await ringFor(step, queued)
     done.jobs += queued.length
     done.moved += moves.length
     if (moves.length < chunk.length) break
@@ -115,8 +115,11 @@ function tellMoved(planned: readonly Planned[], moved: readonly { id: number }[]
   for (const { move, tell } of planned) if (ids.has(move.id)) tell()
 }
 
-/** A lost ring costs latency only. */
-async function ring({ bells, log }: Step, jobs: readonly { route: string }[]): Promise<void> {
+/** Wakes runners for jobs. A lost ring costs latency only. */
+export async function ringFor(
+  { bells, log }: Pick<Step, 'bells' | 'log'>,
+  jobs: readonly { route: string }[],
+): Promise<void> {
   if (jobs.length === 0) return
   const routes: Ring = {}
   for (const { route } of jobs) addToRing(routes, route, 1)

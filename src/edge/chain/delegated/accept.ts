@@ -1,11 +1,11 @@
 import type { DelegatedRequest } from '../../../protocol/delegated.ts'
 import type { Refusal } from '../../../protocol/error.ts'
 import { type Asked, toAsked } from './asked.ts'
-import { beginNow } from './begin-now.ts'
 import type { Door } from './door.ts'
 import { judge } from './judge.ts'
+import { planNow } from './plan-now.ts'
 import { standingOf } from './standing.ts'
-import { type Known, selectDelegated, selectNextId } from './store.ts'
+import { type Known, selectDelegated, selectLooked } from './store.ts'
 import { takeIn } from './take-in.ts'
 import { type TakenOn, told } from './told.ts'
 
@@ -13,8 +13,8 @@ import { type TakenOn, told } from './told.ts'
 const maxRaces = 5
 
 /**
- * Takes on a subscription that was signed for, or says why not: verified before it is answered, stored with its data before anything is
- * begun, and begun at once if it is open. The same again is answered the same. `data`: its JSON text, byte for byte.
+ * Takes on a subscription that was signed for, or says why not: verified before it is answered, and stored with its data and, if it is
+ * open, with the job that it begins. The same again is answered the same. `data`: its JSON text, byte for byte.
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function accept(
@@ -27,7 +27,8 @@ export async function accept(
   for (let race = 0; race < maxRaces; race += 1) {
     const known = await selectDelegated(door.db, { chain: door.chain.config.id, owner, nonce })
     const standing = known === null ? 'new' : standingOf(known, asked)
-    if (known !== null && standing === 'same') return await told(door, known, { asked, replayed: true })
+    if (known !== null && standing === 'same')
+      return await told(door, known, { asked, time: Math.floor(door.now() / 1000), replayed: true })
     if (typeof standing === 'object') return { refusal: standing }
     const taken = await takeOn(door, { asked, known })
     if (taken !== null) return taken
@@ -40,12 +41,11 @@ async function takeOn(
   door: Door,
   { asked, known }: { asked: Asked; known: Known | null },
 ): Promise<TakenOn | { refusal: Refusal } | null> {
-  const nextId = await selectNextId(door.db, door.chain.config.id)
+  const { nextId } = await selectLooked(door.db, door.chain.config.id)
   const judged = await judge(door, asked)
   if ('refusal' in judged) return judged
-  const taken = await takeIn(door, { asked, known, judged, nextId })
+  const plan = await planNow(door, { asked, judged })
+  const taken = await takeIn(door, { asked, known, judged, plan, nextId })
   if (taken === 'full') return { refusal: { code: 'queue_full', error: 'Too many subscriptions wait' } }
-  if (taken === null) return null
-  if (judged.createdId === null) await beginNow(door, { asked, judged })
-  return await told(door, taken, { asked, replayed: false })
+  return taken && (await told(door, taken, { asked, time: judged.block.time, replayed: false }))
 }

@@ -52,10 +52,17 @@ export async function selectDelegated(
   }
 }
 
-/** The first subscription of the chain that was not looked at yet; null: none was. */
-export async function selectNextId({ orm }: Db, chain: number): Promise<number | null> {
-  const [row] = await orm.all<{ next_id: number }>(sql`select next_id from chains where id = ${chain}`)
-  return row?.next_id ?? null
+/**
+ * How far this node has looked. `nextId`: the first subscription that was not looked at yet; null: none was. `head`: the highest
+ * block that is written down.
+ */
+export type Looked = { nextId: number | null; head: number }
+
+export async function selectLooked({ orm }: Db, chain: number): Promise<Looked> {
+  const [row] = await orm.all<{ next_id: number; head: number }>(sql`
+    select next_id, max(head_number, coalesce((select max(number) from chain_blocks where chain = ${chain}), 0)) as head
+    from chains where id = ${chain}`)
+  return { nextId: row?.next_id ?? null, head: row?.head ?? 0 }
 }
 
 /** Whether none was looked at since: what a look has found, a request that was verified before knows nothing of. */
@@ -111,15 +118,21 @@ export function forgetDelegated(
   ] as const
 }
 
-/** The newest job for it, and for which interval; null: none was begun. */
-export async function selectNewestJob(
+/** `interval`: the one that is open by the clock, 0: none; null: it is over. */
+export type Opening = { chain: number; place: number; interval: number | null }
+
+/**
+ * The chain's id of what was taken on, the interval that is open and the job for that, null while none has begun. Where a later one was begun,
+ * the chain is further than the clock.
+ */
+export async function selectOpen(
   { orm }: Db,
-  { chain, place }: { chain: number; place: number },
-): Promise<{ id: number; job: string | null; interval: number | null } | null> {
-  const [row] = await orm.all<{ id: number; job: string | null; interval: number | null }>(sql`
-    select d.subscription as id, newest.job, newest.interval from delegations as d
-      left join deliveries as newest on newest.chain = d.chain and newest.subscription = d.subscription and newest.interval = (
-        select max(interval) from deliveries where chain = d.chain and subscription = d.subscription and interval > 0)
-    where place = ${place} and d.chain = ${chain}`)
+  { chain, place, interval }: Opening,
+): Promise<{ id: number; job: string | null; interval: number } | null> {
+  const [row] = await orm.all<{ id: number; job: string | null; interval: number }>(sql`
+    select id, interval, (select job from deliveries where chain = ${chain} and subscription = q.id and interval = q.interval) as job from (
+      select subscription as id, iif(${interval} is null, 0, max(${interval}, coalesce((select max(interval) from deliveries
+        where chain = ${chain} and subscription = d.subscription and interval > 0), 0))) as interval
+      from delegations as d where place = ${place} and chain = ${chain}) as q`)
   return row ?? null
 }

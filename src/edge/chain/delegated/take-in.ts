@@ -1,6 +1,11 @@
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
+import { beginJobs } from '../begin.ts'
 import { intervalAt } from '../interval.ts'
+import { noteBlock } from '../journal.ts'
+import { moveOn } from '../move.ts'
+import type { Plan } from '../plan.ts'
+import { ringFor } from '../settle.ts'
 import { insertSubscriptions } from '../store.ts'
 import { verdictOn } from '../verdict.ts'
 import type { Asked } from './asked.ts'
@@ -11,19 +16,28 @@ import { fitsIn } from './room.ts'
 import { forgetDelegated, insertDelegated, isUnmoved, type Known, seesRoom } from './store.ts'
 import { unseen } from './unseen.ts'
 
-/** `known`: what it takes the place of. `nextId`: of the chain's row, as it was before the chain was asked. */
-export type Taking = { asked: Asked; known: Known | null; judged: Judged; nextId: number | null }
+/** `known`: what it takes the place of. `plan`: what is begun at once. `nextId`: of the chain's row, as it was before the chain was asked. */
+export type Taking = {
+  asked: Asked
+  known: Known | null
+  judged: Judged
+  plan: Plan
+  nextId: number | null
+}
 
 export type Taken = { place: number; id: string }
 
 /**
- * Stores a request: what is stored is there whatever becomes of whoever has sent it.
+ * Stores a request with the job that it begins, in one transaction: who sends the same again is told of both. What is stored is there whatever
+ * becomes of whoever has sent it.
  * @returns `full`: its owner, or the chain, has too many that wait. Null: somebody else was first.
  */
 export async function takeIn(
-  { db, chain, routes, jobs: { bounds } }: Door,
-  { asked, known, judged, nextId }: Taking,
+  door: Door,
+  { asked, known, judged, plan, nextId }: Taking,
 ): Promise<Taken | 'full' | null> {
+  const { db, chain, routes, jobs } = door
+  const { bounds } = jobs
   const { subscription, signed, digest, data, fingerprint } = asked
   const { snapshot, block, createdId, dataSigned } = judged
   const { id: chainId } = chain.config
@@ -48,21 +62,29 @@ export async function takeIn(
   const former = known?.place ?? 0
   const fits = fitsIn({ chain: chainId, owner, dataBytes: signed.dataBytes, bounds, former })
   const isCurrent = sql`(${isUnmoved(chainId, nextId)} and ${fits})`
-  const [seen, , , , inserted] = await db.orm.batch([
+  const { epoch } = snapshot
+  const planned = [...plan.moves, ...plan.begun]
+  const beginnings = plan.begun.map(({ beginning }) => beginning)
+  const [seen, , , , inserted, , , queued, , moved] = await db.orm.batch([
     seesRoom(db, { ...row, former, fits }),
     ...forgetDelegated(db, { chain: chainId, place: former, guard: isCurrent }),
     insertDelegated(db, row, isCurrent),
     insertSubscriptions(db, {
       chain: chainId,
       rows: [{ subscription, verdict }],
-      epoch: snapshot.epoch,
+      epoch,
       block: { ...block, ...unseen },
       guard,
     }),
+    ...beginJobs(db, { chain: chainId, beginnings, epoch, bounds }),
+    moveOn(db, { chain: chainId, block: block.number, moves: planned.map(({ move }) => move) }),
+    ...(plan.moves.length === 0 ? [] : [noteBlock(db, { chain: chainId, block })]),
     ...(createdId === null
       ? []
       : linkSubscription(db, { chain: chainId, link: { place, id: createdId }, block, guard: sql`true` })),
   ])
-  if (inserted.length === 1) return { place, id }
-  return seen[0]?.full === 1 ? 'full' : null
+  if (inserted.length === 0) return seen[0]?.full === 1 ? 'full' : null
+  if (moved.length > 0) for (const { tell } of planned) tell()
+  await ringFor(door, queued)
+  return { place, id }
 }

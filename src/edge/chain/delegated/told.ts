@@ -1,9 +1,9 @@
-import { intervalAt } from '../interval.ts'
+import { intervalAt, isOver } from '../interval.ts'
 import type { Asked } from './asked.ts'
 import type { Door } from './door.ts'
-import { selectNewestJob } from './store.ts'
+import { selectOpen } from './store.ts'
 
-/** `subscriptionId`: the chain's; null: it has none yet. `interval`: the one that is open; 0: none. */
+/** `subscriptionId`: the chain's; null: it has none yet. `interval`: the one that is open; 0: none. `job`: for that one. */
 export type TakenOn = {
   id: string
   chainId: number
@@ -13,20 +13,21 @@ export type TakenOn = {
   replayed: boolean
 }
 
-/** What a client is told of what was taken on. */
+/** What a client is told of what was taken on. `time`: unix seconds of block time, as far as that is known. */
 export async function told(
-  { db, chain, now }: Door,
+  { db, chain }: Pick<Door, 'db' | 'chain'>,
   { place, id }: { place: number; id: string },
-  { asked, replayed }: { asked: Asked; replayed: boolean },
+  { asked: { subscription }, time, replayed }: { asked: Asked; time: number; replayed: boolean },
 ): Promise<TakenOn> {
   const { id: chainId } = chain.config
-  const newest = await selectNewestJob(db, { chain: chainId, place })
+  const interval = isOver(subscription, time) ? null : intervalAt(subscription, time)
+  const open = await selectOpen(db, { chain: chainId, place, interval })
   return {
     id,
     chainId,
-    subscriptionId: newest && newest.id > 0 ? newest.id : null,
-    job: newest?.job ?? null,
-    interval: newest?.interval ?? intervalAt(asked.subscription, Math.floor(now() / 1000)),
+    subscriptionId: open && open.id > 0 ? open.id : null,
+    job: open?.job ?? null,
+    interval: open?.interval ?? 0,
     replayed,
   }
 }

@@ -1,7 +1,7 @@
 import { describe } from '../../log.ts'
 import { consider } from '../consider.ts'
 import { intervalAt } from '../interval.ts'
-import { begin, settle } from '../settle.ts'
+import type { Plan } from '../plan.ts'
 import { simulateDummies } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import { tryPlan } from '../trial.ts'
@@ -10,17 +10,22 @@ import type { Door } from './door.ts'
 import type { Judged } from './judge.ts'
 import { unseen } from './unseen.ts'
 
-/** As the schedule does it, for this one alone. What fails is done by the schedule. */
-export async function beginNow(
+const nothing: Plan = { moves: [], linked: [], unlinked: [], vanished: [], replaced: [], begun: [] }
+
+/**
+ * What is begun with a request, as the schedule would have it, for this one alone: what was asked for it is not asked again. What cannot be
+ * planned now, or is created already, is left to the schedule.
+ */
+export async function planNow(
   door: Door,
   { asked, judged }: { asked: Asked; judged: Judged },
-): Promise<void> {
+): Promise<Plan> {
   const { subscription, signed } = asked
-  const { block, snapshot } = judged
+  const { block, snapshot, createdId, wallet } = judged
   const interval = intervalAt(subscription, block.time)
-  if (interval === 0) return
+  if (interval === 0 || createdId !== null) return nothing
   const step: Step = { ...door, block, latest: block, gapSeconds: 1 }
-  const status = { subscription, interval, count: 0, responded: false, wallet: null, input: null }
+  const status = { subscription, interval, count: 0, responded: false, wallet, input: null }
   const row = {
     subscription,
     dueAt: block.time,
@@ -37,15 +42,11 @@ export async function beginNow(
       readStatuses: async () => ({ statuses: new Map(), failed: [] }),
       known: new Map(),
       nextId: 0,
-      // Whoever pays, is looked at again, for what is in the wallet.
-      ...(subscription.paymentAmount === 0n && {
-        uncreated: new Map([[subscription.id, { kind: 'there', status }]]),
-      }),
+      uncreated: new Map([[subscription.id, { kind: 'there', status }]]),
     })
-    const plan = await tryPlan(step, considered, requests => simulateDummies(step, requests))
-    await settle(step, { plan, epoch: snapshot.epoch })
-    await begin(step, { plan, epoch: snapshot.epoch })
+    return await tryPlan(step, considered, requests => simulateDummies(step, requests))
   } catch (error) {
     door.log.warn('Not begun at once', { chain: door.chain.config.id, error: describe(error) })
+    return nothing
   }
 }
