@@ -11,6 +11,7 @@ export function standingOf(known: Known, asked: Asked): Standing {
   const isSame = known.digest === asked.digest && known.fingerprint === asked.fingerprint
   const isSigned = known.r === r && known.s === s
   if (isSame && (isSigned || !known.isDead)) return 'same'
+  if (known.isDead && known.dataSigned && asked.dataSignature === null) return unsigned(owner)
   if (known.isDead) return 'instead'
   if (known.digest !== asked.digest)
     return {
@@ -26,4 +27,9 @@ export function standingOf(known: Known, asked: Asked): Standing {
     error: 'It was taken on with other data',
     params: { owner, nonce },
   }
+}
+
+/** Its signer has bound the data of this nonce: what anybody may have put there does not take its place, whatever came of it. */
+function unsigned(owner: string): Refusal {
+  return { code: 'data_not_signed', error: 'The data has to be signed as well', params: { owner } }
 }
