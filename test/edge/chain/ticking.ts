@@ -5,7 +5,7 @@ import type { ChainConfig, Signer } from '../../../src/edge/chain/chain.ts'
 import { checkChain } from '../../../src/edge/chain/check.ts'
 import { parseChains } from '../../../src/edge/chain/config.ts'
 import { createRouteFinder } from '../../../src/edge/chain/containers.ts'
-import type { Door } from '../../../src/edge/chain/delegated/door.ts'
+import { createNoteHead, type Door } from '../../../src/edge/chain/delegated/door.ts'
 import { createRpcPool } from '../../../src/edge/chain/pool.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
 import { type ChainTick, createTick, type TickOptions } from '../../../src/edge/chain/tick/tick.ts'
@@ -167,7 +167,12 @@ export async function startTicking({
       const options = optionsOf(changed)
       const checked = await checkChain(options.chain)
       if ('problem' in checked) throw new Error(checked.problem)
-      return { ...options, contracts: checked.contracts, routes: createRouteFinder() }
+      return {
+        ...options,
+        contracts: checked.contracts,
+        routes: createRouteFinder(),
+        noteHead: createNoteHead(options.chain),
+      }
     },
     async look(node, times = 1) {
       for (let i = 0; i < times; i++) await node.tick({ poked: true })

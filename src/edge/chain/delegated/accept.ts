@@ -41,8 +41,8 @@ async function takeOn(
   door: Door,
   { asked, known }: { asked: Asked; known: Known | null },
 ): Promise<TakenOn | { refusal: Refusal } | null> {
-  const { nextId } = await selectLooked(door.db, door.chain.config.id)
-  const judged = await judge(door, asked)
+  const { nextId, head } = await selectLooked(door.db, door.chain.config.id)
+  const judged = await judge(door, asked, head)
   if ('refusal' in judged) return judged
   const plan = await planNow(door, { asked, judged })
   const taken = await takeIn(door, { asked, known, judged, plan, nextId })

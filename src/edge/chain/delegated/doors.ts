@@ -2,7 +2,7 @@ import { checkChain } from '../check.ts'
 import { createRouteFinder } from '../containers.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import { type TickContext, tickOptionsOf } from '../tick/wiring.ts'
-import type { Door } from './door.ts'
+import { createNoteHead, type Door } from './door.ts'
 
 /** The door of a chain; null: the node does not serve it. Throws RpcUnavailable while the chain is not what is configured, or silent. */
 export type Doors = (chain: number) => Promise<Door | null>
@@ -26,5 +26,10 @@ async function open(context: TickContext, id: number): Promise<Door | null> {
   if (options === null) return null
   const checked = await checkChain(options.chain)
   if ('problem' in checked) throw new RpcUnavailable(checked.problem)
-  return { ...options, contracts: checked.contracts, routes: createRouteFinder() }
+  return {
+    ...options,
+    contracts: checked.contracts,
+    routes: createRouteFinder(),
+    noteHead: createNoteHead(options.chain),
+  }
 }

@@ -10,30 +10,32 @@ import { type Verified, verify } from './verify.ts'
 export type Judged = Verified & { snapshot: PolicySnapshot }
 
 /**
- * By the node's policy and by the chain, in the reference's order; what no chain need be asked for is refused without.
+ * By the node's policy and by the chain, in the reference's order; what no chain need be asked for is refused without. `head`: the highest
+ * block that this node has looked at.
  * @throws RpcUnavailable when no endpoint answers.
  */
-export async function judge(door: Door, asked: Asked): Promise<Judged | { refusal: Refusal }> {
+export async function judge(door: Door, asked: Asked, head: number): Promise<Judged | { refusal: Refusal }> {
   const { policy } = door
   const read = await policy.read()
-  const first = await judgeUnder(read, { door, asked })
+  const first = await judgeUnder(read, { door, asked, head })
   if (!('refusal' in first)) return first
   // A refusal must not come from an old policy: a container registered a second ago is known.
   const current = await policy.readCurrent()
-  return current.epoch === read.epoch ? first : await judgeUnder(current, { door, asked })
+  return current.epoch === read.epoch ? first : await judgeUnder(current, { door, asked, head })
 }
 
 type Judging = { door: Door; asked: Asked }
 
 async function judgeUnder(
   snapshot: PolicySnapshot,
-  { door, asked }: Judging,
+  { door, asked, head }: Judging & { head: number },
 ): Promise<Judged | { refusal: Refusal }> {
   const admitAt = (time: number) => admission(snapshot, { door, asked, time })
   const early = earlyRefusal(asked, { admitAt, now: door.now() })
   if (early !== null) return { refusal: early }
   const wantsSignedData = wantsSigned(snapshot, door.routes.find(snapshot, asked.subscription.containerId))
-  const verified = await verify(door, asked, { admitAt, wantsSignedData })
+  door.noteHead(head)
+  const verified = await verify(door, asked, { admitAt, wantsSignedData, head })
   return 'refusal' in verified ? verified : { ...verified, snapshot }
 }
 

@@ -36,11 +36,13 @@ const signerAbi = parseAbi(['function isValidSignature(bytes32, bytes) view retu
 const isValid = '0x1626ba7e'.padEnd(66, '0')
 
 /**
- * `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does.
+ * `admitAt`: the node's own checks, at a block's time. `wantsSignedData`: a container does. `head`: the highest block that this node has looked
+ * at; who has not got it lags.
  */
 type VerifyOptions = {
   admitAt(time: number): Refusal | null
   wantsSignedData: boolean
+  head: number
 }
 
 /**
@@ -51,7 +53,7 @@ type VerifyOptions = {
 export async function verify(
   { chain, contracts }: Place,
   asked: Asked,
-  { admitAt, wantsSignedData }: VerifyOptions,
+  { admitAt, wantsSignedData, head: least }: VerifyOptions,
 ): Promise<Verified | { refusal: Refusal }> {
   const { subscription, signed } = asked
   const { owner } = subscription
@@ -76,7 +78,7 @@ export async function verify(
   const [head, told, created, creation, signsData, ...funds] = answers
   const block = toBlock(head)
   const id = toWord(created)
-  if (block === null || id === null || answers.some(isUnread)) throw unread()
+  if (block === null || block.number < least || id === null || answers.some(isUnread)) throw unread()
   const signer = signerOf(told)
   const createdId = id > 0n ? Number(id) : null
   const isExpired = createdId === null && block.time >= signed.expiry
@@ -162,9 +164,9 @@ async function usedFlaw(
   }
 }
 
-/** Lower case; null: it names none. */
+/** Lower case; null: it names none. As the coordinator reads it: the first word counts, whatever follows. */
 function signerOf(answer: RpcAnswer | undefined): Address | null {
-  const word = toWord(answer)
+  const word = toWord({ result: returned(answer)?.slice(0, 66) })
   if (word === null || word === 0n || word >= 2n ** 160n) return null
   const signer: Address = `0x${word.toString(16).padStart(40, '0')}`
   return signer === zeroAddress ? null : signer

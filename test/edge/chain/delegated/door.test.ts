@@ -1,14 +1,19 @@
 import { sql } from 'drizzle-orm'
-import { getAbiItem, type Hex, toFunctionSelector } from 'viem'
+import { getAbiItem, type Hex, toFunctionSelector, zeroAddress } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createNoteHead } from '../../../../src/edge/chain/delegated/door.ts'
+import { createRpcPool } from '../../../../src/edge/chain/pool.ts'
 import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../../../../src/edge/chain/rpc.ts'
+import { register } from '../../../../src/edge/runners/register.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { dataDigestOf, dataTypedDataOf } from '../../../../src/protocol/data-signature.ts'
 import type { DelegatedRequest } from '../../../../src/protocol/delegated.ts'
 import { toDelegation } from '../../../../src/protocol/delegation.ts'
 import { toCanonical } from '../../../../src/protocol/signature.ts'
 import { digestOf } from '../../../../src/protocol/typed-data.ts'
-import { type Contract, deploy } from '../../../support/chain.ts'
+import { type Contract, deploy, fund, nodeAddress } from '../../../support/chain.ts'
+import { startRpcProxy } from '../../../support/rpc-proxy.ts'
+import { policyOf } from '../../../support/runner.ts'
 import { type Delegating, signer, startDelegating, stranger } from './delegating.ts'
 
 /** What the door says of requests that nothing can come of, and that nothing is stored of them. */
@@ -20,7 +25,10 @@ beforeAll(async () => {
   world = await startDelegating()
 })
 afterAll(async () => await world?.close())
-beforeEach(async () => await world.queue.db.orm.run(sql`delete from delegations`))
+beforeEach(async () => {
+  for (const table of ['delegations', 'deliveries', 'subscriptions'])
+    await world.queue.db.orm.run(sql`delete from ${sql.identifier(table)}`)
+})
 afterEach(() => {
   world.proxy.setFault(undefined)
   world.proxy.setOverride(undefined)
@@ -130,6 +138,43 @@ describe('an owner', () => {
     await expectRefused(await world.sign({ owner: world.chain.coordinator }), 'signer_mismatch')
   })
 
+  /** Code that answers every call with so many bytes, of which the first are this word. */
+  const saying = (word: string, bytes: number): Hex =>
+    `0x7f${word}60005260${bytes.toString(16).padStart(2, '0')}6000f3`
+  const word = signer.address.slice(2).toLowerCase().padStart(64, '0')
+  test.for<[string, Hex, string | null]>([
+    ['reverts', '0x60006000fd', 'signer_mismatch'],
+    ['does what no contract may', '0xfe', 'signer_mismatch'],
+    ['burns all there is', '0x5b600056', 'signer_mismatch'],
+    ['returns nothing', '0x00', 'signer_mismatch'],
+    ['returns 31 bytes', saying(word, 31), 'signer_mismatch'],
+    [
+      'returns an address with something before it',
+      saying(word.replace(/^0{24}/, 'f'.repeat(24)), 32),
+      'signer_mismatch',
+    ],
+    ['returns the zero address', saying('0'.repeat(64), 32), 'signer_mismatch'],
+    // The coordinator takes it as well.
+    ['returns 64 bytes', saying(word, 64), null],
+  ])('behavior: whose getSigner %s', async ([, code, refusal]) => {
+    const address = `0x${'5a'.repeat(20)}` as const
+    await world.chain.anvil.setCode({ address, bytecode: code })
+    await world.chain.anvil.mine({ blocks: 1 })
+    const request = await world.sign({ owner: address })
+    expect(await world.refusal(request)).toBe(refusal)
+    expect(await world.ids()).toHaveLength(refusal === null ? 1 : 0)
+  })
+
+  test('behavior: that tells more than its signer is asked for signed data all the same', async () => {
+    const address = `0x${'5b'.repeat(20)}` as const
+    await world.chain.anvil.setCode({ address, bytecode: saying(word, 64) })
+    await world.chain.anvil.mine({ blocks: 1 })
+    const request = await world.sign({ owner: address })
+    const forData = { owner: address, nonce: request.signature.nonce, data: '{"a":1}' }
+    const data_signature = await signer.signTypedData(dataTypedDataOf(domain(), forData))
+    expect(await world.refusal({ ...request, data_signature })).toBeNull()
+  })
+
   test('behavior: whose signer has changed', async () => {
     const request = await world.sign()
     await world.call('updateSigner', stranger.address)
@@ -197,10 +242,135 @@ describe('data', () => {
     expect(rows).toEqual([{ data: '{"a":1}', data_signed: 1 }])
   })
 
+  test('behavior: signed is not replaced by what is not, though nothing came of it', async () => {
+    const expiry = (await latestTime()) + 100
+    const request = await world.sign({ nonce: 702, active_at: expiry, expiry })
+    const { owner } = request.subscription
+    const signData = async (data: string) =>
+      await signer.signTypedData(dataTypedDataOf(domain(), { owner, nonce: 702, data }))
+    await world.take({ ...request, data_signature: await signData('{"a":1}') })
+    await world.chain.warp(101)
+    await world.look(world.ticker())
+    const own = (await world.subscriptions()).filter(({ id }) => id < 0)
+    expect(own).toMatchObject([{ state: 'ended', reason: 'SignatureExpired' }])
+    const anew = await world.sign({ nonce: 702, expiry: expiry + 1_000_000 })
+    for (const data of ['{"theirs":1}', '{"a":1}'])
+      expect(await world.refusal(anew, { data })).toBe('data_not_signed')
+    const signed = { ...anew, data_signature: await signData('{"a":2}') }
+    expect(await world.refusal(signed, { data: '{"theirs":1}' })).toBe('invalid_signature')
+    expect(await world.refusal(signed, { data: '{"a":2}' })).toBeNull()
+  })
+
   test('behavior: signed comes too late for what is begun', async () => {
     const signed = await withData('{"a":1}', { nonce: 701 })
     await world.take({ nonce: 701 }, { data: '{"theirs":1}' })
     expect(await world.refusal(signed)).toBe('data_conflict')
+  })
+})
+
+describe('what it takes of the chain', () => {
+  const signedLater = { active_at: 4_000_000_000 }
+
+  test('default: what is refused without the chain asks it nothing', async () => {
+    await register(world.queue.db, {
+      ...(await world.queue.host()),
+      version: 'test',
+      containers: [
+        policyOf('echo'),
+        policyOf('inner', { external: false }),
+        policyOf('office', { allowed_delegate_addresses: [`0x${'11'.repeat(20)}`] }),
+        policyOf('dear', { accepted_payments: { [zeroAddress]: '10' } }),
+      ],
+    })
+    const door = await world.door({ paymentAddress: nodeAddress })
+    const taken = await world.sign({ nonce: 800 })
+    await world.take(taken, { door })
+    world.proxy.takeRequests()
+    const asking: [string | null, Promise<DelegatedRequest>, string?][] = [
+      ['unsupported_containers', world.sign({ containers: ['nobody'] })],
+      ['not_external', world.sign({ containers: ['inner'] })],
+      ['not_allowed', world.sign({ containers: ['office'] })],
+      ['invalid_payment', world.sign({ containers: ['dear'], payment_amount: 9 })],
+      ['unsupported_proof', world.sign({ verifier: stranger.address })],
+      ['invalid_request', world.sign(signedLater)],
+      ['nonce_used', world.sign({ nonce: 800, redundancy: 2 })],
+      ['data_conflict', Promise.resolve(taken), '{"a":2}'],
+      [null, Promise.resolve(taken)],
+    ]
+    for (const [code, request, data = '{"a":1}'] of asking)
+      expect([code, await world.refusal(await request, { door, data })]).toEqual([code, code])
+    expect(world.proxy.takeRequests()).toEqual([])
+  })
+
+  test('default: one request to verify, one for what a contract signs, one to try it; each call of a stranger’s code is capped', async () => {
+    await byContract(async () => {
+      const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: 1n })
+      const door = await world.door({ paymentAddress })
+      const wallet = await fund(world.chain, { spender: world.consumer.address, amount: 5n })
+      const asking = { payment_amount: 5, payment_token: zeroAddress, wallet }
+      const request = await world.sign(asking)
+      const { signature } = accepted(request)
+      const forData = { owner: request.subscription.owner, nonce: signature.nonce, data: '{"a":1}' }
+      const data_signature = `${dataDigestOf(domain(), forData)}${'00'.repeat(33)}` as const
+      await world.refusal(await world.sign({ nonce: 803 }), { door })
+      world.proxy.takeRequests()
+      const sent = { ...request, signature, data_signature }
+      expect((await world.take(sent, { door })).job).not.toBeNull()
+      const requests = world.proxy.takeRequests()
+      expect(requests).toHaveLength(3)
+      const calls = requests.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_call')
+      const { coordinator, walletFactory } = world.chain
+      const uncapped = calls
+        .map(({ params }) => params[0] as { to: string; data: string; gas?: Hex })
+        .filter(({ gas }) => gas === undefined || BigInt(gas) > 5_000_000n)
+      // Of our own contracts, what has no stranger called.
+      expect(new Set(uncapped.map(({ to, data }) => `${to} ${data.slice(0, 10)}`))).toEqual(
+        new Set([
+          `${coordinator.toLowerCase()} ${selectorOf('delegateCreatedIds')}`,
+          `${coordinator.toLowerCase()} ${toFunctionSelector('id()')}`,
+          `${walletFactory.toLowerCase()} ${toFunctionSelector('isValidWallet(address)')}`,
+        ]),
+      )
+      const strangers = calls
+        .map(({ params }) => params[0] as { to: string; gas?: Hex })
+        .filter(
+          ({ to }) => ![coordinator, walletFactory].some(ours => ours.toLowerCase() === to.toLowerCase()),
+        )
+      expect(strangers.length).toBeGreaterThanOrEqual(5)
+      for (const { gas } of strangers) expect(BigInt(gas ?? 1e9)).toBeLessThanOrEqual(500_000n)
+    })
+  })
+})
+
+describe('an endpoint that lags', () => {
+  test('behavior: is not believed over the head that the node has looked at', async () => {
+    await world.mine(5)
+    await world.ask()
+    await world.look(world.ticker())
+    const request = await world.sign()
+    const door = await world.door()
+    world.proxy.setFault(() => ({ kind: 'stale', blocks: 3 }))
+    await expect(world.send(request, { door })).rejects.toThrow(RpcUnavailable)
+    expect(await world.ids()).toEqual([])
+    world.proxy.setFault(undefined)
+    expect(await world.refusal(request, { door: await world.door() })).toBeNull()
+  })
+
+  test('behavior: another is asked in its place', async () => {
+    await world.mine(5)
+    await world.ask()
+    await world.look(world.ticker())
+    const door = await world.door()
+    const late = await startRpcProxy(world.chain.rpcUrl, { fault: () => ({ kind: 'stale', blocks: 3 }) })
+    try {
+      const urls = [late.url, world.proxy.url]
+      const rpc = createRpcPool({ urls, chainId: world.chain.id, now: Date.now })
+      const chain = { ...door.chain, rpc }
+      const both = { ...door, chain, noteHead: createNoteHead(chain) }
+      expect(await world.refusal({}, { door: both })).toBeNull()
+    } finally {
+      await late.close()
+    }
   })
 })
 
