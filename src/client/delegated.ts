@@ -2,9 +2,9 @@ import type { Address } from 'viem'
 import type { ChainReport } from '../protocol/chain.ts'
 import { DelegatedCreated, parseDelegated } from '../protocol/delegated.ts'
 import type { Domain } from '../protocol/typed-data.ts'
-import { parse } from './answer.ts'
+import { badAnswer, parse, textOf } from './answer.ts'
 import { type Input, toBody, withInput } from './body.ts'
-import { invalid } from './error.ts'
+import { InfernetError, invalid } from './error.ts'
 import { info } from './node.ts'
 import type { NewSubscription, SignedSubscription } from './sign.ts'
 import type { Signer } from './signer.ts'
@@ -31,7 +31,8 @@ export type NewDelegated = (SignedSubscription | ToSign) & Input
 /**
  * Has a node serve a subscription that is signed off-chain: nobody sends a transaction to ask, since the first answer brings the signature
  * along. Sending it again does nothing more.
- * @throws InfernetError `invalid_request` naming each field that is wrong, `not_signed`, and what the node refuses with.
+ * @throws InfernetError `invalid_request` naming each field that is wrong, `not_signed`, and what the node refuses with; `bad_answer` from a node
+ * of the reference, which takes it on and tells nothing of it.
  */
 export async function createDelegatedSubscription(
   transport: Transport,
@@ -39,11 +40,26 @@ export async function createDelegatedSubscription(
   { signal }: CallOptions = {},
 ): Promise<DelegatedCreated> {
   const signed = 'signer' in request ? await sign(transport, request, { signal }) : request
-  const body = toBody(toDelegatedText(signed, request))
-  return parse(
-    DelegatedCreated,
-    await transport.send({ method: 'POST', path: '/api/jobs', body, repeatable: true, signal }),
-  )
+  const post = {
+    method: 'POST',
+    body: toBody(toDelegatedText(signed, request)),
+    repeatable: true,
+    signal,
+  } as const
+  const answer = await transport
+    .send({ ...post, path: '/api/subscriptions' })
+    .catch(async (error: unknown) => {
+      if (!lacksRoute(error)) throw error
+      return await transport.send({ ...post, path: '/api/jobs' })
+    })
+  if (textOf(answer).trim() === '{}')
+    throw badAnswer(answer, 'the subscription is taken on, but what becomes of it is not told')
+  return parse(DelegatedCreated, answer)
+}
+
+/** The reference's nodes have one route for all. */
+function lacksRoute(error: unknown): boolean {
+  return error instanceof InfernetError && (error.status === 404 || error.status === 405)
 }
 
 /** The JSON text of a body, with `r`, `s` and the amount as integers: the reference takes them in no other form. */

@@ -7,6 +7,7 @@ import { containersHash } from '../../src/client/containers-hash.ts'
 import { toDelegatedText } from '../../src/client/delegated.ts'
 import { type NewSubscription, type SigningTerms, signDelegatedSubscription } from '../../src/client/sign.ts'
 import type { Signer } from '../../src/client/signer.ts'
+import { createWallet } from '../../src/local/chain/start.ts'
 import { parseDelegated } from '../../src/protocol/delegated.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import type { DelegationTypedData } from '../../src/protocol/typed-data.ts'
@@ -129,14 +130,16 @@ describe('createDelegatedSubscription', () => {
     const subscription = {
       owner: consumer,
       containers: containersHash(['prover']),
-      active_at: 4_200_000_000,
+      active_at: Math.floor(Date.now() / 1000) + 300 * 86_400,
       period: 3600,
       frequency: 4_294_967_295,
       redundancy: 65_535,
       lazy: true,
       payment_amount: 2n ** 256n - 1n,
       payment_token: `0x${'11'.repeat(20)}`,
-      wallet: `0x${'33'.repeat(20)}`,
+      wallet: (
+        await createWallet(chain.deployer, chain.walletFactory, chain.deployer.wallet.account.address)
+      ).toLowerCase(),
       verifier: `0x${'22'.repeat(20)}`,
     }
     const signed = await signDelegatedSubscription(account, { ...setup(), subscription })
@@ -157,6 +160,32 @@ describe('createDelegatedSubscription', () => {
       lazy: 1,
       ...{ r, s, v, expiry, data: '{"a":1}' },
     })
+  })
+
+  test('behavior: a node without the route is sent it where it takes jobs, and may tell nothing', async () => {
+    const answers: Record<string, [number, string]> = {
+      '/api/subscriptions': [404, '<h1>Not Found</h1>'],
+      '/api/jobs': [200, '{}'],
+    }
+    const asked: string[] = []
+    const fetch = async (input: string | URL | Request) => {
+      const { pathname } = new URL(input instanceof Request ? input.url : input)
+      asked.push(pathname)
+      const [status, text] = answers[pathname] ?? [500, '']
+      return new Response(text, { status })
+    }
+    const client = createClient({ url: node.url, fetch })
+    const signed = await signDelegatedSubscription(account, setup())
+    const created = client.createDelegatedSubscription({ ...signed, data: {} })
+    await expect(created).rejects.toMatchObject({
+      code: 'bad_answer',
+      message: expect.stringContaining('is taken on'),
+    })
+    expect(asked).toEqual(['/api/subscriptions', '/api/jobs'])
+    answers['/api/subscriptions'] = [403, '{"code":"not_allowed","error":"no","params":{}}']
+    const refused = client.createDelegatedSubscription({ ...signed, data: {} })
+    await expect(refused).rejects.toMatchObject({ status: 403, code: 'not_allowed' })
+    expect(asked).toHaveLength(3)
   })
 
   test('behavior: sending it again does nothing more', async () => {
