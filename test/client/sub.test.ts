@@ -11,6 +11,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { containersHash } from '../../src/client/containers-hash.ts'
 import { signDelegatedSubscription } from '../../src/client/sign.ts'
+import { createWallet } from '../../src/local/chain/start.ts'
 import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
 import { DelegatedCreated, parseDelegated } from '../../src/protocol/delegated.ts'
 import { toDelegation } from '../../src/protocol/delegation.ts'
@@ -29,10 +30,12 @@ let node: ChainNode
 let folder: string
 let key: string
 let params: string
+let wallet: Address
 
 beforeAll(async () => {
   chain = await startTestChain()
   const args = [chain.registry, account.address]
+  wallet = await createWallet(chain.deployer, chain.walletFactory, chain.deployer.wallet.account.address)
   consumer = getAddress((await deploy(chain, { name: 'EmptyDelegator', file: 'Bench', args })).address)
   node = await startChainNode(chain, {
     containers: [policyOf('hello-world'), policyOf('careful', { signed_data: true })],
@@ -49,9 +52,11 @@ afterAll(async () => {
 })
 
 const amount = 2n ** 200n + 1n
+/** What is in the wallet matters from then on. */
+const activeAt = Math.floor(Date.now() / 1000) + 86_400
 const data = '{"n":1.0,"big":9007199254740993}'
 const paramsText = (fields = '') =>
-  `{"subscription":{"owner":"${consumer}","containers":["hello-world"],"payment_amount":${amount}${fields}},"data":${data}}`
+  `{"subscription":{"owner":"${consumer}","containers":["hello-world"],"payment_amount":${amount},"wallet":"${wallet}","active_at":${activeAt}${fields}},"data":${data}}`
 
 async function file(name: string, content: string, mode = 0o644): Promise<string> {
   const path = join(folder, name)
@@ -120,7 +125,10 @@ test('default: a subscription is signed with a nonce that is free, and sent', as
 })
 
 test('default: what is signed is answered on the chain', async () => {
-  const unpaid = await file('unpaid.json', paramsText().replace(String(amount), '0'))
+  const unpaid = await file(
+    'unpaid.json',
+    paramsText().replace(String(amount), '0').replace(String(activeAt), '0'),
+  )
   const ran = await sub(['--params', unpaid, '--nonce', '900'])
   expect(ran).toMatchObject({ code: 0, stderr: '' })
   expect(await kept(ran.stdout)).toMatchObject({ nonce: 900, data })
@@ -147,7 +155,13 @@ test('default: --dry-run prints what would be sent, and needs no node', async ()
   const ran = await sub([...named, '--dry-run', '--url', 'http://127.0.0.1:1'])
   expect(ran).toMatchObject({ code: 0, stderr: '' })
   const signed = await signDelegatedSubscription(account, {
-    subscription: { owner: consumer, containers: ['hello-world'], payment_amount: amount },
+    subscription: {
+      owner: consumer,
+      containers: ['hello-world'],
+      payment_amount: amount,
+      wallet,
+      active_at: activeAt,
+    },
     nonce: 7,
     expiry: 4_000_000_000,
     chainId: 31_337,
