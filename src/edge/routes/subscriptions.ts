@@ -96,16 +96,9 @@ export function subscriptionRoutes(app: App, create: Create): Hono {
     valid('param', v.object({ id: JobId })),
     async c => {
       const { id } = c.req.valid('param')
-      const taken = await readDelegated(app.db, id.toLowerCase())
-      const found =
-        taken &&
-        (await readSubscription(app.db, {
-          chain: taken.chain,
-          id: taken.subscription,
-          limit: shownDeliveries,
-        }))
-      if (!taken || !found)
-        return refuse(c, { code: 'not_found', error: 'Subscription not found', params: { id } })
+      const found = await readDelegated(app.db, { id: id.toLowerCase(), limit: shownDeliveries })
+      if (!found) return refuse(c, { code: 'not_found', error: 'Subscription not found', params: { id } })
+      const { taken } = found
       return c.json({
         ...subscriptionView(found.row),
         deliveries: found.deliveries.map(deliveryView),

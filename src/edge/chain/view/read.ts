@@ -111,10 +111,20 @@ export type DelegatedRow = {
   data_signed: number
 }
 
-/** What was taken on over HTTP, by the id that its client was given. */
-export async function readDelegated({ orm }: Db, id: string): Promise<DelegatedRow | null> {
-  const [row] = await orm.all<DelegatedRow>(
-    sql`select id, chain, subscription, nonce, expiry, data_signed from delegations where id = ${id}`,
-  )
-  return row ?? null
+/** What was taken on over HTTP, by the id that its client was given; with its subscription, whichever id that has by then. */
+export async function readDelegated(
+  { orm }: Db,
+  { id, limit }: { id: string; limit: number },
+): Promise<{ taken: DelegatedRow; row: SubscriptionRow; deliveries: DeliveryRow[] } | null> {
+  const place = sql`(select chain, subscription from delegations where id = ${id})`
+  const [taken, rows, sent] = await orm.batch([
+    orm.all<DelegatedRow>(
+      sql`select id, chain, subscription, nonce, expiry, data_signed from delegations where id = ${id}`,
+    ),
+    orm.all<SubscriptionRow>(sql`select ${columns} from subscriptions where (chain, id) in ${place}`),
+    orm.all<DeliveryRow>(
+      sql`${deliveries} where (d.chain, d.subscription) = ${place} and d.interval > 0 order by d.interval desc limit ${limit}`,
+    ),
+  ])
+  return taken[0] && rows[0] ? { taken: taken[0], row: rows[0], deliveries: sent } : null
 }
