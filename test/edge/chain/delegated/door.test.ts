@@ -367,7 +367,12 @@ describe('an endpoint that lags', () => {
       const rpc = createRpcPool({ urls, chainId: world.chain.id, now: Date.now })
       const chain = { ...door.chain, rpc }
       const both = { ...door, chain, noteHead: createNoteHead(chain) }
+      world.proxy.takeRequests()
       expect(await world.refusal({}, { door: both })).toBeNull()
+      expect([late.takeRequests().length, world.proxy.takeRequests().length]).toEqual([
+        expect.toSatisfy((count: number) => count > 0),
+        expect.toSatisfy((count: number) => count > 0),
+      ])
     } finally {
       await late.close()
     }
