@@ -348,7 +348,7 @@ export const delegations = sqliteTable(
     uniqueIndex('delegations_id').on(t.id),
     uniqueIndex('delegations_nonce').on(t.chain, t.owner, t.nonce),
     uniqueIndex('delegations_subscription').on(t.chain, t.subscription),
-    // What waits, with its sizes: nothing else need be read to bound it.
+    // Of owners of new subscriptions: what waits for one of these.
     index('delegations_waiting')
       .on(t.chain, t.owner, t.dataBytes, t.subscription)
       .where(sql`subscription < 0`),
