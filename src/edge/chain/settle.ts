@@ -10,7 +10,7 @@ import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
 import type { Step } from './step.ts'
 import { replaceSubscriptions } from './store.ts'
-import { tellCancelled, vanishDeliveries } from './vanish.ts'
+import { type GivenUp, tellCancelled, vanishDeliveries } from './vanish.ts'
 
 /** Writes what a plan says of subscriptions for which nothing is begun. @returns how many are not due any more as they were. */
 export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
@@ -67,7 +67,7 @@ async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }):
   const ids = sql`(select value ->> 'i' from json_each(${JSON.stringify(items)})
     where ${asRead(id)} and (select epoch from policy) = ${epoch})`
   const [cancelled, , , moves, stored] = await db.orm.batch([
-    ...vanishDeliveries(db, { chain: id, ids }),
+    ...vanishDeliveries(db, { chain: id, ids, ...whyOf(vanished) }),
     moveOn(db, { chain: id, block: block.number, moves: vanished.map(({ move }) => ({ ...move, epoch })) }),
     replaceSubscriptions(db, {
       chain: id,
@@ -80,6 +80,20 @@ async function drop(step: Step, { plan, epoch }: { plan: Plan; epoch: number }):
   tellMoved(vanished, moves)
   await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
   return moves.length + stored.rowsAffected
+}
+
+/** Answers are given up for what their subscriptions are, where these were never on the chain; else they are gone. */
+function whyOf(vanished: readonly Planned[]): { why?: GivenUp } {
+  const others = vanished.filter(({ move }) => move.reason !== 'vanished')
+  if (others.length === 0) return {}
+  const items = JSON.stringify(
+    others.map(({ move: { id, reason, message } }) => ({ i: id, r: reason, m: message })),
+  )
+  const told = (member: 'r' | 'm', otherwise: string) =>
+    sql`coalesce((select value ->> ${member} from json_each(${items}) where value ->> 'i' = deliveries.subscription), ${otherwise})`
+  return {
+    why: { reason: told('r', 'vanished'), message: told('m', 'The subscription is gone from the chain.') },
+  }
 }
 
 /**

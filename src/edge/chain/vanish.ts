@@ -5,13 +5,31 @@ import type { Db } from '../db/open.ts'
 
 export type CancelledJob = { id: string; instance: string | null; watched: number }
 
+/** Why answers are given up: a code, and a sentence. Both are SQL, by columns of `deliveries`. */
+export type GivenUp = { reason: SQL; message: SQL }
+
+const gone: GivenUp = { reason: sql`'vanished'`, message: sql`'The subscription is gone from the chain.'` }
+
 /**
  * Statements for a batch that end what is under way for subscriptions which the chain no longer has, or has another one in place of.
- * Deliveries stay, under an interval below 0 that nothing else has, because a transaction may be on its way for them; so another
- * subscription of the same id can be answered. `ids`: a subquery. The first statement returns `CancelledJob`s.
+ * `ids`: a subquery. The first statement returns `CancelledJob`s.
  */
-export function vanishDeliveries({ orm, now }: Db, { chain, ids }: { chain: number; ids: SQL }) {
-  const jobs = sql`(select job from deliveries where chain = ${chain} and subscription in ${ids} and interval > 0)`
+export function vanishDeliveries(
+  db: Db,
+  { chain, ids, why = gone }: { chain: number; ids: SQL; why?: GivenUp },
+) {
+  return giveUpDeliveries(db, {
+    which: sql`chain = ${chain} and subscription in ${ids} and interval > 0`,
+    why,
+  })
+}
+
+/**
+ * Likewise of single answers. They stay, under an interval below 0 that nothing else has, because a transaction may be on its way for
+ * them; so another one can be given for the same. `which`: by columns of `deliveries`.
+ */
+export function giveUpDeliveries({ orm, now }: Db, { which, why }: { which: SQL; why: GivenUp }) {
+  const jobs = sql`(select job from deliveries where ${which})`
   return [
     orm.all<CancelledJob>(sql`
       update jobs set state = 'cancelled', finished_at = ${now}, lease_expires_at = null, error_code = 'cancelled',
@@ -23,10 +41,10 @@ export function vanishDeliveries({ orm, now }: Db, { chain, ids }: { chain: numb
         select 1 from jobs where jobs.id = parts.job and jobs.state = 'cancelled')`),
     // Each below the lowest that the subscription has by then: so they differ, also from those that vanished before.
     orm.run(sql`
-      update deliveries set state = 'dropped', reason = 'vanished',
-        message = 'The subscription is gone from the chain.', interval = min(0, (select min(others.interval) from deliveries as others
+      update deliveries set state = 'dropped', reason = ${why.reason}, message = ${why.message},
+        interval = min(0, (select min(others.interval) from deliveries as others
           where others.chain = deliveries.chain and others.subscription = deliveries.subscription)) - interval
-      where chain = ${chain} and subscription in ${ids} and interval > 0`),
+      where ${which}`),
   ] as const
 }
 

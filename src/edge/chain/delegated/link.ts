@@ -3,8 +3,9 @@ import type { Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
 import { cancelledAt } from '../interval.ts'
 import { dueAgain } from '../rewind-subscriptions.ts'
-import { vanishDeliveries } from '../vanish.ts'
+import { giveUpDeliveries } from '../vanish.ts'
 import { delegatedDeliverSelector } from './calls.ts'
+import { begunTwice, betterOf } from './twice.ts'
 
 /** `place`: of the delegation. `id`: the chain's for it. */
 export type Link = { place: number; id: number }
@@ -21,8 +22,8 @@ export type LinkOptions = {
 /**
  * Statements that give a delegated subscription the id that it has on the chain, and its deliveries with it. What was begun for it goes on.
  * Where the id was another subscription's, in blocks that are undone, that one is given up. Where the same was taken for an ordinary one, by
- * a look that came before the request was stored, that one stays, and what was begun twice is given up. To do it twice is harmless. The first
- * statement returns `CancelledJob`s.
+ * a look that knew nothing of the request, that one stays; of an interval that was begun for both, the answer that has come further. To do it
+ * twice is harmless. The first statement returns `CancelledJob`s.
  */
 export function linkSubscription(db: Db, { chain, link, block, guard }: LinkOptions) {
   const { orm } = db
@@ -32,14 +33,21 @@ export function linkSubscription(db: Db, { chain, link, block, guard }: LinkOpti
   const isKnown = sql`exists (select 1 from subscriptions as known where known.chain = ${chain} and known.id = ${id})`
   const isAnother = sql`exists (select 1 from subscriptions as mine, subscriptions as known
     where mine.chain = ${chain} and mine.id = ${local} and known.chain = ${chain} and known.id = ${id} and not ${isSame})`
-  const isTwice = sql`exists (select 1 from deliveries as mine, deliveries as theirs where mine.chain = ${chain} and mine.subscription = ${local}
-    and theirs.chain = ${chain} and theirs.subscription = ${id} and theirs.interval = mine.interval and mine.interval > 0)`
   const end = sql`(select iif(period = 0, null, active_at + deliveries.interval * period) from subscriptions
     where chain = ${chain} and subscriptions.id = ${local})`
   return [
-    ...vanishDeliveries(db, {
-      chain,
-      ids: sql`(select iif(${isAnother}, ${id}, ${local}) where ${isLocal} and (${isAnother} or ${isTwice}))`,
+    ...giveUpDeliveries(db, {
+      which: sql`(chain, subscription, interval) in (
+        select chain, subscription, interval from deliveries as known
+          where known.chain = ${chain} and known.subscription = ${id} and known.interval > 0 and ${isLocal} and ${isAnother}
+        union all select mine.chain, iif(${betterOf('mine', 'known')}, ${id}, ${local}), mine.interval
+          from deliveries as mine join deliveries as known on known.chain = mine.chain and known.subscription = ${id}
+            and known.interval = mine.interval
+          where mine.chain = ${chain} and mine.subscription = ${local} and mine.interval > 0 and ${isLocal} and not ${isAnother})`,
+      why: {
+        reason: sql`iif(${isAnother}, 'vanished', ${begunTwice.reason})`,
+        message: sql`iif(${isAnother}, 'The subscription is gone from the chain.', ${begunTwice.message})`,
+      },
     }),
     orm.run(
       sql`delete from subscriptions where chain = ${chain} and id = ${id} and ${isLocal} and ${isAnother}`,
@@ -67,6 +75,16 @@ export function linkSubscription(db: Db, { chain, link, block, guard }: LinkOpti
       update delegations set subscription = ${id}, linked_block = ${block.number}, linked_hash = ${block.hash}
       where place = ${place} and subscription = ${local} and ${guard}`),
   ] as const
+}
+
+/** A statement that has a subscription which the chain does not have looked at at once: somebody may have created it, or something else. */
+export function lookAgain(
+  { orm }: Db,
+  { chain, place, guard }: { chain: number; place: number; guard: SQL },
+) {
+  return orm.run(sql`
+    update subscriptions set state = 'active', due_at = ${dueAgain.undecided}, kept_since = null
+    where chain = ${chain} and id = ${-place} and ${guard}`)
 }
 
 /** Of `mine` and `known`: as `isCreatedAs` has it. */

@@ -43,6 +43,15 @@ function answerOf(data: Hex): string {
   return keyOf({ subscription, interval })
 }
 
+/** What an answer's call data says that it answers; `subscription` null: what it creates. null: it is none. */
+export function answered(data: Hex): { subscription: number | null; interval: number } | null {
+  const call = read(data)
+  if (call?.functionName === 'deliverCompute') return { subscription: call.args[0], interval: call.args[1] }
+  return call?.functionName === 'deliverComputeDelegatee'
+    ? { subscription: null, interval: call.args[6] }
+    : null
+}
+
 /** What we encoded ourselves; null: nothing, as of a transfer. */
 function read(data: Hex) {
   return data === '0x' ? null : decodeFunctionData({ abi: eip712CoordinatorAbi, data })

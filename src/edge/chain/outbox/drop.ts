@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import type { Block } from '../chain.ts'
+import { lookAgain } from '../delegated/link.ts'
+import { isUncreated } from '../delegated/signed.ts'
 import { noteBlock } from '../journal.ts'
 import type { Key } from './computed.ts'
 
@@ -29,6 +31,10 @@ export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOpti
         dropped_block = ${block?.number ?? null}
       from json_each(${JSON.stringify(items)}) as item
       where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`),
+    // What was to be created may have been meanwhile, or cannot be any more.
+    ...dropped
+      .filter(({ subscription }) => block !== null && isUncreated({ id: subscription }))
+      .map(({ subscription }) => lookAgain(db, { chain, place: -subscription, guard: sql`true` })),
     ...(block === null ? [] : [noteBlock(db, { chain, block })]),
   ])
 }

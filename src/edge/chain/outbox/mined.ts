@@ -1,30 +1,33 @@
 import { sql } from 'drizzle-orm'
-import { type Address, zeroAddress } from 'viem'
+import type { Hex } from 'viem'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
-import { linkSubscription } from '../delegated/link.ts'
+import { linkSubscription, lookAgain } from '../delegated/link.ts'
+import { begunTwice } from '../delegated/twice.ts'
 import { entriesOf } from '../ledger/entries.ts'
-import type { Parties } from '../ledger/sums.ts'
+import { partiesOf } from '../ledger/parties.ts'
 import { book } from '../ledger/write.ts'
 import type { Step } from '../step.ts'
-import { keyOf } from './batch.ts'
+import { answered, keyOf } from './batch.ts'
+import type { Key } from './computed.ts'
 import type { Open } from './open.ts'
 import type { Receipt } from './receipt.ts'
+import { restoreDelivery } from './restore.ts'
 
 /** Times that an answer may be mined and fail. */
 const maxReverts = 3
 const firstPauseMs = 2_000
 
-/** `place`: of its delegation, where the chain did not have the subscription. `creates`: whether the answer would have created it. */
+/**
+ * `place`: of its delegation, where the chain did not have the subscription. `creates`: whether the answer would have created it. `given_up`: call
+ * data of one whose interval was begun twice, and that was not kept.
+ */
 type Carried = {
   subscription: number
   interval: number
   tries: number
   place: number | null
   creates: number
-  owner: Address | null
-  wallet: Address
-  token: Address
-  verifier: Address
+  given_up: Hex | null
 }
 
 /**
@@ -39,13 +42,11 @@ export async function writeMined(
   const { orm, now } = db
   const { id } = chain.config
   const carried = await orm.all<Carried>(
-    sql`select subscription, interval, deliveries.tries, (select place from delegations where delegations.chain = deliveries.chain
+    sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
       and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
       call is not null and call like ${`${delegatedDeliverSelector}%`} as creates,
-      owner, wallet, payment_token as token, verifier
-      from deliveries indexed by deliveries_tx
-      left join subscriptions on subscriptions.chain = deliveries.chain and subscriptions.id = deliveries.subscription
-      where tx = ${open.id}`,
+      iif(interval < 0 and state = 'dropped' and reason = ${begunTwice.reason}, call, null) as given_up
+      from deliveries indexed by deliveries_tx where tx = ${open.id}`,
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
@@ -66,6 +67,7 @@ export async function writeMined(
     const answered = { ...delivery, subscription: subscription ?? delivery.subscription }
     return { ...delivery, delivered, isOver, created: delivered ? created : null, key: keyOf(answered) }
   })
+  const restored = isAnswer ? carried.flatMap(delivery => restoredBy(step, { delivery, receipt })) : []
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
       s: subscription,
@@ -76,27 +78,16 @@ export async function writeMined(
   )
   const isMined = sql`exists (select 1 from transactions where id = ${open.id} and state = 'mined' and mined_hash = ${receipt.hash}
     and mined_block_hash = ${receipt.blockHash})`
-  const nodeWallet = chain.config.paymentAddress.toLowerCase() as Address
-  const parties = ({ owner, wallet, token, verifier }: Carried): Parties | null =>
-    owner && {
-      owner,
-      wallet,
-      token,
-      nodeWallet,
-      feeRecipient: contracts.feeRecipient,
-      hasVerifier: verifier !== zeroAddress,
-    }
+  const answers = fates.map(fate => {
+    const to = restored.find(({ from }) => isSameKey(from, fate))?.to
+    return to
+      ? { ...fate, ...to, key: keyOf(to), delivered: true }
+      : { ...fate, subscription: fate.created ?? fate.subscription }
+  })
+  const parties = await partiesOf(step, answers)
   const entries = entriesOf(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
-    isAnswer
-      ? fates.map(fate => ({
-          subscription: fate.created ?? fate.subscription,
-          interval: fate.interval,
-          key: fate.key,
-          delivered: fate.delivered,
-          parties: parties(fate),
-        }))
-      : [],
+    isAnswer ? answers.map(answer => ({ ...answer, parties: parties(answer) })) : [],
   )
   const [stored] = await orm.batch([
     orm.all(sql`
@@ -125,22 +116,21 @@ export async function writeMined(
       entries,
       guard: isMined,
     }),
-    ...fates.flatMap(({ place, created }) =>
-      place === null || created === null
-        ? []
-        : linkSubscription(db, {
-            chain: id,
-            link: { place, id: created },
-            block: { number: receipt.block, hash: receipt.blockHash },
-            guard: isMined,
-          }),
-    ),
+    ...restored.flatMap(each => restoreDelivery(db, { chain: id, tx: open.id, guard: isMined, ...each })),
+    ...fates.flatMap(({ place, created }) => {
+      if (place === null || created === null) return []
+      // What was there before may be another, signed with the same nonce: the next look tells.
+      if (!receipt.created.includes(created)) return [lookAgain(db, { chain: id, place, guard: isMined })]
+      const block = { number: receipt.block, hash: receipt.blockHash }
+      return linkSubscription(db, { chain: id, link: { place, id: created }, block, guard: isMined })
+    }),
   ])
   if (stored.length === 0) return
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
   for (const { created, interval, delivered, isOver, ...carried } of fates) {
     const subscription = created ?? carried.subscription
-    if (created !== null) log.info('Delegated subscription created', { ...fields, subscription })
+    if (created !== null && receipt.created.includes(created))
+      log.info('Delegated subscription created', { ...fields, subscription })
     if (delivered) log.info('Delivered', { ...fields, subscription, interval, gas: receipt.gasUsed })
     else if (open.kind === 'deliver') log.warn('Evicted failed tx', { ...fields, subscription, interval })
     if (isOver && open.kind === 'deliver')
@@ -150,4 +140,21 @@ export async function writeMined(
         interval,
       })
   }
+}
+
+/** Of an answer that was given up for another to the same: the chain has taken this one after all. */
+function restoredBy(
+  { contracts }: Step,
+  { delivery: { subscription, interval, given_up }, receipt }: { delivery: Carried; receipt: Receipt },
+): { from: Key; to: Key }[] {
+  const told = given_up === null ? null : answered(given_up)
+  const id = told?.subscription ?? receipt.fulfilled[0]
+  if (told === null || id === undefined) return []
+  const to = { subscription: id, interval: told.interval }
+  const isTaken = contracts.features.batch ? receipt.judged.has(keyOf(to)) : receipt.succeeded
+  return isTaken ? [{ from: { subscription, interval }, to }] : []
+}
+
+function isSameKey(one: Key, other: Key): boolean {
+  return one.subscription === other.subscription && one.interval === other.interval
 }

@@ -22,6 +22,8 @@ export type Receipt = {
   /** Subscriptions that were answered by whoever sent it. */
   fulfilled: readonly number[]
   moves: readonly Move[]
+  /** Subscriptions that it created, or that were created meanwhile. */
+  created: readonly number[]
 }
 
 const Quantity = v.pipe(
@@ -66,7 +68,7 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
   } = told.output
   const events = parseEventLogs({
     abi: eip712CoordinatorAbi,
-    eventName: ['AnswerAccepted', 'AnswerRejected', 'SubscriptionFulfilled'],
+    eventName: ['AnswerAccepted', 'AnswerRejected', 'SubscriptionFulfilled', 'SubscriptionCreated'],
     logs: logs.filter(({ address }) => address.toLowerCase() === coordinator) as never,
   })
   return {
@@ -87,5 +89,6 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
       eventName === 'SubscriptionFulfilled' && args.node.toLowerCase() === from ? [args.id] : [],
     ),
     moves: readMoves(logs, coordinator),
+    created: events.flatMap(({ eventName, args }) => (eventName === 'SubscriptionCreated' ? [args.id] : [])),
   }
 }

@@ -32,7 +32,7 @@ describe('a nonce that has created something else', () => {
       expect(mine).toMatchObject({ state: 'ended', reason: 'nonce_used' })
       expect(theirs).toMatchObject({ id: 1 })
       expect((await world.deliveries()).filter(({ subscription }) => subscription < 0)).toMatchObject([
-        { state: 'dropped', reason: 'vanished' },
+        { state: 'dropped', reason: 'nonce_used' },
       ])
       expect((await jobs())[0]).toBe('cancelled')
       expect(await world.ids()).toEqual([expect.any(Number)])
@@ -55,7 +55,7 @@ describe('a nonce that has created something else', () => {
     await world.mine(4)
     await world.look(node, 2)
     expect(await world.fulfilled()).toEqual([])
-    expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'vanished' })
+    expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'nonce_used' })
     expect(await world.refusal(request)).toBeNull()
     expect(await world.refusal(request, { data: '{"a":2}' })).toBe('nonce_used')
   })

@@ -99,6 +99,8 @@ describe('a request', () => {
     expect(await world.deliveries()).toMatchObject([
       { state: 'dropped', reason: 'NonceInvalidated', tx: null },
     ])
+    // What has met the chain's no is asked for once more.
+    await world.look(node)
     const rows = await world.subscriptions()
     expect(rows.map(({ state, reason }) => [state, reason])).toEqual(
       expect.arrayContaining([['ended', 'NonceInvalidated']]),

@@ -1,0 +1,32 @@
+import { sql } from 'drizzle-orm'
+import { type Address, zeroAddress } from 'viem'
+import type { Step } from '../step.ts'
+import type { Parties } from './sums.ts'
+
+type Named = { subscription: number; place: number | null }
+type Row = { id: number; owner: Address; wallet: Address; token: Address; verifier: Address }
+
+/**
+ * Whose money answers move. One that has just been created is known by the place of its request, and not yet by its id.
+ * @returns null for a subscription that is not known any more.
+ */
+export async function partiesOf(
+  { db, chain, contracts }: Step,
+  answers: readonly Named[],
+): Promise<(answer: Named) => Parties | null> {
+  if (answers.length === 0) return () => null
+  const ids = answers.flatMap(({ subscription, place }) => (place === null ? [subscription] : [subscription, -place]))
+  const rows = await db.orm.all<Row>(sql`
+    select id, owner, wallet, payment_token as token, verifier from subscriptions
+    where (chain, id) in (select ${chain.config.id}, value from json_each(${JSON.stringify([...new Set(ids)])}))`)
+  const byId = new Map(rows.map(row => [row.id, row]))
+  const nodeWallet = chain.config.paymentAddress.toLowerCase() as Address
+  return ({ subscription, place }) => {
+    // Its request first: what has the id on the chain may be another's.
+    const row = (place === null ? undefined : byId.get(-place)) ?? byId.get(subscription)
+    if (row === undefined) return null
+    const { owner, wallet, token, verifier } = row
+    const hasVerifier = verifier !== zeroAddress
+    return { owner, wallet, token, nodeWallet, feeRecipient: contracts.feeRecipient, hasVerifier }
+  }
+}
