@@ -4,6 +4,7 @@ import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
 import { type Decision, decide, pass } from './decide.ts'
+import { findCreated } from './delegated/created.ts'
 import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
 import { isUncreated } from './delegated/signed.ts'
@@ -42,7 +43,15 @@ export async function consider(
   const failed = new Set(read?.failed)
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
-  const plan: Plan = { moves: [], linked: [], unlinked: [], vanished: [], replaced: [], begun: [] }
+  const plan: Plan = {
+    moves: [],
+    linked: [],
+    unlinked: [],
+    vanished: [],
+    replaced: [],
+    doubtful: [],
+    begun: [],
+  }
   for (const row of rows) {
     const { id } = row.subscription
     const found = uncreated.get(id)
@@ -61,7 +70,23 @@ export async function consider(
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
     } else judge(step, { plan, row, status, court })
   }
-  return plan
+  return plan.replaced.length === 0 ? plan : await withCreated(step, plan)
+}
+
+/** What is another now, or could not be read before, may be what this node was asked for over HTTP. */
+async function withCreated(step: Step, plan: Plan): Promise<Plan> {
+  const { links, doubtful, left } = await findCreated(
+    step,
+    plan.replaced.map(({ subscription }) => subscription),
+  )
+  const linked = new Set(links.map(({ id }) => id))
+  return {
+    ...plan,
+    linked: [...plan.linked, ...links],
+    doubtful,
+    // What is left is due still.
+    replaced: plan.replaced.filter(({ subscription: { id, owner } }) => !linked.has(id) && !left.has(owner)),
+  }
 }
 
 /** Which of those that are in doubt, and look the same, ask for something else than what was begun for them. */

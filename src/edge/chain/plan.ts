@@ -25,6 +25,8 @@ export type Plan = {
   vanished: Planned[]
   /** What is another subscription now. */
   replaced: (Stored & { read: Read })[]
+  /** Ids below 0 that are to be looked at: their nonces have created something. */
+  doubtful: number[]
   /** What is to be computed. */
   begun: (Planned & { row: Due; status: Status; beginning: Beginning })[]
 }

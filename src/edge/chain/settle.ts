@@ -3,7 +3,7 @@ import { addToRing, type Ring } from '../bell/bell.ts'
 import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
-import { linkSubscription } from './delegated/link.ts'
+import { linkSubscription, lookAgain } from './delegated/link.ts'
 import { unlinkSubscriptions } from './delegated/unlink.ts'
 import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
@@ -19,6 +19,7 @@ export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: n
   const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
   const linked = await link(step, plan)
   const unlinked = await unlink(step, plan)
+  await lookAgainAt(step, plan.doubtful)
   return moves.length + gone + linked + unlinked
 }
 
@@ -32,6 +33,13 @@ async function link({ db, chain, block, bells, log }: Step, { linked }: Plan): P
     await tellCancelled(bells, cancelled, error => log.warn('Ring lost', { error: describe(error) }))
   }
   return linked.length
+}
+
+async function lookAgainAt({ db, chain }: Step, doubtful: readonly number[]): Promise<void> {
+  const [first, ...others] = doubtful.map(id =>
+    lookAgain(db, { chain: chain.config.id, place: -id, guard: sql`true` }),
+  )
+  if (first) await db.orm.batch([first, ...others])
 }
 
 /** They are due at once, as what the chain does not have. */

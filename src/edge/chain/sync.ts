@@ -3,7 +3,7 @@ import { zeroAddress } from 'viem'
 import type { Status, Subscription } from './chain.ts'
 import type { RouteFinder } from './containers.ts'
 import { type Found as Created, findCreated } from './delegated/created.ts'
-import { linkSubscription } from './delegated/link.ts'
+import { linkSubscription, lookAgainAtOthers } from './delegated/link.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
 import type { Step } from './step.ts'
@@ -54,12 +54,13 @@ export async function sync(step: Step, options: SyncOptions): Promise<Synced> {
     from: cursor.nextId,
     to: nextId - 1,
   })
-  const { epoch, found } = await find(step, options)
-  if (found.rows.length === 0) return { cursor, statuses: found.statuses }
+  const { epoch, found: all } = await find(step, options)
+  if (all.rows.length === 0) return { cursor, statuses: all.statuses }
   const created = await findCreated(
     step,
-    found.rows.map(({ subscription }) => subscription),
+    all.rows.map(({ subscription }) => subscription),
   )
+  const found = withoutLeft(all, created)
   const moved = await write(step, { cursor, found, epoch, created })
   if (!moved) return { cursor: null, statuses: new Map() }
   const linked = new Set(created.links.map(({ id }) => id))
@@ -101,6 +102,15 @@ async function find(
     }
   }
   return { epoch: snapshot.epoch, found }
+}
+
+/** As far as it is known which of them are delegated ones: the next look goes on. */
+function withoutLeft(found: Found, { left }: Created): Found {
+  const end = found.rows.findIndex(({ subscription }) => left.has(subscription.owner))
+  if (end === -1) return found
+  const rows = found.rows.slice(0, end)
+  const nextId = found.nextId - (found.rows.length - end)
+  return { rows, statuses: new Map([...found.statuses].filter(([id]) => id < nextId)), nextId }
 }
 
 function unreadableRow(id: number, time: number): Stored {
@@ -152,6 +162,7 @@ async function write(
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${block.number}, ${block.hash} where ${guard}
       on conflict (chain, number) do update set hash = excluded.hash`),
+    lookAgainAtOthers(db, { chain: id, waiting: created.waiting, guard }),
     // Before the others: what is known by its id is not new.
     ...created.links.flatMap(link => [...linkSubscription(db, { chain: id, link, block, guard })]),
     orm.run(sql`

@@ -24,6 +24,15 @@ export function createdIdCall(
   return toCall({ to: contracts.coordinator, data }, at)
 }
 
+/** Asks for the highest nonce under which something was created for an owner; 0: none, or 0. */
+export function highestNonceCall(owner: Address, { contracts, at }: At): RpcCall {
+  const data = encodeFunctionData({
+    abi: eip712CoordinatorAbi,
+    functionName: 'maxSubscriberNonce',
+    args: [owner],
+  })
+  return toCall({ to: contracts.coordinator, data }, at)
+}
 /** As much as a consumer, or a contract that signs for it, may take to answer a question. */
 export const askedGas = 500_000n
 

@@ -5,6 +5,7 @@ import { cancelledAt } from '../interval.ts'
 import { dueAgain } from '../rewind-subscriptions.ts'
 import { giveUpDeliveries } from '../vanish.ts'
 import { delegatedDeliverSelector } from './calls.ts'
+import type { Waiting } from './created.ts'
 import { begunTwice, betterOf } from './twice.ts'
 
 /** `place`: of the delegation. `id`: the chain's for it. */
@@ -38,12 +39,11 @@ export function linkSubscription(db: Db, { chain, link, block, guard }: LinkOpti
   return [
     ...giveUpDeliveries(db, {
       which: sql`(chain, subscription, interval) in (
-        select chain, subscription, interval from deliveries as known
-          where known.chain = ${chain} and known.subscription = ${id} and known.interval > 0 and ${isLocal} and ${isAnother}
-        union all select mine.chain, iif(${betterOf('mine', 'known')}, ${id}, ${local}), mine.interval
-          from deliveries as mine join deliveries as known on known.chain = mine.chain and known.subscription = ${id}
-            and known.interval = mine.interval
-          where mine.chain = ${chain} and mine.subscription = ${local} and mine.interval > 0 and ${isLocal} and not ${isAnother})`,
+        select known.chain, iif(${isAnother} or ${betterOf('mine', 'known')}, ${id}, ${local}), known.interval
+        from deliveries as known left join deliveries as mine on mine.chain = known.chain and mine.subscription = ${local}
+          and mine.interval = known.interval
+        where known.chain = ${chain} and known.subscription = ${id} and known.interval > 0 and ${isLocal}
+          and (${isAnother} or mine.job is not null))`,
       why: {
         reason: sql`iif(${isAnother}, 'vanished', ${begunTwice.reason})`,
         message: sql`iif(${isAnother}, 'The subscription is gone from the chain.', ${begunTwice.message})`,
@@ -85,6 +85,25 @@ export function lookAgain(
   return orm.run(sql`
     update subscriptions set state = 'active', due_at = ${dueAgain.undecided}, kept_since = null
     where chain = ${chain} and id = ${-place} and ${guard}`)
+}
+
+/**
+ * Likewise, all that waits of owners of whom something else waits by now than when they were looked at: what was taken on meanwhile may be
+ * what is new. It is due before that.
+ */
+export function lookAgainAtOthers(
+  { orm }: Db,
+  { chain, waiting, guard }: { chain: number; waiting: readonly Waiting[]; guard: SQL },
+) {
+  const isTheirs = sql.raw(
+    `delegations.chain = ${chain} and delegations.owner = looked.value ->> 'owner' and delegations.subscription < 0`,
+  )
+  return orm.run(sql`
+    update subscriptions set state = 'active', due_at = ${dueAgain.undecided}, kept_since = null
+    where ${guard} and (chain, id) in (
+      select delegations.chain, delegations.subscription from json_each(${JSON.stringify(waiting)}) as looked
+        cross join delegations indexed by delegations_waiting on ${isTheirs}
+      where looked.value ->> 'sum' <> (select cast(sum(subscription) as text) from delegations indexed by delegations_waiting where ${isTheirs}))`)
 }
 
 /** Of `mine` and `known`: as `isCreatedAs` has it. */
