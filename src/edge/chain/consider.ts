@@ -9,7 +9,9 @@ import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
 import { isUncreated } from './delegated/signed.ts'
 import { selectFingerprints } from './due.ts'
+import { type Failing, resumesAt, selectFailing } from './failing.ts'
 import { inputFingerprint } from './input.ts'
+import { beginOf } from './interval.ts'
 import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
@@ -17,6 +19,9 @@ import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
 import { isSame } from './tracked.ts'
 import { type Court, verdictOn } from './verdict.ts'
+
+/** Looks in a row at which the chain would not create what was signed, though it may yet: three hours of them. */
+const maxRefusals = 24
 
 export type Considered = {
   rows: readonly Due[]
@@ -43,6 +48,7 @@ export async function consider(
   const failed = new Set(read?.failed)
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
+  const failing = await selectFailing(step.db, { chain: step.chain.config.id, rows })
   const plan: Plan = {
     moves: [],
     linked: [],
@@ -56,7 +62,7 @@ export async function consider(
     const { id } = row.subscription
     const found = uncreated.get(id)
     if (found) {
-      goOn(step, { plan, row, looked: found, court })
+      goOn(step, { plan, row, looked: found, court, failing })
       continue
     }
     const status = statusOf(id)
@@ -68,7 +74,7 @@ export async function consider(
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
-    } else judge(step, { plan, row, status, court })
+    } else judge(step, { plan, row, status, court, failing })
   }
   return plan.replaced.length === 0 ? plan : await withCreated(step, plan)
 }
@@ -112,20 +118,20 @@ async function selectOthers(
 }
 
 /** With what the chain does not have yet, as far as anybody could know. */
-function goOn(
-  step: Step,
-  { plan, row, looked, court }: { plan: Plan; row: Due; looked: Looked; court: Court },
-): void {
+function goOn(step: Step, { looked, ...judged }: Omit<Judged, 'status'> & { looked: Looked }): void {
+  const { plan, row } = judged
   if (looked.kind === 'created') plan.linked.push({ place: -row.subscription.id, id: looked.id })
   else if (looked.kind === 'unreadable')
     postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
   else if (looked.kind === 'foiled')
     giveUp(step, { plan, row, reason: 'nonce_used', message: 'The nonce was used for another subscription' })
-  else if (looked.kind === 'there') judge(step, { plan, row, status: looked.status, court })
+  else if (looked.kind === 'there') judge(step, { ...judged, status: looked.status })
   else {
-    const { code: reason, message } = looked.revert
+    const { code: reason, message: why, kind } = looked.revert
     const told = toldOf(step, row)
-    const isOver = looked.revert.kind === 'drop'
+    const isGivenUp = row.tries + 1 >= maxRefusals
+    const isOver = kind === 'drop' || isGivenUp
+    const message = kind !== 'drop' && isGivenUp ? `Given up after ${maxRefusals} looks: ${why}` : why
     plan.moves.push({
       move: isOver
         ? ended(row, { reason, message })
@@ -179,9 +185,15 @@ function giveUp(
   plan.vanished.push({ move: { ...move, next: 1 }, tell: () => tellStopped(step.log, toldOf(step, row)) })
 }
 
-type Judged = { plan: Plan; row: Due; status: Status; court: Court }
+type Judged = {
+  plan: Plan
+  row: Due
+  status: Status
+  court: Court
+  failing: ReadonlyMap<number, Failing>
+}
 
-function judge(step: Step, { plan, row, status, court }: Judged): void {
+function judge(step: Step, { plan, row, status, court, failing }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
@@ -220,10 +232,36 @@ function judge(step: Step, { plan, row, status, court }: Judged): void {
       },
     })
   } else if (decision.kind === 'wait') postpone(step, { plan, row, ...decision })
-  else planBeginning(step, { plan, row, status, decision, route: route ?? '' })
+  else if (!isBackingOff(step, { plan, row, decision, failing: failing.get(subscription.id) }))
+    planBeginning(step, { plan, row, status, decision, route: route ?? '' })
 }
 
-type Planning = Omit<Judged, 'court'> & { decision: Extract<Decision, { kind: 'begin' }>; route: string }
+/** Leaves intervals out where the containers have failed in those before. @returns whether it does. */
+function isBackingOff(
+  step: Step,
+  {
+    plan,
+    row,
+    decision: { interval },
+    failing,
+  }: { plan: Plan; row: Due; decision: { interval: number }; failing: Failing | undefined },
+): boolean {
+  const { subscription } = row
+  const next = failing === undefined ? interval : resumesAt(failing, subscription)
+  if (failing === undefined || next <= interval) return false
+  const message = `Its containers failed in ${failing.failures} intervals in a row: the next one begun is ${next}`
+  const move = later(row, { interval: next, dueAt: beginOf(subscription, next) })
+  plan.moves.push({
+    move: { ...move, reason: 'containers_failing', message },
+    tell: () => tellSkipped(step.log, toldOf(step, row, interval), message),
+  })
+  return true
+}
+
+type Planning = Omit<Judged, 'court' | 'failing'> & {
+  decision: Extract<Decision, { kind: 'begin' }>
+  route: string
+}
 
 function planBeginning(step: Step, { plan, row, status, decision, route }: Planning): void {
   const { log, latest, jobs } = step

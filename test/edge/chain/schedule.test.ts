@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { type Hex, sha256 } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Status, Subscription } from '../../../src/edge/chain/chain.ts'
+import { resumesAt } from '../../../src/edge/chain/failing.ts'
 import { cancelledAt } from '../../../src/edge/chain/interval.ts'
 import { type ScheduleOptions, schedule } from '../../../src/edge/chain/schedule.ts'
 import { sync } from '../../../src/edge/chain/sync.ts'
@@ -423,5 +424,67 @@ describe('schedule', () => {
     expect(await queue.db.orm.all(sql`select fingerprint from jobs`)).toEqual([
       { fingerprint: sha256('0x01').slice(2) },
     ])
+  })
+})
+
+describe('containers that fail', () => {
+  const period = 100
+  const frequency = 200
+  const activeAt = 900
+  const forEver = { activeAt, period, frequency }
+  const end = async (state: 'failed' | 'expired' | 'success', code: string | null) =>
+    await queue.db.orm.run(sql`
+      update jobs set state = ${state}, error_code = ${code}, error_message = ${code}, finished_at = 1 where state = 'queued'`)
+  /** Begins what is due in each interval from `from` to `to`. @returns the intervals that were begun. */
+  async function run(
+    subscription: Subscription,
+    { from, to, how }: { from: number; to: number; how: () => Promise<unknown> },
+  ): Promise<number[]> {
+    for (let interval = from; interval <= to; interval += 1) {
+      await scheduleAt(activeAt + (interval - 1) * period, [subscription])
+      await how()
+    }
+    return (await node.deliveries()).map(({ interval }) => interval)
+  }
+  const failed = () => end('failed', 'container_error')
+
+  test('behavior: intervals are left out, twice as many each time, up to a bound; an answer begins anew', async () => {
+    const subscription = subscriptionOf({ id: 1, ...forEver })
+    await store([subscription], activeAt)
+    expect(await run(subscription, { from: 1, to: 110, how: failed })).toEqual([
+      1, 2, 4, 7, 12, 21, 38, 71, 104,
+    ])
+    expect(await node.rows()).toMatchObject([
+      {
+        state: 'active',
+        reason: 'containers_failing',
+        message: 'Its containers failed in 9 intervals in a row: the next one begun is 137',
+        due_at: activeAt + 136 * period,
+        next_interval: 137,
+      },
+    ])
+    await run(subscription, { from: 137, to: 137, how: () => end('success', null) })
+    expect(await run(subscription, { from: 138, to: 141, how: failed })).toEqual([
+      1, 2, 4, 7, 12, 21, 38, 71, 104, 137, 138, 139, 141,
+    ])
+  })
+
+  test('behavior: of what was not computed at all, or is under way, none is left out', async () => {
+    const subscription = subscriptionOf({ id: 1, ...forEver })
+    await store([subscription], activeAt)
+    await run(subscription, { from: 1, to: 4, how: () => end('expired', 'expired') })
+    expect(await run(subscription, { from: 5, to: 9, how: async () => {} })).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9,
+    ])
+  })
+
+  test('behavior: the last interval is always begun, and with intervals of days one at most is left out', async () => {
+    const few = subscriptionOf({ id: 1, ...forEver, frequency: 9 })
+    await store([few], activeAt)
+    expect(await run(few, { from: 1, to: 9, how: failed })).toEqual([1, 2, 4, 7, 9])
+    expect(await node.rows()).toMatchObject([{ state: 'ended', reason: 'begun' }])
+    const terms = { period: 86_400, frequency: 100 }
+    const resumed = [1, 2, 3, 9].map(failures => resumesAt({ failures, last: 50 }, terms))
+    expect(resumed).toEqual([51, 52, 52, 52])
   })
 })

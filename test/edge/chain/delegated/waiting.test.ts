@@ -51,6 +51,32 @@ describe('a request', () => {
     expect(await world.deliveries()).toEqual([])
   })
 
+  test('behavior: whose owner does not say any more who signs for it is looked at less and less, and given up', async () => {
+    const { job } = await world.take({ active_at: (await now()) + 100 })
+    expect(job).toBeNull()
+    await world.request('anvil_setCode', world.consumer.address, '0x60006000fd')
+    await pass(101)
+    const pauses: number[] = []
+    for (;;) {
+      const [row] = await world.queue.db.orm.all<{ due_at: number | null }>(
+        sql`select due_at from subscriptions`,
+      )
+      if (row!.due_at === null) break
+      pauses.push(row!.due_at - (await now()))
+      await pass(row!.due_at - (await now()))
+    }
+    expect(pauses).toEqual([5, 10, 20, 40, 80, 160, 320, ...Array(16).fill(600)])
+    const rows = await world.queue.db.orm.all(sql`select state, reason, message from subscriptions`)
+    expect(rows).toEqual([
+      {
+        state: 'ended',
+        reason: expect.any(String),
+        message: expect.stringMatching(/^Given up after 24 looks: /),
+      },
+    ])
+    expect(await jobs()).toEqual([])
+  })
+
   test('behavior: that expires while it is computed: nothing is sent', async () => {
     await world.take({ expiry: (await now()) + 100 })
     await world.compute()
@@ -174,6 +200,26 @@ describe('a recurring one', () => {
       { interval: 2, state: 'delivered' },
     ])
     expect(await world.ids()).toEqual([1])
+  })
+
+  test('behavior: whose containers fail again and again leaves intervals out, created or not', async () => {
+    await world.take(await recurring({ frequency: 40 }))
+    for (let interval = 1; interval <= 8; interval += 1) {
+      await fail()
+      await pass(1_000)
+    }
+    const intervals = async () => (await world.deliveries()).map(({ interval }) => interval)
+    expect(await intervals()).toEqual([1, 2, 4, 7])
+    expect((await world.subscriptions())[0]).toMatchObject({ state: 'active', reason: 'containers_failing' })
+    await pass(3_000)
+    await world.compute()
+    await world.settle(node)
+    expect(await world.ids()).toEqual([1])
+    for (let interval = 13; interval <= 17; interval += 1) {
+      await pass(1_000)
+      await fail()
+    }
+    expect(await intervals()).toEqual([1, 2, 4, 7, 12, 13, 14, 16])
   })
 
   test('behavior: whose signature expires goes on where it was created, and only there', async () => {
