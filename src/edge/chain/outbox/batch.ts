@@ -1,5 +1,6 @@
 import { decodeFunctionData, encodeFunctionData, getAbiItem, type Hex, toFunctionSelector } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import type { OnchainSubscription } from '../../../protocol/delegation.ts'
 
 /** A call of a batch. `data`: call data of `deliverCompute`. */
 export type BatchCall = { gasLimit: number; data: Hex }
@@ -30,6 +31,14 @@ export function isBatchable(call: Hex): boolean {
 }
 
 const deliverSelector = toFunctionSelector(getAbiItem({ abi: eip712CoordinatorAbi, name: 'deliverCompute' }))
+
+/** What an answer's call data would create, unless its nonce has; null: nothing. */
+export function creation(data: Hex): { nonce: number; subscription: OnchainSubscription } | null {
+  const call = read(data)
+  return call?.functionName === 'deliverComputeDelegatee'
+    ? { nonce: call.args[0], subscription: call.args[2] }
+    : null
+}
 
 function readBatch(data: Hex): readonly BatchCall[] | null {
   const call = read(data)

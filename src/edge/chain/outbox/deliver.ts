@@ -10,6 +10,7 @@ import { broadcast, type Sending } from './broadcast.ts'
 import { type Computed, readComputed } from './computed.ts'
 import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
 import { offer } from './fees.ts'
+import { foilCalls, withoutFoiled } from './foil.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
 import { type Open, readOpen } from './open.ts'
 import { type Passed, type Planned, planTransactions } from './plan.ts'
@@ -43,13 +44,21 @@ export async function deliver(step: Step): Promise<Delivering> {
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
     rpc.send(
-      [...marketCalls(step), ...inTime.map(delivery => estimateCall(step, delivery))],
+      [
+        ...marketCalls(step),
+        ...inTime.map(delivery => estimateCall(step, delivery)),
+        ...foilCalls(step, inTime),
+      ],
       // Where there is no coordinator, a delivery takes next to no gas.
       anchorCall(contracts, { at: latest.number, ids: inTime.map(({ subscription }) => subscription) }),
     ),
   ])
   const { market, rest } = readMarket(step, answers)
-  const passed = await sift(step, { deliveries: inTime, answers: rest })
+  const left = await withoutFoiled(step, { deliveries: inTime, answers: rest.slice(inTime.length) })
+  const passed = await sift(step, {
+    deliveries: inTime.filter(delivery => left.has(delivery)),
+    answers: rest.filter((_, index) => index < inTime.length && left.has(inTime[index] as Computed)),
+  })
   const unpaid = answers.some(isUnpaid) ? insufficientFunds : null
   const blocked = (await send(step, { passed, market, open })) ?? unpaid
   return {

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { type Hex, toHex } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
@@ -77,3 +78,108 @@ describe('a nonce that has created something else', () => {
     expect(await world.ids()).toEqual([1])
   })
 })
+
+/** The coordinator does not compare: what the nonce has created takes whatever is sent for it. */
+describe.for([false, true])(
+  'a nonce that creates something else before our answer; first deployment: %s',
+  firstDeployment => {
+    beforeEach(async () => {
+      await world.close()
+      world = await startDelegating({ firstDeployment })
+      node = world.ticker()
+    })
+
+    /** Our answer was simulated and is on its way; then another is created with its nonce, and ours is mined after that. */
+    async function foil(other: Parameters<Delegating['sign']>[0]): Promise<void> {
+      await world.call('give', toHex('input'))
+      await world.request('evm_setAutomine', false)
+      await world.take({ nonce: 5 })
+      await world.compute()
+      await world.look(node)
+      const [sent] = await world.queue.db.orm.all<{ hash: Hex; raw: Hex }>(sql`select hash, raw from raws`)
+      await world.chain.anvil.dropTransaction({ hash: sent!.hash })
+      await world.request('evm_setAutomine', true)
+      await world.create(await world.sign({ nonce: 5, ...other }))
+      await world.request('eth_sendRawTransaction', sent!.raw)
+      await world.settle(node)
+      await world.compute()
+      await world.settle(node)
+    }
+
+    const transactions = async () =>
+      await world.queue.db.orm.all(
+        sql`select state, status, gas_used > 0 as paid from transactions order by nonce`,
+      )
+
+    test('behavior: the answer goes to that one, once; what was asked for ends, and has none', async () => {
+      await foil({ redundancy: 2 })
+      expect(await world.fulfilled()).toEqual([1])
+      expect(await transactions()).toEqual([{ state: 'mined', status: 1, paid: 1 }])
+      expect(await world.deliveries()).toMatchObject([
+        { subscription: expect.any(Number), state: 'dropped', reason: 'nonce_used', tx: expect.any(String) },
+      ])
+      const [mine, theirs] = await world.subscriptions()
+      expect(mine).toMatchObject({ state: 'ended', reason: 'nonce_used' })
+      expect(theirs).toMatchObject({ id: 1, state: 'ended', reason: 'answered' })
+      expect((await world.ids())[0]).toBeLessThan(0)
+      expect(await jobs()).toEqual(['success'])
+    })
+
+    test('behavior: that one takes no answer: ours is mined and reverts, and is not sent again', async () => {
+      await foil({ active_at: 4_000_000_000 })
+      expect(await world.fulfilled()).toEqual([])
+      expect(await transactions()).toEqual([{ state: 'mined', status: 0, paid: 1 }])
+      expect(await world.deliveries()).toMatchObject([
+        { subscription: expect.any(Number), state: 'dropped', reason: 'nonce_used' },
+      ])
+      expect(await world.subscriptions()).toMatchObject([
+        { state: 'ended', reason: 'nonce_used' },
+        { id: 1, state: 'active' },
+      ])
+      expect((await world.ids())[0]).toBeLessThan(0)
+    })
+
+    test('behavior: that one recurs: it is answered from its next interval on, as any', async () => {
+      await foil({ active_at: await now(), period: 1_000, frequency: 2, redundancy: 2 })
+      expect(await world.fulfilled()).toEqual([1])
+      await world.chain.warp(1_000)
+      await world.look(node)
+      expect(await world.compute()).toBe(1)
+      await world.settle(node)
+      expect(await world.fulfilled()).toEqual([1, 1])
+      expect(await world.deliveries()).toMatchObject([
+        { state: 'dropped', reason: 'nonce_used' },
+        { subscription: 1, interval: 2, state: 'delivered' },
+      ])
+    })
+
+    test('behavior: on a trailed chain, above the block that is believed: nothing is sent', async () => {
+      const trailing = { trailHeadBlocks: 3 }
+      node = world.ticker(trailing)
+      await world.mine(3)
+      const door = await world.door(trailing)
+      await world.take({ nonce: 5 }, { door })
+      const same = await world.sign({ nonce: 6, redundancy: 2 })
+      await world.take(same, { door })
+      await world.look(node)
+      await world.create(await world.sign({ nonce: 5, redundancy: 2 }))
+      await world.create(same)
+      expect(await world.compute()).toBe(2)
+      await world.look(node)
+      expect(await world.deliveries()).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ state: 'dropped', reason: 'nonce_used', tx: null }),
+          expect.objectContaining({ state: 'sending' }),
+        ]),
+      )
+      for (let block = 0; block < 5; block += 1) {
+        await world.mine()
+        await world.look(node)
+      }
+      expect(await world.fulfilled()).toEqual([2])
+      const rows = await world.subscriptions()
+      expect(rows.find(({ id }) => id < 0)).toMatchObject({ state: 'ended', reason: 'nonce_used' })
+      expect((await world.ids()).toSorted((a, b) => a - b)).toEqual([expect.any(Number), 2])
+    })
+  },
+)
