@@ -7,16 +7,19 @@ import { type Delegating, startDelegating } from './delegating.ts'
 /** Others that have the same signature: another node, whoever copies it, and the same client once more. */
 
 let world: Delegating
-beforeEach(async () => {
-  world = await startDelegating()
-})
-afterEach(async () => await world?.close())
+function startEach(options: { firstDeployment: boolean }): void {
+  beforeEach(async () => {
+    world = await startDelegating(options)
+  })
+  afterEach(async () => await world?.close())
+}
 
-describe('two nodes', () => {
+describe.for([false, true])('two nodes; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
   let other: Delegating
   const otherSigner = createSigner(anvilKey(8))
   beforeEach(async () => {
-    other = await startDelegating({ chain: world.chain })
+    other = await startDelegating({ firstDeployment, chain: world.chain })
   })
   afterEach(async () => await other?.close())
 
@@ -99,6 +102,7 @@ describe('two nodes', () => {
 })
 
 describe('a copier', () => {
+  startEach({ firstDeployment: false })
   const theirs = { data: '{"theirs":1}' }
 
   test('error: data for what is created, by nobody whom its signer knows', async () => {
@@ -150,6 +154,7 @@ describe('a copier', () => {
 })
 
 describe('at once', () => {
+  startEach({ firstDeployment: false })
   test('behavior: the same twice is one request', async () => {
     const request = await world.sign()
     const taken = await Promise.all(Array.from({ length: 4 }, () => world.take(request)))

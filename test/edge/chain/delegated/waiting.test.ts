@@ -8,11 +8,13 @@ import { type Delegating, startDelegating } from './delegating.ts'
 
 let world: Delegating
 let node: ChainTick
-beforeEach(async () => {
-  world = await startDelegating()
-  node = world.ticker()
-})
-afterEach(async () => await world?.close())
+function startEach(options: { firstDeployment: boolean }): void {
+  beforeEach(async () => {
+    world = await startDelegating(options)
+    node = world.ticker()
+  })
+  afterEach(async () => await world?.close())
+}
 
 const now = async () => Number((await world.chain.deployer.chain.getBlock()).timestamp)
 /** The next block comes so much later, and is looked at. */
@@ -28,7 +30,8 @@ const fail = async () =>
   await world.queue.db.orm.run(sql`
     update jobs set state = 'failed', error_code = 'container_error', error_message = 'no', finished_at = 1 where state = 'queued'`)
 
-describe('a request', () => {
+describe.for([false, true])('a request; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
   test('behavior: whose time has not come waits for it', async () => {
     const { job, interval } = await world.take({ active_at: (await now()) + 1_000 })
     expect([job, interval]).toEqual([null, 0])
@@ -153,7 +156,8 @@ describe('a request', () => {
   })
 })
 
-describe('a recurring one', () => {
+describe.for([false, true])('a recurring one; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
   const recurring = async (more: object = {}) => ({
     active_at: await now(),
     period: 1_000,
