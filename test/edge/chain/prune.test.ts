@@ -51,7 +51,7 @@ describe('pruning', () => {
     expect(await prune()).toEqual({ ...nothing, subscriptions: 1, deliveries: 1 })
     expect((await node.rows()).map(({ id }) => id)).toEqual([2])
     await queue.db.orm.run(
-      sql`update deliveries set state = 'dropped', created_at = created_at + ${retentionMs} + 1`,
+      sql`update deliveries set state = 'dropped', reason = 'expired', created_at = created_at + ${retentionMs} + 1`,
     )
     queue.clock.ms += retentionMs
     expect(await prune()).toEqual(nothing)
@@ -109,13 +109,13 @@ describe('pruning', () => {
       return await schedule(step, { ...chain, routes: node.routes })
     }
     for (const time of [500, 600, 700]) expect(await tick(time)).toMatchObject({ begun: 1 })
-    await queue.db.orm.run(sql`update deliveries set state = 'dropped'`)
+    await queue.db.orm.run(sql`update deliveries set state = 'dropped', reason = 'expired'`)
     queue.clock.ms += retentionMs
     expect(await tick(800)).toMatchObject({ begun: 1 })
     expect(await prune()).toEqual({ ...nothing, deliveries: 3 })
     expect(await node.deliveries()).toMatchObject([{ interval: 9, state: 'computing' }])
     // However it comes to be looked at again.
-    await queue.db.orm.run(sql`update deliveries set state = 'dropped', created_at = 0`)
+    await queue.db.orm.run(sql`update deliveries set state = 'dropped', reason = 'expired', created_at = 0`)
     expect(await prune()).toEqual({ ...nothing, deliveries: 1 })
     const lost = sql`update subscriptions set next_interval = floor_interval, due_at = 0`
     await queue.db.orm.run(lost)
@@ -134,7 +134,7 @@ describe('pruning', () => {
     }
     expect(await tick(900, { 1: 'failed' })).toMatchObject({ begun: 1 })
     expect(await tick(910)).toMatchObject({ begun: 1 })
-    await queue.db.orm.run(sql`update deliveries set state = 'dropped' where subscription = 2`)
+    await queue.db.orm.run(sql`update deliveries set state = 'dropped', reason = 'expired' where subscription = 2`)
     queue.clock.ms += retentionMs
     expect(await prune(970)).toMatchObject({ deliveries: 1, subscriptions: 1 })
     await rewindSubscriptions(node.step(blockAt(970)), { from: 908 })
