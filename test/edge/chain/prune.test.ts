@@ -134,7 +134,9 @@ describe('pruning', () => {
     }
     expect(await tick(900, { 1: 'failed' })).toMatchObject({ begun: 1 })
     expect(await tick(910)).toMatchObject({ begun: 1 })
-    await queue.db.orm.run(sql`update deliveries set state = 'dropped', reason = 'expired' where subscription = 2`)
+    await queue.db.orm.run(
+      sql`update deliveries set state = 'dropped', reason = 'expired' where subscription = 2`,
+    )
     queue.clock.ms += retentionMs
     expect(await prune(970)).toMatchObject({ deliveries: 1, subscriptions: 1 })
     await rewindSubscriptions(node.step(blockAt(970)), { from: 908 })
