@@ -10,7 +10,15 @@ import type { Door } from './door.ts'
 import type { Judged } from './judge.ts'
 import { unseen } from './unseen.ts'
 
-const nothing: Plan = { moves: [], linked: [], unlinked: [], vanished: [], replaced: [], begun: [] }
+const nothing: Plan = {
+  moves: [],
+  linked: [],
+  unlinked: [],
+  vanished: [],
+  replaced: [],
+  doubtful: [],
+  begun: [],
+}
 
 /**
  * What is begun with a request, as the schedule would have it, for this one alone: what was asked for it is not asked again. What cannot be

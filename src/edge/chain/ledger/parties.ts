@@ -15,7 +15,9 @@ export async function partiesOf(
   answers: readonly Named[],
 ): Promise<(answer: Named) => Parties | null> {
   if (answers.length === 0) return () => null
-  const ids = answers.flatMap(({ subscription, place }) => (place === null ? [subscription] : [subscription, -place]))
+  const ids = answers.flatMap(({ subscription, place }) =>
+    place === null ? [subscription] : [subscription, -place],
+  )
   const rows = await db.orm.all<Row>(sql`
     select id, owner, wallet, payment_token as token, verifier from subscriptions
     where (chain, id) in (select ${chain.config.id}, value from json_each(${JSON.stringify([...new Set(ids)])}))`)
