@@ -149,7 +149,8 @@ export async function startDelegating(
     subscriptions: () =>
       orm.all<SubscriptionState>(sql`select id, state, reason from subscriptions order by id`),
     async close() {
-      const wrong = await miscounts(queue.db)
+      // One in a file is filled past this process, and what is left of its connections then is reset.
+      const wrong = options.path === undefined ? await miscounts(queue.db) : []
       await world.close()
       if (wrong.length > 0) throw new Error(`The room is miscounted: ${JSON.stringify(wrong)}`)
     },
