@@ -12,19 +12,27 @@ export class EndpointFailure extends Error {
   readonly refusesBatch: boolean
   /** What it answered all the same: what is not believed of it is unclear. Null: nothing. */
   readonly outcome: Outcome | null
+  /** Whether what it was asked may have been too much for it. */
+  readonly isOverwhelmed: boolean
 
   constructor(
     message: string,
-    { retryAfterMs = 0, refusesBatch = false, outcome = null }: FailureOptions = {},
+    { retryAfterMs = 0, refusesBatch = false, outcome = null, isOverwhelmed = false }: FailureOptions = {},
   ) {
     super(message)
     this.outcome = outcome
+    this.isOverwhelmed = isOverwhelmed
     this.retryAfterMs = retryAfterMs
     this.refusesBatch = refusesBatch
   }
 }
 
-type FailureOptions = { retryAfterMs?: number; refusesBatch?: boolean; outcome?: Outcome | null }
+type FailureOptions = {
+  retryAfterMs?: number
+  refusesBatch?: boolean
+  outcome?: Outcome | null
+  isOverwhelmed?: boolean
+}
 
 /** A node that has trouble, has not got there yet, or has forgotten. */
 const troubles: readonly (readonly [RegExp, string])[] = [
@@ -58,4 +66,9 @@ const codes: Readonly<Record<number, string>> = {
 export function troubleOf({ code, message }: RpcError): string | null {
   const told = troubles.find(([pattern]) => pattern.test(message))?.[1] ?? codes[code]
   return told === undefined ? null : `${told} (${code})`
+}
+
+/** Whether a trouble may be that of one call that takes too long. */
+export function isOfLoad(trouble: string): boolean {
+  return /^has (trouble|an internal error)/.test(trouble)
 }

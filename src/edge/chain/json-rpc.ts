@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { EndpointFailure, troubleOf } from './endpoint-failure.ts'
+import { EndpointFailure, isOfLoad, troubleOf } from './endpoint-failure.ts'
 import { isAnswer } from './refusal.ts'
 import type { RpcAnswer, RpcCall, RpcError } from './rpc.ts'
 
@@ -73,7 +73,7 @@ function toAnswer({ error, result }: Wire, call: RpcCall | undefined): RpcAnswer
   const method = call?.method ?? ''
   if (isAnswer(method, told)) return { error: told }
   const trouble = troubleOf(told)
-  if (trouble !== null) throw new EndpointFailure(trouble)
+  if (trouble !== null) throw new EndpointFailure(trouble, { isOverwhelmed: isOfLoad(trouble) })
   const refused = `refuses ${method} (${told.code})`
   // It may be about this call alone: others of the batch are not to wait for an endpoint that says it in words we know.
   if (mayRefuse.includes(method)) return unclear(refused)

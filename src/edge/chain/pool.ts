@@ -52,8 +52,12 @@ export function createRpcPool({
     highest = Math.max(highest, head)
   }
 
-  /** Null: it failed. */
-  async function ask(endpoint: Endpoint, calls: readonly RpcCall[]): Promise<Told | null> {
+  /** Null: it failed, and `failures` say how. */
+  async function ask(
+    endpoint: Endpoint,
+    calls: readonly RpcCall[],
+    failures: EndpointFailure[] = [],
+  ): Promise<Told | null> {
     const known = highest
     const toldBy = ({ answers, head }: Outcome, isUnclear: boolean): Told => {
       if (head !== null) noteTold(head)
@@ -63,24 +67,33 @@ export function createRpcPool({
       return toldBy(await endpoint.ask(calls, known), false)
     } catch (error) {
       if (!(error instanceof EndpointFailure)) throw error
+      failures.push(error)
       return error.outcome && toldBy(error.outcome, true)
     }
   }
 
-  async function askAnchored(endpoint: Endpoint, calls: readonly RpcCall[]): Promise<Told | null> {
-    const told = await ask(endpoint, calls)
+  const askAnchored: typeof ask = async (endpoint, calls, failures) => {
+    const told = await ask(endpoint, calls, failures)
     const [anchor, ...answers] = told?.answers ?? []
     return told === null || anchor?.error !== undefined ? null : { ...told, answers }
   }
 
   async function askAny(
     calls: readonly RpcCall[],
-    askOne: (endpoint: Endpoint, calls: readonly RpcCall[]) => Promise<Told | null>,
+    {
+      askOne,
+      tries,
+    }: {
+      askOne: typeof ask
+      tries: number | undefined
+    },
   ): Promise<RpcAnswer[]> {
-    const turn = createTurn({ endpoints, now, sleep, lag: endpoint => endpoint.lag(highest) })
-    const told = await firstTold(turn, endpoint => askOne(endpoint, calls))
-    if (told === null) throw new RpcUnavailable(`No endpoint of chain ${chainId} answers: ${reasons()}`)
-    return told.answers
+    const turn = createTurn({ endpoints, now, sleep, lag: endpoint => endpoint.lag(highest), tries })
+    const failures: EndpointFailure[] = []
+    const told = await firstTold(turn, endpoint => askOne(endpoint, calls, failures))
+    if (told !== null) return told.answers
+    const isOverwhelmed = failures.length > 0 && failures.every(failure => failure.isOverwhelmed)
+    throw new RpcUnavailable(`No endpoint of chain ${chainId} answers: ${reasons()}`, { isOverwhelmed })
   }
 
   function reasons(): string {
@@ -114,10 +127,10 @@ export function createRpcPool({
       highest = head
     },
     status: () => endpoints.map(endpoint => endpoint.status(highest)),
-    async send(calls, anchor) {
-      const batches = toBatches(calls, anchor && [anchor])
-      const askOne = anchor ? askAnchored : ask
-      const answers = await atOnce(batches, { limit: batchesAtOnce, work: batch => askAny(batch, askOne) })
+    async send(calls, anchor, { tries } = {}) {
+      const batches = toBatches(calls, { first: anchor && [anchor] })
+      const asking = { askOne: anchor ? askAnchored : ask, tries }
+      const answers = await atOnce(batches, { limit: batchesAtOnce, work: batch => askAny(batch, asking) })
       return answers.flat()
     },
     async sendToAll(calls) {

@@ -54,6 +54,7 @@ export async function post(target: Target, body: string, options: PostOptions): 
     // What the platform says may hold the URL.
     throw new EndpointFailure(
       late.signal.aborted ? `is silent for ${options.timeoutMs} ms` : 'is not reached, or breaks off',
+      { isOverwhelmed: true },
     )
   } finally {
     clearTimeout(timer)
@@ -67,6 +68,7 @@ async function refused(response: Response, { now }: PostOptions): Promise<Endpoi
   return new EndpointFailure(`answers HTTP ${status}`, {
     retryAfterMs: retryAfterOf(headers.get('retry-after'), now()),
     refusesBatch: batchRefusals.includes(status),
+    isOverwhelmed: status >= 500,
   })
 }
 
@@ -94,7 +96,9 @@ async function readText(response: Response): Promise<string> {
 
 async function tooLong(body: { cancel(): Promise<void> } | null | undefined): Promise<EndpointFailure> {
   await body?.cancel().catch(() => undefined)
-  return new EndpointFailure(`answers with more than ${maxAnswerBytes / 1024 / 1024} MiB`)
+  return new EndpointFailure(`answers with more than ${maxAnswerBytes / 1024 / 1024} MiB`, {
+    isOverwhelmed: true,
+  })
 }
 
 function parse(text: string): unknown {

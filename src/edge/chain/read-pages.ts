@@ -1,7 +1,7 @@
 import type { Hex } from 'viem'
-import { atOnce } from './at-once.ts'
 import { returned } from './call.ts'
 import type { Rpc, RpcAnswer, RpcCall } from './rpc.ts'
+import { sendApart } from './send-apart.ts'
 
 /** Ids from `start` up to, and without, `end`. */
 export type Page = { start: number; end: number }
@@ -26,9 +26,11 @@ export type PagesRead<Item> = { items: Map<number, Item>; failed: number[]; halv
 /** An id between two that are wanted costs less than a page more, as long as it is one of a few. */
 const maxGap = 4
 const requestsAtOnce = 2
+/** Of a page that takes a node more time than it has: each look at a part of it may take as long again. */
+const silentParts = 8
 
 /**
- * Reads ids in pages. One that fails (it may take more gas than a node gives) is read again in halves, until it is one id.
+ * Reads ids in pages. One that fails (it may take more gas than a node gives, or more time) is read again in parts, until it is one id.
  * @throws RpcUnavailable
  */
 export async function readPages<Item>(options: PageOptions<Item>): Promise<PagesRead<Item>> {
@@ -40,9 +42,11 @@ export async function readPages<Item>(options: PageOptions<Item>): Promise<Pages
     const read = await sendPages(pages, options)
     for (const [id, item] of read.flatMap(({ page, items }) => numbered(page, items ?? [])))
       if (wanted.has(id)) items.set(id, item)
-    const refused = read.filter(({ items }) => items === null).map(({ page }) => page)
-    failed.push(...refused.filter(isOne).map(({ start }) => start))
-    pages = refused.filter(page => !isOne(page)).flatMap(page => halvesOf(page, wanted))
+    const refused = read.filter(({ items }) => items === null)
+    failed.push(...refused.filter(({ page }) => isOne(page)).map(({ page }) => page.start))
+    pages = refused
+      .filter(({ page }) => !isOne(page))
+      .flatMap(({ page, isSilent }) => partsOf(page, { wanted, count: isSilent ? silentParts : 2 }))
     halved ||= pages.length > 0
   }
   return { items, failed, halved: halved && failed.length === 0 }
@@ -68,13 +72,12 @@ export function toPages(ids: readonly number[], size: number): Page[] {
 }
 
 /** Without the ids at an edge that nobody wants. */
-function halvesOf({ start, end }: Page, wanted: ReadonlySet<number>): Page[] {
-  const middle = Math.ceil((start + end) / 2)
-  return [
-    { start, end: middle },
-    { start: middle, end },
-  ].flatMap(half => {
-    const ids = idsOf(half).filter(id => wanted.has(id))
+function partsOf(page: Page, { wanted, count }: { wanted: ReadonlySet<number>; count: number }): Page[] {
+  const ids = idsOf(page)
+  const size = Math.ceil(ids.length / count)
+  return Array.from({ length: count }, (_, part) =>
+    ids.slice(part * size, (part + 1) * size).filter(id => wanted.has(id)),
+  ).flatMap(ids => {
     const [first] = ids
     return first === undefined ? [] : [{ start: first, end: (ids.at(-1) ?? first) + 1 }]
   })
@@ -84,22 +87,25 @@ function idsOf({ start, end }: Page): number[] {
   return Array.from({ length: end - start }, (_, index) => start + index)
 }
 
-/** `items` null: it failed. */
-type PageRead<Item> = { page: Page; items: readonly Item[] | null }
+/** `items` null: it failed. `isSilent`: no endpoint answered it. */
+type PageRead<Item> = { page: Page; items: readonly Item[] | null; isSilent: boolean }
 
 async function sendPages<Item>(
   pages: readonly Page[],
   options: PageOptions<Item>,
 ): Promise<PageRead<Item>[]> {
   const { rpc, pagesAtOnce } = options
-  const lots = chunk(pages, pagesAtOnce)
-  const answers = await atOnce(lots, {
-    limit: requestsAtOnce,
-    work: lot => rpc.send(lot.map(page => pageCall(page, options))),
-  })
-  return answers.flat().flatMap((answer, index) => {
+  const answers = await sendApart(
+    rpc,
+    pages.map(page => pageCall(page, options)),
+    // What is silent alone is asked again in parts.
+    { sizes: pages.length > 1 ? [pagesAtOnce, 1] : [1], limit: requestsAtOnce },
+  )
+  return answers.flatMap((answer, index) => {
     const page = pages[index]
-    return page === undefined ? [] : { page, items: itemsOf(answer, { page, options }) }
+    if (page === undefined) return []
+    const isSilent = answer.error?.unanswered !== undefined
+    return [{ page, items: itemsOf(answer, { page, options }), isSilent }]
   })
 }
 
@@ -123,10 +129,4 @@ function itemsOf<Item>(
   const data = returned(answer)
   const items = data === null ? null : options.decode(data)
   return items?.length === page.end - page.start ? items : null
-}
-
-export function chunk<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  )
 }

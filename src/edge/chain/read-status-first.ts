@@ -13,15 +13,15 @@ import {
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { iConsumerAbi } from '../../protocol/abi/iconsumer.ts'
 import { readerAbi } from '../../protocol/abi/reader.ts'
-import { atOnce } from './at-once.ts'
 import { returned, toCall, toWord } from './call.ts'
 import type { Status, Subscription } from './chain.ts'
 import { decoded } from './decode.ts'
 import { intervalAt } from './interval.ts'
 import { anchorCall } from './next-id.ts'
-import { chunk, readPages } from './read-pages.ts'
+import { readPages } from './read-pages.ts'
 import { readWallets } from './read-wallets.ts'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { sendApart } from './send-apart.ts'
 import { isWanted, maxInputBytes, type SizedQuestion, type SizedStatuses } from './status.ts'
 import { noTerms, toSubscription } from './subscription.ts'
 
@@ -29,7 +29,6 @@ import { noTerms, toSubscription } from './subscription.ts'
 const inputGas = 3_050_000n
 /** Inputs asked for in one request: with that gas each may be 2.4 MB of JSON. */
 const inputsAtOnce = 6
-const requestsAtOnce = 4
 
 type Counted = Omit<Status, 'wallet' | 'input'>
 
@@ -123,19 +122,20 @@ async function readInputs(
   { chain, block }: SizedQuestion,
   all: readonly Counted[],
 ): Promise<Map<number, Hex>> {
-  const lots = chunk(all.filter(isWanted), inputsAtOnce)
-  const told = await atOnce(lots, {
-    limit: requestsAtOnce,
-    work: async lot => {
-      const answers = await chain.rpc.send(
-        lot.map(({ subscription, interval }) =>
-          inputCall(subscription, { interval, node: chain.signer.address, block }),
-        ),
-      )
-      return lot.map(({ subscription }, index) => ({ id: subscription.id, input: toInput(answers[index]) }))
-    },
-  })
-  return new Map(told.flat().flatMap(({ id, input }) => (input === null ? [] : [[id, input]])))
+  const wanted = all.filter(isWanted)
+  const answers = await sendApart(
+    chain.rpc,
+    wanted.map(({ subscription, interval }) =>
+      inputCall(subscription, { interval, node: chain.signer.address, block }),
+    ),
+    { sizes: [inputsAtOnce, 1, 1] },
+  )
+  return new Map(
+    wanted.flatMap(({ subscription: { id } }, index) => {
+      const input = toInput(answers[index])
+      return input === null ? [] : [[id, input]]
+    }),
+  )
 }
 
 function inputCall(

@@ -4,6 +4,7 @@ import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
 import { type BlockTag, toCall, toParam, toWord } from './call.ts'
 import type { Contracts, Status, Subscription } from './chain.ts'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { sendApart } from './send-apart.ts'
 import type { StatusQuestion } from './status.ts'
 
 /** As much as our Reader gives to a token, and what the call itself takes. */
@@ -19,10 +20,16 @@ export async function readWallets(
   const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
   const valid = await rpc.send(paying.map(subscription => factoryCall(subscription, { contracts, at })))
   const known = paying.filter((_, index) => toWord(valid[index]) === 1n)
-  const answers = await rpc.send(known.flatMap(subscription => walletCalls(subscription, at)))
+  const answers = await sendApart(
+    rpc,
+    known.flatMap(subscription => walletCalls(subscription, at)),
+  )
   // The wallets of the first deployments do not tell what is free: what they have is the most that it can be.
   const without = known.filter((_, index) => toWord(answers[2 * index]) === null)
-  const balances = await rpc.send(without.map(subscription => balanceCall(subscription, at)))
+  const balances = await sendApart(
+    rpc,
+    without.map(subscription => balanceCall(subscription, at)),
+  )
   const funds = new Map(without.map(({ id }, index) => [id, toQuantity(balances[index])]))
   return new Map(
     known.map(({ id }, index) => [

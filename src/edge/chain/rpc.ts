@@ -10,9 +10,15 @@ export type RpcCall = {
 
 /**
  * `data`: what a call reverted with, in hex, where the node says so. `isUnclear`: no endpoint gave anything that is believed, so what the chain
- * says is not known.
+ * says is not known. `unanswered`: nor was it told, though endpoints answer: to this alone they are silent, or they had no time for it.
  */
-export type RpcError = { code: number; message: string; data?: string; isUnclear?: true }
+export type RpcError = {
+  code: number
+  message: string
+  data?: string
+  isUnclear?: true
+  unanswered?: 'silent' | 'unasked'
+}
 
 /** What came of one request: an error here is the chain's answer (a revert, a transaction that is refused), not an endpoint's failure. */
 export type RpcAnswer = { result: unknown; error?: undefined } | { result?: undefined; error: RpcError }
@@ -33,10 +39,10 @@ export type EndpointStatus = {
 export type Rpc = {
   /**
    * Answers in the order of the calls. `anchor`: asked along in each batch, and not among the answers: an endpoint of whose result there is a
-   * doubt, or that has none, has not answered.
+   * doubt, or that has none, has not answered. `tries`: of one endpoint; 3 unless it is said.
    * @throws RpcUnavailable when no endpoint answers.
    */
-  send(calls: readonly RpcCall[], anchor?: RpcCall): Promise<RpcAnswer[]>
+  send(calls: readonly RpcCall[], anchor?: RpcCall, options?: { tries?: number }): Promise<RpcAnswer[]>
   /**
    * The same to every endpoint that is not known to be on another chain: for what the network must get to know. An endpoint that fails is
    * left out; and so is one that is silent when another has taken everything.
@@ -51,4 +57,11 @@ export type Rpc = {
 /** No endpoint gave an answer; `message` says why, without URLs. */
 export class RpcUnavailable extends Error {
   override name = 'RpcUnavailable'
+  /** Whether what was asked may have been too much for each that was asked. */
+  readonly isOverwhelmed: boolean
+
+  constructor(message: string, { isOverwhelmed = false }: { isOverwhelmed?: boolean } = {}) {
+    super(message)
+    this.isOverwhelmed = isOverwhelmed
+  }
 }

@@ -6,6 +6,7 @@ import { isToCreate } from './delegated/signed.ts'
 import { beginOf, endOf } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
+import { sendApart } from './send-apart.ts'
 import type { Step } from './step.ts'
 import type { Trial, TrialRequest } from './trial.ts'
 
@@ -19,7 +20,8 @@ export async function simulateDummies(
 ): Promise<Map<number, Trial>> {
   const { chain, contracts, latest } = step
   const { config, rpc, signer } = chain
-  const answers = await rpc.send(
+  const answers = await sendApart(
+    rpc,
     // By its number, as in `deliver`: an endpoint that has fallen behind would not know the subscription.
     requests.map(request => {
       const { interval } = request
@@ -29,12 +31,21 @@ export async function simulateDummies(
       const gas = BigInt(config.gas.maxGasLimit)
       return toCall({ from: signer.address, to: contracts.coordinator, data, gas }, latest.number)
     }),
-    anchorCall(contracts, { at: latest.number, ids: requests.map(({ subscription }) => subscription.id) }),
+    {
+      anchor: anchorCall(contracts, {
+        at: latest.number,
+        ids: requests.map(({ subscription }) => subscription.id),
+      }),
+    },
   )
   const trials = new Map<number, Trial>()
   for (const [index, { subscription, interval }] of requests.entries()) {
     const error = answers[index]?.error
     if (error === undefined || isAllowed(error, config.allowedSimErrors)) continue
+    if (error.unanswered) {
+      trials.set(subscription.id, { kind: 'retry', code: error.unanswered, message: error.message })
+      continue
+    }
     const standing = {
       begin: beginOf(subscription, interval),
       end: endOf(subscription, interval),

@@ -6,6 +6,8 @@ export type TurnOptions = {
   sleep(ms: number): Promise<void>
   /** By how many blocks. */
   lag(endpoint: Endpoint): number
+  /** Of one endpoint, at most. */
+  tries?: number | undefined
 }
 
 /** Whose turn it is in one send. Endpoints on another chain have none, unless all are: then each is asked again on which it is. */
@@ -15,12 +17,11 @@ export type Turn = {
   leaveOut(endpoint: Endpoint): void
 }
 
-/** Of one endpoint in one send. */
-const maxTries = 3
+const usualTries = 3
 /** From then on a send begins nothing any more. */
 const sendMs = 20_000
 
-export function createTurn({ endpoints, now, sleep, lag }: TurnOptions): Turn {
+export function createTurn({ endpoints, now, sleep, lag, tries: maxTries = usualTries }: TurnOptions): Turn {
   const tries = new Map<Endpoint, number>()
   const begun = now()
   let waitedMs = 0

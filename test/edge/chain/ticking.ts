@@ -77,17 +77,19 @@ export type Ticking = {
   close(): Promise<void>
 }
 
-/** `container`: what `echo` is like. `chain`: another node's, which stays; absent: one of its own. `path`: of the database's file. */
+/** `container`: what `echo` is like. `chain`: another node's, which stays; absent: one of its own. `path`: of the database's file. `timeoutMs`: what an endpoint has for an answer. */
 export type TickingOptions = RpcProxyOptions & {
   container?: Partial<ContainerPolicy>
   chain?: TestChain
   path?: string
+  timeoutMs?: number
 }
 
 export async function startTicking({
   container = {},
   chain: shared,
   path,
+  timeoutMs = 5_000,
   ...proxying
 }: TickingOptions = {}): Promise<Ticking> {
   const [chain, queue] = await Promise.all([
@@ -135,7 +137,7 @@ export async function startTicking({
       [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
     })
     if (!settings) throw new Error('There is no chain')
-    const rpc = createRpcPool({ urls: settings.urls, chainId: chain.id, now })
+    const rpc = createRpcPool({ urls: settings.urls, chainId: chain.id, now, timeoutMs })
     const { db, ...reached } = mortal({ db: queue.db, rpc, signer }, gate)
     return {
       db,

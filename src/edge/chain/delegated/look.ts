@@ -6,6 +6,7 @@ import type { Due } from '../plan.ts'
 import { readWallets } from '../read-wallets.ts'
 import { isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer } from '../rpc.ts'
+import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { createdIdCall, creationCall } from './calls.ts'
 import { isCreatedAs } from './created-as.ts'
@@ -39,13 +40,14 @@ export async function lookAtUncreated(
     return signed !== null && isUncreated(subscription) ? [{ ...row, signed }] : []
   })
   if (asked.length === 0) return new Map()
-  const answers = await chain.rpc.send(
+  const answers = await sendApart(
+    chain.rpc,
     asked.flatMap(({ subscription, signed }) => [
       createdIdCall({ owner: subscription.owner, nonce: signed.nonce }, { contracts, at: block.number }),
       // It is created after the newest block.
       creationCall({ subscription, signed }, { contracts, at: latest.number, chain }),
     ]),
-    anchorCall(contracts, { at: latest.number, ids: [] }),
+    { anchor: anchorCall(contracts, { at: latest.number, ids: [] }) },
   )
   const looked = new Map(
     asked.map((row, index) => [

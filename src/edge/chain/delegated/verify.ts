@@ -11,6 +11,7 @@ import { anchorCall } from '../next-id.ts'
 import { toWallet, walletQuestion } from '../read-wallets.ts'
 import { isRevert, revertOf } from '../reverts.ts'
 import { type RpcAnswer, type RpcError, RpcUnavailable } from '../rpc.ts'
+import { sendApart } from '../send-apart.ts'
 import { sentenceOf } from '../telling.ts'
 import type { Asked } from './asked.ts'
 import { askedGas, createdIdCall, creationCall, signerCall } from './calls.ts'
@@ -57,7 +58,8 @@ export async function verify(
 ): Promise<Verified | { refusal: Refusal }> {
   const { subscription, signed } = asked
   const { owner } = subscription
-  const answers = await chain.rpc.send(
+  const answers = await sendApart(
+    chain.rpc,
     [
       blockCall('latest'),
       signerCall(owner, 'latest'),
@@ -73,7 +75,7 @@ export async function verify(
       ),
       ...(subscription.paymentAmount > 0n ? walletQuestion(subscription, { contracts, at: 'latest' }) : []),
     ],
-    anchorCall(contracts, { at: 'latest', ids: [] }),
+    { anchor: anchorCall(contracts, { at: 'latest', ids: [] }) },
   )
   const [head, told, created, creation, signsData, ...funds] = answers
   const block = toBlock(head)

@@ -1,9 +1,10 @@
-import { hexToBigInt, isHex } from 'viem'
+import { hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import { anchorCall } from '../next-id.ts'
 import { refusalOf } from '../refusal.ts'
 import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
+import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
@@ -26,6 +27,8 @@ const maxUnknown = 3
 /** A wallet without funds may be filled. */
 const maxKnown = 10
 const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
+/** As often as what may be sent: an estimate's. */
+const triedGas = 2
 const firstPauseMs = 2_000
 const maxPauseMs = 10 * 60_000
 /** Until endpoints may say more of an answer. It is no try: none of them has said no. */
@@ -43,14 +46,20 @@ export async function deliver(step: Step): Promise<Delivering> {
   if (inTime.length === 0) return { signer: null, isLeft }
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
-    rpc.send(
+    sendApart(
+      rpc,
       [
         ...marketCalls(step),
         ...inTime.map(delivery => estimateCall(step, delivery)),
         ...foilCalls(step, inTime),
       ],
       // Where there is no coordinator, a delivery takes next to no gas.
-      anchorCall(contracts, { at: latest.number, ids: inTime.map(({ subscription }) => subscription) }),
+      {
+        anchor: anchorCall(contracts, {
+          at: latest.number,
+          ids: inTime.map(({ subscription }) => subscription),
+        }),
+      },
     ),
   ])
   const { market, rest } = readMarket(step, answers)
@@ -85,10 +94,12 @@ async function withoutLate(step: Step, computed: readonly Computed[]): Promise<C
 
 /**
  * A simulation that tells the gas as well. By the block's number: an endpoint that has fallen behind does not have it, where at its own
- * newest it would know neither the question nor the interval, and have the answer given up.
+ * newest it would know neither the question nor the interval, and have the answer given up. Consumers may burn what gas there is,
+ * so there is a bound; it lies above what may be sent, for a consumer that runs out of it reverts like any other.
  */
 function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): RpcCall {
-  const request = { from: chain.signer.address, to: contracts.coordinator, data: call }
+  const gas = numberToHex(triedGas * chain.config.gas.maxGasLimit)
+  const request = { from: chain.signer.address, to: contracts.coordinator, data: call, gas }
   return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
 }
 
@@ -112,9 +123,12 @@ async function sift(
   for (const [index, delivery] of deliveries.entries()) {
     const { subscription, interval } = delivery
     const answer = answers[index]
-    if (isUnpaid(answer)) continue
-    if (answer?.error !== undefined && !isAllowed(answer.error, config.allowedSimErrors)) {
-      const verdict = judge(step, delivery, answer.error)
+    // Another look is to come, without those that were silent by then.
+    if (isUnpaid(answer) || answer?.error?.unanswered === 'unasked') continue
+    const error = answer?.error
+    const isTooDear = error !== undefined && !error.isUnclear && refusalOf(error) === 'out_of_gas'
+    if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
+      const verdict = judge(step, delivery, error)
       const { reason, message, afterMs, counts } = verdict
       if (afterMs === null) dropped.push({ subscription, interval, reason, message })
       else postponed.push({ subscription, interval, reason, message, afterMs, counts })
@@ -123,8 +137,9 @@ async function sift(
       continue
     }
     const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
-    if (gas > maxGasLimit) {
-      const message = `The delivery needs ${gas} gas; ${maxGasLimit} are the most.`
+    if (isTooDear || gas > maxGasLimit) {
+      const needed = isTooDear ? `more than ${triedGas * maxGasLimit}` : gas
+      const message = `The delivery needs ${needed} gas; ${maxGasLimit} are the most.`
       dropped.push({ subscription, interval, reason: 'output_too_large', message })
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
@@ -136,9 +151,12 @@ async function sift(
 
 /** `afterMs`: when to try again; null: never. */
 function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
-  if (error.isUnclear)
+  const isSilent = error.unanswered === 'silent'
+  if (error.isUnclear && !isSilent)
     return { reason: 'unclear', message: error.message, afterMs: unclearMs, counts: 0 } as const
-  const revert: Revert = revertOf(error, { begin, end: deadline, time: latest.time })
+  const revert: Revert = isSilent
+    ? { kind: 'retry', code: 'silent', message: error.message, isKnown: false }
+    : revertOf(error, { begin, end: deadline, time: latest.time })
   // What is no revert is about gas or time, and says nothing of the consumer.
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
   const isOver = revert.kind === 'drop' || tries + 1 >= most

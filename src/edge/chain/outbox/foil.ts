@@ -30,11 +30,16 @@ export async function withoutFoiled(
   { deliveries, answers }: { deliveries: readonly Computed[]; answers: readonly RpcAnswer[] },
 ): Promise<ReadonlySet<Computed>> {
   const { db, chain, contracts, latest, log } = step
-  const created = creatingOf(deliveries).flatMap((creating, index) => {
-    const id = Number(toWord(answers[index]) ?? 0n)
-    return id === 0 ? [] : [{ ...creating, id }]
-  })
-  if (created.length === 0) return new Set(deliveries)
+  const asked = creatingOf(deliveries).map((creating, index) => ({
+    ...creating,
+    told: toWord(answers[index]),
+  }))
+  // What is not told now is by the next look.
+  const unread = asked.filter(({ told }) => told === null).map(({ delivery }) => delivery)
+  const created = asked.flatMap(({ told, ...creating }) =>
+    told === null || told === 0n ? [] : [{ ...creating, id: Number(told) }],
+  )
+  if (created.length === 0) return without(deliveries, unread)
   const stored = await chain.rpc.send(
     created.map(({ id }) => storedCall(id, { contracts, at: latest.number })),
   )
@@ -51,8 +56,11 @@ export async function withoutFoiled(
   await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
   for (const { subscription, interval, message } of dropped)
     log.warn('Did not send tx', { chain: chain.config.id, subscription, interval, error: message })
-  const left = new Set(foiled.map(({ delivery }) => delivery))
-  return new Set(deliveries.filter(delivery => !left.has(delivery)))
+  return without(deliveries, [...unread, ...foiled.map(({ delivery }) => delivery)])
+}
+
+function without(deliveries: readonly Computed[], left: readonly Computed[]): ReadonlySet<Computed> {
+  return new Set(deliveries.filter(delivery => !left.includes(delivery)))
 }
 
 function creatingOf(deliveries: readonly Computed[]): Creating[] {

@@ -11,6 +11,9 @@ import { type Delegating, signer, startDelegating } from './delegating.ts'
 
 /** What others create of what was signed for: each is found, whatever comes between, and without asking for more than may be it. */
 
+/** The chain's time is that of this machine. */
+const inAnHour = Math.floor(Date.now() / 1000) + 3_600
+
 let world: Delegating
 afterEach(async () => await world?.close())
 
@@ -30,7 +33,7 @@ function counted(): { created: number; highest: number } {
 describe.for([false, true])('what others have created; first deployment: %s', firstDeployment => {
   test('default: of an owner with many that wait only those are asked for that may be it', async () => {
     world = await startDelegating({ firstDeployment })
-    const later = { active_at: 4_000_000_000 }
+    const later = { active_at: inAnHour }
     for (let nonce = 1; nonce <= 20; nonce += 1) await world.take({ ...later, nonce })
     const node = world.ticker()
     await world.look(node)
@@ -76,7 +79,7 @@ describe.for([false, true])('what others have created; first deployment: %s', fi
 
   test('behavior: one that is taken on between the look for it and the write is found all the same', async () => {
     world = await startDelegating({ firstDeployment })
-    await world.take({ nonce: 2, active_at: 4_000_000_000 })
+    await world.take({ nonce: 2, active_at: inAnHour })
     await world.call('give', toHex('input'))
     const request = await world.sign({ nonce: 3, redundancy: 2 })
     const [verified, stores, looked] = [gated(), gated(), gated()]

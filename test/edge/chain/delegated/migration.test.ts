@@ -7,7 +7,7 @@ import { openEngine } from '../../../../src/local/libsql/engine.ts'
 /** What a database of an earlier release has of signed subscriptions is counted when it is migrated. */
 
 const folder = join(import.meta.dirname, '../../../../drizzle')
-const rooms = '0005_rooms.sql'
+const rooms = '0006_rooms.sql'
 
 function statementsOf(file: string): string[] {
   return readFileSync(join(folder, file), 'utf8').split('--> statement-breakpoint')

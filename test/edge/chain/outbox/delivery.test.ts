@@ -134,7 +134,7 @@ describe('what is sent', () => {
 
   test('behavior: too much gas, or too much output: dropped with a reason', async () => {
     await world.ask()
-    await world.look({ config: { gas: { ...gasPolicy, maxGasLimit: 50_000 } } })
+    await world.look({ config: { gas: { ...gasPolicy, maxGasLimit: 60_000 } } })
     await world.ask(1, { output: JSON.stringify('x'.repeat(40_000)) })
     await world.look()
     expect(await rows()).toMatchObject([
