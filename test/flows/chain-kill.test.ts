@@ -13,7 +13,7 @@ const options = { concurrent: true, timeout: 120_000 }
 /** Where the answers are when the program dies. */
 type Moment = 'computing' | 'signed' | 'sent'
 
-const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment }[] = [
+const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment; firstDeployment?: true }[] = [
   { program: 'edge', moment: 'computing' },
   { program: 'edge', moment: 'signed' },
   { program: 'edge', moment: 'sent' },
@@ -21,6 +21,10 @@ const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment }[] = [
   { program: 'database', moment: 'signed' },
   { program: 'database', moment: 'sent' },
   { program: 'runner', moment: 'computing' },
+  // Only the edge reads the chain and sends to it. There each answer goes by itself.
+  { program: 'edge', moment: 'computing', firstDeployment: true },
+  { program: 'edge', moment: 'signed', firstDeployment: true },
+  { program: 'edge', moment: 'sent', firstDeployment: true },
 ]
 
 /** `signed`: no transaction gets to the chain. `sent`: it does, and nobody is told. */
@@ -31,11 +35,11 @@ const faults: Record<Moment, Fault | null> = {
 }
 
 describe('a program is killed, and comes back', () => {
-  test.for(stories)(
-    'behavior: the $program, $moment: each is answered once',
+  test.for(stories.map(story => ({ firstDeployment: false, ...story })))(
+    'behavior: the $program, $moment, first deployment: $firstDeployment: each is answered once',
     options,
-    async ({ program, moment }, { onTestFinished }) => {
-      const system = await chainSystemOf({ onTestFinished })
+    async ({ program, moment, firstDeployment }, { onTestFinished }) => {
+      const system = await chainSystemOf({ onTestFinished, firstDeployment })
       const runner = await system.startRunner()
       const [asker] = system.askers
       const release = await holdFirst(system, asker, 3)
@@ -65,11 +69,11 @@ describe('a program is killed, and comes back', () => {
   )
 })
 
-test(
-  'behavior: two edges with one signer on one database: each is answered once',
+test.for([false, true])(
+  'behavior: two edges with one signer on one database, first deployment: %s: each is answered once',
   options,
-  async ({ onTestFinished }) => {
-    const system = await chainSystemOf({ onTestFinished })
+  async (firstDeployment, { onTestFinished }) => {
+    const system = await chainSystemOf({ onTestFinished, firstDeployment })
     const [asker] = system.askers
     const other = await startEdge({
       vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },

@@ -9,7 +9,7 @@ const options = { concurrent: true, timeout: 120_000 }
 type Moment = 'computing' | 'mined' | 'delivered'
 
 /** `kept`: whether the request is in the new blocks too. */
-const stories: { depth: number; moment: Moment; kept: boolean }[] = [
+const stories: { depth: number; moment: Moment; kept: boolean; firstDeployment?: true }[] = [
   { depth: 1, moment: 'computing', kept: true },
   { depth: 1, moment: 'mined', kept: true },
   { depth: 1, moment: 'delivered', kept: true },
@@ -21,14 +21,20 @@ const stories: { depth: number; moment: Moment; kept: boolean }[] = [
   { depth: 10, moment: 'computing', kept: true },
   { depth: 10, moment: 'delivered', kept: true },
   { depth: 10, moment: 'delivered', kept: false },
+  // What tells the deployments apart is how a request is read again, by which it is known, or gone.
+  { depth: 3, moment: 'computing', kept: true, firstDeployment: true },
+  { depth: 3, moment: 'computing', kept: false, firstDeployment: true },
+  { depth: 3, moment: 'mined', kept: true, firstDeployment: true },
+  { depth: 10, moment: 'delivered', kept: true, firstDeployment: true },
+  { depth: 10, moment: 'delivered', kept: false, firstDeployment: true },
 ]
 
 describe('a reorganisation', () => {
-  test.for(stories)(
-    'behavior: $depth deep, the answer is $moment, the request is kept: $kept',
+  test.for(stories.map(story => ({ firstDeployment: false, ...story })))(
+    'behavior: $depth deep, the answer is $moment, the request is kept: $kept, first deployment: $firstDeployment',
     options,
-    async ({ depth, moment, kept }, { onTestFinished }) => {
-      const system = await chainSystemOf({ onTestFinished })
+    async ({ depth, moment, kept, firstDeployment }, { onTestFinished }) => {
+      const system = await chainSystemOf({ onTestFinished, firstDeployment })
       const [asker] = system.askers
       const { anvil } = asker.chain
       await system.startRunner()

@@ -35,7 +35,8 @@ export type AnvilWorld = {
   close(): Promise<void>
 }
 
-export async function startAnvilWorld(): Promise<AnvilWorld> {
+/** `features`: of the deployment; ours unless it is said. */
+export async function startAnvilWorld({ features }: Pick<StepOptions, 'features'> = {}): Promise<AnvilWorld> {
   const [outbox, anvil] = await Promise.all([createOutbox(), startAnvil()])
   const others = createDeployer(anvil.rpcUrl, anvilAccount(2))
   const deployed = await deployContracts(others, { recipient: anvilAccount(2).address, fee: 0 })
@@ -65,7 +66,13 @@ export async function startAnvilWorld(): Promise<AnvilWorld> {
     return toBlock(answer)!
   }
   const step: AnvilWorld['step'] = (block, options = {}) =>
-    outbox.step(block, { coordinator, rpc, ...options, config: { reorgDepth: 64, ...options.config } })
+    outbox.step(block, {
+      coordinator,
+      rpc,
+      ...(features && { features }),
+      ...options,
+      config: { reorgDepth: 64, ...options.config },
+    })
   let asked = 0
   return {
     outbox,
