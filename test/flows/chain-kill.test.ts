@@ -11,12 +11,14 @@ import { until } from './until.ts'
 const options = { concurrent: true, timeout: 120_000 }
 
 /** Where the answers are when the program dies. */
-type Moment = 'computing' | 'signed' | 'sent'
+type Moment = 'computing' | 'simulated' | 'signed' | 'sent' | 'mined'
 
 const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment; firstDeployment?: true }[] = [
   { program: 'edge', moment: 'computing' },
+  { program: 'edge', moment: 'simulated' },
   { program: 'edge', moment: 'signed' },
   { program: 'edge', moment: 'sent' },
+  { program: 'edge', moment: 'mined' },
   { program: 'database', moment: 'computing' },
   { program: 'database', moment: 'signed' },
   { program: 'database', moment: 'sent' },
@@ -27,11 +29,16 @@ const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment; firstD
   { program: 'edge', moment: 'sent', firstDeployment: true },
 ]
 
-/** `signed`: no transaction gets to the chain. `sent`: it does, and nobody is told. */
-const faults: Record<Moment, Fault | null> = {
+/**
+ * What goes wrong with which requests. `simulated`: nobody is told that it would be accepted. `signed`: no transaction gets to the chain.
+ * `sent`: it does, and nobody is told. `mined`: nobody is told of that.
+ */
+const faults: Record<Moment, { method: string; fault: Fault } | null> = {
   computing: null,
-  signed: { kind: 'hang' },
-  sent: { kind: 'broken' },
+  simulated: { method: 'eth_estimateGas', fault: { kind: 'broken' } },
+  signed: { method: 'eth_sendRawTransaction', fault: { kind: 'hang' } },
+  sent: { method: 'eth_sendRawTransaction', fault: { kind: 'broken' } },
+  mined: { method: 'eth_getTransactionReceipt', fault: { kind: 'hang' } },
 }
 
 describe('a program is killed, and comes back', () => {
@@ -43,18 +50,19 @@ describe('a program is killed, and comes back', () => {
       const runner = await system.startRunner()
       const [asker] = system.askers
       const release = await holdFirst(system, asker, 3)
-      let sendings = 0
+      let met = 0
+      const failing = faults[moment]
       asker.proxy.setFault(({ calls }) => {
-        if (!calls.some(({ method }) => method === 'eth_sendRawTransaction')) return null
-        sendings += 1
-        return faults[moment]
+        if (failing === null || !calls.some(({ method }) => method === failing.method)) return null
+        met += 1
+        return failing.fault
       })
       const asked = await askAll(asker, 1)
       const { once, recurring } = asked
       await until('the container works', () => isRunning(system, asker, once))
       if (moment !== 'computing') {
         await release()
-        await until('a transaction is sent', () => sendings > 0)
+        await until(`it is ${moment}`, () => met > 0)
       }
 
       await kill(system, program, runner)
