@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { startEdge } from '../../src/local/edge.ts'
 import { adminToken } from '../support/edge.ts'
 import type { Fault } from '../support/rpc-proxy.ts'
-import { answeredThrough, askAll, holdFirst, runsOf, times } from './asked.ts'
+import { answered, answeredThrough, askAll, holdFirst, hour, runsOf, times } from './asked.ts'
 import { type Asker, type ChainSystem, chainSystemOf } from './asker.ts'
 import { killed } from './part.ts'
 import type { RunnerProcess } from './system.ts'
@@ -76,6 +76,39 @@ describe('a program is killed, and comes back', () => {
     },
   )
 })
+
+test(
+  'behavior: the edge, until the interval is over that it has signed for: its nonce is used up, and the next one is answered',
+  options,
+  async ({ onTestFinished }) => {
+    const system = await chainSystemOf({ onTestFinished })
+    const [asker] = system.askers
+    await system.startRunner()
+    const id = await asker.ask({ frequency: 2, period: hour })
+    let met = 0
+    asker.proxy.setFault(({ calls }) => {
+      if (!calls.some(({ method }) => method === 'eth_sendRawTransaction')) return null
+      met += 1
+      return { kind: 'hang' }
+    })
+    await asker.chain.warp(hour)
+    await until('it is signed', () => met > 0)
+    await system.edge.kill()
+    asker.proxy.setFault(() => null)
+    await asker.chain.warp(hour)
+    await system.edge.start()
+    await answered(asker, times(1, [id]))
+    const deliveries = await until('the node knows', async () => {
+      const { deliveries } = await system.subscription(asker, id)
+      return deliveries[0]?.state === 'delivered' && deliveries
+    })
+    expect(deliveries).toMatchObject([
+      { interval: 2, state: 'delivered' },
+      { interval: 1, state: 'dropped', reason: { code: 'too_late' } },
+    ])
+    expect(runsOf(system, asker, [id])).toEqual(times(2, [id]))
+  },
+)
 
 test.for([false, true])(
   'behavior: two edges with one signer on one database, first deployment: %s: each is answered once',
