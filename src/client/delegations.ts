@@ -1,15 +1,9 @@
-import {
-  type Address,
-  BaseError,
-  ContractFunctionRevertedError,
-  ContractFunctionZeroDataError,
-  createPublicClient,
-  http,
-} from 'viem'
+import { type Address, createPublicClient, http } from 'viem'
 import { delegatorAbi } from '../protocol/abi/delegator.ts'
 import { eip712CoordinatorAbi } from '../protocol/abi/eip712-coordinator.ts'
 import { delegationKey } from '../protocol/delegation.ts'
-import { InfernetError, invalid } from './error.ts'
+import { isUnknown, unanswered } from './chain-error.ts'
+import { invalid } from './error.ts'
 
 /** What a chain says of an owner's signatures. Every call may throw InfernetError `bad_answer`: the chain cannot be asked. */
 export type Delegations = {
@@ -38,15 +32,8 @@ export function createDelegations(rpcUrl: string): Delegations {
       return await question()
     } catch (error) {
       if (isUnknown(error)) return otherwise
-      throw unanswered(error)
+      throw unanswered(host, error)
     }
-  }
-
-  function unanswered(cause: unknown): InfernetError {
-    // viem's whole message has the URL, and with it often a key.
-    const said = cause instanceof BaseError ? `${cause.shortMessage} ${cause.details}` : String(cause)
-    const message = `The chain at ${host} cannot be asked: ${said.trim()}`
-    return new InfernetError(message, { status: null, code: 'bad_answer', cause })
   }
 
   async function usedFor({ coordinator, owner }: Place, nonce: number) {
@@ -75,7 +62,7 @@ export function createDelegations(rpcUrl: string): Delegations {
   return {
     chainId: () =>
       chain.getChainId().catch(cause => {
-        throw unanswered(cause)
+        throw unanswered(host, cause)
       }),
     usedFor,
     async signerOf(owner) {
@@ -94,14 +81,4 @@ export function createDelegations(rpcUrl: string): Delegations {
       }
     },
   }
-}
-
-function isUnknown(error: unknown): boolean {
-  return (
-    error instanceof BaseError &&
-    error.walk(
-      cause =>
-        cause instanceof ContractFunctionRevertedError || cause instanceof ContractFunctionZeroDataError,
-    ) !== null
-  )
 }
