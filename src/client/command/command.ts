@@ -35,9 +35,15 @@ function refuseStray(defined: ArgsDef, given: Record<string, unknown> & { _: str
   )
   if (stray) throw new UsageError(`Unknown option ${stray.length === 1 ? '-' : '--'}${stray}`)
   const words = names.filter(name => defined[name]?.type === 'positional').length
-  if (given._.length > words) throw new UsageError(`Unexpected argument ${given._[words]}`)
+  const [extra] = given._.slice(words)
+  if (extra !== undefined) throw new UsageError(`Unexpected argument${isKey(extra) ? '' : ` ${extra}`}`)
   const empty = names.find(name => defined[name]?.type === 'string' && given[name] === '')
   if (empty) throw new UsageError(`Option --${empty} needs a value`)
+}
+
+/** What may be a private key is not told to a terminal, whose output may be kept. */
+function isKey(text: string): boolean {
+  return /^(0x)?[0-9a-f]{64}$/i.test(text)
 }
 
 function toKebab(key: string): string {

@@ -57,6 +57,13 @@ function reported<Opened>(open: () => Opened): Opened {
   }
 }
 
+/** What an option says, or else the environment. @throws UsageError when neither does. */
+export function named(option: string, given: string | undefined, variable: string): string {
+  const value = given ?? process.env[variable]
+  if (!value) throw new UsageError(`Say ${option}, or set ${variable}`)
+  return value
+}
+
 /** Every value of an option that may be repeated; citty gives the last. */
 export function repeated(rawArgs: string[], name: string): string[] {
   const options = { [name]: { type: 'string', multiple: true } } as const
@@ -83,6 +90,14 @@ export function joinFlagValue(rawArgs: readonly string[], flag: string): string[
     joined.push(`${flag}=${isYes}`)
   }
   return joined
+}
+
+/** One name of an option for another, as the reference's `-pk` for `--private-key`, which are not two short ones. */
+export function renameFlag(rawArgs: readonly string[], from: string, to: string): string[] {
+  return rawArgs.map(arg => {
+    if (arg === from) return to
+    return arg.startsWith(`${from}=`) ? `${to}${arg.slice(from.length)}` : arg
+  })
 }
 
 /** A whole number. @throws UsageError */

@@ -6,8 +6,8 @@ import { checkDelegation, domainOf, openChain } from './delegation.ts'
 import { UsageError } from './exit.ts'
 import { readInput, writeOutput } from './files.ts'
 import { indent } from './indent.ts'
-import { readKey } from './key.ts'
-import { openClient, output, url, wholeOf } from './options.ts'
+import { readAccount } from './key.ts'
+import { named, openClient, output, url, wholeOf } from './options.ts'
 import { readParams } from './params.ts'
 
 const lifeSeconds = 3600
@@ -24,8 +24,8 @@ export const sub = command({
     },
     key: {
       type: 'string',
-      required: true,
-      description: 'File with the private key of the signer; nobody else may read it.',
+      description:
+        'File with the private key of the signer, which nobody else may read, or the key itself (or PRIVATE_KEY).',
       valueHint: 'file',
     },
     nonce: {
@@ -84,7 +84,7 @@ export const sub = command({
     const expiry = expiryOf(args, Math.floor(Date.now() / 1000))
     const chosen = nonceOf(args.nonce)
     const { subscription, dataJson: given } = await readParams(args.params)
-    const account = await readKey(args.key)
+    const account = await readAccount(named('--key', args.key, 'PRIVATE_KEY'))
     if (given !== null && args.input !== undefined)
       throw new UsageError('--input and the parameters both have data')
     const dataJson = given ?? (await readInput(args.input ?? '-'))
