@@ -3,7 +3,9 @@ import type { ErrorCode } from '../protocol/error.ts'
 /**
  * What can go wrong on this side of the wire. `unreachable`: no answer, or one that broke off; `timeout`: not in time;
  * `redirected`: the node lives at another URL; `bad_answer`: an answer that the protocol does not know; `not_signed`: a wallet gave no
- * signature that can be sent; `unknown`: a refusal without a code, as the reference node and proxies give.
+ * signature that can be sent; `reverted`: a contract refuses, or did when it was mined; `not_sent`: the chain does not take the
+ * transaction; `not_mined`: it was sent, and what became of it is not known; `unknown`: a refusal without a code, as the reference node
+ * and proxies give.
  */
 export type ClientErrorCode =
   | 'unreachable'
@@ -11,6 +13,9 @@ export type ClientErrorCode =
   | 'redirected'
   | 'bad_answer'
   | 'not_signed'
+  | 'reverted'
+  | 'not_sent'
+  | 'not_mined'
   | 'unknown'
 
 export type InfernetErrorOptions = {

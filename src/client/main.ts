@@ -4,7 +4,7 @@ import { toExit } from './command/exit.ts'
 import { cancel, job } from './command/job.ts'
 import { ids, results } from './command/jobs.ts'
 import { checkModel, health, info, resources } from './command/node.ts'
-import { joinFlagValue } from './command/options.ts'
+import { joinFlagValue, renameFlag } from './command/options.ts'
 import { runners } from './command/runners.ts'
 
 const infernet = defineCommand({
@@ -20,6 +20,12 @@ const infernet = defineCommand({
     ids,
     // It loads what signs: the other commands need not wait for that.
     sub: () => import('./command/sub.ts').then(({ sub }) => sub),
+    wallet: () => import('./command/wallet/wallet.ts').then(({ wallet }) => wallet),
+    // By the names that the reference's client has for them.
+    'create-wallet': () => import('./command/wallet/create.ts').then(({ create }) => create),
+    approve: () => import('./command/wallet/approve.ts').then(({ approve }) => approve),
+    fund: () => import('./command/wallet/fund.ts').then(({ fund }) => fund),
+    withdraw: () => import('./command/wallet/withdraw.ts').then(({ withdraw }) => withdraw),
     runners,
   },
 }) as CommandDef
@@ -30,7 +36,8 @@ async function main(args: string[]): Promise<void> {
     return
   }
   try {
-    await runCommand(infernet, { rawArgs: joinFlagValue(args, '--requires-proof') })
+    const renamed = renameFlag(args, '-pk', '--private-key')
+    await runCommand(infernet, { rawArgs: joinFlagValue(renamed, '--requires-proof') })
   } catch (error) {
     const { code, message } = toExit(error)
     if (message !== null) console.error(stripVTControlCharacters(message))

@@ -3,13 +3,13 @@ import { InfernetError } from '../error.ts'
 /** Exit codes of the command, those of sysexits.h where it has one. */
 export const exitCode = {
   ok: 0,
-  /** The node refused, or the answer is no: unhealthy, not found, the job failed. */
+  /** The node or the chain refused, or the answer is no: unhealthy, not found, the job failed. */
   refused: 1,
   /** The command line or the input is wrong. */
   usage: 64,
   /** No answer from the node, or one that is not the protocol's. */
   unavailable: 69,
-  /** Later it may work: refused with 429 or 503, or the job has not ended yet. */
+  /** Later it may work: refused with 429 or 503, the job has not ended yet, or a transaction is not mined. */
   tryLater: 75,
 } as const
 
@@ -46,6 +46,8 @@ export function toExit(error: unknown): { code: number; message: string | null }
 function exitOf({ status, code, params }: InfernetError): number {
   // A job that was streamed, and failed.
   if (status === null && 'state' in params) return exitCode.refused
+  if (code === 'reverted' || code === 'not_sent') return exitCode.refused
+  if (code === 'not_mined') return exitCode.tryLater
   if (status === 429 || status === 503) return exitCode.tryLater
   if (code === 'bad_answer' || code === 'redirected') return exitCode.unavailable
   if (status !== null) return exitCode.refused

@@ -1,0 +1,173 @@
+import { type Address, maxUint256 } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Contract, deploy, transact } from '../../support/chain.ts'
+import { owner, spender, startWorld, type World } from './world.ts'
+
+/** The commands with tokens, the odd ones among them. */
+
+let world: World
+let wallet: Address
+
+beforeAll(async () => {
+  world = await startWorld()
+  wallet = world.wallet
+}, 60_000)
+afterAll(async () => await world?.close())
+
+/** One of which the owner has a million base units, or as many as it is said. */
+async function tokenOf(
+  name: string,
+  file = name,
+  { args = [] as unknown[], minted = 1_000_000n } = {},
+): Promise<Contract> {
+  const token = await deploy(world.chain, { name, file, args })
+  await transact(world.chain, token, { functionName: 'mint', args: [owner.address, minted] })
+  return token
+}
+
+const set = async (token: Contract, functionName: string, ...args: unknown[]) =>
+  await transact(world.chain, token, { functionName, args })
+const has = async (token: Contract, account: Address) =>
+  await world.chain.deployer.chain.readContract({ ...token, functionName: 'balanceOf', args: [account] })
+const move = async (command: 'fund' | 'withdraw', token: Contract, amount = '1000') =>
+  await world.ran([command, '-w', wallet, '-t', token.address, '-a', amount])
+const done = { code: 0, stderr: '', stdout: expect.stringMatching(/^Success: [\s\S]*tx: 0x\w{64}\n$/) }
+
+describe.for([6, 24])('a token of %d decimals', decimals => {
+  test('default: amounts in its own unit, approved, funded, looked at, withdrawn', async () => {
+    const unit = 10n ** BigInt(decimals)
+    const token = await tokenOf('DecimalToken', 'DecimalToken', { args: [decimals], minted: 100n * unit })
+    const { address } = token
+    const args = ['-w', wallet, '-t', address]
+    expect(await world.ran(['approve', ...args, '-s', spender, '-a', '2.5 token'])).toEqual(done)
+    const asked = await world.ran(['wallet', 'allowance', ...args, '-s', spender, '--json'])
+    expect(JSON.parse(asked.stdout)).toEqual({
+      wallet,
+      spender,
+      token: address,
+      allowance: String((unit * 5n) / 2n),
+    })
+    expect(await move('fund', token, '1.25 tokens')).toEqual(done)
+    expect(await has(token, wallet)).toBe((unit * 5n) / 4n)
+    const { stdout } = await world.ran(['wallet', 'balance', ...args])
+    expect(stdout).toContain(`total: ${(unit * 5n) / 4n} (1.25 TOK)\n\tlocked: 0 (0 TOK)\n`)
+    expect(await move('withdraw', token, '1 token')).toEqual(done)
+    expect(await has(token, wallet)).toBe(unit / 4n)
+    expect(await has(token, owner.address)).toBe((unit * 399n) / 4n)
+  }, 60_000)
+})
+
+describe('odd tokens', () => {
+  test('behavior: one that says nothing when it has sent', async () => {
+    const token = await tokenOf('SilentToken', 'OddTokens')
+    expect(await move('fund', token)).toEqual(done)
+    expect(await has(token, wallet)).toBe(1000n)
+    expect(await move('withdraw', token, '400')).toEqual(done)
+    expect(await has(token, wallet)).toBe(600n)
+    expect(await move('fund', token, '999401')).toEqual({
+      code: 64,
+      stdout: '',
+      stderr: `${owner.address} has 999400 base units of ${token.address}, not 999401\n`,
+    })
+  }, 60_000)
+
+  test('behavior: one that keeps a part: what arrived is told', async () => {
+    const token = await tokenOf('StrangeToken')
+    await set(token, 'setLost', 250n)
+    const funded = await move('fund', token)
+    expect(funded).toMatchObject({ code: 0, stderr: '' })
+    expect(funded.stdout).toMatch(
+      /tx: 0x\w{64}\n\tarrived: 975 of 1000 base units: the token gives less than it is sent\n$/,
+    )
+    const withdrawn = await world.ran(['withdraw', '-w', wallet, '-t', token.address, '-a', '200', '--json'])
+    expect(JSON.parse(withdrawn.stdout)).toMatchObject({ amount: '200', arrived: '195' })
+  }, 60_000)
+
+  test('behavior: one that keeps all has moved nothing', async () => {
+    const token = await tokenOf('StrangeToken')
+    await set(token, 'setLost', 10_000n)
+    expect(await move('fund', token)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^The token took the transaction, and moved nothing - \[hash=0x\w{64}]\n$/,
+      ),
+    })
+  }, 60_000)
+
+  test('behavior: one that says false is not sent to', async () => {
+    const token = await tokenOf('FalseToken', 'OddTokens')
+    const before = await world.sentBy(owner.address)
+    expect(await move('fund', token)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `The token ${token.address} refuses: it answers false\n`,
+    })
+    await transact(world.chain, token, { functionName: 'mint', args: [wallet, 5n] })
+    expect(await move('withdraw', token, '5')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'The token did not send: it reverted, or answered false - [error=TransferFailed]\n',
+    })
+    expect(await world.sentBy(owner.address)).toBe(before)
+  }, 60_000)
+
+  test('behavior: one that blocks the wallet', async () => {
+    const token = await tokenOf('StrangeToken')
+    expect(await move('fund', token)).toEqual(done)
+    await set(token, 'setBlocked', wallet, true)
+    expect(await move('fund', token)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'The contract refuses: blocked\n',
+    })
+    expect(await move('withdraw', token)).toMatchObject({
+      code: 1,
+      stderr: 'The token did not send: it reverted, or answered false - [error=TransferFailed]\n',
+    })
+    await set(token, 'setAnswers', true, false, false)
+    expect(await move('fund', token)).toMatchObject({
+      code: 1,
+      stderr: `The token ${token.address} refuses: it answers false\n`,
+    })
+    await set(token, 'setAnswers', false, false, true)
+    expect(await move('fund', token)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The contract refuses/),
+    })
+  }, 60_000)
+
+  test('behavior: one that does not tell what anyone has', async () => {
+    const token = await tokenOf('BlindToken', 'OddTokens')
+    const { code, stdout } = await move('fund', token)
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/\tarrived: the token does not tell\n$/),
+    })
+    const looked = await world.ran(['wallet', 'balance', '-w', wallet, '-t', token.address])
+    expect(looked).toMatchObject({
+      code: 64,
+      stderr: `The token ${token.address} does not say what the wallet has\n`,
+    })
+  }, 60_000)
+
+  test('behavior: one that does not tell its decimals takes base units', async () => {
+    const token = await tokenOf('SilentToken', 'OddTokens')
+    expect(await move('fund', token, '1 token')).toEqual({
+      code: 64,
+      stdout: '',
+      stderr: 'The token does not tell its decimals: 1 token has to be written in base units\n',
+    })
+    const { stdout } = await world.ran(['wallet', 'balance', '-w', wallet, '-t', token.address])
+    expect(stdout).toContain(`token: ${token.address}\n\ttotal: 0\n`)
+  }, 60_000)
+
+  test('behavior: all that there can be is approved to the last digit', async () => {
+    const token = await tokenOf('Token', 'Tokens')
+    const args = ['-w', wallet, '-t', token.address, '-s', spender]
+    expect(await world.ran(['wallet', 'approve', ...args, '-a', String(maxUint256)])).toEqual(done)
+    expect((await world.ran(['wallet', 'allowance', ...args])).stdout).toBe(`${maxUint256}\n`)
+    expect(await world.ran(['wallet', 'approve', ...args, '-a', '0'])).toEqual(done)
+    expect((await world.ran(['wallet', 'allowance', ...args])).stdout).toBe('0\n')
+  }, 60_000)
+})
