@@ -49,10 +49,16 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
           args: [address],
         })
 
-  test.for(['theirs', 'ours'] as const)(
+  const commands = [
+    ['theirs', theirs],
+    ['ours', ours],
+  ] as const
+  test.for(commands)(
     'default: make, approve, fund and withdraw, by %s',
-    async which => {
-      const command = { theirs, ours }[which]
+    {
+      timeout: 90_000,
+    },
+    async ([, command]) => {
       const key = ['-pk', keys.owner]
       const created = await command(['create-wallet', '--factory', world.chain.walletFactory, ...key])
       const [, wallet = ''] = /^Success: wallet created\.\n\tAddress: (0x\w{40})\n/.exec(created) ?? []
@@ -74,6 +80,5 @@ describe.skipIf(python === '')("the reference's Python client 1.4.0", () => {
         expect(await has(place.wallet, of)).toBe(parseEther('0.3') - 1000n)
       }
     },
-    90_000,
   )
 })
