@@ -15,6 +15,13 @@ const SignerReport = v.object({
   blocked: v.pipe(v.nullable(v.string()), v.description('Why nothing is sent.')),
 })
 
+const PaymentWallet = v.object({
+  valid: v.pipe(v.boolean(), v.description('The factory has made it: else nothing that pays is answered.')),
+  own: v.pipe(v.boolean(), v.description('The signer is its owner: else it stakes what its owner approves.')),
+  owner: v.nullable(Address),
+  problem: v.nullable(v.string()),
+})
+
 /** A chain as `GET /info` shows it. */
 export const ChainReport = v.object({
   id: v.pipe(v.number(), v.description('EIP-155.')),
@@ -25,6 +32,10 @@ export const ChainReport = v.object({
   block: v.pipe(v.nullable(v.number()), v.description('Newest block that is believed.')),
   subscriptions: v.pipe(v.nullable(v.number()), v.description('Highest subscription that was looked at.')),
   payment_address: Address,
+  payment_wallet: v.pipe(
+    v.nullable(PaymentWallet),
+    v.description('null: none is configured, or it was not looked at yet.'),
+  ),
   signer: SignerReport,
   pending: v.object({
     computed: v.pipe(v.number(), v.description('Answers without a transaction.')),

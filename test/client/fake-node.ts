@@ -58,6 +58,7 @@ function reportOf({ id, coordinator }: Served): ChainReport {
     block: 1,
     subscriptions: 0,
     payment_address: zeroAddress,
+    payment_wallet: null,
     signer: { address: zeroAddress, balance: '0', blocked: null },
     pending: { computed: 0, sending: 0, left: 0, mined: 0 },
     endpoints: [],

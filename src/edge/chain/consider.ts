@@ -3,7 +3,7 @@ import { zeroAddress } from 'viem'
 import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
-import { type Decision, decide, pass } from './decide.ts'
+import { type Decision, decide, type Obstacle, pass } from './decide.ts'
 import { findCreated } from './delegated/created.ts'
 import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
@@ -15,6 +15,7 @@ import { beginOf } from './interval.ts'
 import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
+import { ownObstacles } from './stake.ts'
 import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
 import { isSame } from './tracked.ts'
@@ -49,6 +50,10 @@ export async function consider(
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
   const failing = await selectFailing(step.db, { chain: step.chain.config.id, rows })
+  const own = await ownObstacles(
+    step,
+    rows.map(({ subscription }) => subscription),
+  )
   const plan: Plan = {
     moves: [],
     linked: [],
@@ -62,7 +67,7 @@ export async function consider(
     const { id } = row.subscription
     const found = uncreated.get(id)
     if (found) {
-      goOn(step, { plan, row, looked: found, court, failing })
+      goOn(step, { plan, row, looked: found, court, failing, own })
       continue
     }
     const status = statusOf(id)
@@ -74,7 +79,7 @@ export async function consider(
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
-    } else judge(step, { plan, row, status, court, failing })
+    } else judge(step, { plan, row, status, court, failing, own })
   }
   return plan.replaced.length === 0 ? plan : await withCreated(step, plan)
 }
@@ -191,9 +196,10 @@ type Judged = {
   status: Status
   court: Court
   failing: ReadonlyMap<number, Failing>
+  own: ReadonlyMap<number, Obstacle>
 }
 
-function judge(step: Step, { plan, row, status, court, failing }: Judged): void {
+function judge(step: Step, { plan, row, status, court, failing, own }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
@@ -204,6 +210,7 @@ function judge(step: Step, { plan, row, status, court, failing }: Judged): void 
     latestTime: step.latest.time,
     // That of what is over is forgotten, however it comes back.
     hasData: row.signed !== null && row.signed.dataBytes > 0,
+    ownObstacle: own.get(row.subscription.id) ?? null,
   })
   if (decision.kind === 'end' || decision.kind === 'later') {
     const move = decision.kind === 'end' ? ended(row, decision) : later(row, decision)
@@ -258,7 +265,7 @@ function isBackingOff(
   return true
 }
 
-type Planning = Omit<Judged, 'court' | 'failing'> & {
+type Planning = Omit<Judged, 'court' | 'failing' | 'own'> & {
   decision: Extract<Decision, { kind: 'begin' }>
   route: string
 }

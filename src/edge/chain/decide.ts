@@ -12,6 +12,8 @@ export type Obstacle =
   | 'insufficient_balance'
   | 'insufficient_allowance'
   | 'insufficient_prepayment'
+  | 'payment_wallet'
+  | 'stake_not_approved'
   | 'no_input'
 
 /**
@@ -34,9 +36,18 @@ export type Situation = {
   latestTime: number
   /** Data came with the request for it, over HTTP: it stands in where the consumer gives nothing. */
   hasData?: boolean
+  /** What of the node's own is in the way, whatever the consumer has. */
+  ownObstacle?: Obstacle | null
 }
 
-export function decide({ status, nextInterval, time, latestTime, hasData = false }: Situation): Decision {
+export function decide({
+  status,
+  nextInterval,
+  time,
+  latestTime,
+  hasData = false,
+  ownObstacle = null,
+}: Situation): Decision {
   const { subscription, interval, count, responded, input } = status
   const ending = endingOf(status, time)
   if (ending !== null) return { kind: 'end', interval, reason: ending }
@@ -50,7 +61,7 @@ export function decide({ status, nextInterval, time, latestTime, hasData = false
   const deadline = endOf(subscription, interval)
   if (deadline !== null && deadline <= latestTime) return pass(status, interval, 'missed')
   const nextAt = isLast(subscription, interval) ? null : beginOf(subscription, interval + 1)
-  const obstacle = paymentObstacle(status)
+  const obstacle = ownObstacle ?? paymentObstacle(status)
   if (obstacle !== null) return { kind: 'wait', interval, reason: obstacle, nextAt }
   if (hasData && (input === null || input === '0x')) return { kind: 'begin', interval, input: null, deadline }
   if (input === null) return { kind: 'wait', interval, reason: 'no_input', nextAt }

@@ -4,6 +4,7 @@ import type { QueueBounds } from '../jobs/enqueue.ts'
 import type { Log } from '../log.ts'
 import type { PolicyCache } from '../runners/policy.ts'
 import type { Block, Chain, Contracts } from './chain.ts'
+import type { NodeWallet } from './node-wallet.ts'
 
 /** Of jobs that a chain asks for. */
 export type JobOptions = { bounds: QueueBounds; expiryMs: number }
@@ -21,6 +22,7 @@ export type Step = {
   jobs: JobOptions
   chain: Chain
   contracts: Contracts
+  nodeWallet: NodeWallet
   block: Block
   latest: Block
   gapSeconds: number

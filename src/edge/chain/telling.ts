@@ -7,6 +7,8 @@ const obstacles: Record<Obstacle | 'unreadable', string> = {
   insufficient_balance: 'insufficient balance',
   insufficient_allowance: 'insufficient allowance',
   insufficient_prepayment: 'insufficient prepayment',
+  payment_wallet: 'the payment address of this node is no wallet',
+  stake_not_approved: 'the owner of this node’s wallet has not approved the stake',
   no_input: 'no input from its consumer',
   unreadable: 'it could not be read',
 }

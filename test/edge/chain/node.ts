@@ -156,6 +156,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
       block,
       latest,
       gapSeconds: 1,
+      nodeWallet: { isValid: true, isOwn: true, owner: null, problem: null },
     }),
     async cursor() {
       const [row] = await orm.all<Cursor & { judgedEpoch: number }>(sql`

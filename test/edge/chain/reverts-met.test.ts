@@ -238,6 +238,10 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       const other = await fund(world.chain, { spender: self(), amount: 0n, token: token.address })
       for (const to of [payer, other])
         await transact(world.chain, token, { functionName: 'mint', args: [to, price] })
+      await transact(world.chain, wallet(nodeWallet), {
+        functionName: 'approve',
+        args: [nodeAddress, token.address, price],
+      })
       const id = await prepaid({ payer, token: token.address, verifier: verifier.address })
       await answered()
       await transact(world.chain, token, { functionName: 'setBlocked', args: [other, true] })

@@ -6,6 +6,7 @@ import { checkChain } from '../../../src/edge/chain/check.ts'
 import { parseChains } from '../../../src/edge/chain/config.ts'
 import { createRouteFinder } from '../../../src/edge/chain/containers.ts'
 import { createNoteHead, type Door } from '../../../src/edge/chain/delegated/door.ts'
+import { watchNodeWallet } from '../../../src/edge/chain/node-wallet.ts'
 import { createRpcPool } from '../../../src/edge/chain/pool.ts'
 import { createSigner } from '../../../src/edge/chain/signer.ts'
 import { type ChainTick, createTick, type TickOptions } from '../../../src/edge/chain/tick/tick.ts'
@@ -34,6 +35,8 @@ export type Changed = Partial<Omit<ChainConfig, 'gas'>> & {
   signer?: Signer
   /** Where it may die. */
   gate?: Gate
+  /** Unix milliseconds of its machine. */
+  now?: () => number
 }
 
 export type DeliveryState = {
@@ -129,6 +132,7 @@ export async function startTicking({
     signer = createSigner(nodeKey),
     gas = {},
     gate = (_, step) => step(),
+    now: clock = now,
     ...config
   }: Changed = {}): TickOptions {
     const [settings] = parseChains({
@@ -144,7 +148,7 @@ export async function startTicking({
       bells: createBells(),
       policy: createPolicyCache({ db: queue.db, now }),
       log: { info: note, warn: note, error: note },
-      now,
+      now: clock,
       retentionMs: 1_000_000,
       ledgerDays: 1_000,
       jobs: {
@@ -169,9 +173,12 @@ export async function startTicking({
       const options = optionsOf(changed)
       const checked = await checkChain(options.chain)
       if ('problem' in checked) throw new Error(checked.problem)
+      const { contracts } = checked
+      const wallet = watchNodeWallet({ ...options, contracts })
       return {
         ...options,
-        contracts: checked.contracts,
+        contracts,
+        wallet,
         routes: createRouteFinder(),
         noteHead: createNoteHead(options.chain),
       }

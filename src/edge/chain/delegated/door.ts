@@ -1,10 +1,12 @@
 import type { Chain, Contracts } from '../chain.ts'
 import type { RouteFinder } from '../containers.ts'
+import type { WalletWatch } from '../node-wallet.ts'
 import type { Step } from '../step.ts'
 
 /** Where requests for one chain come in. */
-export type Door = Omit<Step, 'contracts' | 'block' | 'latest' | 'gapSeconds'> & {
+export type Door = Omit<Step, 'contracts' | 'nodeWallet' | 'block' | 'latest' | 'gapSeconds'> & {
   contracts: Contracts
+  wallet: WalletWatch
   routes: RouteFinder
   /** Unix milliseconds of this machine. */
   now(): number

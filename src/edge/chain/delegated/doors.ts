@@ -1,5 +1,6 @@
 import { checkChain } from '../check.ts'
 import { createRouteFinder } from '../containers.ts'
+import { watchNodeWallet } from '../node-wallet.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import { type TickContext, tickOptionsOf } from '../tick/wiring.ts'
 import { createNoteHead, type Door } from './door.ts'
@@ -26,9 +27,12 @@ async function open(context: TickContext, id: number): Promise<Door | null> {
   if (options === null) return null
   const checked = await checkChain(options.chain)
   if ('problem' in checked) throw new RpcUnavailable(checked.problem)
+  const { contracts } = checked
+  const wallet = watchNodeWallet({ ...options, contracts })
   return {
     ...options,
-    contracts: checked.contracts,
+    contracts,
+    wallet,
     routes: createRouteFinder(),
     noteHead: createNoteHead(options.chain),
   }

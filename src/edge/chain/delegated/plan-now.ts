@@ -32,7 +32,6 @@ export async function planNow(
   const { block, snapshot, createdId, wallet } = judged
   const interval = intervalAt(subscription, block.time)
   if (interval === 0 || createdId !== null) return nothing
-  const step: Step = { ...door, block, latest: block, gapSeconds: 1 }
   const status = { subscription, interval, count: 0, responded: false, wallet, input: null }
   const row = {
     subscription,
@@ -44,6 +43,8 @@ export async function planNow(
     signed,
   }
   try {
+    const nodeWallet = await door.wallet.look(door.now())
+    const step: Step = { ...door, nodeWallet, block, latest: block, gapSeconds: 1 }
     const considered = await consider(step, {
       rows: [row],
       court: { snapshot, config: door.chain.config, time: block.time, routes: door.routes },

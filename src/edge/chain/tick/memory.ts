@@ -1,4 +1,5 @@
 import type { Block, Contracts } from '../chain.ts'
+import type { WalletWatch } from '../node-wallet.ts'
 import { noPace, type Pace } from './pace.ts'
 import type { Gaps } from './rhythm.ts'
 import type { Work } from './work.ts'
@@ -6,6 +7,8 @@ import type { Work } from './work.ts'
 /** What a tick remembers. All of it may be lost, and is read again. Times: unix milliseconds of this machine. */
 export type Memory = {
   contracts: Contracts | null
+  /** null: as long as the contracts are not known. */
+  wallet: WalletWatch | null
   checkedAt: number | null
   /** null: to be read again. */
   work: Work | null
@@ -32,6 +35,7 @@ export type Memory = {
 export function createMemory(): Memory {
   return {
     contracts: null,
+    wallet: null,
     checkedAt: null,
     work: null,
     readAt: Number.NEGATIVE_INFINITY,

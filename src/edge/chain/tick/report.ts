@@ -1,11 +1,12 @@
 import type { ChainReport } from '../../../protocol/chain.ts'
 import type { Chain } from '../chain.ts'
+import type { NodeWallet } from '../node-wallet.ts'
 import type { Memory } from './memory.ts'
 
 /** What a tick knows of its chain, for operators. */
 export function reportOf(
   { config, rpc, signer }: Chain,
-  { contracts, work, block, latest, problem, signerReport, left }: Memory,
+  { contracts, wallet, work, block, latest, problem, signerReport, left }: Memory,
 ): ChainReport {
   return {
     id: config.id,
@@ -16,6 +17,7 @@ export function reportOf(
     block: block?.number ?? null,
     subscriptions: work === null ? null : work.cursor.nextId - 1,
     payment_address: config.paymentAddress,
+    payment_wallet: walletReport(wallet?.known() ?? null),
     signer: {
       address: signer.address,
       balance: signerReport.balance?.toString() ?? null,
@@ -29,4 +31,10 @@ export function reportOf(
     },
     endpoints: rpc.status(),
   }
+}
+
+function walletReport(wallet: NodeWallet | null): ChainReport['payment_wallet'] {
+  if (wallet === null) return null
+  const { isValid, isOwn, owner, problem } = wallet
+  return { valid: isValid, own: isOwn, owner, problem }
 }

@@ -10,6 +10,7 @@ import { cleaned } from '../clean.ts'
 import { createRouteFinder } from '../containers.ts'
 import { type Head, readHead } from '../head.ts'
 import { pruneLedger } from '../ledger/write.ts'
+import { noWallet, watchNodeWallet } from '../node-wallet.ts'
 import { pruneChain } from '../prune.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import type { JobOptions, Step } from '../step.ts'
@@ -85,6 +86,7 @@ export function createTick(options: TickOptions): ChainTick {
 
   async function look(poked: boolean): Promise<number> {
     if (!(await isServed(options, memory))) return now() + recheckMs
+    await memory.wallet?.look(now())
     if (poked || now() - memory.readAt > rereadMs) memory.work = null
     memory.work ??= await reread(options, memory)
     const { known, mined } = knownBy(memory, memory.work)
@@ -177,7 +179,9 @@ async function isServed({ chain, now, log }: TickOptions, memory: Memory): Promi
   const checked = await checkChain(chain)
   memory.checkedAt = now()
   if ('contracts' in checked) {
-    memory.contracts = checked.contracts
+    const { contracts } = checked
+    memory.contracts = contracts
+    memory.wallet = watchNodeWallet({ chain, contracts, log })
     return true
   }
   memory.problem = checked.problem
@@ -209,7 +213,9 @@ function contractsOf({ contracts }: Memory) {
 function stepOf({ db, policy, bells, log, jobs, chain }: TickOptions, memory: Memory, head: Head): Step {
   const { block, latest } = head
   const gapSeconds = leastGap(memory.gaps)
-  return { db, policy, bells, log, jobs, chain, contracts: contractsOf(memory), block, latest, gapSeconds }
+  const contracts = contractsOf(memory)
+  const nodeWallet = memory.wallet?.known() ?? noWallet
+  return { db, policy, bells, log, jobs, chain, contracts, nodeWallet, block, latest, gapSeconds }
 }
 
 /** At the next block, or when an answer may be tried again. What was tried, and was not sent, waits for the next block. */

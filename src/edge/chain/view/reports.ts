@@ -33,6 +33,7 @@ function unknown({ config, privateKey }: ChainSettings): ChainReport {
     block: null,
     subscriptions: null,
     payment_address: config.paymentAddress,
+    payment_wallet: null,
     signer: { address: createSigner(privateKey).address, balance: null, blocked: null },
     pending: { computed: 0, sending: 0, left: 0, mined: 0 },
     endpoints: [],

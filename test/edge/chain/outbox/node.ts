@@ -130,6 +130,7 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
       block,
       latest,
       gapSeconds: 1,
+      nodeWallet: { isValid: true, isOwn: true, owner: null, problem: null },
     }),
     async answer({ subscription, interval = 1, deadline = null, output = '"yes"' }) {
       const job = `job-${subscription}-${interval}`
