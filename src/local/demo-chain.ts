@@ -109,14 +109,14 @@ async function askWithSignature(user: Deployer, { chain, url, steps }: ChainDemo
   steps.note(`kept by its consumer: ${kept}`)
 }
 
-function told(consumer: string, container: string) {
+export function told(consumer: string, container: string) {
   return ({ id, delivery, ms, blocks, gas }: Asked & Answered) => {
     const { hash, gas_used } = delivery.transaction ?? {}
     return `${consumer} -> ${container}, subscription ${id} (${gas} gas), interval ${delivery.interval} answered ${blocks} ${blocks === 1 ? 'block' : 'blocks'} and ${Math.round(ms)} ms later by ${hash} (${gas_used} gas)`
   }
 }
 
-async function deploy(
+export async function deploy(
   { wallet, chain }: Deployer,
   abi: Abi | readonly unknown[],
   bytecode: Hex,
@@ -129,7 +129,7 @@ async function deploy(
 }
 
 /** `later`: seconds by which the chain's clock is put forward after the request. */
-async function answered(
+export async function answered(
   user: Deployer,
   { chain, url, call, later = 0 }: { chain: LocalChain; url: string; call: Call; later?: number },
 ): Promise<Asked & Answered> {

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { runDemo } from './demo.ts'
 import { runChainDemo } from './demo-chain.ts'
 import { streamDemo } from './demo-chat.ts'
+import { payDemo } from './demo-paid.ts'
 import { openHome } from './home.ts'
 import { startStack } from './stack.ts'
 import { createSteps } from './steps.ts'
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
     await runDemo({ url: stack.edge.url, steps })
     await streamDemo({ url: stack.edge.url, steps })
     if (stack.chain) await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps })
+    if (stack.chain) await payDemo({ chain: stack.chain, url: stack.edge.url, steps })
     if (values.once) return
     console.log(next(stack.edge.url, shown(values.home)))
     await Promise.race([

@@ -63,6 +63,7 @@ function runnerConfig({ home, edgeUrl, containers }: Omit<LocalRunnerOptions, 'l
       id: container.id,
       description: container.description,
       openai: container.openai,
+      accepted_payments: container.acceptedPayments,
       image: container.kind === 'image' ? container.image : container.id,
       ...(container.kind === 'process' ? { url: container.url } : {}),
     })),

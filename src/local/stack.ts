@@ -3,6 +3,7 @@ import { migrate } from '../edge/db/migrate.ts'
 import { forgetChain } from './chain/forget.ts'
 import { anvilKey, type LocalChain, startLocalChain } from './chain/start.ts'
 import { type LocalContainer, type PreparedContainers, prepareContainers } from './containers/prepare.ts'
+import { pricedOf } from './containers/priced.ts'
 import { type Edge, startEdge } from './edge.ts'
 import type { Home } from './home.ts'
 import { type LibsqlServer, startLibsqlServer } from './libsql/server.ts'
@@ -34,6 +35,8 @@ export type Stack = {
 const scheduleMs = 60_000
 /** As on many chains. */
 const chainBlockSeconds = 2
+/** Of each side, in basis points: as the deployment script has it. */
+const chainFee = 500
 /** A model may take its time to load on a small machine. */
 const readyMs = 120_000
 
@@ -90,10 +93,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       () => enrol(edge.url, home),
       id => id,
     )
-    const runner = startRunner({ home, edgeUrl: edge.url, containers: containers.containers, log })
+    const offered = [...containers.containers, ...(chain ? pricedOf(containers.containers) : [])]
+    const runner = startRunner({ home, edgeUrl: edge.url, containers: offered, log })
     closers.push(runner.close)
     await steps.run('containers ready', () =>
-      untilReady(edge.url, { runner, ids: containers.containers.map(({ id }) => id) }),
+      untilReady(edge.url, { runner, ids: offered.map(({ id }) => id) }),
     )
     return { edge, database, containers, runner, chain, close }
   } catch (error) {
@@ -111,7 +115,7 @@ async function startChain({ steps }: StackOptions): Promise<LocalChain | null> {
   return await steps
     .run(
       'chain with our contracts',
-      () => startLocalChain({ blockTime: chainBlockSeconds }),
+      () => startLocalChain({ blockTime: chainBlockSeconds, fee: chainFee }),
       ({ rpcUrl, registry }) => `${rpcUrl}, registry ${registry}`,
     )
     .catch((error: unknown) => {
@@ -121,9 +125,9 @@ async function startChain({ steps }: StackOptions): Promise<LocalChain | null> {
 }
 
 /** The node answers there as the account that Infernet's own development chain has for it. */
-function chainVars({ id, registry, rpcUrl }: LocalChain): Record<string, string> {
+function chainVars({ id, registry, rpcUrl, nodeWallet }: LocalChain): Record<string, string> {
   return {
-    CHAINS: JSON.stringify([{ id, registry }]),
+    CHAINS: JSON.stringify([{ id, registry, payment_address: nodeWallet }]),
     [`CHAIN_${id}_RPC_URLS`]: rpcUrl,
     [`CHAIN_${id}_PRIVATE_KEY`]: anvilKey(3),
   }

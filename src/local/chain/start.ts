@@ -20,6 +20,8 @@ export type LocalChain = Deployment & {
   rpcUrl: string
   /** The first wallet, of anvil's second account. */
   wallet: Address
+  /** Of the account that the local node answers as: it is paid into it. */
+  nodeWallet: Address
   close(): Promise<void>
 }
 
@@ -51,8 +53,14 @@ export function createDeployer(
   return { wallet: createWalletClient({ ...shared, account }), chain: createPublicClient(shared) }
 }
 
-/** `blockTime`: as anvil's; transactions are mined at once all the same. */
-export async function startLocalChain({ blockTime }: { blockTime?: number } = {}): Promise<LocalChain> {
+/** `blockTime`: as anvil's; transactions are mined at once all the same. `fee`: basis points of the protocol, of each side. */
+export async function startLocalChain({
+  blockTime,
+  fee = 0,
+}: {
+  blockTime?: number
+  fee?: number
+} = {}): Promise<LocalChain> {
   const port = (await isPortFree(usualPort)) ? usualPort : 0
   const anvil = await startAnvil({
     port,
@@ -62,9 +70,10 @@ export async function startLocalChain({ blockTime }: { blockTime?: number } = {}
   try {
     const account = anvilAccount(2)
     const deployer = createDeployer(anvil.rpcUrl, account)
-    const deployment = await deployContracts(deployer, { recipient: account.address, fee: 0 })
+    const deployment = await deployContracts(deployer, { recipient: account.address, fee })
     const wallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(1).address)
-    return { id: foundry.id, ...deployment, ...anvil, wallet }
+    const nodeWallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(3).address)
+    return { id: foundry.id, ...deployment, ...anvil, wallet, nodeWallet }
   } catch (error) {
     await anvil.close()
     throw error

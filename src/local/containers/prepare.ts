@@ -11,6 +11,8 @@ export type LocalContainer = {
   id: string
   description: string
   openai: boolean
+  /** Least payment by token, in base units; absent: anything. */
+  acceptedPayments?: Record<string, string>
   /** Of weights that are not part of its packages. */
   model?: string
 } & ({ kind: 'image'; image: string } | { kind: 'process'; url: string })
