@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Config } from '../../src/edge/config.ts'
 import * as schema from '../../src/edge/db/schema.ts'
 import { runChainDemo } from '../../src/local/demo-chain.ts'
+import { payDemo } from '../../src/local/demo-paid.ts'
 import { openHome } from '../../src/local/home.ts'
 import { freePort } from '../../src/local/port.ts'
 import { type Stack, startStack } from '../../src/local/stack.ts'
@@ -93,7 +94,9 @@ describe('commands', () => {
       log: () => {},
     })
     if (!stack.chain) throw new Error('There is no chain')
-    await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps: createSteps(() => {}) })
+    const demo = { chain: stack.chain, url: stack.edge.url, steps: createSteps(() => {}) }
+    await runChainDemo(demo)
+    await payDemo(demo)
   }, 180_000)
   afterAll(async () => {
     await stack?.close()
@@ -101,7 +104,9 @@ describe('commands', () => {
   })
 
   const here = (text: string) =>
-    text.replaceAll(/http:\/\/127\.0\.0\.1:4000|https:\/\/edge\.example\.com/g, stack.edge.url)
+    text
+      .replaceAll(/http:\/\/127\.0\.0\.1:4000|https:\/\/edge\.example\.com/g, stack.edge.url)
+      .replaceAll('http://127.0.0.1:8545', stack.chain?.rpcUrl ?? '')
 
   async function run(program: string, args: readonly string[]): Promise<string> {
     const env = {
@@ -174,6 +179,17 @@ describe('commands', () => {
     const [snippet] = commandsOf('docs/openai.md', { all: false })
     writeFileSync(join(workspace, 'openai.ts'), here(snippet?.text ?? ''))
     expect(await run(process.execPath, ['openai.ts'])).toMatch(/\S/)
+  })
+
+  test('docs/payments.md: a wallet is made, funded, approved, and given back', async () => {
+    const commands = commandsOf('docs/payments.md', { all: false })
+    const [made = '', left = ''] = await runShell(commands)
+    expect(JSON.parse(made.slice(made.indexOf('{')))).toMatchObject({
+      total: '100000000000000000',
+      locked: '0',
+      made_by_factory: true,
+    })
+    expect(left.trim()).toMatch(/^Success: withdrawal of amount: 0\.1 ether\n[\s\S]*\n50000000000000000$/)
   })
 
   test('docs/api.md: every command runs, and answers as shown', async () => {
