@@ -22,7 +22,7 @@ const infernet = defineCommand({
     sub: () => import('./command/sub.ts').then(({ sub }) => sub),
     wallet: () => import('./command/wallet/wallet.ts').then(({ wallet }) => wallet),
     // By the names that the reference's client has for them.
-    'create-wallet': () => import('./command/wallet/create.ts').then(({ create }) => create),
+    'create-wallet': () => import('./command/wallet/create.ts').then(({ createWallet }) => createWallet),
     approve: () => import('./command/wallet/approve.ts').then(({ approve }) => approve),
     fund: () => import('./command/wallet/fund.ts').then(({ fund }) => fund),
     withdraw: () => import('./command/wallet/withdraw.ts').then(({ withdraw }) => withdraw),

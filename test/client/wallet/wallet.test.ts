@@ -1,7 +1,10 @@
-import { type Address, getAddress, parseEther, zeroAddress } from 'viem'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { type Address, getAddress, parseEther, toFunctionSelector, zeroAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Wallets } from '../../../src/client/wallets.ts'
 import type { TestChain } from '../../support/chain.ts'
+import { startRpcProxy } from '../../support/rpc-proxy.ts'
 import { keys, owner, spender, startWorld, stranger, type World } from './world.ts'
 
 /** The commands, as a shell runs them, on a chain of their own. */
@@ -178,4 +181,61 @@ describe('ETH', () => {
     ])
     expect(await world.sentBy(stranger.address)).toBe(before)
   }, 60_000)
+})
+
+describe('a wallet of the first deployments', () => {
+  test('default: what it does not tell is not made up, and the rest works', async () => {
+    const unknown = ['lockedBalance(address)', 'unlockedBalance(address)'].map(toFunctionSelector)
+    const proxy = await startRpcProxy(chain.rpcUrl, {
+      override: ({ params }) =>
+        unknown.some(selector => `${JSON.stringify(params)}`.includes(`"${selector}`))
+          ? { error: { code: 3, message: 'execution reverted', data: '0x' } }
+          : null,
+    })
+    const { wallet } = await wallets.create({ registry: chain.registry })
+    await wallets.fund({ wallet, amount: 5n })
+    const on = ['-w', wallet, '--rpc-url', proxy.url]
+    const seen = await ran(['wallet', 'balance', ...on, '--json'])
+    expect(JSON.parse(seen.stdout)).toMatchObject({
+      total: '5',
+      locked: null,
+      unlocked: null,
+      owner: owner.address,
+    })
+    const { stdout } = await ran(['wallet', 'balance', ...on])
+    expect(stdout).toMatch(
+      /\ttotal: 5 \(0\.000000000000000005 ETH\)\n\tlocked: the wallet does not tell\n\tunlocked: the wallet does not tell\n$/,
+    )
+    expect(await ran(['withdraw', ...on, '-a', '5'])).toMatchObject({ code: 0, stderr: '' })
+    await proxy.close()
+  }, 60_000)
+})
+
+test('behavior: help names the commands and their options', async () => {
+  expect((await ran(['--help'])).stdout).toMatch(/ wallet +Wallets: what consumers pay from/)
+  for (const name of ['create', 'approve', 'fund', 'withdraw', 'balance', 'allowance'])
+    expect((await ran(['wallet', '--help'])).stdout).toContain(` ${name} `)
+  const { stdout } = await ran(['create-wallet', '--help'])
+  expect(stdout).toContain('infernet create-wallet')
+  for (const option of [
+    '--factory',
+    '--registry',
+    '--owner',
+    '--rpc-url',
+    '--private-key',
+    '--timeout',
+    '--json',
+  ])
+    expect(stdout).toContain(option)
+}, 60_000)
+
+test('behavior: the functions need no platform', async () => {
+  const contents = `export { createWallets } from './src/client/wallets.ts'`
+  const resolveDir = fileURLToPath(new URL('../../..', import.meta.url))
+  // `neutral` resolves no module of any platform: an import of one fails the build.
+  const built = build({
+    ...{ stdin: { contents, resolveDir, loader: 'ts' }, bundle: true, write: false, format: 'esm' },
+    ...{ platform: 'neutral', conditions: ['workerd'], target: 'es2022', logLevel: 'silent' },
+  })
+  await expect(built).resolves.toMatchObject({ errors: [], warnings: [] })
 })

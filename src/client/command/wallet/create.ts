@@ -14,9 +14,11 @@ import {
 } from './options.ts'
 import { print, warn } from './print.ts'
 
+const description = 'Make a wallet; prints its address and its owner'
+
 export const create = command({
   name: 'create',
-  description: 'Make a wallet; prints its address and its owner',
+  description,
   args: {
     factory,
     registry,
@@ -44,3 +46,6 @@ export const create = command({
     })
   },
 })
+
+/** By the reference's name for it. */
+export const createWallet = { ...create, meta: { name: 'create-wallet', description } }
