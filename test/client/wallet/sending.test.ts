@@ -4,7 +4,7 @@ import { openWalletChain } from '../../../src/client/wallet/chain.ts'
 import { transact } from '../../../src/client/wallet/transact.ts'
 import { createWallets } from '../../../src/client/wallets.ts'
 import { until } from '../../flows/until.ts'
-import { startRpcProxy } from '../../support/rpc-proxy.ts'
+import { type RpcProxyOptions, startRpcProxy } from '../../support/rpc-proxy.ts'
 import { owner, spender, startWorld, stranger, type World } from './world.ts'
 
 /** What becomes of transactions on their way. */
@@ -24,6 +24,21 @@ const hashIn = (stderr: string) => /hash=(0x\w{64})/.exec(stderr)?.[1] as `0x${s
 const pending = async () => {
   const { pending } = await world.chain.anvil.getTxpoolStatus()
   return pending
+}
+
+/** The chain has taken it, and half of the answer comes. */
+function cutting(...methods: string[]): RpcProxyOptions {
+  return {
+    fault: ({ calls }) => (calls.some(({ method }) => methods.includes(method)) ? { kind: 'cut' } : null),
+  }
+}
+
+/** The same, and an endpoint that has sent it twice tells what came of the second time. */
+function refusing(message: string): RpcProxyOptions {
+  return {
+    override: ({ method }) =>
+      method === 'eth_sendRawTransaction' ? { error: { code: -32_000, message } } : null,
+  }
 }
 
 describe('a transaction', () => {
@@ -68,8 +83,18 @@ describe('a transaction', () => {
   test('behavior: whose place another one takes is told of', async () => {
     const { chain, wallet, ran, sentBy } = world
     await chain.anvil.setAutomine(false)
-    const running = ran(['fund', '-w', wallet, '-a', '7'])
-    await until('it is sent', async () => (await pending()) === 1)
+    const asked: string[] = []
+    await using proxy = await startProxy({
+      fault: ({ calls }) => {
+        asked.push(...calls.map(({ method }) => method))
+        return null
+      },
+    })
+    const running = ran(['fund', '-w', wallet, '-a', '7', '--rpc-url', proxy.url])
+    // By its nonce it is known that another one is in its place.
+    const looked = () =>
+      asked.slice(asked.indexOf('eth_getTransactionByHash')).includes('eth_getBlockByNumber')
+    await until('it is looked at', async () => asked.includes('eth_getTransactionByHash') && looked())
     const client = createWalletClient({ account: owner, transport: http(chain.rpcUrl) })
     const instead = await client.sendTransaction({
       ...{ chain: null, to: stranger.address, value: 1n, nonce: await sentBy(owner.address) },
@@ -83,9 +108,13 @@ describe('a transaction', () => {
     })
   })
 
-  test('behavior: whose answer is lost on the way is sent once', async () => {
+  const answers = [
+    ['is lost on the way', cutting('eth_sendRawTransaction', 'eth_getTransactionByHash')],
+    ['is that it is there already', refusing('nonce too low')],
+  ] as const
+  test.for(answers)('behavior: whose answer %s is sent once, and waited for', async ([, wrong]) => {
     const { chain, wallet, sentBy } = world
-    await using proxy = await startProxy(method => method === 'eth_sendRawTransaction')
+    await using proxy = await startProxy(wrong)
     const before = { sent: await sentBy(owner.address), has: await balance() }
     const { hash } = await createWallets({ rpcUrl: proxy.url, signer: owner }).fund({ wallet, amount: 9n })
     expect(await chain.deployer.chain.getTransactionReceipt({ hash })).toMatchObject({ status: 'success' })
@@ -101,7 +130,7 @@ describe('a transaction', () => {
     const client = createWalletClient({ account: owner, transport: http(chain.rpcUrl) })
     const wallets = createWallets({ rpcUrl: chain.rpcUrl, signer: client })
     expect(await wallets.fund({ wallet, amount: 3n })).toMatchObject({ amount: 3n, arrived: 3n })
-    await using proxy = await startProxy(() => false, 5)
+    await using proxy = await startProxy({ fault: () => ({ kind: 'chain', id: 5 }) })
     const elsewhere = createWalletClient({ account: owner, transport: http(proxy.url) })
     await expect(
       createWallets({ rpcUrl: chain.rpcUrl, signer: elsewhere }).fund({ wallet, amount: 3n }),
@@ -130,14 +159,8 @@ describe('a transaction', () => {
     return await world.chain.deployer.chain.getBalance({ address: world.wallet })
   }
 
-  /** Cuts the answers of some methods; `id`: of the chain that it tells of. */
-  async function startProxy(isCut: (method: string) => boolean, id?: number) {
-    const proxy = await startRpcProxy(world.chain.rpcUrl, {
-      fault: ({ calls }) => {
-        if (calls.some(({ method }) => isCut(method))) return { kind: 'cut' }
-        return id === undefined ? null : { kind: 'chain', id }
-      },
-    })
+  async function startProxy(options: RpcProxyOptions) {
+    const proxy = await startRpcProxy(world.chain.rpcUrl, options)
     return { url: proxy.url, [Symbol.asyncDispose]: proxy.close }
   }
 })
