@@ -6,12 +6,15 @@ import { pythonText } from './python.ts'
 export type EncodedAnswer = { input: Hex; output: Hex; proof: Hex }
 /** Why an output is not delivered: a code, and a sentence for people. */
 export type AnswerProblem = {
-  problem: 'container_errored' | 'results_empty' | 'invalid_output' | 'output_too_large'
+  problem: 'container_errored' | 'results_empty' | 'invalid_output' | 'missing_proof' | 'output_too_large'
   message: string
 }
 
-/** `stringOutput`: how an output without the five keys is told. `maxBytes`: of input, output and proof together. */
-export type EncodeOptions = { stringOutput: 'json' | 'python'; maxBytes: number }
+/**
+ * `stringOutput`: how an output without the five keys is told. `maxBytes`: of input, output and proof together. `requiresProof`: without a
+ * proof it is none.
+ */
+export type EncodeOptions = { stringOutput: 'json' | 'python'; maxBytes: number; requiresProof: boolean }
 
 /** In the order in which they are encoded. */
 const keys = ['raw_input', 'processed_input', 'raw_output', 'processed_output', 'proof'] as const
@@ -24,16 +27,23 @@ const text = [{ type: 'string' }] as const
  */
 export function encodeAnswer(
   output: Json,
-  { stringOutput, maxBytes }: EncodeOptions,
+  { stringOutput, maxBytes, requiresProof }: EncodeOptions,
 ): EncodedAnswer | AnswerProblem {
   if (output instanceof Map && output.has('code') && !isOk(output.get('code')))
     return { problem: 'container_errored', message: `The container answered with code ${codeOf(output)}.` }
   const answer = output instanceof Map && keys.every(key => output.has(key)) ? encodeKeys(output) : null
   const encoded = answer ?? encodeText(stringOutput === 'python' ? pythonText(output) : jsonText(output))
   if ('problem' in encoded) return encoded
+  if (requiresProof && encoded.proof === '0x') return noProof
   const bytes = size(encoded.input) + size(encoded.output) + size(encoded.proof)
   if (bytes <= maxBytes) return encoded
   return tooLarge(`The answer is ${bytes} bytes; ${maxBytes} are the most.`)
+}
+
+/** A verifier would take the stake for it. */
+const noProof: AnswerProblem = {
+  problem: 'missing_proof',
+  message: 'The container gave no proof, and the subscription has a verifier.',
 }
 
 /** An output that is refused without being looked at. */

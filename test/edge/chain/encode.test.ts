@@ -6,7 +6,7 @@ import { encodeAnswer } from '../../../src/edge/chain/encode.ts'
 import { pythonText } from '../../../src/edge/chain/python.ts'
 import { parseJson } from '../../../src/protocol/json.ts'
 
-const options = { stringOutput: 'json', maxBytes: 4096 } as const
+const options = { stringOutput: 'json', maxBytes: 4096, requiresProof: false } as const
 const encode = (output: unknown, more: Partial<Parameters<typeof encodeAnswer>[1]> = {}) =>
   encodeAnswer(parseJson(typeof output === 'string' ? output : JSON.stringify(output)), {
     ...options,
@@ -66,6 +66,13 @@ describe('encodeAnswer', () => {
         expect(answer).toEqual({ problem: 'invalid_output', message: expect.stringContaining(key) })
       }
     }
+  })
+
+  test('behavior: where a proof is required, an answer without one is a problem with a name', () => {
+    for (const output of [{ ...fiveKeys, proof: '' }, { ...fiveKeys, proof: null }, { ...fiveKeys, proof: '0x' }, '"x"'])
+      expect(encode(output, { requiresProof: true })).toMatchObject({ problem: 'missing_proof' })
+    expect(encode(fiveKeys, { requiresProof: true })).toEqual(encode(fiveKeys))
+    expect(encode({ code: 500 }, { requiresProof: true })).toMatchObject({ problem: 'container_errored' })
   })
 
   test('behavior: what is too large in all is refused', () => {

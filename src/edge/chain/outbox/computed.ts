@@ -36,6 +36,7 @@ type Row = Key & {
   result: string | null
   result_bytes: number | null
   result_parts: number | null
+  requires_proof: number | null
   /** Answers that may be tried now, of which these are the first; 32 at most. */
   found: number
 }
@@ -84,7 +85,7 @@ async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
         select d.subscription, d.interval, d.tries, d.deadline, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
-          j.result_bytes, j.result_parts, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
+          j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed
           join subscriptions s on s.chain = d.chain and s.id = d.subscription
           left join jobs j on j.id = d.job and d.call is null
@@ -122,6 +123,7 @@ async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promi
     const answer = encodeAnswer(output, {
       stringOutput: config.stringOutput,
       maxBytes: config.maxOutputBytes,
+      requiresProof: row.requires_proof === 1,
     })
     if ('problem' in answer) return answer
     const delivered = { interval, ...answer, nodeWallet: config.paymentAddress }

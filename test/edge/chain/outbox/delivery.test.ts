@@ -79,6 +79,14 @@ describe('what is sent', () => {
     expect(await world.outbox.raws()).toHaveLength(5)
   })
 
+  test('behavior: where a proof is required, what has none takes no nonce; nobody is asked about it', async () => {
+    const nonce = await world.nonce()
+    await world.ask(1, { requiresProof: true })
+    await settle()
+    expect(await rows()).toMatchObject([{ state: 'dropped', reason: 'missing_proof' }])
+    expect([await world.nonce(), await world.outbox.transactions()]).toEqual([nonce, []])
+  })
+
   test('behavior: behind what no endpoint takes, no nonce is taken', async () => {
     await world.ask()
     const deaf: Rpc = { ...world.rpc, sendToAll: async () => [] }

@@ -78,6 +78,7 @@ export type Outbox = {
     interval?: number
     deadline?: number | null
     output?: string
+    requiresProof?: boolean
   }): Promise<void>
   deliveries(): Promise<Delivery[]>
   transactions(): Promise<Transaction[]>
@@ -132,7 +133,7 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
       gapSeconds: 1,
       nodeWallet: { isValid: true, isOwn: true, owner: null, problem: null },
     }),
-    async answer({ subscription, interval = 1, deadline = null, output = '"yes"' }) {
+    async answer({ subscription, interval = 1, deadline = null, output = '"yes"', requiresProof = false }) {
       const job = `job-${subscription}-${interval}`
       const result = `{"container":"a","output":${output}}`
       await orm.batch([
@@ -142,8 +143,8 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
           values (${chainId}, ${subscription}, 'ended', ${interval + 1}, 0, '0x', ${clock.ms}, '0xaa', 1, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x')
           on conflict do nothing`),
         orm.run(sql`
-          insert into jobs (id, owner, state, route, source, destination, created_at, expires_at, result, result_bytes, origin)
-          values (${job}, 'chain:31337', 'success', 'a', 0, 0, ${clock.ms}, 9e15, ${result}, ${Buffer.byteLength(result)}, 'queue')`),
+          insert into jobs (id, owner, state, route, source, destination, created_at, expires_at, result, result_bytes, requires_proof, origin)
+          values (${job}, 'chain:31337', 'success', 'a', 0, 0, ${clock.ms}, 9e15, ${result}, ${Buffer.byteLength(result)}, ${requiresProof ? 1 : 0}, 'queue')`),
         orm.run(sql`
           insert into deliveries (chain, subscription, interval, job, state, deadline, created_at)
           values (${chainId}, ${subscription}, ${interval}, ${job}, 'computed', ${deadline}, ${clock.ms})`),
