@@ -116,6 +116,7 @@ export function told(consumer: string, container: string) {
   }
 }
 
+/** @returns the contract's address. */
 export async function deploy(
   { wallet, chain }: Deployer,
   abi: Abi | readonly unknown[],
@@ -157,8 +158,11 @@ async function putForward({ chain }: Deployer, seconds: number): Promise<number>
 
 type Found = Pick<DelegatedInFull, 'state' | 'reason' | 'deliveries'> & { subscription_id?: number | null }
 
-/** `place`: where the node tells of it. */
-async function untilDelivered(
+/**
+ * `place`: where the node tells of it.
+ * @throws when it is given up, or does not come in time.
+ */
+export async function untilDelivered(
   place: string,
   id: number | string,
 ): Promise<{ delivery: DeliveryView; subscription_id: number | null }> {

@@ -5,6 +5,7 @@ import { runDemo } from './demo.ts'
 import { runChainDemo } from './demo-chain.ts'
 import { streamDemo } from './demo-chat.ts'
 import { payDemo } from './demo-paid.ts'
+import { runProofDemo } from './demo-proof.ts'
 import { openHome } from './home.ts'
 import { startStack } from './stack.ts'
 import { createSteps } from './steps.ts'
@@ -56,8 +57,11 @@ async function main(): Promise<void> {
   try {
     await runDemo({ url: stack.edge.url, steps })
     await streamDemo({ url: stack.edge.url, steps })
-    if (stack.chain) await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps })
-    if (stack.chain) await payDemo({ chain: stack.chain, url: stack.edge.url, steps })
+    if (stack.chain) {
+      await runChainDemo({ chain: stack.chain, url: stack.edge.url, steps })
+      await payDemo({ chain: stack.chain, url: stack.edge.url, steps })
+      await runProofDemo({ chain: stack.chain, url: stack.edge.url, steps })
+    }
     if (values.once) return
     console.log(next(stack.edge.url, shown(values.home)))
     await Promise.race([

@@ -64,6 +64,7 @@ function runnerConfig({ home, edgeUrl, containers }: Omit<LocalRunnerOptions, 'l
       description: container.description,
       openai: container.openai,
       accepted_payments: container.acceptedPayments,
+      generates_proofs: container.proves,
       image: container.kind === 'image' ? container.image : container.id,
       ...(container.kind === 'process' ? { url: container.url } : {}),
     })),

@@ -1,7 +1,7 @@
 import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
 import { forgetChain } from './chain/forget.ts'
-import { anvilKey, type LocalChain, startLocalChain } from './chain/start.ts'
+import { anvilKey, type LocalChain, nodePlace, startLocalChain } from './chain/start.ts'
 import { type LocalContainer, type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { pricedOf } from './containers/priced.ts'
 import { type Edge, startEdge } from './edge.ts'
@@ -129,7 +129,7 @@ function chainVars({ id, registry, rpcUrl, nodeWallet }: LocalChain): Record<str
   return {
     CHAINS: JSON.stringify([{ id, registry, payment_address: nodeWallet }]),
     [`CHAIN_${id}_RPC_URLS`]: rpcUrl,
-    [`CHAIN_${id}_PRIVATE_KEY`]: anvilKey(3),
+    [`CHAIN_${id}_PRIVATE_KEY`]: anvilKey(nodePlace),
   }
 }
 

@@ -90,12 +90,34 @@ export const TransactionView = v.object({
   hash: v.nullable(v.string()),
   nonce: v.number(),
   state: v.picklist(['signed', 'sent', 'mined', 'final', 'displaced']),
-  kind: v.picklist(['deliver', 'cancel']),
+  kind: v.picklist(['deliver', 'approve', 'finalize', 'cancel']),
   problem: v.nullable(v.string()),
   block: v.nullable(v.number()),
   succeeded: v.nullable(v.boolean()),
   gas_used: v.nullable(v.number()),
   cost: v.pipe(v.nullable(v.string()), v.description('Wei, in decimal, of the whole transaction.')),
+})
+
+/** What an answer's proof has come to. */
+export const ProofView = v.object({
+  state: v.pipe(
+    v.picklist(['pending', 'accepted', 'rejected', 'finalized', 'settled']),
+    v.description(
+      'accepted: the node is paid; rejected: its stake is lost; finalized: no verdict in time; settled: nobody tells how.',
+    ),
+  ),
+  stake: v.pipe(v.nullable(Amount), v.description('Locked in the node’s wallet until then.')),
+  payout: v.pipe(v.nullable(Amount), v.description('For the node’s wallet; null: not told.')),
+  expires_at: v.pipe(v.nullable(Seconds), v.description('From when on there is no verdict any more.')),
+  refunds: v.pipe(v.boolean(), v.description('Without a verdict, the consumer gets the payout back.')),
+  problem: v.nullable(v.string()),
+  settled: v.nullable(
+    v.object({
+      by: v.pipe(v.nullable(Address), v.description('Whose call moved the money.')),
+      hash: v.nullable(v.string()),
+      block: v.number(),
+    }),
+  ),
 })
 
 /** An answer on its way to the chain. */
@@ -108,6 +130,7 @@ export const DeliveryView = v.object({
   deadline: v.nullable(Seconds),
   created_at: v.string(),
   transaction: v.nullable(TransactionView),
+  proof: v.nullable(ProofView),
 })
 export type DeliveryView = v.InferOutput<typeof DeliveryView>
 

@@ -37,6 +37,12 @@ beforeAll(async () => {
     insert into deliveries (chain, subscription, interval, job, state, tries, deadline, tx, created_at)
     values (${chain}, 5, 1, '0199d2f0-0000-7000-8000-000000000005', 'delivered', 0, 99, 't', 1),
       (${chain}, 5, 2, '0199d2f0-0000-7000-8000-000000000006', 'computing', 0, null, null, 2)`)
+  await edge.db.orm.run(
+    sql`update deliveries set stake_token = ${zeroAddress}, stake = '7' where interval = 1`,
+  )
+  await edge.db.orm.run(sql`
+    insert into proofs (chain, subscription, interval, node, state, looked_block, expires_at, refunds, payout, settled_by, settled_hash, settled_block)
+    values (${chain}, 5, 1, ${owner}, 'accepted', 13, 77, 1, '6', ${verifier}, '0xdef', 14)`)
   await edge.db.orm.run(sql`
     insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, created_at, mined_hash, mined_block, status, gas_used,
       gas_price, data)
@@ -140,6 +146,7 @@ describe('GET /api/subscriptions/:chain/:id', () => {
         deadline: null,
         created_at: '1970-01-01T00:00:00.002Z',
         transaction: null,
+        proof: null,
       },
       {
         interval: 1,
@@ -159,6 +166,15 @@ describe('GET /api/subscriptions/:chain/:id', () => {
           succeeded: true,
           gas_used: 50,
           cost: '150',
+        },
+        proof: {
+          state: 'accepted',
+          stake: '7',
+          payout: '6',
+          expires_at: 77,
+          refunds: true,
+          problem: null,
+          settled: { by: verifier, hash: '0xdef', block: 14 },
         },
       },
     ])

@@ -273,6 +273,7 @@ describe('prepareContainers', () => {
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'process' },
       { id: 'clock', kind: 'process' },
+      { id: 'factor', kind: 'process', proves: true },
       { id: 'ocr', kind: 'process' },
       {
         id: 'chat',
@@ -302,6 +303,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     expect(prepared.containers).toMatchObject([
       { id: 'hello-world', kind: 'image', image: 'infernet-edge/hello-world:local' },
       { id: 'clock', kind: 'image', image: 'infernet-edge/clock:local' },
+      { id: 'factor', kind: 'image', image: 'infernet-edge/factor:local' },
       { id: 'ocr', kind: 'image', image: 'infernet-edge/ocr:local' },
       { id: 'chat', kind: 'image', image: 'infernet-edge/chat:tiny-random', model: 'tiny-random' },
     ])

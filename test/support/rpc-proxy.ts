@@ -4,6 +4,7 @@ import { toFunctionSelector, toHex } from 'viem'
 import type { RpcAnswer, RpcCall } from '../../src/edge/chain/rpc.ts'
 import { eip712CoordinatorAbi } from '../../src/protocol/abi/eip712-coordinator.ts'
 import { readerAbi } from '../../src/protocol/abi/reader.ts'
+import { walletAbi } from '../../src/protocol/abi/wallet.ts'
 
 /** What becomes of one HTTP request in place of its answer. */
 export type Fault =
@@ -43,7 +44,7 @@ export type RpcRequest = { calls: RpcCall[]; number: number }
 export type RpcProxyOptions = {
   /** Null: it is answered as it should be. */
   fault?(request: RpcRequest): Fault | null
-  /** The contracts are those of the first deployments: without `readStatusBatch` and `deliverComputeBatch`. */
+  /** The contracts are those of the first deployments: without what `lateNames` has. */
   firstDeployment?: boolean
   /** What a call is answered in place of what the chain says; null: that. */
   override?(call: RpcCall): RpcAnswer | null
@@ -134,10 +135,11 @@ export const usualFaults: readonly Fault[] = [
 ]
 
 const reverted: RpcAnswer = { error: { code: 3, message: 'execution reverted', data: '0x' } }
+const lateNames = ['readStatusBatch', 'deliverComputeBatch', 'getTerms', 'unlockedBalance']
 const lateCalls = new RegExp(
-  [...readerAbi, ...eip712CoordinatorAbi]
+  [...readerAbi, ...eip712CoordinatorAbi, ...walletAbi]
     .filter(item => item.type === 'function')
-    .filter(({ name }) => name === 'readStatusBatch' || name === 'deliverComputeBatch')
+    .filter(({ name }) => lateNames.includes(name))
     .map(item => `"${toFunctionSelector(item)}`)
     .join('|'),
 )

@@ -4,6 +4,7 @@ import { destination, source } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
 import { fits, mayWait, type QueueBounds, room } from '../jobs/enqueue.ts'
+import type { Subscription } from './chain.ts'
 import { inputFingerprint, inputText } from './input.ts'
 import { asRead, type Read } from './move.ts'
 import { ownerOfChain } from './owner.ts'
@@ -14,6 +15,8 @@ export type Beginning = Read & {
   job: string
   route: string
   requiresProof: boolean
+  /** What its proof is backed with: as much as it pays. null: nothing. */
+  stake: Pick<Subscription, 'paymentToken' | 'paymentAmount'> | null
   /** Null: the data of its delegation. */
   input: Hex | null
   /** Of that data; 0: it has none. */
@@ -64,8 +67,8 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
     and interval = ${item} ->> 'n' and job = ${item} ->> 'j')`
   return [
     orm.run(sql`
-      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at)
-      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}
+      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at, stake_token, stake)
+      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}, value ->> 'kt', value ->> 'k'
       from json_each(${JSON.stringify(terms)})
       where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
         and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })} and ${asRead(chain)}
@@ -108,6 +111,8 @@ function toItems(beginnings: readonly Beginning[]) {
       r: route,
       p: beginning.requiresProof ? 1 : 0,
       dl: beginning.deadline,
+      kt: beginning.stake?.paymentToken ?? null,
+      k: beginning.stake === null ? null : String(beginning.stake.paymentAmount),
       x: beginning.expiryMs,
       so: input === null ? source.offchain : source.onchain,
       f: input === null ? null : inputFingerprint(input),

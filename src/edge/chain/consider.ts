@@ -3,7 +3,7 @@ import { zeroAddress } from 'viem'
 import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
-import { type Decision, decide, type Obstacle, pass } from './decide.ts'
+import { type Decision, decide, nextAfter, type Obstacle, pass } from './decide.ts'
 import { findCreated } from './delegated/created.ts'
 import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
@@ -12,10 +12,11 @@ import { selectFingerprints } from './due.ts'
 import { type Failing, resumesAt, selectFailing } from './failing.ts'
 import { inputFingerprint } from './input.ts'
 import { beginOf } from './interval.ts'
+import { ownObstacles } from './own-wallet.ts'
 import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
-import { ownObstacles } from './stake.ts'
+import { isStaked, type Purse, readPurse, type StakeObstacle } from './stakes/purse.ts'
 import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
 import { isSame } from './tracked.ts'
@@ -50,10 +51,9 @@ export async function consider(
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
   const failing = await selectFailing(step.db, { chain: step.chain.config.id, rows })
-  const own = await ownObstacles(
-    step,
-    rows.map(({ subscription }) => subscription),
-  )
+  const subscriptions = rows.map(({ subscription }) => subscription)
+  const own = ownObstacles(step.nodeWallet, subscriptions)
+  const purse = await readPurse(step, subscriptions)
   const plan: Plan = {
     moves: [],
     linked: [],
@@ -62,12 +62,13 @@ export async function consider(
     replaced: [],
     doubtful: [],
     begun: [],
+    approvals: [],
   }
   for (const row of rows) {
     const { id } = row.subscription
     const found = uncreated.get(id)
     if (found) {
-      goOn(step, { plan, row, looked: found, court, failing, own })
+      goOn(step, { plan, row, looked: found, court, failing, own, purse })
       continue
     }
     const status = statusOf(id)
@@ -79,8 +80,9 @@ export async function consider(
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
-    } else judge(step, { plan, row, status, court, failing, own })
+    } else judge(step, { plan, row, status, court, failing, own, purse })
   }
+  plan.approvals.push(...purse.approvals())
   return plan.replaced.length === 0 ? plan : await withCreated(step, plan)
 }
 
@@ -165,7 +167,7 @@ function postpone(
   }: Pick<Waiting, 'nextAt'> & {
     plan: Plan
     row: Due
-    reason: 'unreadable' | Waiting['reason']
+    reason: StakeObstacle | Waiting['reason']
     interval: number | null
   },
 ): void {
@@ -197,9 +199,10 @@ type Judged = {
   court: Court
   failing: ReadonlyMap<number, Failing>
   own: ReadonlyMap<number, Obstacle>
+  purse: Purse
 }
 
-function judge(step: Step, { plan, row, status, court, failing, own }: Judged): void {
+function judge(step: Step, { plan, row, status, court, failing, own, purse }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
@@ -239,8 +242,12 @@ function judge(step: Step, { plan, row, status, court, failing, own }: Judged): 
       },
     })
   } else if (decision.kind === 'wait') postpone(step, { plan, row, ...decision })
-  else if (!isBackingOff(step, { plan, row, decision, failing: failing.get(subscription.id) }))
-    planBeginning(step, { plan, row, status, decision, route: route ?? '' })
+  else if (!isBackingOff(step, { plan, row, decision, failing: failing.get(subscription.id) })) {
+    const { interval } = decision
+    const reason = purse.promise(subscription)
+    if (reason === null) planBeginning(step, { plan, row, status, decision, route: route ?? '' })
+    else postpone(step, { plan, row, reason, interval, nextAt: nextAfter(status, interval) })
+  }
 }
 
 /** Leaves intervals out where the containers have failed in those before. @returns whether it does. */
@@ -265,7 +272,7 @@ function isBackingOff(
   return true
 }
 
-type Planning = Omit<Judged, 'court' | 'failing' | 'own'> & {
+type Planning = Omit<Judged, 'court' | 'failing' | 'own' | 'purse'> & {
   decision: Extract<Decision, { kind: 'begin' }>
   route: string
 }
@@ -283,6 +290,7 @@ function planBeginning(step: Step, { plan, row, status, decision, route }: Plann
     job: uuidv7(),
     route,
     requiresProof: status.subscription.verifier !== zeroAddress,
+    stake: isStaked(status.subscription) ? status.subscription : null,
     input,
     dataBytes: row.signed?.dataBytes ?? 0,
     deadline,

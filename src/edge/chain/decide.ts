@@ -13,7 +13,6 @@ export type Obstacle =
   | 'insufficient_allowance'
   | 'insufficient_prepayment'
   | 'payment_wallet'
-  | 'stake_not_approved'
   | 'no_input'
 
 /**
@@ -60,7 +59,7 @@ export function decide({
   if (count >= subscription.redundancy) return pass(status, interval, 'fulfilled')
   const deadline = endOf(subscription, interval)
   if (deadline !== null && deadline <= latestTime) return pass(status, interval, 'missed')
-  const nextAt = isLast(subscription, interval) ? null : beginOf(subscription, interval + 1)
+  const nextAt = nextAfter(status, interval)
   const obstacle = ownObstacle ?? paymentObstacle(status)
   if (obstacle !== null) return { kind: 'wait', interval, reason: obstacle, nextAt }
   if (hasData && (input === null || input === '0x')) return { kind: 'begin', interval, input: null, deadline }
@@ -77,6 +76,11 @@ export function pass<Reason extends Omission | 'begun'>(
   if (isLast(subscription, interval)) return { kind: 'end', interval, reason } as const
   const next = interval + 1
   return { kind: 'later', interval: next, dueAt: beginOf(subscription, next), reason } as const
+}
+
+/** When the interval after this one begins; null: there is none. Unix seconds of block time. */
+export function nextAfter({ subscription }: Pick<Status, 'subscription'>, interval: number): number | null {
+  return isLast(subscription, interval) ? null : beginOf(subscription, interval + 1)
 }
 
 /** Why an answer would not be paid; null: it would, or nothing is promised. */

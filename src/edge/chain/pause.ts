@@ -12,7 +12,7 @@ export type Vain = {
 
 /** A block of most chains, then twice as long each time. */
 const firstSeconds = 5
-const longestSeconds = 600
+export const longestSeconds = 600
 /** So many looks may follow each other as closely as intervals do. */
 const closeLooks = 3
 /** Intervals that are as long begin with a look each, however many were in vain; of shorter ones, one is looked at so often. */

@@ -4,6 +4,7 @@ import type { Decision } from './decide.ts'
 import type { Link } from './delegated/link.ts'
 import type { Move, Read } from './move.ts'
 import { nextTry } from './pause.ts'
+import type { Approval } from './stakes/purse.ts'
 import type { Stored } from './store.ts'
 import { sentenceOf } from './telling.ts'
 import type { Tracked } from './tracked.ts'
@@ -29,6 +30,8 @@ export type Plan = {
   doubtful: number[]
   /** What is to be computed. */
   begun: (Planned & { row: Due; status: Status; beginning: Beginning })[]
+  /** What the node's wallet has to approve for what waits for that. */
+  approvals: Approval[]
 }
 
 export function readOf({ subscription, dueAt, nextInterval, seenHash }: Due): Read {

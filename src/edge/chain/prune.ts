@@ -46,7 +46,7 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
   const ids = over.length === prunePerStatement ? [] : ended
   const named = JSON.stringify(ids.map(id => ({ c: chain, i: id })))
   const isOld = sql`created_at <= ${now} - ${retentionMs}`
-  const [waited, data, , deliveries, subscriptions, , , transactions, blocks] = await orm.batch([
+  const [waited, data, , deliveries, , subscriptions, , , transactions, blocks] = await orm.batch([
     endWaiting(db, ofDelegated),
     forgetData(db, ofDelegated),
     orm.run(sql`
@@ -57,6 +57,11 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
       delete from deliveries where chain = ${chain}
         and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
         and ${isOver(options)}`),
+    orm.run(sql`
+      delete from proofs where chain = ${chain}
+        and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
+        and not exists (select 1 from deliveries where deliveries.chain = proofs.chain and deliveries.subscription = proofs.subscription
+          and deliveries.interval = proofs.interval)`),
     orm.run(sql`
       delete from subscriptions
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and ${isKept} and seen_block < ${horizon}
@@ -127,6 +132,8 @@ async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: 
 /** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. */
 function isOver(options: PruneOptions) {
   return sql`state in ('final', 'dropped') and coalesce(dropped_block, 0) < ${horizonOf(options)}
+    and not exists (select 1 from proofs where proofs.chain = deliveries.chain and proofs.subscription = deliveries.subscription
+      and proofs.interval = deliveries.interval and (proofs.state = 'pending' or proofs.settled_block >= ${horizonOf(options)}))
     and not exists (select 1 from transactions where transactions.id = deliveries.tx and transactions.state in ('signed', 'sent', 'mined'))
     and not exists (select 1 from subscriptions where subscriptions.chain = deliveries.chain
       and subscriptions.id = deliveries.subscription

@@ -10,6 +10,9 @@ import type { StatusQuestion } from './status.ts'
 /** As much as our Reader gives to a token, and what the call itself takes. */
 const fundsGas = 250_000n
 
+/** A token in a wallet, and who may spend it. */
+type Held = Pick<Subscription, 'wallet' | 'owner' | 'paymentToken'>
+
 /** Of those that pay, from the factory's wallets. What does not say what it has, has nothing. */
 export async function readWallets(
   { chain, contracts, block }: Pick<StatusQuestion, 'chain' | 'contracts' | 'block'>,
@@ -70,7 +73,8 @@ function factoryCall(
   return toCall({ to: contracts.walletFactory, data }, at)
 }
 
-function walletCalls({ wallet, owner, paymentToken }: Subscription, at: BlockTag): RpcCall[] {
+/** What a wallet has that is not locked, and how much of it `owner` may spend. */
+export function walletCalls({ wallet, owner, paymentToken }: Held, at: BlockTag): RpcCall[] {
   const free = encodeFunctionData({ abi: walletAbi, functionName: 'unlockedBalance', args: [paymentToken] })
   const allowance = encodeFunctionData({
     abi: walletAbi,
@@ -80,14 +84,14 @@ function walletCalls({ wallet, owner, paymentToken }: Subscription, at: BlockTag
   return [free, allowance].map(data => toCall({ to: wallet, data, gas: fundsGas }, at))
 }
 
-function balanceCall({ wallet, paymentToken }: Subscription, at: BlockTag): RpcCall {
+export function balanceCall({ wallet, paymentToken }: Omit<Held, 'owner'>, at: BlockTag): RpcCall {
   if (paymentToken === zeroAddress) return { method: 'eth_getBalance', params: [wallet, toParam(at)] }
   const data = encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [wallet] })
   return toCall({ to: paymentToken, data, gas: fundsGas }, at)
 }
 
 /** `eth_getBalance` tells a quantity, a token a word. */
-function toQuantity(answer: RpcAnswer | undefined): bigint {
+export function toQuantity(answer: RpcAnswer | undefined): bigint {
   const data = answer?.result
   return isHex(data) && data !== '0x' && data.length <= 66 ? hexToBigInt(data) : 0n
 }

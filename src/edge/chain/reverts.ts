@@ -62,6 +62,15 @@ const known: Record<string, readonly ['drop' | 'retry', string]> = {
   Reentrancy: ['retry', 'The coordinator was called out of a delivery'],
 }
 
+/** The last two: the first deployments find out by sending. */
+const aboutMoney: readonly string[] = [
+  'InsufficientFunds',
+  'InsufficientAllowance',
+  'InsufficientBalance',
+  'TransferFailed',
+  'ETHTransferFailed',
+]
+
 const errors: Abi = [
   ...[eip712CoordinatorAbi, inboxAbi, walletAbi, walletFactoryAbi].flatMap(abi =>
     (abi as Abi).filter(({ type }) => type === 'error'),
@@ -89,6 +98,11 @@ export function revertOf(error: RpcError, standing: Standing): Revert {
   }
   const message = decoded === null ? saidOf(error) : decoded.isOurs ? decoded.text : cleaned(decoded.text)
   return { kind: 'retry', code: decoded?.name ?? 'reverted', message, isKnown: false }
+}
+
+/** Whether a wallet has too little, and may be filled. */
+export function isAboutMoney({ code }: Pick<Revert, 'code'>): boolean {
+  return aboutMoney.includes(code)
 }
 
 /** Whether the call itself failed: not the node that was to try it. */

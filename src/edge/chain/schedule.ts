@@ -5,6 +5,7 @@ import type { RouteFinder } from './containers.ts'
 import { selectDue } from './due.ts'
 import type { ReadStatuses } from './reading.ts'
 import { begin, settle } from './settle.ts'
+import { approveStakes } from './stakes/approve.ts'
 import type { Step } from './step.ts'
 import { type Simulate, tryPlan } from './trial.ts'
 
@@ -47,6 +48,7 @@ export async function schedule(step: Step, options: ScheduleOptions): Promise<Sc
     const plan = simulate ? await tryPlan(step, considered, simulate) : considered
     const settled = await settle(step, { plan, epoch })
     const { jobs, moved } = await begin(step, { plan, epoch })
+    await approveStakes(step, considered.approvals)
     begun += jobs
     looked += rows.length
     if (settled + moved < rows.length) return { begun, left: true }

@@ -1,15 +1,19 @@
 import type { Log } from '../log.ts'
 import type { Decision, Obstacle } from './decide.ts'
+import type { StakeObstacle } from './stakes/purse.ts'
 
 /** What stands in the way, as operators of the reference know it. */
-const obstacles: Record<Obstacle | 'unreadable', string> = {
+const obstacles: Record<Obstacle | StakeObstacle, string> = {
   invalid_wallet: 'invalid wallet',
   insufficient_balance: 'insufficient balance',
   insufficient_allowance: 'insufficient allowance',
   insufficient_prepayment: 'insufficient prepayment',
   payment_wallet: 'the payment address of this node is no wallet',
-  stake_not_approved: 'the owner of this node’s wallet has not approved the stake',
   no_input: 'no input from its consumer',
+  unsupported_verifier: 'its verifier takes no such token, or asks for more than is paid',
+  insufficient_stake: 'insufficient balance of the node’s own wallet to back a proof',
+  stake_unapproved: 'the node’s wallet approves what backs a proof',
+  stake_not_ours: 'the owner of the node’s wallet has not approved what backs a proof',
   unreadable: 'it could not be read',
 }
 

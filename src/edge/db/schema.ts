@@ -417,6 +417,9 @@ export const deliveries = sqliteTable(
     droppedBlock: integer('dropped_block'),
     tx: text(),
     createdAt: integer('created_at').notNull(),
+    /** What its proof is backed with, out of the node's wallet: a token, and base units of it in decimal; null: nothing. */
+    stakeToken: text('stake_token'),
+    stake: text(),
     /** Call data of `deliverCompute`, in hex, once it is encoded: then the job's row is not needed any more. */
     call: text(),
   },
@@ -428,6 +431,56 @@ export const deliveries = sqliteTable(
     // Of a reorganisation: what was dropped by what is undone.
     index('deliveries_dropped').on(t.chain, t.droppedBlock).where(sql`dropped_block is not null`),
     index('deliveries_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'dropped')`),
+    // Of what may be staked yet: what is not mined will be locked when it is.
+    index('deliveries_staked')
+      .on(t.chain, t.stakeToken, t.stake)
+      .where(sql`stake_token is not null and state in ('computing', 'computed', 'sending')`),
+  ],
+)
+
+/**
+ * Proofs of answers that were mined, and what was found of them: written with the mark that the answer is delivered, and undone with it.
+ * A row stays as long as its delivery.
+ */
+export const proofs = sqliteTable(
+  'proofs',
+  {
+    chain: integer().notNull(),
+    subscription: integer().notNull(),
+    interval: integer().notNull(),
+    /** Who has answered: with the others, what the coordinator knows the proof by. */
+    node: text().notNull(),
+    /**
+     * `pending`: no verdict. `accepted`: the node is paid. `rejected`: its stake is lost. `finalized`: there was none in time, and the money has
+     * moved without. `settled`: it is not told how.
+     */
+    state: text({ enum: ['pending', 'accepted', 'rejected', 'finalized', 'settled'] }).notNull(),
+    /** Unix seconds of block time at which it is looked at again; null unless pending. */
+    dueAt: integer('due_at'),
+    /** Looks that have found nothing new. */
+    looks: integer().notNull().default(0),
+    /** Block up to which it is known to have been pending, or in whose logs no verdict is. */
+    lookedBlock: integer('looked_block').notNull(),
+    /** Unix seconds of block time from which on anybody may finalize it; null: not looked at yet, or judged at once. */
+    expiresAt: integer('expires_at'),
+    /** 1: without a verdict in time the consumer gets the pay back. */
+    refunds: integer().notNull().default(0),
+    /** Base units that the node's wallet gets for it, in decimal; null: it was not told. */
+    payout: text(),
+    /** The transaction by which this node has last tried to finalize it. */
+    tx: text(),
+    /** What stands in the way: of its being finalized, or of its being known. */
+    problem: text(),
+    /** Whose word moved the money: the verifier's, or that of whoever has finalized it. */
+    settledBy: text('settled_by'),
+    settledHash: text('settled_hash'),
+    settledBlock: integer('settled_block'),
+  },
+  t => [
+    primaryKey({ columns: [t.chain, t.subscription, t.interval] }),
+    index('proofs_due').on(t.chain, t.dueAt).where(sql`state = 'pending'`),
+    // Of a reorganisation: verdicts in blocks that are undone.
+    index('proofs_settled').on(t.chain, t.settledBlock).where(sql`settled_block is not null`),
   ],
 )
 
@@ -444,8 +497,11 @@ export const transactions = sqliteTable(
     nonce: integer().notNull(),
     /** `signed`: not known to any endpoint yet. `sent`: it is. `mined`, `final`: as of deliveries. `displaced`: another took the nonce, or it was given up. */
     state: text({ enum: ['signed', 'sent', 'mined', 'final', 'displaced'] }).notNull(),
-    /** `deliver`: answers. `cancel`: nothing any more, only the nonce is to be used up. */
-    kind: text({ enum: ['deliver', 'cancel'] }).notNull(),
+    /**
+     * `deliver`: answers. `approve`: what may be staked out of the node's wallet. `finalize`: a proof without a verdict. `cancel`: nothing any
+     * more, only the nonce is to be used up.
+     */
+    kind: text({ enum: ['deliver', 'approve', 'finalize', 'cancel'] }).notNull(),
     to: text().notNull(),
     gasLimit: integer('gas_limit').notNull(),
     /** Unix seconds of block time from which mining it would be for nothing; null: none. */

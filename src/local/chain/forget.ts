@@ -1,7 +1,15 @@
 import { sql } from 'drizzle-orm'
 import { openDb } from '../../edge/db/open.ts'
 
-const tables = ['delegations', 'subscriptions', 'deliveries', 'transactions', 'chain_blocks']
+const tables = [
+  'delegations',
+  'subscriptions',
+  'deliveries',
+  'transactions',
+  'proofs',
+  'ledger',
+  'chain_blocks',
+]
 
 /** Forgets what a database knows of a chain: the local one begins anew at each start, under the same id and with the same addresses. */
 export async function forgetChain({ url, chain }: { url: string; chain: number }): Promise<void> {

@@ -20,7 +20,7 @@ export type LocalChain = Deployment & {
   rpcUrl: string
   /** The first wallet, of anvil's second account. */
   wallet: Address
-  /** Of the account that the local node answers as: it is paid into it. */
+  /** The node's, which it owns: it is paid there, and stakes out of it. */
   nodeWallet: Address
   close(): Promise<void>
 }
@@ -30,6 +30,8 @@ const mnemonic = 'test test test test test test test test test test test junk'
 /** Where tools look for a local chain. */
 const usualPort = 8545
 const pollingInterval = 20
+/** Of anvil's accounts: as whom the local node answers. */
+export const nodePlace = 3
 
 /** The account that anvil makes rich, by its place from 0. */
 export function anvilAccount(addressIndex: number) {
@@ -72,7 +74,7 @@ export async function startLocalChain({
     const deployer = createDeployer(anvil.rpcUrl, account)
     const deployment = await deployContracts(deployer, { recipient: account.address, fee })
     const wallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(1).address)
-    const nodeWallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(3).address)
+    const nodeWallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(nodePlace).address)
     return { id: foundry.id, ...deployment, ...anvil, wallet, nodeWallet }
   } catch (error) {
     await anvil.close()

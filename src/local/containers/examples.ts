@@ -14,6 +14,8 @@ export type Example = {
   weights?: Weights
   /** Whether it answers OpenAI's `/v1/chat/completions` as well. */
   openai: boolean
+  /** Whether its answers to contracts have proofs. */
+  proves: boolean
 }
 
 export const helloWorld: Example = {
@@ -24,6 +26,7 @@ export const helloWorld: Example = {
   packages: false,
   needsWeights: false,
   openai: false,
+  proves: false,
 }
 
 export const clock: Example = {
@@ -34,6 +37,18 @@ export const clock: Example = {
   packages: false,
   needsWeights: false,
   openai: false,
+  proves: false,
+}
+
+export const factor: Example = {
+  id: 'factor',
+  description: 'Finds a factor of a number, and proves it',
+  folder: folder('factor'),
+  image: 'infernet-edge/factor:local',
+  packages: false,
+  needsWeights: false,
+  openai: false,
+  proves: true,
 }
 
 export const ocr: Example = {
@@ -44,6 +59,7 @@ export const ocr: Example = {
   packages: true,
   needsWeights: false,
   openai: false,
+  proves: false,
 }
 
 export const chat: Example = {
@@ -54,6 +70,7 @@ export const chat: Example = {
   packages: true,
   needsWeights: true,
   openai: true,
+  proves: false,
 }
 
 function folder(id: string): string {

@@ -1,6 +1,6 @@
 import type { Engine } from '../../runner/docker/engine.ts'
 import { findEngine } from './engine.ts'
-import { chat, clock, type Example, helloWorld, ocr } from './examples.ts'
+import { chat, clock, type Example, factor, helloWorld, ocr } from './examples.ts'
 import { ensureImage } from './images.ts'
 import { installPackages } from './packages.ts'
 import { type ContainerProcess, startProcess } from './process.ts'
@@ -13,6 +13,7 @@ export type LocalContainer = {
   openai: boolean
   /** Least payment by token, in base units; absent: anything. */
   acceptedPayments?: Record<string, string>
+  proves: boolean
   /** Of weights that are not part of its packages. */
   model?: string
 } & ({ kind: 'image'; image: string } | { kind: 'process'; url: string })
@@ -46,7 +47,7 @@ export async function prepareContainers(options: {
   const processes: ContainerProcess[] = []
   const prepare = (example: Example) =>
     prepareOne(example, { log, processes, ...(found.available && { engine: found.engine }) })
-  const prepared = await Promise.all([helloWorld, clock, ocr, chat].map(prepare))
+  const prepared = await Promise.all([helloWorld, clock, factor, ocr, chat].map(prepare))
   if (found.available) await found.engine.close()
 
   return {
@@ -66,8 +67,8 @@ async function prepareOne(
 ): Promise<LocalContainer | undefined> {
   try {
     const ready = await withWeights(example, log)
-    const { id, description, openai, image, weights } = ready
-    const offer = { id, description, openai, ...(weights && { model: weights.name }) }
+    const { id, description, openai, proves, image, weights } = ready
+    const offer = { id, description, openai, proves, ...(weights && { model: weights.name }) }
     if (engine && (await hasImage(engine, ready, log))) return { ...offer, kind: 'image', image }
     await installPackages(ready, log)
     const container = await startProcess(ready, log)

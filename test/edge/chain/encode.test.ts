@@ -69,7 +69,12 @@ describe('encodeAnswer', () => {
   })
 
   test('behavior: where a proof is required, an answer without one is a problem with a name', () => {
-    for (const output of [{ ...fiveKeys, proof: '' }, { ...fiveKeys, proof: null }, { ...fiveKeys, proof: '0x' }, '"x"'])
+    for (const output of [
+      { ...fiveKeys, proof: '' },
+      { ...fiveKeys, proof: null },
+      { ...fiveKeys, proof: '0x' },
+      '"x"',
+    ])
       expect(encode(output, { requiresProof: true })).toMatchObject({ problem: 'missing_proof' })
     expect(encode(fiveKeys, { requiresProof: true })).toEqual(encode(fiveKeys))
     expect(encode({ code: 500 }, { requiresProof: true })).toMatchObject({ problem: 'container_errored' })

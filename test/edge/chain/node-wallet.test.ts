@@ -137,7 +137,7 @@ describe('a wallet of somebody else', () => {
       owner: owner.toLowerCase(),
       problem: expect.stringContaining(`is owned by ${owner.toLowerCase()}, not by the signer`),
     })
-    expect(await waiting()).toEqual([[staked, 'stake_not_approved']])
+    expect(await waiting()).toEqual([[staked, 'stake_not_ours']])
     expect(await world.compute()).toBe(2)
     const approve = async (amount: bigint) =>
       await transact(
@@ -147,7 +147,7 @@ describe('a wallet of somebody else', () => {
       )
     await approve(price - 1n)
     await later(node)
-    expect(await waiting()).toEqual([[staked, 'stake_not_approved']])
+    expect(await waiting()).toEqual([[staked, 'stake_not_ours']])
     await approve(price)
     await later(node)
     expect(await waiting()).toEqual([])

@@ -236,8 +236,9 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       const verifier = await deployVerifier()
       const payer = await fund(world.chain, { spender: consumer.address, amount: 0n, token: token.address })
       const other = await fund(world.chain, { spender: self(), amount: 0n, token: token.address })
-      for (const to of [payer, other])
+      for (const to of [payer, other, nodeWallet])
         await transact(world.chain, token, { functionName: 'mint', args: [to, price] })
+      // What backs the node's own proof.
       await transact(world.chain, wallet(nodeWallet), {
         functionName: 'approve',
         args: [nodeAddress, token.address, price],

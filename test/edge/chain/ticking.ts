@@ -29,6 +29,11 @@ import { type RpcProxy, type RpcProxyOptions, startRpcProxy } from '../../suppor
 import { policyOf } from '../../support/runner.ts'
 import { type Gate, mortal } from './outbox/mortal.ts'
 
+/** What a container gives, and one that was asked for a proof. */
+const plain = '{"container":"echo","output":{"said":"x"}}'
+const fiveKeys = { raw_input: '', processed_input: '', raw_output: 'ab', processed_output: '', proof: '0123' }
+const proven = JSON.stringify({ container: 'echo', output: fiveKeys })
+
 /** What a ticker is unlike others in. `reorgDepth` and the like: of the configuration. */
 export type Changed = Partial<Omit<ChainConfig, 'gas'>> & {
   gas?: Partial<ChainConfig['gas']>
@@ -190,7 +195,8 @@ export async function startTicking({
     ask: () => createdBy(chain, callback, { functionName: 'ask', args: ['echo', toHex('x')] }),
     async compute() {
       const { rowsAffected } = await orm.run(sql`
-        update jobs set state = 'success', finished_at = 1, result = '{"container":"echo","output":{"said":"x"}}', result_bytes = 41
+        update jobs set state = 'success', finished_at = 1, result = iif(requires_proof = 1, ${proven}, ${plain}),
+          result_bytes = length(iif(requires_proof = 1, ${proven}, ${plain}))
         where state = 'queued'`)
       return rowsAffected
     },

@@ -18,6 +18,7 @@ const nothing: Plan = {
   replaced: [],
   doubtful: [],
   begun: [],
+  approvals: [],
 }
 
 /**

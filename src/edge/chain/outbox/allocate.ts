@@ -36,7 +36,7 @@ export async function allocate(
  * The lowest nonce that the chain has not used, and this node neither. A hole, as a reorganisation can leave one, is filled before anything
  * goes behind it; what lies below a final one is none, but forgotten.
  */
-async function nextNonce({ db, chain }: Step, first: number): Promise<number | null> {
+export async function nextNonce({ db, chain }: Step, first: number): Promise<number | null> {
   const { id } = chain.config
   const { address } = chain.signer
   const used = sql`select nonce from transactions indexed by transactions_nonce

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Hex } from 'viem'
+import type { Address, Hex } from 'viem'
 import { containersOf } from '../../../protocol/container.ts'
 import { parseJson } from '../../../protocol/json.ts'
 import type { Db } from '../../db/open.ts'
@@ -21,12 +21,19 @@ export type Computed = Key & {
   /** Unix seconds of block time; null: none. */
   deadline: number | null
   begin: number
+  /** Why it was not sent when it was last tried; null: it was not tried. */
+  reason: string | null
+  /** What its proof is backed with; null: nothing. */
+  stake: { token: Address; amount: bigint } | null
   call: Hex
 }
 
 type Row = Key & {
   tries: number
   deadline: number | null
+  reason: string | null
+  stake_token: Address | null
+  stake: string | null
   active_at: number
   period: number
   call: Hex | null
@@ -58,7 +65,7 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
   const encoded: (Key & { call: Hex })[] = []
   const dropped: Dropped[] = []
   for (const row of rows) {
-    const { subscription, interval, tries, deadline } = row
+    const { subscription, interval, tries, deadline, reason } = row
     const tracked = asked.get(subscription)
     // Somebody else has given it an id meanwhile, or taken it back.
     if (row.call === null && !tracked && subscription < 0) continue
@@ -72,11 +79,15 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
     }
     if (row.call === null) encoded.push({ subscription, interval, call })
     const begin = row.active_at + (interval - 1) * row.period
-    computed.push({ subscription, interval, tries, deadline, begin, call })
+    computed.push({ subscription, interval, tries, deadline, begin, reason, stake: stakeOf(row), call })
   }
   await keep(db, { chain: id, encoded })
   await dropDeliveries(db, { chain: id, dropped, block: null })
   return { computed, isLeft: rows.length === maxComputed || rows.length < (rows[0]?.found ?? 0) }
+}
+
+function stakeOf({ stake_token: token, stake }: Row): Computed['stake'] {
+  return token === null || stake === null ? null : { token, amount: BigInt(stake) }
 }
 
 /** Call data, or a result of 64 KiB at most, which may be twice as long on its way: as JSON within JSON. What is in parts is read by itself. */
@@ -84,7 +95,7 @@ async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
   return await orm.all<Row>(sql`
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
-        select d.subscription, d.interval, d.tries, d.deadline, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
+        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
           j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed
           join subscriptions s on s.chain = d.chain and s.id = d.subscription

@@ -2,19 +2,21 @@ import { hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import { anchorCall } from '../next-id.ts'
 import { refusalOf } from '../refusal.ts'
-import { isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
+import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import { type Computed, readComputed } from './computed.ts'
-import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
+import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
 import { offer } from './fees.ts'
 import { foilCalls, withoutFoiled } from './foil.ts'
+import { explainLacking, type Lacking } from './lacking.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
 import { type Open, readOpen } from './open.ts'
 import { type Passed, type Planned, planTransactions } from './plan.ts'
+import { isUnpaid } from './unpaid.ts'
 
 /** As the signer was found. `blocked`: why nothing more is sent at the moment. */
 export type SignerReport = { balance: bigint | null; blocked: string | null }
@@ -24,7 +26,7 @@ export type Delivering = { signer: SignerReport | null; isLeft: boolean }
 
 /** A consumer's own revert may be for the moment: so often it is tried again. */
 const maxUnknown = 3
-/** A wallet without funds may be filled. */
+/** What is in the way may go away; for a wallet that may be filled, the end of the interval is waited for, where it has one. */
 const maxKnown = 10
 const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
 /** As often as what may be sent: an estimate's. */
@@ -80,11 +82,11 @@ export async function deliver(step: Step): Promise<Delivering> {
 async function withoutLate(step: Step, computed: readonly Computed[]): Promise<Computed[]> {
   const { db, chain, latest, gapSeconds, log } = step
   const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + gapSeconds >= deadline
-  const dropped = computed.filter(isLate).map(({ subscription, interval }) => ({
+  const dropped = computed.filter(isLate).map(({ subscription, interval, reason: why }) => ({
     subscription,
     interval,
     reason: 'too_late',
-    message: 'The interval was over before the answer could be sent.',
+    message: `The interval was over before the answer could be sent${why === null ? '.' : `: ${why}.`}`,
   }))
   await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
   for (const { subscription, interval, message } of dropped)
@@ -103,12 +105,6 @@ function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): R
   return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
 }
 
-/** Some nodes simulate only what the signer could pay for: that says nothing of the answer. */
-function isUnpaid(answer: RpcAnswer | undefined): boolean {
-  const error = answer?.error
-  return error !== undefined && !error.isUnclear && refusalOf(error) === 'unpaid'
-}
-
 /** Drops and postpones what the chain would not take. @returns the others. */
 async function sift(
   step: Step,
@@ -119,7 +115,7 @@ async function sift(
   const { maxGasLimit } = config.gas
   const passed: Passed[] = []
   const dropped: Dropped[] = []
-  const postponed: Postponed[] = []
+  const postponed: Lacking[] = []
   for (const [index, delivery] of deliveries.entries()) {
     const { subscription, interval } = delivery
     const answer = answers[index]
@@ -131,7 +127,8 @@ async function sift(
       const verdict = judge(step, delivery, error)
       const { reason, message, afterMs, counts } = verdict
       if (afterMs === null) dropped.push({ subscription, interval, reason, message })
-      else postponed.push({ subscription, interval, reason, message, afterMs, counts })
+      else
+        postponed.push({ postponed: { subscription, interval, reason, message, afterMs, counts }, delivery })
       const fields = { chain: config.id, subscription, interval, error: message }
       log.warn('Did not send tx', { ...fields, again: afterMs !== null })
       continue
@@ -145,7 +142,7 @@ async function sift(
     } else passed.push({ ...delivery, gas })
   }
   await dropDeliveries(db, { chain: config.id, dropped, block: latest })
-  await postponeDeliveries(db, { chain: config.id, postponed })
+  await postponeDeliveries(db, { chain: config.id, postponed: await explainLacking(step, postponed) })
   return passed
 }
 
@@ -159,7 +156,8 @@ function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: Rp
     : revertOf(error, { begin, end: deadline, time: latest.time })
   // What is no revert is about gas or time, and says nothing of the consumer.
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
-  const isOver = revert.kind === 'drop' || tries + 1 >= most
+  const isWaitedFor = isAboutMoney(revert) && deadline !== null
+  const isOver = revert.kind === 'drop' || (!isWaitedFor && tries + 1 >= most)
   const afterMs = isOver ? null : Math.min(maxPauseMs, firstPauseMs * 2 ** tries)
   return { reason: revert.code, message: revert.message, afterMs, counts: 1 } as const
 }

@@ -6,6 +6,8 @@ import { begunTwice } from '../delegated/twice.ts'
 import { entriesOf } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book } from '../ledger/write.ts'
+import { beginProofs } from '../proofs/begin.ts'
+import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
 import { answered, keyOf } from './batch.ts'
 import type { Key } from './computed.ts'
@@ -28,6 +30,8 @@ type Carried = {
   place: number | null
   creates: number
   given_up: Hex | null
+  /** Whether its proof is backed with money of the node. */
+  staked: number
 }
 
 /**
@@ -44,7 +48,7 @@ export async function writeMined(
   const carried = await orm.all<Carried>(
     sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
       and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
-      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates,
+      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates, stake_token is not null as staked,
       iif(interval < 0 and state = 'dropped' and reason = ${begunTwice.reason}, call, null) as given_up
       from deliveries indexed by deliveries_tx where tx = ${open.id}`,
   )
@@ -84,6 +88,9 @@ export async function writeMined(
       ? { ...fate, ...to, key: keyOf(to), delivered: true }
       : { ...fate, subscription: fate.created ?? fate.subscription }
   })
+  const proven = answers
+    .filter(({ delivered, staked }) => delivered && staked === 1)
+    .map(({ subscription, interval }) => ({ subscription, interval }))
   const parties = await partiesOf(step, answers)
   const entries = entriesOf(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
@@ -124,8 +131,23 @@ export async function writeMined(
       const block = { number: receipt.block, hash: receipt.blockHash }
       return linkSubscription(db, { chain: id, link: { place, id: created }, block, guard: isMined })
     }),
+    ...(proven.length === 0
+      ? []
+      : [
+          beginProofs(db, {
+            chain: id,
+            node: open.signer,
+            answers: proven,
+            receipt,
+            time: step.latest.time,
+            guard: isMined,
+          }),
+        ]),
+    ...(open.kind === 'approve' ? [wakeStaked(step)] : []),
   ])
   if (stored.length === 0) return
+  if (open.kind === 'approve' || open.kind === 'finalize')
+    log.info('Errand mined', { chain: id, kind: open.kind, hash: receipt.hash, succeeded: receipt.succeeded })
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
   for (const { created, interval, delivered, isOver, ...carried } of fates) {
     const subscription = created ?? carried.subscription

@@ -6,13 +6,16 @@ import type { Step } from '../step.ts'
 import type { Sending } from './broadcast.ts'
 import type { Fees } from './fees.ts'
 
+/** What it is for, as `transactions.kind` has it. */
+export type TransactionKind = 'deliver' | 'approve' | 'finalize' | 'cancel'
+
 /** A transaction that is not mined yet, with the last that was signed for it. */
 export type Open = {
   id: string
   signer: Address
   nonce: number
   state: 'signed' | 'sent'
-  kind: 'deliver' | 'cancel'
+  kind: TransactionKind
   to: Address
   gas: number
   deadline: number | null
@@ -40,7 +43,7 @@ type Row = {
   signer: Address
   nonce: number
   state: 'signed' | 'sent'
-  kind: 'deliver' | 'cancel'
+  kind: TransactionKind
   to: Address
   gas_limit: number
   deadline: number | null

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { type Address, type Hex, isHex, parseEventLogs } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { type Verdict, verdictsOf } from '../proofs/verdict.ts'
 import type { RpcAnswer } from '../rpc.ts'
 import { keyOf } from './batch.ts'
 import { type Move, readMoves } from './moves.ts'
@@ -24,6 +25,8 @@ export type Receipt = {
   moves: readonly Move[]
   /** Subscriptions that it created, or that were created meanwhile. */
   created: readonly number[]
+  /** On proofs. */
+  verdicts: readonly Verdict[]
 }
 
 const Quantity = v.pipe(
@@ -66,10 +69,11 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     l1Fee = 0n,
     logs,
   } = told.output
+  const own = logs.filter(({ address }) => address.toLowerCase() === coordinator)
   const events = parseEventLogs({
     abi: eip712CoordinatorAbi,
     eventName: ['AnswerAccepted', 'AnswerRejected', 'SubscriptionFulfilled', 'SubscriptionCreated'],
-    logs: logs.filter(({ address }) => address.toLowerCase() === coordinator) as never,
+    logs: own as never,
   })
   return {
     hash: transactionHash,
@@ -90,5 +94,6 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
     ),
     moves: readMoves(logs, coordinator),
     created: events.flatMap(({ eventName, args }) => (eventName === 'SubscriptionCreated' ? [args.id] : [])),
+    verdicts: verdictsOf(own),
   }
 }

@@ -4,7 +4,7 @@ import { unbook } from '../ledger/write.ts'
 
 /**
  * Statements that put what was mined on its way again, with its answers: the next look finds it mined elsewhere, sends it again, or gives
- * its nonce up. `where`: which of the chain's, by its columns.
+ * its nonce up. The proofs go with the answers. `where`: which of the chain's, by its columns.
  */
 export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL }) {
   const { orm } = db
@@ -12,6 +12,10 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
     where chain = ${chain} and state = 'mined' and ${where})`
   return [
     unbook(db, undone),
+    // Before they are put back: what was proven by them was not.
+    orm.run(sql`
+      delete from proofs where (chain, subscription, interval) in (select chain, subscription, interval
+        from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`),
     orm.run(sql`update deliveries set state = 'sending' where tx in ${undone} and state = 'delivered'`),
     orm.run(sql`
       update transactions set state = 'signed', mined_hash = null, mined_block = null, mined_block_hash = null, status = null,

@@ -5,6 +5,7 @@ import { deliver, type SignerReport } from '../outbox/deliver.ts'
 import { finalise } from '../outbox/final.ts'
 import { confirmLeft } from '../outbox/left.ts'
 import { recheckMined } from '../outbox/recheck.ts'
+import { followProofs } from '../proofs/follow.ts'
 import { readStatuses } from '../read-status.ts'
 import { schedule } from '../schedule.ts'
 import { simulateDummies } from '../simulate.ts'
@@ -25,6 +26,7 @@ export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): b
     finalises(work, step) ||
     rechecks(work, step, look) ||
     syncs(work, look) ||
+    follows(work, step) ||
     judges(work) ||
     schedules(work, step, look) ||
     delivers(work, look)
@@ -46,6 +48,10 @@ function rechecks({ mined }: Work, { block, latest }: Step, { isNew }: Look): bo
 
 function syncs({ cursor }: Work, { nextId }: Look): boolean {
   return nextId > cursor.nextId
+}
+
+function follows({ proofDueAt }: Work, { block }: Step): boolean {
+  return proofDueAt !== null && proofDueAt <= block.time
 }
 
 function judges({ isRefusing }: Work): boolean {
@@ -75,6 +81,7 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
   const isConfirmed = confirms(work, look)
   let signer = isConfirmed ? await confirm(step) : null
   const left = isConfirmed ? await confirmLeft(step) : null
+  const followed = follows(work, step) ? await followProofs(step) : { isLeft: false }
   const options = { routes, readStatuses: (ids: readonly number[]) => readStatuses({ ...step, ids }) }
   let known: Awaited<ReturnType<typeof sync>>['statuses'] | undefined
   let cursor: { version: number; nextId: number } | null = work.cursor
@@ -99,7 +106,12 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
   signer = delivering?.signer ?? signer
   const isBehind = cursor === null || (cursor.nextId > work.cursor.nextId && cursor.nextId < look.nextId)
   return {
-    isLeft: isBehind || judged.left || delivering?.isLeft === true || (scheduled.left && scheduled.begun > 0),
+    isLeft:
+      isBehind ||
+      followed.isLeft ||
+      judged.left ||
+      delivering?.isLeft === true ||
+      (scheduled.left && scheduled.begun > 0),
     isHeld: Boolean(delivering?.signer?.blocked) || (scheduled.left && scheduled.begun === 0),
     signer,
     left,

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { unlinkSubscriptions } from '../delegated/unlink.ts'
 import { rewindTransactions } from '../outbox/rewind.ts'
+import { rewindProofs } from '../proofs/rewind.ts'
 import { rewindSubscriptions } from '../rewind-subscriptions.ts'
 import type { Step } from '../step.ts'
 import { findAncestor } from './ancestor.ts'
@@ -16,6 +17,7 @@ export async function rewind(step: Step, { known }: { known: number }): Promise<
   const from = Math.min(ancestor ?? known, known)
   log.info('Chain rewound', { chain: chain.config.id, from, known })
   await rewindTransactions(step, { from })
+  await rewindProofs(step, { from })
   await rewindSubscriptions(step, { from })
   // After those: an id that is nobody's any more is not to be looked for under it.
   await db.orm.batch([

@@ -30,6 +30,8 @@ export type Work = {
   /** Those that are mined and not final, and the lowest block of them. */
   mined: number
   minedBlock: number | null
+  /** Unix seconds of block time at which the next proof is looked at; null: none waits. */
+  proofDueAt: number | null
   /** Whether there are subscriptions that another policy has refused than that of the moment. */
   isRefusing: boolean
 }
@@ -49,6 +51,7 @@ type Row = {
   unsent: number
   mined: number
   mined_block: number | null
+  proof_due_at: number | null
   refusing: number
 }
 
@@ -81,6 +84,7 @@ export async function readWork(
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent') and +state = 'signed') as unsent,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
+      (select min(due_at) from proofs where chain = ${chain} and state = 'pending') as proof_due_at,
       exists (select 1 from subscriptions where chain = ${chain} and state = 'refused' and epoch < (select epoch from policy where id = 1)) as refusing
     from chains where id = ${chain}`)
   if (!row) return null
@@ -100,6 +104,7 @@ export async function readWork(
     unsent: row.unsent,
     mined: row.mined,
     minedBlock: row.mined_block,
+    proofDueAt: row.proof_due_at,
     isRefusing: row.refusing === 1,
   }
 }

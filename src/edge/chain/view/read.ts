@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import type { TransactionKind } from '../outbox/open.ts'
 
 /** A row of `subscriptions`, in full. */
 export type SubscriptionRow = {
@@ -61,21 +62,32 @@ export type DeliveryRow = {
   created_at: number
   nonce: number | null
   tx_state: 'signed' | 'sent' | 'mined' | 'final' | 'displaced' | null
-  tx_kind: 'deliver' | 'cancel' | null
+  tx_kind: TransactionKind | null
   problem: string | null
   hash: string | null
   mined_block: number | null
   status: number | null
   gas_used: number | null
   gas_price: string | null
+  stake: string | null
+  proof_state: 'pending' | 'accepted' | 'rejected' | 'finalized' | 'settled' | null
+  proof_problem: string | null
+  expires_at: number | null
+  refunds: number | null
+  payout: string | null
+  settled_by: string | null
+  settled_hash: string | null
+  settled_block: number | null
 }
 
 const deliveries =
   sql.raw(`select d.subscription, d.interval, d.job, d.state, d.reason, d.message, d.tries, d.deadline, d.created_at,
     t.nonce, t.state as tx_state, t.kind as tx_kind, t.problem,
     coalesce(t.mined_hash, (select hash from raws where raws.tx = t.id order by seq desc limit 1)) as hash,
-    t.mined_block, t.status, t.gas_used, t.gas_price
-  from deliveries d left join transactions t on t.id = d.tx`)
+    t.mined_block, t.status, t.gas_used, t.gas_price, d.stake, p.state as proof_state, p.problem as proof_problem, p.expires_at, p.refunds,
+    p.payout, p.settled_by, p.settled_hash, p.settled_block
+  from deliveries d left join transactions t on t.id = d.tx
+    left join proofs p on p.chain = d.chain and p.subscription = d.subscription and p.interval = d.interval`)
 
 /** A subscription and its newest deliveries. */
 export async function readSubscription(

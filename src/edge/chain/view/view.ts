@@ -38,6 +38,21 @@ export function deliveryView(row: DeliveryRow): DeliveryView {
     deadline: row.deadline,
     created_at: new Date(row.created_at).toISOString(),
     transaction: transactionView(row),
+    proof: proofView(row),
+  }
+}
+
+function proofView(row: DeliveryRow): DeliveryView['proof'] {
+  const { proof_state: state, stake, settled_by, settled_hash, settled_block } = row
+  if (state === null) return null
+  return {
+    state,
+    stake,
+    payout: row.payout,
+    expires_at: row.expires_at,
+    refunds: row.refunds === 1,
+    problem: row.proof_problem,
+    settled: settled_block === null ? null : { by: settled_by, hash: settled_hash, block: settled_block },
   }
 }
 

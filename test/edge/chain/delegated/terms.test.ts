@@ -152,6 +152,8 @@ describe('a proof', () => {
     await world.settle(world.ticker({ paymentAddress }))
     expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered', reason: null }])
     expect(await world.ids()).toEqual([1])
+    const proofs = await world.queue.db.orm.all(sql`select subscription, interval, state from proofs`)
+    expect(proofs).toEqual([{ subscription: 1, interval: 1, state: 'accepted' }])
   })
 
   test('behavior: a lazy one is linked as well', async () => {

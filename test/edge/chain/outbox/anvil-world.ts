@@ -21,7 +21,10 @@ export type AnvilWorld = {
   /** Of whoever is not this node. */
   others: ReturnType<typeof createDeployer>
   /** Asks on the chain, and has an answer each in the database. @returns their ids. */
-  ask(count?: number, options?: { deadline?: number | null; output?: string; requiresProof?: boolean }): Promise<number[]>
+  ask(
+    count?: number,
+    options?: { deadline?: number | null; output?: string; requiresProof?: boolean },
+  ): Promise<number[]>
   head(): Promise<Block>
   step(block: Block, options?: Partial<StepOptions>): Step
   /** A tick at a block, the newest unless said otherwise; `gate`: where it may die. */

@@ -1,0 +1,46 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Address } from 'viem'
+import type { Db } from '../../db/open.ts'
+import type { Receipt } from '../outbox/receipt.ts'
+import type { Key } from './proof.ts'
+import { outcomeOf } from './verdict.ts'
+
+export type BeginProofs = {
+  chain: number
+  node: Address
+  /** Answers that were mined with a proof. */
+  answers: readonly Key[]
+  receipt: Receipt
+  /** Unix seconds of block time at which they are first looked at. */
+  time: number
+  /** Nothing is written unless it holds. */
+  guard: SQL
+}
+
+/**
+ * A statement that notes the proofs of answers, each with its verdict, if the verifier has judged within the delivery. With one that takes its
+ * time the rest is to be read: the first look is for the end of its window.
+ */
+export function beginProofs({ orm }: Db, { chain, node, answers, receipt, time, guard }: BeginProofs) {
+  const items = answers.map(({ subscription, interval }) => {
+    const verdict = receipt.verdicts.find(
+      one => one.subscription === subscription && one.interval === interval && one.node === node,
+    )
+    const state = verdict ? outcomeOf(verdict) : 'pending'
+    return {
+      s: subscription,
+      i: interval,
+      st: state,
+      d: verdict ? null : time,
+      pay: state === 'rejected' ? '0' : null,
+      by: verdict?.by ?? null,
+      h: verdict ? receipt.hash : null,
+      b: verdict ? receipt.block : null,
+    }
+  })
+  return orm.run(sql`
+    insert or replace into proofs (chain, subscription, interval, node, state, due_at, looked_block, payout, settled_by, settled_hash, settled_block)
+    select ${chain}, value ->> 's', value ->> 'i', ${node}, value ->> 'st', value ->> 'd', ${receipt.block}, value ->> 'pay', value ->> 'by',
+      value ->> 'h', value ->> 'b'
+    from json_each(${JSON.stringify(items)}) where ${guard}`)
+}

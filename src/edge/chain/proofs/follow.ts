@@ -1,0 +1,149 @@
+import { anchorCall } from '../next-id.ts'
+import type { Step } from '../step.ts'
+import { finalizeProofs } from './finalize.ts'
+import { type Kept, keepProofs } from './keep.ts'
+import { type Proof, selectDueProofs } from './proof.ts'
+import { type Request, refundsOf, requestCall, requestOf, termsCall } from './request.ts'
+import { type Searched, searchVerdicts } from './search.ts'
+import { type Settled, settleProofs } from './settle.ts'
+import { outcomeOf } from './verdict.ts'
+
+/** What one look takes, and those of them that are gone: each may be searched for in many blocks. */
+const maxDue = 96
+const maxSearched = 10
+/** Verdicts come when they come: half a minute after the answer, and then ever later, an hour at most. */
+const firstSeconds = 30
+const longestSeconds = 3_600
+
+/**
+ * Looks at proofs that are due: what still waits is looked at again later, and at the end of its window at the latest; whose window is over is
+ * finalized; on what waits no longer the verdict is looked up. Broken off anywhere, it is done again.
+ * @returns whether more are due.
+ * @throws RpcUnavailable
+ */
+export async function followProofs(step: Step): Promise<{ isLeft: boolean }> {
+  const { db, chain, block } = step
+  const due = await selectDueProofs(db, { chain: chain.config.id, time: block.time, limit: maxDue })
+  if (due.length === 0) return { isLeft: false }
+  // Blocks may share a second: the one that is believed may be before the answer's.
+  const early = due.filter(({ lookedBlock }) => lookedBlock > block.number)
+  const { waiting, over, gone, kept } = await sort(
+    step,
+    due.filter(proof => !early.includes(proof)),
+  )
+  const { further, isFurther } = await lookUp(step, gone)
+  // What the coordinator tells of them is kept before anything is sent for them.
+  const tooEarly = early.map(proof => ({ ...unchanged(proof), dueAt: block.time + 1 }))
+  await keepProofs(step, [...tooEarly, ...kept, ...waiting, ...further])
+  const finalizing = await finalizeProofs(step, over)
+  await keepProofs(
+    step,
+    finalizing.map(({ proof, problem, pause }) => ({
+      ...unchanged(proof),
+      dueAt: block.time + pause,
+      problem,
+    })),
+  )
+  return { isLeft: due.length === maxDue || isFurther }
+}
+
+/** Settles what is found. `isFurther`: more can be looked up at once. */
+async function lookUp(step: Step, gone: readonly Proof[]): Promise<{ further: Kept[]; isFurther: boolean }> {
+  const searched = await searchVerdicts(step, gone.slice(0, maxSearched))
+  const found = searched.map(one => ({ one, settled: settledOf(step, one) }))
+  await settleProofs(
+    step,
+    found.flatMap(({ settled }) => settled ?? []),
+  )
+  const left = found.filter(({ settled }) => settled === null).map(({ one }) => one)
+  return {
+    further: left.map(one => furtherOn(step, one)),
+    isFurther: gone.length > maxSearched || left.some(({ isKnown }) => isKnown),
+  }
+}
+
+type Sorted = { waiting: Kept[]; over: Proof[]; gone: Proof[]; kept: Kept[] }
+
+async function sort(step: Step, proofs: readonly Proof[]): Promise<Sorted> {
+  const { chain, contracts, block, latest } = step
+  const sorted: Sorted = { waiting: [], over: [], gone: [], kept: [] }
+  if (proofs.length === 0) return sorted
+  const isNew = ({ expiresAt }: Proof) => expiresAt === null
+  const asked = contracts.features.status ? proofs.filter(isNew) : []
+  const answers = await chain.rpc.send(
+    [...proofs.map(proof => requestCall(step, proof)), ...asked.map(proof => termsCall(step, proof))],
+    anchorCall(contracts, { at: block.number, ids: proofs.map(({ subscription }) => subscription) }),
+  )
+  const terms = new Map(asked.map((proof, index) => [proof, answers[proofs.length + index]]))
+  for (const [index, proof] of proofs.entries()) {
+    const request = requestOf(answers[index])
+    if (request === null)
+      sorted.kept.push({ ...later(step, proof), problem: 'The coordinator does not tell of it' })
+    else if (request.expiry === 0) sorted.gone.push(proof)
+    else {
+      const refunds = isNew(proof) ? refundsOf(terms.get(proof)) : null
+      sorted.waiting.push(stillWaiting(step, { proof, request, refunds }))
+      if (latest.time >= request.expiry) sorted.over.push(proof)
+    }
+  }
+  return sorted
+}
+
+/** As it was, due as it was: until something else is written of it. */
+function unchanged({ subscription, interval, looks, lookedBlock }: Proof): Kept {
+  return {
+    subscription,
+    interval,
+    looks,
+    lookedBlock,
+    dueAt: 0,
+    expiresAt: null,
+    payout: null,
+    refunds: null,
+    problem: null,
+  }
+}
+
+function later({ block }: Step, proof: Proof): Kept {
+  const pause = Math.min(firstSeconds * 2 ** proof.looks, longestSeconds)
+  return { ...unchanged(proof), looks: proof.looks + 1, dueAt: block.time + pause }
+}
+
+function stillWaiting(
+  step: Step,
+  { proof, request, refunds }: { proof: Proof; request: Request; refunds: boolean | null },
+): Kept {
+  const next = later(step, proof)
+  return {
+    ...next,
+    lookedBlock: step.block.number,
+    dueAt: Math.min(next.dueAt, Math.max(request.expiry, step.block.time)),
+    expiresAt: request.expiry,
+    payout: request.payout,
+    refunds,
+  }
+}
+
+/** What was found; with no verdict in any log, nobody tells. null: there is more to look through. */
+function settledOf(
+  { log, chain, block }: Step,
+  { proof, verdict, until, isKnown }: Searched,
+): Settled | null {
+  const isThrough = isKnown && until >= block.number
+  if (verdict === null && !isThrough) return null
+  const { subscription, interval } = proof
+  const state = verdict === null ? 'settled' : outcomeOf(verdict)
+  log.info('Proof settled', {
+    chain: chain.config.id,
+    subscription,
+    interval,
+    state,
+    by: verdict?.by ?? null,
+  })
+  return { subscription, interval, state, verdict }
+}
+
+function furtherOn(step: Step, { proof, until, isKnown }: Searched): Kept {
+  if (isKnown) return { ...unchanged(proof), lookedBlock: until, dueAt: step.block.time }
+  return { ...later(step, proof), lookedBlock: until, problem: 'The chain does not tell its logs' }
+}

@@ -1,0 +1,40 @@
+import { decodeFunctionResult, encodeFunctionData } from 'viem'
+import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
+import { returned, toCall } from '../call.ts'
+import { decoded } from '../decode.ts'
+import type { RpcAnswer, RpcCall } from '../rpc.ts'
+import type { Step } from '../step.ts'
+import { keyOf, type Proof } from './proof.ts'
+
+/** A proof as the coordinator has it. `expiry`: unix seconds; 0: it waits for nothing any more. `payout`: base units. */
+export type Request = { expiry: number; payout: bigint }
+
+const abi = eip712CoordinatorAbi
+
+export function requestCall({ contracts, block }: Step, proof: Proof): RpcCall {
+  const data = encodeFunctionData({ abi, functionName: 'proofRequests', args: [keyOf(proof)] })
+  return toCall({ to: contracts.coordinator, data }, block.number)
+}
+
+/** null: it is not told. */
+export function requestOf(answer: RpcAnswer | undefined): Request | null {
+  const data = returned(answer)
+  if (data === null) return null
+  const told = decoded(data, data => decodeFunctionResult({ abi, functionName: 'proofRequests', data }))
+  return told && { expiry: told[0], payout: told[2] }
+}
+
+export function termsCall({ contracts, block }: Step, { subscription }: Proof): RpcCall {
+  const data = encodeFunctionData({ abi, functionName: 'getTerms', args: [subscription] })
+  return toCall({ to: contracts.coordinator, data }, block.number)
+}
+
+/** Whether the consumer gets the pay back when nobody judges. The first deployments have no terms, and pay. */
+export function refundsOf(answer: RpcAnswer | undefined): boolean {
+  const data = returned(answer)
+  if (data === null) return false
+  return (
+    decoded(data, data => decodeFunctionResult({ abi, functionName: 'getTerms', data }))?.refundOnSilence ??
+    false
+  )
+}

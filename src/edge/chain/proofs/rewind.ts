@@ -1,0 +1,20 @@
+import { sql } from 'drizzle-orm'
+import type { Step } from '../step.ts'
+
+/**
+ * After a reorganisation: what was found above block `from`, the last that is still there, is looked for again. Proofs of answers that are
+ * undone have gone with them.
+ */
+export async function rewindProofs({ db, chain }: Step, { from }: { from: number }): Promise<void> {
+  const { orm } = db
+  const { id } = chain.config
+  await orm.batch([
+    orm.run(sql`
+      update proofs indexed by proofs_settled set state = 'pending', due_at = 0, looks = 0, looked_block = min(looked_block, ${from}), payout = null,
+        expires_at = null, settled_by = null, settled_hash = null, settled_block = null
+      where chain = ${id} and settled_block is not null and settled_block > ${from}`),
+    orm.run(sql`
+      update proofs indexed by proofs_due set due_at = 0, looks = 0, looked_block = ${from}
+      where chain = ${id} and state = 'pending' and due_at is not null and looked_block > ${from}`),
+  ])
+}

@@ -1,0 +1,38 @@
+import { sql } from 'drizzle-orm'
+import { noteBlock } from '../journal.ts'
+import type { Step } from '../step.ts'
+import type { Key } from './proof.ts'
+import type { Outcome, Placed } from './verdict.ts'
+
+/** A proof that waits no longer. `verdict` null: no log tells of it. */
+export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null }
+
+/** Writes what has become of these, with the blocks in which it has: one that is undone undoes it. */
+export async function settleProofs({ db, chain, block }: Step, settled: readonly Settled[]): Promise<void> {
+  if (settled.length === 0) return
+  const { id } = chain.config
+  const items = settled.map(({ subscription, interval, state, verdict }) => ({
+    c: id,
+    s: subscription,
+    i: interval,
+    st: state,
+    by: verdict?.by ?? null,
+    h: verdict?.hash ?? null,
+    b: verdict?.block ?? block.number,
+  }))
+  const blocks = settled.map(({ verdict }) => ({
+    number: verdict?.block ?? block.number,
+    hash: verdict?.blockHash ?? block.hash,
+  }))
+  await db.orm.batch([
+    // Who is slashed gets nothing; nor does who got no verdict, where that is in the terms.
+    db.orm.run(sql`
+      update proofs set state = item.value ->> 'st', due_at = null, problem = null, settled_by = item.value ->> 'by',
+        settled_hash = item.value ->> 'h', settled_block = item.value ->> 'b',
+        payout = iif(item.value ->> 'st' = 'rejected' or (item.value ->> 'st' = 'finalized' and refunds = 1), '0', payout)
+      from json_each(${JSON.stringify(items)}) as item
+      where proofs.chain = item.value ->> 'c' and proofs.subscription = item.value ->> 's' and proofs.interval = item.value ->> 'i'
+        and +proofs.state = 'pending'`),
+    ...blocks.map(each => noteBlock(db, { chain: id, block: each })),
+  ])
+}

@@ -1,0 +1,96 @@
+import { type Address, zeroAddress } from 'viem'
+import type { Subscription } from '../chain.ts'
+import type { Step } from '../step.ts'
+import { type Backings, readBackings } from './backing.ts'
+import { type Charge, pairOf, readCharges } from './judges.ts'
+import { readPromised } from './staked.ts'
+
+/** Why an answer's proof cannot be backed, or would not be judged. */
+export type StakeObstacle =
+  | 'unsupported_verifier'
+  | 'insufficient_stake'
+  | 'stake_unapproved'
+  | 'stake_not_ours'
+  | 'unreadable'
+
+/** Base units of a token that the signer is to be allowed to have locked. */
+export type Approval = { token: Address; amount: bigint }
+
+/** What there is to back answers with, less what they are promised. */
+export type Purse = {
+  /** Promises what an answer has to be backed with. @returns null when that is nothing, or is there. */
+  promise(subscription: Subscription): StakeObstacle | null
+  /** What has to be approved for those that could not be. */
+  approvals(): Approval[]
+}
+
+/** Whether the node backs an answer with money: the price, until the verifier has judged. */
+export function isStaked({
+  verifier,
+  paymentAmount,
+}: Pick<Subscription, 'verifier' | 'paymentAmount'>): boolean {
+  return verifier !== zeroAddress && paymentAmount > 0n
+}
+
+/**
+ * What these could be backed with. What is promised, and not mined, comes off: several answers of a batch are locked together. Nothing is
+ * asked where nothing is staked.
+ * @throws RpcUnavailable
+ */
+export async function readPurse(step: Step, subscriptions: readonly Subscription[]): Promise<Purse> {
+  const staked = subscriptions.filter(isStaked)
+  if (staked.length === 0) return noPurse
+  const tokens = [...new Set(staked.map(({ paymentToken }) => paymentToken))]
+  const [backings, charges, promised] = await Promise.all([
+    readBackings(step, tokens),
+    readCharges(step, staked),
+    readPromised(step.db, step.chain.config.id),
+  ])
+  return createPurse({ backings, charges, promised })
+}
+
+const noPurse: Purse = { promise: () => null, approvals: () => [] }
+
+/**
+ * There is no endless allowance, and with the first deployments one near 2^256 would have no stake come back: what is unlocked is added to it.
+ * Twice this, as when stakes are locked while it is approved anew, is still a word.
+ */
+const mostApproved = 2n ** 254n
+
+/** All that is there: more backs nothing, and less would have to be raised again. `free`: base units that are not locked. */
+export function approvalOf(token: Address, free: bigint): Approval {
+  return { token, amount: free < mostApproved ? free : mostApproved }
+}
+
+function createPurse({
+  backings: { isOurs, byToken },
+  charges,
+  promised,
+}: {
+  backings: Backings
+  charges: ReadonlyMap<string, Charge>
+  promised: ReadonlyMap<Address, bigint>
+}): Purse {
+  const taken = new Map(promised)
+  const wanted = new Map<Address, Approval>()
+  return {
+    promise(subscription) {
+      if (!isStaked(subscription)) return null
+      const { paymentToken: token, paymentAmount: amount } = subscription
+      const charge = charges.get(pairOf(subscription)) ?? null
+      const backing = byToken.get(token) ?? null
+      if (charge === null || backing === null) return 'unreadable'
+      if (charge === 'none' || charge > amount) return 'unsupported_verifier'
+      const sum = (taken.get(token) ?? 0n) + amount
+      if (backing.free < sum) return 'insufficient_stake'
+      if (backing.allowance < sum) {
+        if (!isOurs) return 'stake_not_ours'
+        wanted.set(token, approvalOf(token, backing.free))
+        return 'stake_unapproved'
+      }
+      taken.set(token, sum)
+      return null
+    },
+    approvals: () => [...wanted.values()],
+  }
+}

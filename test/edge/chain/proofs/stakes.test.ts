@@ -1,0 +1,240 @@
+import { encodeFunctionData, zeroAddress } from 'viem'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createWallet } from '../../../../src/local/chain/start.ts'
+import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
+import { type Contract, deploy, nodeAddress } from '../../../support/chain.ts'
+import { dieAt } from '../outbox/mortal.ts'
+import { type Proving, price, startProving } from './proving.ts'
+
+/** What backs proofs: whether it is there, and that the node's wallet lets the signer lock it. */
+
+let world: Proving
+afterEach(async () => await world?.close())
+
+const nodeWallet = (): Contract => ({ address: world.nodeWallet, abi: walletAbi as Contract['abi'] })
+const jobs = async () => (await world.queue.ids()).length
+
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  test('default: many wait for one approval, and are staked in one look', async () => {
+    world = await startProving({ firstDeployment })
+    for (let i = 0; i < 3; i++) await world.prove()
+    await world.request('evm_setAutomine', false)
+    await world.look(world.node, 3)
+    expect(await world.reasons()).toEqual(Array(3).fill('stake_unapproved'))
+    expect([await world.sent(), await jobs()]).toEqual([['approve sent'], 0])
+    // Another block without it: there is still one.
+    await world.request('evm_mine')
+    await world.request('evm_setAutomine', true)
+    await world.look(world.node, 2)
+    expect(await world.compute()).toBe(3)
+    await world.later(3)
+    expect(await world.states()).toEqual(Array(3).fill('delivered'))
+    expect((await world.sent()).filter(sent => sent.startsWith('approve'))).toHaveLength(1)
+    expect(await world.allowance()).toBe(7n * price)
+    expect(await world.proofs()).toMatchObject(Array(3).fill({ state: 'pending' }))
+  })
+
+  test('behavior: what is promised, and not mined, is not promised again', async () => {
+    world = await startProving({ firstDeployment, stake: 2n * price })
+    for (let i = 0; i < 2; i++) await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    expect(await jobs()).toBe(2)
+    await world.prove()
+    await world.look(world.node)
+    expect(await jobs()).toBe(2)
+    expect((await world.reasons()).filter(reason => reason === 'insufficient_stake')).toHaveLength(1)
+    await world.compute()
+    await world.later(3)
+    // Locked by then, and not there all the same.
+    expect(await jobs()).toBe(2)
+    await world.call(world.verifier, 'finalize', 1, 1, nodeAddress, true)
+    await world.warp(3_600)
+    await world.warp(3_600)
+    expect(await jobs()).toBe(3)
+  })
+})
+
+describe('a stake', () => {
+  test('behavior: that is not there is waited for', async () => {
+    world = await startProving({ stake: 0n })
+    await world.prove()
+    await world.look(world.node)
+    expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([['insufficient_stake'], [], 0])
+    await world.chain.anvil.setBalance({ address: world.nodeWallet, value: price })
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.compute()).toBe(1)
+    await world.later(3)
+    expect(await world.states()).toEqual(['delivered'])
+  })
+
+  test('behavior: of a wallet of another is approved by its owner alone', async () => {
+    const owner = '0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc'
+    world = await startProving({ owner })
+    expect(world.chain.deployer.wallet.account.address.toLowerCase()).toBe(owner)
+    await world.prove()
+    await world.look(world.node)
+    await world.warp(60)
+    expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([['stake_not_ours'], [], 0])
+    await world.call(nodeWallet(), 'approve', nodeAddress, zeroAddress, price)
+    await world.warp(60)
+    expect(await world.compute()).toBe(1)
+    await world.later(3)
+    expect(await world.states()).toEqual(['delivered'])
+  })
+
+  test('behavior: that is taken out once it is computed is told, approved anew, and then delivered', async () => {
+    world = await startProving()
+    await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await world.chain.anvil.setBalance({ address: world.nodeWallet, value: 0n })
+    await world.look(world.node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'insufficient_stake' }])
+    await world.chain.anvil.setBalance({ address: world.nodeWallet, value: price })
+    await world.later(2)
+    expect(await world.states()).toEqual(['delivered'])
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+  })
+
+  test('behavior: whose approval was withdrawn is approved anew', async () => {
+    world = await startProving()
+    await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await approveAsNode(0n)
+    await world.look(world.node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'stake_unapproved' }])
+    await world.later(3)
+    expect(await world.states()).toEqual(['delivered'])
+    expect((await world.sent()).filter(sent => sent.startsWith('approve'))).toHaveLength(2)
+  })
+})
+
+/** The owner's own hand. */
+async function approveAsNode(amount: bigint): Promise<void> {
+  const from = nodeAddress
+  await world.request('anvil_impersonateAccount', from)
+  await world.request('eth_sendTransaction', {
+    from,
+    to: world.nodeWallet,
+    data: encodeFunctionData({ abi: walletAbi, functionName: 'approve', args: [from, zeroAddress, amount] }),
+  })
+  await world.request('anvil_stopImpersonatingAccount', from)
+}
+
+describe('an approval', () => {
+  test('behavior: is sent once, wherever the node dies meanwhile', async () => {
+    world = await startProving()
+    const { deployer, walletFactory, anvil } = world.chain
+    await anvil.setBalance({ address: world.payer, value: 1_000n * price })
+    const approvals: string[] = []
+    const reorgDepth = 10_000
+    // What it dies after, and has not heard of, is what it dies before at the next step.
+    let hasDied = true
+    for (let step = 0; hasDied; step++) {
+      const paymentAddress = await createWallet(deployer, walletFactory, nodeAddress)
+      await anvil.setBalance({ address: paymentAddress, value: 1_000n * price })
+      await world.prove()
+      world.lines.length = 0
+      await world.ticker({ paymentAddress, reorgDepth, gate: dieAt(step, 'before') }).tick({ poked: true })
+      hasDied = world.events().includes('Tick failed')
+      const node = world.ticker({ paymentAddress, reorgDepth })
+      await world.look(node)
+      // Whoever had it noted that it waits, and died, asks for it again after a pause.
+      for (const seconds of [10, 1, 1]) {
+        await world.chain.warp(seconds)
+        await world.look(node)
+      }
+      expect(await world.compute(), `step ${step}`).toBe(1)
+      await world.look(node)
+      await world.chain.warp(1)
+      await world.look(node)
+      approvals.push('approve mined')
+      const sent = await world.sent()
+      expect(
+        sent.filter(one => one.startsWith('approve')),
+        `step ${step}`,
+      ).toEqual(approvals)
+    }
+    expect(approvals.length).toBeGreaterThan(20)
+  }, 120_000)
+
+  test('behavior: is sent once by two that look at the same time', async () => {
+    world = await startProving()
+    await world.prove()
+    await world.request('evm_setAutomine', false)
+    const others = [1, 2, 3].map(() => world.ticker({ paymentAddress: world.nodeWallet }))
+    await Promise.all(others.map(async node => await world.look(node)))
+    expect(await world.sent()).toEqual(['approve sent'])
+    await world.request('evm_setAutomine', true)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    expect(await world.sent()).toEqual(['approve mined'])
+  })
+
+  test('behavior: that a reorganisation undoes is sent again', async () => {
+    world = await startProving()
+    await world.prove()
+    await world.mine(2)
+    await world.look(world.node)
+    await world.later(1)
+    expect(await world.sent()).toEqual(['approve mined'])
+    await world.reorganise(2)
+    expect(await world.allowance()).toBe(0n)
+    await world.look(world.node, 2)
+    await world.later(2)
+    expect(await world.sent()).toEqual(['approve mined'])
+    expect(await world.allowance()).toBe(10n * price)
+  })
+})
+
+describe('a verifier', () => {
+  test('behavior: that takes no such token, or asks for more than is paid, is not computed for', async () => {
+    world = await startProving({ kind: 'AtomicVerifier' })
+    await world.call(world.verifier, 'refuse', zeroAddress)
+    await world.prove()
+    await world.look(world.node)
+    expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([
+      ['unsupported_verifier'],
+      [],
+      0,
+    ])
+    await world.call(world.verifier, 'setFee', zeroAddress, 2n * price)
+    await world.warp(60)
+    expect(await world.reasons()).toEqual(['unsupported_verifier'])
+  })
+
+  test('behavior: that is no contract is not computed for', async () => {
+    world = await startProving()
+    await world.prove({ verifier: '0x00000000000000000000000000000000000000aa' })
+    await world.look(world.node)
+    expect([await world.reasons(), await jobs()]).toEqual([['unsupported_verifier'], 0])
+  })
+
+  test('behavior: that reverts costs simulations, and no nonce but the approval’s', async () => {
+    world = await startProving()
+    await world.prove({ verifier: await revertingVerifier() })
+    await world.look(world.node)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await world.later(4)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await world.sent()).toEqual(['approve mined'])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price)
+  })
+})
+
+/** Answers what it is asked before, and fails to judge. */
+async function revertingVerifier(): Promise<`0x${string}`> {
+  // Of another coordinator: its verdict there fails.
+  const elsewhere = await deploy(world.chain, {
+    name: 'AtomicVerifier',
+    file: 'Verifiers',
+    args: [world.verifier.address],
+  })
+  return elsewhere.address
+}

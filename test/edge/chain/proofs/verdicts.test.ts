@@ -1,0 +1,184 @@
+import { parseEther, zeroAddress } from 'viem'
+import { afterEach, describe, expect, test } from 'vitest'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
+import { type Contract, createdBy, nodeAddress } from '../../../support/chain.ts'
+import { type Proving, price, startProving, week } from './proving.ts'
+
+/** What becomes of proofs, and of the money, on both deployments: contracts 20 of the reference has the sums. */
+
+let world: Proving
+afterEach(async () => await world?.close())
+
+const verifierFee = parseEther('0.1')
+/** Of 1 ETH, with 5.11 % twice of the price, and once of the verifier's fee. */
+const payout = parseEther('0.7978')
+const verifierPay = parseEther('0.09489')
+const protocolPay = parseEther('0.10731')
+
+async function start(options: Parameters<typeof startProving>[0]): Promise<void> {
+  world = await startProving(options)
+  await world.call(world.verifier, 'setFee', zeroAddress, verifierFee)
+}
+
+const balances = async () =>
+  await Promise.all([world.nodeWallet, world.payer, world.verifier.address].map(world.balanceOf))
+/** What the protocol has got out of the consumer's wallet. */
+async function protocolOf(): Promise<bigint> {
+  const { wallet, chain } = world.chain.deployer
+  const logs = await chain.getContractEvents({
+    address: world.payer,
+    abi: walletAbi,
+    eventName: 'Transfer',
+    args: { to: wallet.account.address },
+    fromBlock: 0n,
+  })
+  return logs.reduce((sum, { args }) => sum + (args.amount ?? 0n), 0n)
+}
+
+const by = () => world.verifier.address.toLowerCase()
+const coordinator = (): Contract => ({
+  address: world.chain.coordinator,
+  abi: eip712CoordinatorAbi as Contract['abi'],
+})
+
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  test('default: an atomic verifier accepts: paid to the wei, the stake is back', async () => {
+    await start({ kind: 'AtomicVerifier', firstDeployment })
+    await world.deliver()
+    expect(await world.states()).toEqual(['delivered'])
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+    expect(await balances()).toEqual([10n * price + payout, 9n * price, verifierPay])
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', settled_by: by(), problem: null }])
+    // The whole of what was there may be staked again.
+    expect(await world.allowance()).toBe(10n * price)
+    expect(await protocolOf()).toBe(protocolPay)
+  })
+
+  test('behavior: an atomic verifier rejects: the stake is lost, and nothing is paid', async () => {
+    await start({ kind: 'AtomicVerifier', firstDeployment })
+    await world.call(world.verifier, 'setVerdict', false)
+    await world.deliver()
+    // The consumer has its own back, less the fees, and the stake.
+    expect(await balances()).toEqual([9n * price, 10n * price + payout, verifierPay])
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', payout: '0', settled_by: by() }])
+    expect(await world.allowance()).toBe(9n * price)
+  })
+
+  test('behavior: an optimistic verifier accepts within its window', async () => {
+    await start({ firstDeployment })
+    const id = await world.deliver()
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', payout: String(payout) }])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price)
+    await world.call(world.verifier, 'finalize', id, 1, nodeAddress, true)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([
+      { state: 'accepted', payout: String(payout), settled_by: by() },
+    ])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price + payout)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+  })
+
+  test('behavior: an optimistic verifier rejects', async () => {
+    await start({ firstDeployment })
+    const id = await world.deliver()
+    await world.call(world.verifier, 'finalize', id, 1, nodeAddress, false)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', payout: '0', settled_by: by() }])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(9n * price)
+  })
+
+  test('behavior: nobody judges: the node finalizes after the deadline, once, and is paid', async () => {
+    await start({ firstDeployment })
+    await world.deliver()
+    await world.warp(week - 3_600)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+    await world.warp(3_600)
+    await world.later(2)
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize mined'])
+    expect(await world.proofs()).toMatchObject([
+      { state: 'finalized', payout: String(payout), settled_by: nodeAddress },
+    ])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price + payout)
+  })
+
+  test('behavior: another has finalized meanwhile: no transaction of ours', async () => {
+    await start({ firstDeployment })
+    const id = await world.deliver()
+    await world.chain.warp(week)
+    await world.call(coordinator(), 'finalizeProofVerification', id, 1, nodeAddress, false)
+    await world.warp(1)
+    await world.warp(60)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+    expect(await world.proofs()).toMatchObject([
+      {
+        state: 'finalized',
+        payout: String(payout),
+        settled_by: world.chain.deployer.wallet.account.address.toLowerCase(),
+      },
+    ])
+  })
+})
+
+describe('terms', () => {
+  test('behavior: where silence is refunded, the node finalizes, and has its stake back and no pay', async () => {
+    await start({})
+    const request = {
+      containerId: 'echo',
+      frequency: 1,
+      period: 0,
+      redundancy: 1,
+      lazy: false,
+      paymentToken: zeroAddress,
+      paymentAmount: price,
+      wallet: world.payer,
+      verifier: world.verifier.address,
+    }
+    const terms = { expiresAt: 0, maxFee: 0, prepaid: false, committed: false, refundOnSilence: true }
+    await createdBy(world.chain, world.consumer, { functionName: 'open', args: [request, terms] })
+    await world.look(world.node)
+    await world.later(2)
+    await world.compute()
+    await world.later(2)
+    await world.warp(week)
+    await world.later(2)
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize mined'])
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', payout: '0' }])
+    expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price)
+    expect(await world.allowance()).toBe(10n * price)
+  })
+})
+
+describe('reorganisations', () => {
+  test('behavior: a verdict that is undone is looked for again, and another may come', async () => {
+    await start({})
+    const id = await world.deliver()
+    await world.mine(3)
+    await world.look(world.node)
+    await world.call(world.verifier, 'finalize', id, 1, nodeAddress, true)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
+    await world.reorganise(2)
+    await world.look(world.node, 2)
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', settled_by: null }])
+    await world.call(world.verifier, 'finalize', id, 1, nodeAddress, false)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', payout: '0' }])
+  })
+
+  test('behavior: a delivery that is undone has no proof until it is mined again', async () => {
+    await start({})
+    await world.deliver()
+    expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
+    await world.reorganise(4)
+    await world.look(world.node)
+    expect(await world.proofs()).toEqual([])
+    await world.later(4)
+    expect(await world.states()).toEqual(['delivered'])
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', payout: String(payout) }])
+  })
+})
