@@ -37,9 +37,9 @@ test('default: what is proven is paid, and who got what is told; twice, as the s
     const told = lines.map(line => line.trim()).filter(line => line.includes(' ETH  '))
     expect(told).toEqual([
       '-0.01 ETH  the consumer’s wallet',
-      '+0.01 ETH  the node’s wallet',
+      '+0.009 ETH  the node’s wallet',
       '+0 ETH  the verifier',
-      '+0 ETH  the protocol',
+      '+0.001 ETH  the protocol',
     ])
   }
 }, 90_000)

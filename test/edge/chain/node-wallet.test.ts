@@ -38,6 +38,14 @@ afterEach(async () => await world?.close())
 
 const walletOf = async (owner: Address) =>
   await createWallet(world.chain.deployer, world.chain.walletFactory, owner)
+/** With as much in it as one answer is backed with. */
+const fullWalletOf = async (owner: Address) => {
+  const wallet = await walletOf(owner)
+  const { deployer } = world.chain
+  const hash = await deployer.wallet.sendTransaction({ to: wallet, value: price })
+  await deployer.chain.waitForTransactionReceipt({ hash })
+  return wallet
+}
 const ask = async (more: { amount?: bigint; verifier?: Address } = {}) =>
   await createSubscription(world.chain, consumer, { wallet: payer, ...more })
 const waiting = async () => {
@@ -57,11 +65,11 @@ const ownerCall = toFunctionSelector('owner()')
 const ofWallet = (told: { event: string; fields: object }) => told.event.startsWith('Payment wallet')
 
 describe('a wallet of the factory, the signer’s own', () => {
-  test('default: in whatever case it is written, what pays is answered, and a stake is not asked for', async () => {
-    const wallet = getAddress(await walletOf(nodeAddress))
+  test('default: in whatever case it is written, what pays is answered, and a stake is approved', async () => {
+    const wallet = getAddress(await fullWalletOf(nodeAddress))
     const node = world.ticker({ paymentAddress: wallet })
     await ask({ amount: price })
-    await ask({ amount: price, verifier })
+    const staked = await ask({ amount: price, verifier })
     await world.look(node)
     expect(node.report().payment_wallet).toEqual({
       valid: true,
@@ -69,6 +77,8 @@ describe('a wallet of the factory, the signer’s own', () => {
       owner: nodeAddress,
       problem: null,
     })
+    expect(await waiting()).toEqual([[staked, 'stake_unapproved']])
+    await later(node)
     expect(await waiting()).toEqual([])
     expect(await world.compute()).toBe(2)
     expect(world.lines.filter(ofWallet)).toEqual([])
@@ -123,7 +133,7 @@ describe('what is no wallet of the factory', () => {
 
 describe('a wallet of somebody else', () => {
   test('default: what pays is answered; what wants a stake when its owner has approved that, for as much', async () => {
-    const wallet = await walletOf(owner)
+    const wallet = await fullWalletOf(owner)
     const node = world.ticker({ paymentAddress: wallet })
     const [paid, staked, proven] = [
       await ask({ amount: price }),
