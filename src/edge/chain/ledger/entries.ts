@@ -59,6 +59,28 @@ function expense(costs: Costs): Entry {
   return { kind: 'expense', ...nobody, ...noSums, ...costs }
 }
 
+/** What moved when a proof was judged, or its time was over, after its answer was mined. Its gas is whose transaction it was. */
+export function verdictEntry(
+  moves: readonly Move[],
+  {
+    subscription,
+    interval,
+    key,
+    parties,
+  }: Omit<CarriedAnswer, 'delivered' | 'parties'> & { parties: Parties },
+): Entry {
+  // A refusal is told before the settlement.
+  const end = moves.findIndex(move => isOfCoordinator(move) && move.key === key)
+  const begin = moves.findLastIndex((move, index) => index < end && isOfCoordinator(move))
+  const { owner: consumer, token } = parties
+  const sums = sumsOf(moves.slice(begin + 1, Math.max(end, 0)), parties)
+  return { kind: 'verdict', subscription, interval, consumer, token, ...sums, gasUsed: 0, gasCost: 0n }
+}
+
+function isOfCoordinator(move: Move): move is Extract<Move, { key: string }> {
+  return move.kind === 'judged' || move.kind === 'settled'
+}
+
 /** Between the verdict on the answer before it and its own. The first coordinators tell no verdicts, and take one answer in a transaction. */
 function movesOf(moves: readonly Move[], key: string): readonly Move[] {
   const end = moves.findIndex(move => move.kind === 'judged' && move.key === key)

@@ -5,13 +5,15 @@ import { keyOf } from './batch.ts'
 
 /**
  * What a transaction's logs say of money, in their order. `paid`: a wallet says that it has sent something, in a spender's name. `arrived`: a
- * token says what has moved. `judged`: the coordinator has taken an answer, or refused its proof, named by `keyOf`. Anybody can say the first
- * two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in base units.
+ * token says what has moved. `judged`: the coordinator has taken an answer, or refused its proof, named by `keyOf`. `settled`: what was at stake for
+ * a proof has moved. Anybody can say the first two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in
+ * base units.
  */
 export type Move =
   | { kind: 'paid'; wallet: Address; spender: Address; token: Address; to: Address; amount: bigint }
   | { kind: 'arrived'; token: Address; from: Address; to: Address; amount: bigint }
   | { kind: 'judged'; key: string; accepted: boolean }
+  | { kind: 'settled'; key: string }
 
 export type TransactionLog = { address: Hex; topics: readonly Hex[]; data: Hex }
 
@@ -24,7 +26,7 @@ export function readMoves(logs: readonly TransactionLog[], coordinator: Address)
 
 function judgedOf(log: TransactionLog, coordinator: Address): Move | null {
   if (lower(log.address) !== coordinator) return null
-  const eventName = ['AnswerAccepted', 'AnswerRejected'] as const
+  const eventName = ['AnswerAccepted', 'AnswerRejected', 'ProofVerified'] as const
   const [event] = parseEventLogs({
     abi: eip712CoordinatorAbi,
     eventName: [...eventName],
@@ -32,11 +34,10 @@ function judgedOf(log: TransactionLog, coordinator: Address): Move | null {
   })
   if (!event) return null
   const { id, interval } = event.args
-  return {
-    kind: 'judged',
-    key: keyOf({ subscription: id, interval }),
-    accepted: event.eventName === 'AnswerAccepted',
-  }
+  const key = keyOf({ subscription: id, interval })
+  return event.eventName === 'ProofVerified'
+    ? { kind: 'settled', key }
+    : { kind: 'judged', key, accepted: event.eventName === 'AnswerAccepted' }
 }
 
 function paidOf(log: TransactionLog): Move | null {

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { unbook } from '../ledger/write.ts'
+import { unbook, verdictTx } from '../ledger/write.ts'
 
 /**
  * Statements that put what was mined on its way again, with its answers: the next look finds it mined elsewhere, sends it again, or gives
@@ -12,6 +12,10 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
     where chain = ${chain} and state = 'mined' and ${where})`
   return [
     unbook(db, undone),
+    unbook(
+      db,
+      sql`(select ${verdictTx} from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`,
+    ),
     // Before they are put back: what was proven by them was not.
     orm.run(sql`
       delete from proofs where (chain, subscription, interval) in (select chain, subscription, interval

@@ -1,15 +1,17 @@
 import { sql } from 'drizzle-orm'
 import { noteBlock } from '../journal.ts'
 import type { Step } from '../step.ts'
+import { bookVerdicts } from './book.ts'
 import type { Key } from './proof.ts'
 import type { Outcome, Placed } from './verdict.ts'
 
 /** A proof that waits no longer. `verdict` null: no log tells of it. */
 export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null }
 
-/** Writes what has become of these, with the blocks in which it has: one that is undone undoes it. */
-export async function settleProofs({ db, chain, block }: Step, settled: readonly Settled[]): Promise<void> {
+/** Writes and books what has become of these, with the blocks in which it has: one that is undone undoes it. */
+export async function settleProofs(step: Step, settled: readonly Settled[]): Promise<void> {
   if (settled.length === 0) return
+  const { db, chain, block } = step
   const { id } = chain.config
   const items = settled.map(({ subscription, interval, state, verdict }) => ({
     c: id,
@@ -24,7 +26,8 @@ export async function settleProofs({ db, chain, block }: Step, settled: readonly
     number: verdict?.block ?? block.number,
     hash: verdict?.blockHash ?? block.hash,
   }))
-  await db.orm.batch([
+  const [first, ...others] = [
+    ...(await bookVerdicts(step, settled)),
     // Who is slashed gets nothing; nor does who got no verdict, where that is in the terms.
     db.orm.run(sql`
       update proofs set state = item.value ->> 'st', due_at = null, problem = null, settled_by = item.value ->> 'by',
@@ -34,5 +37,6 @@ export async function settleProofs({ db, chain, block }: Step, settled: readonly
       where proofs.chain = item.value ->> 'c' and proofs.subscription = item.value ->> 's' and proofs.interval = item.value ->> 'i'
         and +proofs.state = 'pending'`),
     ...blocks.map(each => noteBlock(db, { chain: id, block: each })),
-  ])
+  ]
+  if (first) await db.orm.batch([first, ...others])
 }
