@@ -380,9 +380,7 @@ contract Coordinator is ICoordinator {
     function reportFailure(uint32 subscriptionId, uint32 interval, uint32 code) external nonReentrant {
         Packed storage sub = subscriptions[subscriptionId];
         (uint256 head,) = _checkOpen(sub, interval);
-        if (_redundancyCounts[_intervalKey(subscriptionId, interval)] == sub.redundancyOf(head)) {
-            revert IntervalCompleted();
-        }
+        _placesTaken(sub, head, _intervalKey(subscriptionId, interval));
         _respond(_responseKey(subscriptionId, interval, msg.sender));
         emit ComputeFailed(subscriptionId, interval, msg.sender, code);
         bytes memory data =
@@ -396,7 +394,7 @@ contract Coordinator is ICoordinator {
     }
 
     function _deliverAnswer(Answer calldata answer, Bounds calldata bounds) private {
-        _checkBounds(answer.subscriptionId, bounds);
+        _checkBounds(answer.subscriptionId, answer.interval, bounds);
         uint256 payout = _deliver(
             answer.subscriptionId, answer.interval, answer.input, answer.output, answer.proof, answer.nodeWallet
         );
@@ -415,7 +413,7 @@ contract Coordinator is ICoordinator {
     ) internal returns (uint256 payout) {
         Packed storage sub = subscriptions[subscriptionId];
         (uint256 head, uint256 terms) = _checkOpen(sub, interval);
-        uint16 ordinal = _count(_intervalKey(subscriptionId, interval), sub.redundancyOf(head));
+        uint16 ordinal = _count(sub, head, _intervalKey(subscriptionId, interval));
         bytes32 key = _responseKey(subscriptionId, interval, msg.sender);
         _respond(key);
         if (terms & PackedLib.COMMITTED > 0 && _revealed == 0) revert CommitmentRequired();
@@ -464,13 +462,17 @@ contract Coordinator is ICoordinator {
         if (current > sub.frequencyOf(head)) revert SubscriptionCompleted();
     }
 
-    function _count(bytes32 key, uint16 redundancy) private returns (uint16) {
-        uint256 count = _redundancyCounts[key];
-        if (count == redundancy) revert IntervalCompleted();
+    function _count(Packed storage sub, uint256 head, bytes32 key) private returns (uint16) {
+        uint256 count = _placesTaken(sub, head, key);
         unchecked {
             _redundancyCounts[key] = ++count;
         }
         return uint16(count);
+    }
+
+    function _placesTaken(Packed storage sub, uint256 head, bytes32 key) private view returns (uint256 count) {
+        count = _redundancyCounts[key];
+        if (count == sub.redundancyOf(head)) revert IntervalCompleted();
     }
 
     function _respond(bytes32 key) private {
@@ -478,11 +480,15 @@ contract Coordinator is ICoordinator {
         _nodeResponses[key] = 1;
     }
 
-    function _checkBounds(uint32 subscriptionId, Bounds calldata bounds) private view {
+    function _checkBounds(uint32 subscriptionId, uint32 interval, Bounds calldata bounds) private view {
         if (bounds.deadline > 0 && block.timestamp > bounds.deadline) revert DeliveryTooLate();
         Packed storage sub = subscriptions[subscriptionId];
-        if (bounds.containerId != bytes32(0) && bounds.containerId != sub.containerId) revert UnexpectedSubscription();
         uint256 head = sub.head;
+        // Whoever comes second pays for two words, and not for what the bounds are compared with.
+        if (head > 0 && _redundancyCounts[_intervalKey(subscriptionId, interval)] == sub.redundancyOf(head)) {
+            revert IntervalCompleted();
+        }
+        if (bounds.containerId != bytes32(0) && bounds.containerId != sub.containerId) revert UnexpectedSubscription();
         uint256 amount = sub.amountOf(sub.paymentOf(head));
         uint256 payout;
         if (amount > 0) {

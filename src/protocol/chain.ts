@@ -153,3 +153,44 @@ export const DelegatedInFull = v.object({
   data_signed: v.pipe(v.boolean(), v.description('The signer has signed for the data as well.')),
 })
 export type DelegatedInFull = v.InferOutput<typeof DelegatedInFull>
+
+const Count = v.number()
+const Gas = v.pipe(v.number(), v.description('Units of gas.'))
+
+/** What has come of one address's subscriptions, as `GET /api/consumers` shows it. */
+export const ConsumerView = v.object({
+  chain: v.number(),
+  owner: Address,
+  paid: v.pipe(Count, v.description('Answers delivered, and paid.')),
+  unpaid: v.pipe(Count, v.description('Answers delivered that paid nothing.')),
+  reverted: v.pipe(Count, v.description('Answers that were mined, and failed.')),
+  dropped: v.pipe(Count, v.description('Answers that were computed, and that the chain would not take.')),
+  wasted_gas: v.pipe(Gas, v.description('Gas of what was mined and failed.')),
+  wasted: v.pipe(v.string(), v.description('What that gas has cost: wei, in decimal.')),
+  unpaid_gas: v.pipe(Gas, v.description('Gas of answers delivered that paid nothing.')),
+  last_gas: v.pipe(v.nullable(Gas), v.description('Gas of the answer that was last delivered.')),
+  first_seen: v.string(),
+  last_seen: v.string(),
+})
+export type ConsumerView = v.InferOutput<typeof ConsumerView>
+
+export const ConsumerPage = v.object({
+  consumers: v.array(ConsumerView),
+  next: v.pipe(v.nullable(v.string()), v.description('`after` of the next page.')),
+})
+export type ConsumerPage = v.InferOutput<typeof ConsumerPage>
+
+export const ConsumerInFull = v.object({
+  ...ConsumerView.entries,
+  day: v.object({
+    reverted: Count,
+    wasted_gas: Gas,
+    unpaid_gas: Gas,
+    dropped: Count,
+  }),
+  barred: v.pipe(
+    v.nullable(v.object({ limit: v.string(), used: v.number(), most: v.number(), until: v.string() })),
+    v.description('The limit that it has reached, and until when it is not served.'),
+  ),
+})
+export type ConsumerInFull = v.InferOutput<typeof ConsumerInFull>

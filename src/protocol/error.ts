@@ -35,9 +35,12 @@ export const errorStatus = {
   unsupported_proof: 422,
   unsupported_containers: 422,
   invalid_payment: 422,
+  verifier_not_accepted: 422,
+  stake_too_high: 422,
   completed: 422,
   refused_by_chain: 422,
   queue_full_for_owner: 429,
+  consumer_limit: 429,
   too_many_readers: 429,
   internal: 500,
   chain_not_enabled: 501,
@@ -53,6 +56,7 @@ export type ErrorCode = keyof typeof errorStatus
 /** Codes after which the same request may succeed later; the answer carries `Retry-After`, in seconds. */
 export const retryAfterSeconds: Partial<Record<ErrorCode, number>> = {
   queue_full_for_owner: 5,
+  consumer_limit: 600,
   too_many_readers: 5,
   queue_full: 5,
   no_runner: 30,

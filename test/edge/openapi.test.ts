@@ -41,6 +41,8 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'DELETE /admin/runners/{id}',
       'DELETE /api/jobs/{id}',
       'GET /admin/runners',
+      'GET /api/consumers',
+      'GET /api/consumers/{chain}/{address}',
       'GET /api/jobs',
       'GET /api/jobs/{id}',
       'GET /api/jobs/{id}/stream',

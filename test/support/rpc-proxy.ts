@@ -135,7 +135,13 @@ export const usualFaults: readonly Fault[] = [
 ]
 
 const reverted: RpcAnswer = { error: { code: 3, message: 'execution reverted', data: '0x' } }
-const lateNames = ['readStatusBatch', 'deliverComputeBatch', 'getTerms', 'unlockedBalance']
+const lateNames = [
+  'readStatusBatch',
+  'deliverComputeBatch',
+  'deliverComputeBounded',
+  'getTerms',
+  'unlockedBalance',
+]
 const lateCalls = new RegExp(
   [...readerAbi, ...eip712CoordinatorAbi, ...walletAbi]
     .filter(item => item.type === 'function')

@@ -2,6 +2,7 @@ import { zeroAddress } from 'viem'
 import { containersOf } from '../../protocol/container.ts'
 import type { MergedPolicy, PolicySnapshot } from '../runners/policy.ts'
 import type { ChainConfig, Subscription } from './chain.ts'
+import { type VerifierFlaw, verifierFlaw } from './guard/verifiers.ts'
 import { isOver } from './interval.ts'
 
 /** Why a subscription is left alone. `message` and `params` are the reference's (its node page, 4.6); `code` is ours. */
@@ -14,13 +15,14 @@ export type SubscriptionRefusal = {
     | 'unsupported_proof'
     | 'invalid_payment'
     | 'unsupported_commitments'
+    | VerifierFlaw['code']
   message: string
   params: Record<string, unknown>
 }
 
 export type SubscriptionRequest = {
   subscription: Subscription
-  config: Pick<ChainConfig, 'paymentAddress'>
+  config: Pick<ChainConfig, 'paymentAddress' | 'guard'>
   /** Unix seconds of block time. */
   now: number
   /** As the route finder tells it. */
@@ -57,6 +59,8 @@ export function admitSubscription(
     const params = { subscription_id: subscription.id, reason: flaw }
     return { code: 'invalid_payment', message: 'Invalid payment', params }
   }
+  const untrusted = verifierFlaw(config.guard.verifiers, subscription)
+  if (untrusted !== null) return untrusted
   if (committed) return { code: 'unsupported_commitments', message: 'Commitments not supported', params: {} }
   return null
 }

@@ -23,6 +23,8 @@ export type Beginning = Read & {
   dataBytes: number
   /** Unix seconds of block time; null: none. */
   deadline: number | null
+  /** Base units that are to reach the node's wallet; null: not bounded. */
+  minPayout: bigint | null
   expiryMs: number
 }
 
@@ -67,8 +69,8 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
     and interval = ${item} ->> 'n' and job = ${item} ->> 'j')`
   return [
     orm.run(sql`
-      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at, stake_token, stake)
-      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}, value ->> 'kt', value ->> 'k'
+      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at, stake_token, stake, min_payout)
+      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}, value ->> 'kt', value ->> 'k', value ->> 'mp'
       from json_each(${JSON.stringify(terms)})
       where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
         and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })} and ${asRead(chain)}
@@ -113,6 +115,7 @@ function toItems(beginnings: readonly Beginning[]) {
       dl: beginning.deadline,
       kt: beginning.stake?.paymentToken ?? null,
       k: beginning.stake === null ? null : String(beginning.stake.paymentAmount),
+      mp: beginning.minPayout === null ? null : String(beginning.minPayout),
       x: beginning.expiryMs,
       so: input === null ? source.offchain : source.onchain,
       f: input === null ? null : inputFingerprint(input),

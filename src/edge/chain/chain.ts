@@ -1,11 +1,12 @@
 import type { Address, Hex } from 'viem'
+import type { Guard } from './guard/guard.ts'
 import type { Rpc } from './rpc.ts'
 
 /** A block. `time`: unix seconds. `baseFee`: wei for a unit of gas; null on chains without EIP-1559. */
 export type Block = { number: number; hash: Hex; time: number; baseFee: bigint | null }
 
-/** What a deployment can do: the first ones can neither tell all at once nor take several answers in one transaction. */
-export type Features = { status: boolean; batch: boolean }
+/** What a deployment can do: the first ones can neither tell all at once, nor take several answers in one transaction, nor answers with bounds. */
+export type Features = { status: boolean; batch: boolean; bounded: boolean }
 
 /** A chain's contracts, as its registry names them. */
 export type Contracts = {
@@ -16,6 +17,8 @@ export type Contracts = {
   walletFactory: Address
   /** Who gets the protocol's fee; null: it is not told, or nobody. */
   feeRecipient: Address | null
+  /** Says what the protocol takes; null: there is none. */
+  fee: Address | null
   features: Features
 }
 
@@ -77,6 +80,7 @@ export type ChainConfig = {
   reorgDepth: number
   /** How long what was signed for waits to be created, at most; and how far ahead it may begin. */
   maxWaitSeconds: number
+  guard: Guard
 }
 
 /** A chain that this node serves. */

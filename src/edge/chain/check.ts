@@ -5,6 +5,7 @@ import { readerAbi } from '../../protocol/abi/reader.ts'
 import { registryAbi } from '../../protocol/abi/registry.ts'
 import { returned, toCall } from './call.ts'
 import type { Chain, Contracts } from './chain.ts'
+import { isToldTooLate, tooLateCall } from './guard/bounds.ts'
 import { quantity } from './head-told.ts'
 import { type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
 
@@ -18,7 +19,7 @@ const named = ['COORDINATOR', 'READER', 'INBOX', 'WALLET_FACTORY'] as const
  */
 export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>): Promise<Checked> {
   const { id, registry } = config
-  const [chain, registryCode, fee, ...names] = await rpc.send([
+  const [chain, registryCode, feeName, ...names] = await rpc.send([
     { method: 'eth_chainId', params: [] },
     codeAt(registry),
     toCall({ to: registry, data: encodeFunctionData({ abi: registryAbi, functionName: 'FEE' }) }, 'latest'),
@@ -40,28 +41,31 @@ export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>)
     Address,
     Address,
   ]
-  return await checkContracts(
-    rpc,
-    { registry, coordinator, reader, inbox, walletFactory },
-    addressOf(fee) ?? zeroAddress,
-  )
+  const fee = feeName ? addressOf(feeName) : null
+  return await checkContracts(rpc, { registry, coordinator, reader, inbox, walletFactory, fee })
 }
 
 async function checkContracts(
   rpc: Chain['rpc'],
   contracts: Omit<Contracts, 'features' | 'feeRecipient'>,
-  fee: Address,
 ): Promise<Checked> {
   const { registry, coordinator, reader, inbox, walletFactory } = contracts
   const addresses = [coordinator, reader, inbox, walletFactory]
-  const [nextId, status, batch, recipient, ...codes] = await rpc.send([
+  const [nextId, status, batch, bounded, recipient, ...codes] = await rpc.send([
     toCall(
       { to: coordinator, data: encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'id' }) },
       'latest',
     ),
     toCall({ to: reader, data: emptyPage }, 'latest'),
     toCall({ to: coordinator, data: emptyBatch }, 'latest'),
-    toCall({ to: fee, data: encodeFunctionData({ abi: feeAbi, functionName: 'FEE_RECIPIENT' }) }, 'latest'),
+    toCall({ to: coordinator, data: tooLateCall }, 'latest'),
+    toCall(
+      {
+        to: contracts.fee ?? zeroAddress,
+        data: encodeFunctionData({ abi: feeAbi, functionName: 'FEE_RECIPIENT' }),
+      },
+      'latest',
+    ),
     ...addresses.map(codeAt),
   ])
   const missing = named.filter((_, index) => !hasCode(codes[index]))
@@ -73,7 +77,12 @@ async function checkContracts(
     }
   if (returned(nextId) === null)
     return { problem: `The contract at ${coordinator} is no coordinator: it has no id().` }
-  const features = { status: hasFunction(status), batch: hasFunction(batch) }
+  if (bounded?.error?.isUnclear) throw untold()
+  const features = {
+    status: hasFunction(status),
+    batch: hasFunction(batch),
+    bounded: isToldTooLate(bounded),
+  }
   return { contracts: { ...contracts, feeRecipient: addressOf(recipient), features } }
 }
 
@@ -101,9 +110,12 @@ function hasCode(answer: RpcAnswer | undefined): boolean {
  * @throws RpcUnavailable when it tells nothing at all: that is an endpoint's word, and would be believed for as long as this process lives.
  */
 function hasFunction(answer: RpcAnswer | undefined): boolean {
-  if (answer?.result === '0x' || answer?.error?.isUnclear)
-    throw new RpcUnavailable('It is not told what the contracts can do.')
+  if (answer?.result === '0x' || answer?.error?.isUnclear) throw untold()
   return isEmptyList(answer)
+}
+
+function untold(): RpcUnavailable {
+  return new RpcUnavailable('It is not told what the contracts can do.')
 }
 
 /** A contract with a fallback could answer anything. */

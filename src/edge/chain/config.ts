@@ -3,6 +3,7 @@ import { type Hex, zeroAddress } from 'viem'
 import { ConfigError } from '../config-error.ts'
 import type { ChainConfig } from './chain.ts'
 import { address, gwei, integer } from './fields.ts'
+import { guardEntries, toGuard } from './guard/fields.ts'
 import { readSecrets } from './secrets.ts'
 
 /** A chain as it is configured, with its secrets. */
@@ -70,6 +71,7 @@ const Entry = v.strictObject(
     reorg_depth: v.optional(integer(0, 10_000), 64),
     max_wait_days: v.optional(integer(1, 36_500), 365),
     gas: v.optional(Gas, {}),
+    ...guardEntries,
   },
   object,
 )
@@ -179,6 +181,7 @@ function toConfig(entry: Entry): ChainConfig {
     batchSize: entry.batch_size,
     reorgDepth: entry.reorg_depth,
     maxWaitSeconds: entry.max_wait_days * 86_400,
+    guard: toGuard(entry),
   }
 }
 

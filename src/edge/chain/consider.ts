@@ -10,6 +10,8 @@ import { type Looked, lookAtUncreated } from './delegated/look.ts'
 import { isUncreated } from './delegated/signed.ts'
 import { selectFingerprints } from './due.ts'
 import { type Failing, resumesAt, selectFailing } from './failing.ts'
+import { servable } from './guard/servable.ts'
+import { type Barred, barredParams, barredSentence, selectBarred } from './guard/usage.ts'
 import { inputFingerprint } from './input.ts'
 import { beginOf } from './interval.ts'
 import { ownObstacles } from './own-wallet.ts'
@@ -54,6 +56,10 @@ export async function consider(
   const subscriptions = rows.map(({ subscription }) => subscription)
   const own = ownObstacles(step.nodeWallet, subscriptions)
   const purse = await readPurse(step, subscriptions)
+  const barred = await selectBarred(step.db, {
+    config: step.chain.config,
+    owners: subscriptions.map(({ owner }) => owner),
+  })
   const plan: Plan = {
     moves: [],
     linked: [],
@@ -68,7 +74,7 @@ export async function consider(
     const { id } = row.subscription
     const found = uncreated.get(id)
     if (found) {
-      goOn(step, { plan, row, looked: found, court, failing, own, purse })
+      goOn(step, { plan, row, looked: found, court, failing, own, purse, barred })
       continue
     }
     const status = statusOf(id)
@@ -80,10 +86,11 @@ export async function consider(
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
-    } else judge(step, { plan, row, status, court, failing, own, purse })
+    } else judge(step, { plan, row, status, court, failing, own, purse, barred })
   }
   plan.approvals.push(...purse.approvals())
-  return plan.replaced.length === 0 ? plan : await withCreated(step, plan)
+  const served = await servable(step, plan)
+  return served.replaced.length === 0 ? served : await withCreated(step, served)
 }
 
 /** What is another now, or could not be read before, may be what this node was asked for over HTTP. */
@@ -200,9 +207,10 @@ type Judged = {
   failing: ReadonlyMap<number, Failing>
   own: ReadonlyMap<number, Obstacle>
   purse: Purse
+  barred: ReadonlyMap<string, Barred>
 }
 
-function judge(step: Step, { plan, row, status, court, failing, own, purse }: Judged): void {
+function judge(step: Step, { plan, row, status, court, failing, own, purse, barred }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
@@ -231,6 +239,7 @@ function judge(step: Step, { plan, row, status, court, failing, own, purse }: Ju
     route,
     isDelegated: hasData,
   })
+  const excess = barred.get(subscription.owner)
   if (refusal !== null) {
     const { code: reason, message, params } = refusal
     const told = toldOf(step, row)
@@ -242,6 +251,7 @@ function judge(step: Step, { plan, row, status, court, failing, own, purse }: Ju
       },
     })
   } else if (decision.kind === 'wait') postpone(step, { plan, row, ...decision })
+  else if (excess !== undefined) bar(step, { plan, row, interval: decision.interval, excess })
   else if (!isBackingOff(step, { plan, row, decision, failing: failing.get(subscription.id) })) {
     const { interval } = decision
     const reason = purse.promise(subscription)
@@ -272,7 +282,21 @@ function isBackingOff(
   return true
 }
 
-type Planning = Omit<Judged, 'court' | 'failing' | 'own' | 'purse'> & {
+/** Whoever has cost too much waits until that is a day ago: no look before could find anything else. */
+function bar(
+  step: Step,
+  { plan, row, interval, excess }: { plan: Plan; row: Due; interval: number; excess: Barred },
+): void {
+  const message = barredSentence(excess)
+  const due = step.block.time + Math.max(1, Math.ceil((excess.until - excess.now) / 1000))
+  const next = Math.max(row.nextInterval, interval)
+  plan.moves.push({
+    move: { ...unmoved(row), due, next, reason: 'consumer_limit', message, params: barredParams(excess) },
+    tell: () => tellSkipped(step.log, toldOf(step, row, interval), message),
+  })
+}
+
+type Planning = Omit<Judged, 'court' | 'failing' | 'own' | 'purse' | 'barred'> & {
   decision: Extract<Decision, { kind: 'begin' }>
   route: string
 }
@@ -294,6 +318,7 @@ function planBeginning(step: Step, { plan, row, status, decision, route }: Plann
     input,
     dataBytes: row.signed?.dataBytes ?? 0,
     deadline,
+    minPayout: null,
     expiryMs: Math.min(jobs.expiryMs, left),
   }
   const told = { ...toldOf(step, row, interval), job: beginning.job, route }

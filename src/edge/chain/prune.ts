@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
 import { endWaiting, forgetData } from './delegated/forget.ts'
+import { forgetCounted } from './guard/record.ts'
 
 /**
  * `head`: the block that is believed; `reorgDepth`: in blocks below it. `retentionMs`: how long something is kept that is over. `waitMs`: how
@@ -87,6 +88,7 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
       delete from chain_blocks where chain = ${chain} and number in (
         select number from chain_blocks where chain = ${chain} and number < ${horizon}
         order by number limit ${prunePerStatement})`),
+    ...forgetCounted(db, { chain, horizon: horizonOf(options) }),
   ])
   const pruned = [deliveries, subscriptions, transactions, blocks].map(({ rowsAffected }) => rowsAffected)
   const [deliveryCount = 0, subscriptionCount = 0, transactionCount = 0, blockCount = 0] = pruned

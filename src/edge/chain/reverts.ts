@@ -59,6 +59,11 @@ const known: Record<string, readonly ['drop' | 'retry', string]> = {
   FeeAboveTerms: ['retry', 'The protocol’s fee is above what the subscription allows'],
   PrepaymentSpent: ['drop', 'What was paid in advance is spent'],
   PrepaymentStuck: ['retry', 'The token does not let what was paid in advance go out'],
+  // The fee may be lowered again.
+  PayoutTooLow: ['retry', 'The payout is below what it was computed for'],
+  StakeTooHigh: ['drop', 'The stake is above what is risked'],
+  UnexpectedSubscription: ['drop', 'The subscription is another than it was computed for'],
+  DeliveryTooLate: ['drop', 'The interval was over before the answer was mined'],
   Reentrancy: ['retry', 'The coordinator was called out of a delivery'],
 }
 

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { uncountDropped } from './guard/record.ts'
 import type { Step } from './step.ts'
 
 /** What is due after a reorganisation. `inDoubt`: it may be another, or gone. `undecided`: only what was decided about it may be wrong. */
@@ -33,6 +34,7 @@ export async function rewindSubscriptions({ db, chain }: Step, { from }: { from:
       update deliveries indexed by deliveries_dropped set state = 'computed', reason = null, message = null, tries = 0, not_before = 0,
         dropped_block = null
       where chain = ${id} and dropped_block > ${from} and state = 'dropped' and interval > 0 and tx is null`),
+    ...uncountDropped(db, { chain: id, from }),
   ])
   return moved.length === 1
 }

@@ -5,6 +5,7 @@ import { describe } from '../log.ts'
 import { beginJobs, textBytes } from './begin.ts'
 import { linkSubscription, lookAgain } from './delegated/link.ts'
 import { unlinkSubscriptions } from './delegated/unlink.ts'
+import { readPayouts } from './guard/payout.ts'
 import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
@@ -105,7 +106,8 @@ function whyOf(vanished: readonly Planned[]): { why?: GivenUp } {
 }
 
 /**
- * Writes what is begun, and wakes runners for it.
+ * Writes what is begun, and wakes runners for it. One request to the chain where some of it pays.
+ * @throws RpcUnavailable when no endpoint answers: nothing is begun.
  * @returns the jobs queued, and the subscriptions moved on: fewer than asked for when the queue is full, the policy has moved on, or
  * somebody else was first.
  */
@@ -115,9 +117,13 @@ export async function begin(
 ): Promise<{ jobs: number; moved: number }> {
   const { db, chain, block, jobs } = step
   const { id } = chain.config
+  const payouts = await readBounds(step, plan)
   const done = { jobs: 0, moved: 0 }
   for (const chunk of chunks(plan.begun, ({ beginning }) => textBytes(beginning))) {
-    const beginnings = chunk.map(({ beginning }) => beginning)
+    const beginnings = chunk.map(({ beginning }) => ({
+      ...beginning,
+      minPayout: payouts.get(beginning.id) ?? null,
+    }))
     const [, queued, , moves] = await db.orm.batch([
       ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds }),
       moveOn(db, { chain: id, block: block.number, moves: chunk.map(({ move }) => move) }),
@@ -130,6 +136,14 @@ export async function begin(
     if (moves.length < chunk.length) break
   }
   return done
+}
+
+/** What the answers would bring now is the least that they are to bring. */
+async function readBounds(step: Step, { begun }: Plan): Promise<ReadonlyMap<number, bigint>> {
+  return await readPayouts(
+    step,
+    begun.map(({ status }) => status.subscription),
+  )
 }
 
 function tellMoved(planned: readonly Planned[], moved: readonly { id: number }[]): void {

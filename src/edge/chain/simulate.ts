@@ -3,6 +3,7 @@ import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { toCall } from './call.ts'
 import { delegatedDeliverCall } from './delegated/calls.ts'
 import { isToCreate } from './delegated/signed.ts'
+import { type Bounds, boundedCall } from './guard/bounds.ts'
 import { beginOf, endOf } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
@@ -66,15 +67,19 @@ export type Delivered = {
   nodeWallet: Hex
 }
 
-/** Call data of an answer: it creates the subscription as well, where nobody has, or a reorganisation may undo it. */
+/** Call data of an answer: it creates the subscription as well, where nobody has, or a reorganisation may undo it; that takes no bounds. */
 export function answerCall(
   step: Pick<Step, 'chain' | 'latest'>,
   { subscription, signed }: Pick<TrialRequest, 'subscription' | 'signed'>,
   answer: Omit<Delivered, 'subscription'>,
+  bounds: Bounds | null = null,
 ): Hex {
-  return signed !== null && isToCreate(signed, step)
-    ? delegatedDeliverCall({ subscription, signed }, answer)
-    : deliverCall({ subscription: subscription.id, ...answer })
+  if (signed !== null && isToCreate(signed, step))
+    return delegatedDeliverCall({ subscription, signed }, answer)
+  const { id } = subscription
+  return bounds === null
+    ? deliverCall({ subscription: id, ...answer })
+    : boundedCall({ subscriptionId: id, ...answer }, bounds)
 }
 
 /** Call data of `deliverCompute`. */

@@ -18,7 +18,7 @@ export type Verdict = {
 /** What a verdict is passed by. `time`: unix seconds of block time. */
 export type Court = {
   snapshot: PolicySnapshot
-  config: Pick<ChainConfig, 'paymentAddress'>
+  config: Pick<ChainConfig, 'paymentAddress' | 'guard'>
   time: number
   routes: RouteFinder
   /** It came over HTTP. */

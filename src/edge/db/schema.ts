@@ -223,6 +223,8 @@ export const chains = sqliteTable('chains', {
   headHash: text('head_hash').notNull(),
   /** The policy that refused subscriptions were last judged under. */
   judgedEpoch: integer('judged_epoch').notNull().default(0),
+  /** Hash of the configuration that they were last judged under; null: it was not noted. */
+  judgedConfig: text('judged_config'),
 })
 
 /** Blocks in which something happened that a reorganisation would undo, as far back as one may reach. */
@@ -422,6 +424,12 @@ export const deliveries = sqliteTable(
     stake: text(),
     /** Call data of `deliverCompute`, in hex, once it is encoded: then the job's row is not needed any more. */
     call: text(),
+    /** Gas that it takes by itself, as it was estimated when it was last sent; null: it was not. */
+    gas: integer(),
+    /** What is to reach the node's wallet at least, in base units, as it was reckoned when it was begun; null: it pays nothing, or was not told. */
+    minPayout: text('min_payout'),
+    /** Block from which on it may be sent, since other nodes go first; null: nobody has looked. */
+    sendBlock: integer('send_block'),
   },
   t => [
     primaryKey({ columns: [t.chain, t.subscription, t.interval] }),
@@ -587,7 +595,7 @@ export const ledger = sqliteTable(
     /** What the consumer's wallet paid to others. */
     protocolFee: text('protocol_fee').notNull(),
     verifierFee: text('verifier_fee').notNull(),
-    /** Of the transaction, in equal parts to what it carried. */
+    /** Its part of the transaction's. */
     gasUsed: integer('gas_used').notNull(),
     gasCost: text('gas_cost').notNull(),
   },
@@ -596,4 +604,78 @@ export const ledger = sqliteTable(
     // The order in which it is told, and summed up.
     index('ledger_days').on(t.chain, t.day, t.consumer, t.token, t.tx, t.seq),
   ],
+)
+
+/**
+ * What has come of a consumer's subscriptions, for as long as this node has answered it. An owner is one address on one chain. Wei are two
+ * numbers, gwei and what is left of them, since 64 bits hold nine ether.
+ */
+export const consumers = sqliteTable(
+  'consumers',
+  {
+    chain: integer().notNull(),
+    owner: text().notNull(),
+    /** Answers delivered, to what pays and to what does not. */
+    paid: integer().notNull().default(0),
+    unpaid: integer().notNull().default(0),
+    /** Answers that were mined, and failed. */
+    reverted: integer().notNull().default(0),
+    /** Answers that were computed, and given up since the chain would not take them. */
+    dropped: integer().notNull().default(0),
+    /** Of what failed. */
+    wastedGas: integer('wasted_gas').notNull().default(0),
+    wastedGwei: integer('wasted_gwei').notNull().default(0),
+    wastedWei: integer('wasted_wei').notNull().default(0),
+    /** Of answers that were delivered unpaid. */
+    unpaidGas: integer('unpaid_gas').notNull().default(0),
+    /** Of the answer that was last delivered; null: none was. */
+    lastGas: integer('last_gas'),
+    firstSeen: integer('first_seen').notNull(),
+    lastSeen: integer('last_seen').notNull(),
+  },
+  t => [primaryKey({ columns: [t.chain, t.owner] })],
+)
+
+/** The same by the hour, as long as limits look back; owner `*` is everybody. */
+export const consumerHours = sqliteTable(
+  'consumer_hours',
+  {
+    chain: integer().notNull(),
+    owner: text().notNull(),
+    /** Since 1970. */
+    hour: integer().notNull(),
+    reverted: integer().notNull().default(0),
+    dropped: integer().notNull().default(0),
+    wastedGas: integer('wasted_gas').notNull().default(0),
+    unpaidGas: integer('unpaid_gas').notNull().default(0),
+  },
+  t => [
+    primaryKey({ columns: [t.chain, t.owner, t.hour] }),
+    index('consumer_hours_over').on(t.chain, t.hour),
+  ],
+)
+
+/** What was added to the two, and by what, until no reorganisation can undo it. */
+export const consumerChanges = sqliteTable(
+  'consumer_changes',
+  {
+    chain: integer().notNull(),
+    /** The transaction that was mined, or `drop ` and a UUID of answers that were given up together. */
+    source: text().notNull(),
+    owner: text().notNull(),
+    /** That it was mined in, or by whose state it was given up. */
+    block: integer().notNull(),
+    hour: integer().notNull(),
+    paid: integer().notNull().default(0),
+    unpaid: integer().notNull().default(0),
+    reverted: integer().notNull().default(0),
+    dropped: integer().notNull().default(0),
+    /** Of what was delivered. */
+    gas: integer().notNull().default(0),
+    unpaidGas: integer('unpaid_gas').notNull().default(0),
+    wastedGas: integer('wasted_gas').notNull().default(0),
+    wastedGwei: integer('wasted_gwei').notNull().default(0),
+    wastedWei: integer('wasted_wei').notNull().default(0),
+  },
+  t => [primaryKey({ columns: [t.chain, t.source, t.owner] })],
 )

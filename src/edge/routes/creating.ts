@@ -45,8 +45,11 @@ export const delegating: ErrorCode[] = [
   'data_conflict',
   'unsupported_containers',
   'invalid_payment',
+  'verifier_not_accepted',
+  'stake_too_high',
   'completed',
   'refused_by_chain',
+  'consumer_limit',
   'chain_not_enabled',
   'chain_unavailable',
 ]

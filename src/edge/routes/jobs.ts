@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import type { Ring } from '../bell/bell.ts'
 import { createEnds } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
+import { consumerRoutes } from './consumers.ts'
 import { createCreate } from './creating.ts'
 import { jobCancelRoutes } from './job-cancel.ts'
 import { jobCreateRoutes } from './job-create.ts'
@@ -17,6 +18,7 @@ export function jobRoutes(app: App, ringClaims: (ring: Ring) => Promise<void>): 
   const create = createCreate(app, ringClaims)
   routes.route('/', jobCreateRoutes(app, { ends, create }))
   routes.route('/', subscriptionRoutes(app, create))
+  routes.route('/', consumerRoutes(app))
   routes.route('/', jobStreamRoutes(app, { ends, create }))
   routes.route('/', openAiRoutes(app, { ends, create }))
   routes.route('/', jobReadRoutes(app, ends))

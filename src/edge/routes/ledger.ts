@@ -10,8 +10,8 @@ import {
   toDay,
 } from '../chain/ledger/read.ts'
 import type { Context as App } from '../context.ts'
+import { askedChain, chainId, whole } from './asked-chain.ts'
 import { adminAuth } from './auth.ts'
-import { chainOf } from './chain-of.ts'
 import { described } from './describe.ts'
 import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
@@ -22,8 +22,6 @@ const maxDays = 366
 const shownDays = 31
 const dayMs = 86_400_000
 
-const whole = (digits: number) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^\\d{1,${digits}}$`), 'must be a whole number'), v.toNumber())
 const date = v.pipe(
   v.string(),
   v.check(text => toDay(text) !== null, 'must be a day, such as 2026-01-31'),
@@ -36,7 +34,7 @@ const address = v.pipe(
 )
 
 const Query = v.object({
-  chain: v.optional(whole(15)),
+  chain: v.optional(chainId),
   by: v.optional(v.picklist(['day', 'entry'], 'must be "day" or "entry"'), 'day'),
   from: v.optional(date),
   to: v.optional(date),
@@ -81,7 +79,7 @@ export function ledgerRoutes(app: App): Hono {
     valid('query', Query),
     async c => {
       const query = c.req.valid('query')
-      const chain = chainOf(app, query.chain)
+      const chain = askedChain(app, query.chain)
       if (typeof chain !== 'number') return refuse(c, chain)
       const to = query.to ?? Math.floor(app.now() / dayMs)
       const from = query.from ?? to - (shownDays - 1)

@@ -6,15 +6,12 @@ import { JobId } from '../../protocol/job.ts'
 import { listSubscriptions, readDelegated, readSubscription } from '../chain/view/read.ts'
 import { deliveryView, subscriptionView } from '../chain/view/view.ts'
 import type { Context as App } from '../context.ts'
-import { chainOf } from './chain-of.ts'
+import { askedChain, chainId, whole } from './asked-chain.ts'
 import { type Create, creating, delegating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
 
-const whole = (digits: number) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^\\d{1,${digits}}$`), 'must be a whole number'), v.toNumber())
-const chainId = whole(15)
 const subscriptionId = whole(10)
 
 const maxPage = 100
@@ -53,9 +50,9 @@ export function subscriptionRoutes(app: App, create: Create): Hono {
     valid('query', Listing),
     async c => {
       const { chain, state = null, before = null, limit } = c.req.valid('query')
-      const id = chainOf(app, chain)
-      if (typeof id !== 'number') return refuse(c, id)
-      const rows = await listSubscriptions(app.db, { chain: id, state, before, limit: limit + 1 })
+      const asked = askedChain(app, chain)
+      if (typeof asked === 'object') return refuse(c, asked)
+      const rows = await listSubscriptions(app.db, { chain: asked, state, before, limit: limit + 1 })
       const page = rows.slice(0, limit)
       return c.json({
         subscriptions: page.map(subscriptionView),

@@ -2,6 +2,7 @@ import { zeroAddress } from 'viem'
 import { describe, expect, test } from 'vitest'
 import { admitSubscription } from '../../../src/edge/chain/admit.ts'
 import type { Subscription } from '../../../src/edge/chain/chain.ts'
+import { openGuard } from '../../../src/edge/chain/guard/guard.ts'
 import { cancelledAt } from '../../../src/edge/chain/interval.ts'
 import { mergePolicies } from '../../../src/edge/runners/policy.ts'
 import type { ContainerPolicy } from '../../../src/protocol/container.ts'
@@ -29,7 +30,7 @@ function admit({ subscription = {}, runners = [[{}, {}]], route = 'a,b', pays = 
     { containers: mergePolicies(byRunner) },
     {
       subscription: subscriptionOf({ id: 7, owner, activeAt: now, ...subscription }),
-      config: { paymentAddress: pays ? paymentAddress : zeroAddress },
+      config: { paymentAddress: pays ? paymentAddress : zeroAddress, guard: openGuard },
       now,
       route,
     },

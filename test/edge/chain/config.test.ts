@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseChains, secretNames } from '../../../src/edge/chain/config.ts'
+import { openGuard } from '../../../src/edge/chain/guard/guard.ts'
 import { parseConfig } from '../../../src/edge/config.ts'
 import { ConfigError } from '../../../src/edge/config-error.ts'
 
@@ -53,6 +54,7 @@ test('default: every default', () => {
         batchSize: 100,
         reorgDepth: 64,
         maxWaitSeconds: 31_536_000,
+        guard: openGuard,
       },
       urls: ['https://one.test/s3cret'],
       privateKey: `0x${key}`,

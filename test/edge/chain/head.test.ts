@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { readBlocks } from '../../../src/edge/chain/block.ts'
 import type { Block, ChainConfig, Contracts } from '../../../src/edge/chain/chain.ts'
 import { checkChain } from '../../../src/edge/chain/check.ts'
+import { openGuard } from '../../../src/edge/chain/guard/guard.ts'
 import { readHead } from '../../../src/edge/chain/head.ts'
 import { createRpcPool } from '../../../src/edge/chain/pool.ts'
 import { type Rpc, RpcUnavailable } from '../../../src/edge/chain/rpc.ts'
@@ -56,6 +57,7 @@ function configOf(more: Partial<ChainConfig>): ChainConfig {
       maxInFlight: 1,
     },
     paymentAddress: zeroAddress,
+    guard: openGuard,
     maxOutputBytes: 1,
     stringOutput: 'json',
     startingSubId: 0,
@@ -92,8 +94,8 @@ const newest = async () => Number(await chain.deployer.chain.getBlockNumber({ ca
 describe('check', () => {
   test('default: the contracts that the registry names, and what they can do, in two requests', async () => {
     proxy.takeRequests()
-    const { registry, coordinator, reader, inbox, walletFactory } = chain
-    const addresses = { registry, coordinator, reader, inbox, walletFactory }
+    const { registry, coordinator, reader, inbox, walletFactory, fee } = chain
+    const addresses = { registry, coordinator, reader, inbox, walletFactory, fee }
     expect(await check({})).toEqual({
       contracts: {
         ...Object.fromEntries(
@@ -103,7 +105,7 @@ describe('check', () => {
           ]),
         ),
         feeRecipient: chain.deployer.wallet.account.address.toLowerCase(),
-        features: { status: true, batch: true },
+        features: { status: true, batch: true, bounded: true },
       },
     })
     expect(proxy.takeRequests()).toHaveLength(2)
@@ -112,7 +114,7 @@ describe('check', () => {
   test('behavior: the first deployments can do less', async () => {
     const first = await startRpcProxy(chain.rpcUrl, { firstDeployment: true })
     expect(await check({}, poolOf(first))).toMatchObject({
-      contracts: { features: { status: false, batch: false } },
+      contracts: { features: { status: false, batch: false, bounded: false } },
     })
     await first.close()
   })

@@ -3,6 +3,7 @@ import { keccak256, numberToHex, zeroAddress } from 'viem'
 import { type Bells, createBells } from '../../../src/edge/bell/bell.ts'
 import type { Block, ChainConfig, Status, Subscription } from '../../../src/edge/chain/chain.ts'
 import { createRouteFinder, type RouteFinder } from '../../../src/edge/chain/containers.ts'
+import { openGuard } from '../../../src/edge/chain/guard/guard.ts'
 import type { ReadStatuses } from '../../../src/edge/chain/reading.ts'
 import type { Step } from '../../../src/edge/chain/step.ts'
 import type { Cursor } from '../../../src/edge/chain/sync.ts'
@@ -101,6 +102,7 @@ const plainConfig: ChainConfig = {
   batchSize: 50,
   reorgDepth: 64,
   maxWaitSeconds: 31_536_000,
+  guard: openGuard,
 }
 
 const manyBounds: QueueBounds = {
@@ -151,7 +153,8 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
         inbox: noAddress,
         walletFactory: noAddress,
         feeRecipient: null,
-        features: { status: true, batch: true },
+        fee: null,
+        features: { status: true, batch: true, bounded: true },
       },
       block,
       latest,

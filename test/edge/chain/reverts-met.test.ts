@@ -197,15 +197,20 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       )
     })
 
-    test.skipIf(firstDeployment)('default: FeeAboveTerms', async () => {
+    test.skipIf(firstDeployment).each([
+      ['FeeAboveTerms', false],
+      ['PayoutTooLow', true],
+    ])('default: %s; with bounds: %s', async (reason, isBounded) => {
       const payer = await fund(world.chain, { spender: consumer.address, amount: price })
       const fee: Contract = { address: world.chain.fee, abi: feeAbi as never }
       const setFee = async (basisPoints: number) =>
         await transact(world.chain, fee, { functionName: 'updateFee', args: [basisPoints] })
       await open({ payer, token: zeroAddress }, { maxFee: 10 })
       await answered()
+      // As it is where the fee could not be read when it was begun.
+      if (!isBounded) await world.queue.db.orm.run(sql`update deliveries set min_payout = null`)
       await setFee(11)
-      await isTriedAgain('FeeAboveTerms', () => setFee(10))
+      await isTriedAgain(reason, () => setFee(isBounded ? 0 : 10))
     })
   })
 

@@ -68,10 +68,9 @@ describe('revertOf', () => {
       const selector = toFunctionSelector(`${name}(${types})`)
       return !revertOf(failed(`${selector}${'00'.repeat(128)}`), standing).isKnown
     })
-    // Of making subscriptions, of delegated ones, of commitments and of bounds that only other functions take.
+    // Of making subscriptions, of delegated ones and of commitments.
     expect(unknown.map(({ name }) => name)).toEqual([
       'DelegationMismatch',
-      'DeliveryTooLate',
       'InvalidOwner',
       'InvalidPeriod',
       'InvalidTerms',
@@ -81,10 +80,7 @@ describe('revertOf', () => {
       'NonceUsed',
       'NotCommitted',
       'NotDelegator',
-      'PayoutTooLow',
-      'StakeTooHigh',
       'SubscriptionNotEnded',
-      'UnexpectedSubscription',
     ])
   })
 

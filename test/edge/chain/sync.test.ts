@@ -109,6 +109,7 @@ describe('sync', () => {
         head_number: time,
         head_hash: block.hash,
         judged_epoch: 0,
+        judged_config: null,
       },
     ])
     expect(await queue.db.orm.all(sql`select * from chain_blocks`)).toEqual([

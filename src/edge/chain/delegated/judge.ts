@@ -2,6 +2,7 @@ import { containersOf } from '../../../protocol/container.ts'
 import type { Refusal } from '../../../protocol/error.ts'
 import type { PolicySnapshot } from '../../runners/policy.ts'
 import { admitSubscription } from '../admit.ts'
+import { barredParams, barredSentence, selectBarred } from '../guard/usage.ts'
 import type { Asked } from './asked.ts'
 import type { Door } from './door.ts'
 import { type Verified, verify } from './verify.ts'
@@ -15,7 +16,13 @@ export type Judged = Verified & { snapshot: PolicySnapshot }
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function judge(door: Door, asked: Asked, head: number): Promise<Judged | { refusal: Refusal }> {
-  const { policy } = door
+  const { db, chain, policy } = door
+  const { owner } = asked.subscription
+  const excess = (await selectBarred(db, { config: chain.config, owners: [owner] })).get(owner)
+  if (excess)
+    return {
+      refusal: { code: 'consumer_limit', error: barredSentence(excess), params: barredParams(excess) },
+    }
   const read = await policy.read()
   const first = await judgeUnder(read, { door, asked, head })
   if (!('refusal' in first)) return first

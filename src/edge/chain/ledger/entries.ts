@@ -1,4 +1,5 @@
 import { type Address, type Hex, zeroAddress } from 'viem'
+import { shares } from '../guard/share.ts'
 import type { Move } from '../outbox/moves.ts'
 import { noSums, type Parties, type Sums, sumsOf } from './sums.ts'
 
@@ -23,6 +24,8 @@ export type CarriedAnswer = {
   interval: number
   key: string
   delivered: boolean
+  /** That it takes by itself, as it was estimated: what it bears of the whole goes by it. null: it was not. */
+  gas: number | null
   parties: Parties | null
 }
 
@@ -37,6 +40,7 @@ export function entriesOf(
   carried: readonly CarriedAnswer[],
 ): Entry[] {
   if (carried.length === 0) return [expense(costs)]
+  const parts = partsOf(costs, carried)
   return carried.map((answer, index) => {
     const { subscription, interval, key, delivered, parties } = answer
     const verdict = moves.findLast(move => move.kind === 'judged' && move.key === key)
@@ -49,7 +53,7 @@ export function entriesOf(
       consumer: parties?.owner ?? '',
       token: paid ? parties.token : zeroAddress,
       ...(paid ? sumsOf(movesOf(moves, key), parties) : noSums),
-      ...partOf(costs, { index, count: carried.length }),
+      ...(parts[index] ?? noCosts),
     }
   })
 }
@@ -67,7 +71,7 @@ export function verdictEntry(
     interval,
     key,
     parties,
-  }: Omit<CarriedAnswer, 'delivered' | 'parties'> & { parties: Parties },
+  }: Omit<CarriedAnswer, 'delivered' | 'gas' | 'parties'> & { parties: Parties },
 ): Entry {
   // A refusal is told before the settlement.
   const end = moves.findIndex(move => isOfCoordinator(move) && move.key === key)
@@ -89,12 +93,20 @@ function movesOf(moves: readonly Move[], key: string): readonly Move[] {
   return moves.slice(begin + 1, end)
 }
 
-function partOf({ gasUsed, gasCost }: Costs, { index, count }: { index: number; count: number }): Costs {
-  const rest = index === 0 ? 1 : 0
-  return {
-    gasUsed: Math.floor(gasUsed / count) + rest * (gasUsed % count),
-    gasCost: gasCost / BigInt(count) + BigInt(rest) * (gasCost % BigInt(count)),
-  }
+const noCosts: Costs = { gasUsed: 0, gasCost: 0n }
+
+/** Wei go as the gas goes; what is left over is the first one's. */
+function partsOf({ gasUsed, gasCost }: Costs, carried: readonly CarriedAnswer[]): Costs[] {
+  const gases = shares(
+    gasUsed,
+    carried.map(({ gas }) => gas ?? 0),
+  )
+  const costs = gases.map(gas => (gasUsed === 0 ? 0n : (gasCost * BigInt(gas)) / BigInt(gasUsed)))
+  const rest = gasCost - costs.reduce((sum, cost) => sum + cost, 0n)
+  return gases.map((gas, index) => ({
+    gasUsed: gas,
+    gasCost: (costs[index] ?? 0n) + (index === 0 ? rest : 0n),
+  }))
 }
 
 /** When and where a transaction was mined. `at`: unix seconds of block time. */

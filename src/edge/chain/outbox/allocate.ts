@@ -62,7 +62,7 @@ async function take(
   const hash = keccak256(raw)
   const id = uuidv7()
   const keys = JSON.stringify(
-    planned.deliveries.map(({ subscription, interval }) => [subscription, interval]),
+    planned.deliveries.map(({ subscription, interval, gas: own }) => [subscription, interval, own]),
   )
   const theirs = sql`deliveries where chain = ${config.id} and state = 'computed' and tx is null
     and (subscription, interval) in (select value ->> 0, value ->> 1 from json_each(${keys}))`
@@ -78,7 +78,8 @@ async function take(
       insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)
       select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw} where ${isOurs}`),
     orm.run(sql`
-      update deliveries set state = 'sending', tx = ${id}, reason = null, message = null
+      update deliveries set state = 'sending', tx = ${id}, reason = null, message = null,
+        gas = (select value ->> 2 from json_each(${keys}) where value ->> 0 = subscription and value ->> 1 = interval)
       where rowid in (select rowid from ${theirs}) and ${isOurs}`),
   ])
   return stored.length === 1 ? { id, nonce, hash, raw } : null

@@ -2,7 +2,7 @@ import { decodeFunctionData, encodeFunctionData, getAbiItem, type Hex, toFunctio
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import type { OnchainSubscription } from '../../../protocol/delegation.ts'
 
-/** A call of a batch. `data`: call data of `deliverCompute`. */
+/** A call of a batch. `data`: call data of `deliverCompute`, or `deliverComputeBounded`. */
 export type BatchCall = { gasLimit: number; data: Hex }
 
 /** Call data of `deliverComputeBatch`. */
@@ -27,10 +27,12 @@ export function narrowed(data: Hex, keep: ReadonlySet<string>): Hex | null {
 
 /** Whether a batch takes it: the coordinator's has answers alone, and not what creates a subscription. */
 export function isBatchable(call: Hex): boolean {
-  return call.startsWith(deliverSelector)
+  return selectors.some(selector => call.startsWith(selector))
 }
 
-const deliverSelector = toFunctionSelector(getAbiItem({ abi: eip712CoordinatorAbi, name: 'deliverCompute' }))
+const selectors = (['deliverCompute', 'deliverComputeBounded'] as const).map(name =>
+  toFunctionSelector(getAbiItem({ abi: eip712CoordinatorAbi, name })),
+)
 
 /** What an answer's call data would create, unless its nonce has; null: nothing. */
 export function creation(data: Hex): { nonce: number; subscription: OnchainSubscription } | null {
@@ -47,6 +49,10 @@ function readBatch(data: Hex): readonly BatchCall[] | null {
 
 function answerOf(data: Hex): string {
   const call = read(data)
+  if (call?.functionName === 'deliverComputeBounded') {
+    const [{ subscriptionId, interval }] = call.args
+    return keyOf({ subscription: subscriptionId, interval })
+  }
   if (call?.functionName !== 'deliverCompute') return ''
   const [subscription, interval] = call.args
   return keyOf({ subscription, interval })

@@ -7,6 +7,7 @@ import { chunks } from '../../jobs/chunks.ts'
 import { readParts } from '../../jobs/parts.ts'
 import { selectTracked } from '../due.ts'
 import { type AnswerProblem, encodeAnswer, tooLarge } from '../encode.ts'
+import { boundsOf } from '../guard/bounds.ts'
 import { answerCall, deliverCall } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import type { Tracked } from '../tracked.ts'
@@ -25,6 +26,15 @@ export type Computed = Key & {
   reason: string | null
   /** What its proof is backed with; null: nothing. */
   stake: { token: Address; amount: bigint } | null
+  /** Of the subscription. */
+  owner: Address
+  token: Address
+  isPaid: boolean
+  /** Base units for the node, as they were reckoned when it was begun. */
+  payout: bigint
+  redundancy: number
+  /** From which block on it may be sent; null: nobody has looked. */
+  sendBlock: number | null
   call: Hex
 }
 
@@ -36,6 +46,12 @@ type Row = Key & {
   stake: string | null
   active_at: number
   period: number
+  owner: Address
+  min_payout: string | null
+  payment_token: Address
+  payment_amount: string
+  redundancy: number
+  send_block: number | null
   call: Hex | null
   job: string
   attempt: number | null
@@ -48,6 +64,9 @@ type Row = Key & {
   found: number
 }
 
+/** Whose deadline is so many blocks away waits for nobody. */
+const urgentGaps = 4
+
 /** What one round sends, in answers and in characters of them: an SQL response may have 4 MiB, at some hosts. */
 const maxComputed = 32
 const maxCharacters = 2 * 1024 * 1024
@@ -59,7 +78,7 @@ export type ReadComputed = { computed: Computed[]; isLeft: boolean }
 export async function readComputed(step: Step): Promise<ReadComputed> {
   const { db, chain, log } = step
   const { id } = chain.config
-  const rows = await readRows(db, id)
+  const rows = await readRows(step)
   const asked = await selectAsked(db, { chain: id, rows })
   const computed: Computed[] = []
   const encoded: (Key & { call: Hex })[] = []
@@ -79,7 +98,17 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
     }
     if (row.call === null) encoded.push({ subscription, interval, call })
     const begin = row.active_at + (interval - 1) * row.period
-    computed.push({ subscription, interval, tries, deadline, begin, reason, stake: stakeOf(row), call })
+    computed.push({
+      subscription,
+      interval,
+      tries,
+      deadline,
+      begin,
+      reason,
+      stake: stakeOf(row),
+      ...termsOf(row),
+      call,
+    })
   }
   await keep(db, { chain: id, encoded })
   await dropDeliveries(db, { chain: id, dropped, block: null })
@@ -90,17 +119,28 @@ function stakeOf({ stake_token: token, stake }: Row): Computed['stake'] {
   return token === null || stake === null ? null : { token, amount: BigInt(stake) }
 }
 
+function termsOf(
+  row: Row,
+): Omit<Computed, keyof Key | 'tries' | 'deadline' | 'begin' | 'reason' | 'stake' | 'call'> {
+  const { owner, redundancy, payment_token: token, payment_amount: amount, min_payout: payout } = row
+  const sendBlock = row.send_block
+  return { owner, redundancy, sendBlock, token, isPaid: amount !== '0', payout: BigInt(payout ?? 0) }
+}
+
 /** Call data, or a result of 64 KiB at most, which may be twice as long on its way: as JSON within JSON. What is in parts is read by itself. */
-async function readRows({ orm, now }: Db, chain: number): Promise<Row[]> {
+async function readRows({ db, chain: { config }, latest, gapSeconds }: Step): Promise<Row[]> {
+  const { orm, now } = db
   return await orm.all<Row>(sql`
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
-        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.active_at, s.period, d.call, d.job, j.attempt, j.route, j.result,
+        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.active_at, s.period, s.owner, s.payment_token,
+          s.payment_amount, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
           j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed
           join subscriptions s on s.chain = d.chain and s.id = d.subscription
           left join jobs j on j.id = d.job and d.call is null
-        where d.chain = ${chain} and d.state = 'computed' and d.not_before <= ${now}
+        where d.chain = ${config.id} and d.state = 'computed' and d.not_before <= ${now}
+          and (coalesce(d.send_block, 0) <= ${latest.number} or d.deadline <= ${latest.time + urgentGaps * gapSeconds})
         order by d.not_before limit ${maxComputed}))
     where total <= ${maxCharacters}`)
 }
@@ -115,7 +155,7 @@ async function selectAsked(
 }
 
 async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promise<Hex | AnswerProblem> {
-  const { db, chain } = step
+  const { db, chain, contracts } = step
   const { config } = chain
   const { subscription, interval } = row
   if (row.result_bytes === null || row.route === null)
@@ -138,7 +178,13 @@ async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promi
     })
     if ('problem' in answer) return answer
     const delivered = { interval, ...answer, nodeWallet: config.paymentAddress }
-    return tracked ? answerCall(step, tracked, delivered) : deliverCall({ subscription, ...delivered })
+    if (!tracked) return deliverCall({ subscription, ...delivered })
+    const { min_payout: minPayout, deadline } = row
+    const bounds =
+      minPayout === null || !contracts.features.bounded
+        ? null
+        : boundsOf(tracked.subscription, { minPayout: BigInt(minPayout), deadline })
+    return answerCall(step, tracked, delivered, bounds)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return { problem: 'invalid_output', message: 'The output is no JSON, or is nested too deep.' }

@@ -1,5 +1,9 @@
 import { hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
+import { whyUnaffordable } from '../guard/affordable.ts'
+import { unserved } from '../guard/serve.ts'
+import { withoutStaggered } from '../guard/staggered.ts'
+import { barredSentence, selectBarred } from '../guard/usage.ts'
 import { anchorCall } from '../next-id.ts'
 import { refusalOf } from '../refusal.ts'
 import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
@@ -9,7 +13,7 @@ import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import { type Computed, readComputed } from './computed.ts'
-import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
+import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
 import { offer } from './fees.ts'
 import { foilCalls, withoutFoiled } from './foil.ts'
 import { explainLacking, type Lacking } from './lacking.ts'
@@ -21,8 +25,8 @@ import { isUnpaid } from './unpaid.ts'
 /** As the signer was found. `blocked`: why nothing more is sent at the moment. */
 export type SignerReport = { balance: bigint | null; blocked: string | null }
 
-/** `isLeft`: there are more answers than one look takes. */
-export type Delivering = { signer: SignerReport | null; isLeft: boolean }
+/** `isLeft`: there are more answers than one look takes. `isHeld`: what there is lets other nodes go first, at this block. */
+export type Delivering = { signer: SignerReport | null; isLeft: boolean; isHeld: boolean }
 
 /** A consumer's own revert may be for the moment: so often it is tried again. */
 const maxUnknown = 3
@@ -35,6 +39,8 @@ const firstPauseMs = 2_000
 const maxPauseMs = 10 * 60_000
 /** Until endpoints may say more of an answer. It is no try: none of them has said no. */
 const unclearMs = 30_000
+/** Some blocks, until gas may cost less. */
+const unservedMs = 30_000
 
 /**
  * Sends answers: each is simulated first, and what would fail takes no nonce. What cannot be sent now, since the signer has no funds, the
@@ -44,8 +50,10 @@ export async function deliver(step: Step): Promise<Delivering> {
   const { chain, contracts, db, latest } = step
   const { config, rpc } = chain
   const { computed, isLeft } = await readComputed(step)
-  const inTime = await withoutLate(step, computed)
-  if (inTime.length === 0) return { signer: null, isLeft }
+  const served = await withoutBarred(step, await withoutLate(step, computed))
+  const inTime = await withoutStaggered(step, served)
+  const isHeld = config.guard.stagger.peers.length > 0 && inTime.length === 0
+  if (inTime.length === 0) return { signer: null, isLeft, isHeld }
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: chain.signer.address }),
     sendApart(
@@ -66,15 +74,17 @@ export async function deliver(step: Step): Promise<Delivering> {
   ])
   const { market, rest } = readMarket(step, answers)
   const left = await withoutFoiled(step, { deliveries: inTime, answers: rest.slice(inTime.length) })
-  const passed = await sift(step, {
+  const sound = await sift(step, {
     deliveries: inTime.filter(delivery => left.has(delivery)),
     answers: rest.filter((_, index) => index < inTime.length && left.has(inTime[index] as Computed)),
   })
+  const passed = await withoutUnaffordable(step, { passed: sound, market })
   const unpaid = answers.some(isUnpaid) ? insufficientFunds : null
   const blocked = (await send(step, { passed, market, open })) ?? unpaid
   return {
     signer: { balance: market.balance, blocked },
     isLeft: blocked === null && isLeft,
+    isHeld,
   }
 }
 
@@ -92,6 +102,33 @@ async function withoutLate(step: Step, computed: readonly Computed[]): Promise<C
   for (const { subscription, interval, message } of dropped)
     log.warn('Did not send tx', { chain: chain.config.id, subscription, interval, error: message })
   return computed.filter(delivery => !isLate(delivery))
+}
+
+/** Whose consumer has cost too much meanwhile waits, until its deadline at most. */
+async function withoutBarred(step: Step, computed: readonly Computed[]): Promise<readonly Computed[]> {
+  const { db, chain, log } = step
+  const barred = await selectBarred(db, {
+    config: chain.config,
+    owners: computed.map(({ owner }) => owner),
+  })
+  if (barred.size === 0) return computed
+  const postponed = computed.flatMap(({ subscription, interval, owner }): Postponed[] => {
+    const excess = barred.get(owner)
+    if (!excess) return []
+    const afterMs = Math.min(maxPauseMs, excess.until - excess.now)
+    const message = barredSentence(excess)
+    return [{ subscription, interval, reason: 'consumer_limit', message, afterMs, counts: 0 }]
+  })
+  await postponeDeliveries(db, { chain: chain.config.id, postponed })
+  for (const { subscription, interval, message } of postponed)
+    log.warn('Did not send tx', {
+      chain: chain.config.id,
+      subscription,
+      interval,
+      error: message,
+      again: true,
+    })
+  return computed.filter(({ owner }) => !barred.has(owner))
 }
 
 /**
@@ -117,7 +154,7 @@ async function sift(
   const dropped: Dropped[] = []
   const postponed: Lacking[] = []
   for (const [index, delivery] of deliveries.entries()) {
-    const { subscription, interval } = delivery
+    const { subscription, interval, owner } = delivery
     const answer = answers[index]
     // Another look is to come, without those that were silent by then.
     if (isUnpaid(answer) || answer?.error?.unanswered === 'unasked') continue
@@ -126,7 +163,7 @@ async function sift(
     if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
       const verdict = judge(step, delivery, error)
       const { reason, message, afterMs, counts } = verdict
-      if (afterMs === null) dropped.push({ subscription, interval, reason, message })
+      if (afterMs === null) dropped.push({ subscription, interval, reason, message, refused: owner })
       else
         postponed.push({ postponed: { subscription, interval, reason, message, afterMs, counts }, delivery })
       const fields = { chain: config.id, subscription, interval, error: message }
@@ -137,13 +174,36 @@ async function sift(
     if (isTooDear || gas > maxGasLimit) {
       const needed = isTooDear ? `more than ${triedGas * maxGasLimit}` : gas
       const message = `The delivery needs ${needed} gas; ${maxGasLimit} are the most.`
-      dropped.push({ subscription, interval, reason: 'output_too_large', message })
+      dropped.push({ subscription, interval, reason: 'output_too_large', message, refused: owner })
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
   }
   await dropDeliveries(db, { chain: config.id, dropped, block: latest })
   await postponeDeliveries(db, { chain: config.id, postponed: await explainLacking(step, postponed) })
   return passed
+}
+
+/** What does not bring its gas, or is over the budget, waits: fees fall, and a day passes. It is no try. */
+async function withoutUnaffordable(
+  step: Step,
+  { passed, market }: { passed: readonly Passed[]; market: Market },
+): Promise<readonly Passed[]> {
+  const { db, chain, log } = step
+  const why = await whyUnaffordable(step, { passed, market })
+  if (why.size === 0) return passed
+  const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
+    return { subscription, interval, reason, message: unserved[reason], afterMs: unservedMs, counts: 0 }
+  })
+  await postponeDeliveries(db, { chain: chain.config.id, postponed })
+  for (const { subscription, interval, message } of postponed)
+    log.warn('Did not send tx', {
+      chain: chain.config.id,
+      subscription,
+      interval,
+      error: message,
+      again: true,
+    })
+  return passed.filter(each => !why.has(each))
 }
 
 /** `afterMs`: when to try again; null: never. */

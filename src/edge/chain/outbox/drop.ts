@@ -3,10 +3,16 @@ import type { Db } from '../../db/open.ts'
 import type { Block } from '../chain.ts'
 import { lookAgain } from '../delegated/link.ts'
 import { isUncreated } from '../delegated/signed.ts'
+import { countDropped } from '../guard/record.ts'
 import { noteBlock } from '../journal.ts'
 import type { Key } from './computed.ts'
 
-export type Dropped = Key & { reason: string; message: string }
+export type Dropped = Key & {
+  reason: string
+  message: string
+  /** Who asked, where the chain would not take it once it was computed. */
+  refused?: string
+}
 
 export type DropOptions = {
   chain: number
@@ -25,7 +31,11 @@ export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOpti
     r: reason,
     m: message,
   }))
+  const refused = dropped.flatMap(({ subscription, interval, refused: owner }) =>
+    owner === undefined ? [] : [{ subscription, interval, owner }],
+  )
   await orm.batch([
+    ...countDropped(db, { chain, block: block?.number ?? 0, dropped: refused }),
     orm.run(sql`
       update deliveries set state = 'dropped', reason = item.value ->> 'r', message = item.value ->> 'm', call = null,
         dropped_block = ${block?.number ?? null}

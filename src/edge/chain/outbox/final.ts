@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { settleMined } from '../guard/record.ts'
 import type { Step } from '../step.ts'
 import { recheck } from './recheck.ts'
 
@@ -25,6 +26,7 @@ export async function finalise(step: Step): Promise<void> {
       update deliveries set state = iif(state = 'delivered', 'final', state), call = null
       where tx in ${deep} and state in ('delivered', 'dropped')`),
     orm.run(sql`delete from raws where tx in ${deep}`),
+    settleMined(db, { chain: id, txs: deep }),
     orm.run(sql`update transactions set state = 'final', data = '0x' where id in ${deep}`),
   ])
 }

@@ -3,6 +3,8 @@ import type { Hex } from 'viem'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
 import { begunTwice } from '../delegated/twice.ts'
+import { countMined, type MinedAnswer } from '../guard/record.ts'
+import { shares } from '../guard/share.ts'
 import { entriesOf } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book } from '../ledger/write.ts'
@@ -27,6 +29,10 @@ type Carried = {
   subscription: number
   interval: number
   tries: number
+  gas: number | null
+  /** Who asked, and for how much; null: it is gone. */
+  owner: string | null
+  price: string | null
   place: number | null
   creates: number
   given_up: Hex | null
@@ -46,7 +52,10 @@ export async function writeMined(
   const { orm, now } = db
   const { id } = chain.config
   const carried = await orm.all<Carried>(
-    sql`select subscription, interval, tries, (select place from delegations where delegations.chain = deliveries.chain
+    sql`select subscription, interval, tries, gas,
+      (select owner from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as owner,
+      (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as price,
+      (select place from delegations where delegations.chain = deliveries.chain
       and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
       call is not null and call like ${`${delegatedDeliverSelector}%`} as creates, stake_token is not null as staked,
       iif(interval < 0 and state = 'dropped' and reason = ${begunTwice.reason}, call, null) as given_up
@@ -54,23 +63,7 @@ export async function writeMined(
   )
   // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
-  const fates = carried.map(delivery => {
-    // One that is gone from the chain was an answer to another subscription.
-    const isHere = delivery.interval > 0
-    // One that may have been created as well is alone in its transaction.
-    const subscription = delivery.creates === 1 ? receipt.fulfilled[0] : delivery.subscription
-    const created = delivery.place === null || subscription === undefined ? null : subscription
-    // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
-    const isTaken =
-      subscription !== undefined &&
-      (contracts.features.batch
-        ? receipt.judged.has(keyOf({ ...delivery, subscription }))
-        : receipt.succeeded)
-    const delivered = isAnswer && isTaken && isHere
-    const isOver = !delivered && delivery.tries + 1 >= maxReverts
-    const answered = { ...delivery, subscription: subscription ?? delivery.subscription }
-    return { ...delivery, delivered, isOver, created: delivered ? created : null, key: keyOf(answered) }
-  })
+  const fates = carried.map(delivery => fateOf(step, { delivery, receipt, isAnswer }))
   const restored = isAnswer ? carried.flatMap(delivery => restoredBy(step, { delivery, receipt })) : []
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
@@ -96,7 +89,14 @@ export async function writeMined(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
     isAnswer ? answers.map(answer => ({ ...answer, parties: parties(answer) })) : [],
   )
-  const [stored] = await orm.batch([
+  const [, , , stored] = await orm.batch([
+    ...countMined(db, {
+      chain: id,
+      tx: open.id,
+      block: receipt.block,
+      answers: isAnswer ? answersOf(answers, receipt) : [],
+      guard: sql`exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent'))`,
+    }),
     orm.all(sql`
       update transactions set state = 'mined', mined_hash = ${receipt.hash}, mined_block = ${receipt.block},
         mined_block_hash = ${receipt.blockHash}, status = ${receipt.succeeded ? 1 : 0}, gas_used = ${receipt.gasUsed},
@@ -164,6 +164,26 @@ export async function writeMined(
   }
 }
 
+/** What has become of an answer. `created`: the subscription that it has created, or found there. */
+function fateOf(
+  { contracts }: Step,
+  { delivery, receipt, isAnswer }: { delivery: Carried; receipt: Receipt; isAnswer: boolean },
+) {
+  // One that is gone from the chain was an answer to another subscription.
+  const isHere = delivery.interval > 0
+  // One that may have been created as well is alone in its transaction.
+  const subscription = delivery.creates === 1 ? receipt.fulfilled[0] : delivery.subscription
+  const created = delivery.place === null || subscription === undefined ? null : subscription
+  // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
+  const isTaken =
+    subscription !== undefined &&
+    (contracts.features.batch ? receipt.judged.has(keyOf({ ...delivery, subscription })) : receipt.succeeded)
+  const delivered = isAnswer && isTaken && isHere
+  const isOver = !delivered && delivery.tries + 1 >= maxReverts
+  const key = keyOf({ ...delivery, subscription: subscription ?? delivery.subscription })
+  return { ...delivery, delivered, isOver, created: delivered ? created : null, key }
+}
+
 /** Of an answer that was given up for another to the same: the chain has taken this one after all. */
 function restoredBy(
   { contracts }: Step,
@@ -179,4 +199,20 @@ function restoredBy(
 
 function isSameKey(one: Key, other: Key): boolean {
   return one.subscription === other.subscription && one.interval === other.interval
+}
+
+/** For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. */
+function answersOf(
+  fates: readonly (Carried & { delivered: boolean })[],
+  { gasUsed, gasPrice: price }: Receipt,
+): MinedAnswer[] {
+  const parts = shares(
+    gasUsed,
+    fates.map(({ gas }) => gas ?? 0),
+  )
+  return fates.flatMap(({ owner, price: amount, interval, delivered }, index) =>
+    owner !== null && interval > 0
+      ? [{ owner, isPaid: amount !== '0', delivered, gas: parts[index] ?? 0, price }]
+      : [],
+  )
 }

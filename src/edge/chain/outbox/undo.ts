@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { uncountMined } from '../guard/record.ts'
 import { unbook, verdictTx } from '../ledger/write.ts'
 
 /**
@@ -20,6 +21,7 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
     orm.run(sql`
       delete from proofs where (chain, subscription, interval) in (select chain, subscription, interval
         from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`),
+    ...uncountMined(db, { chain, txs: undone }),
     orm.run(sql`update deliveries set state = 'sending' where tx in ${undone} and state = 'delivered'`),
     orm.run(sql`
       update transactions set state = 'signed', mined_hash = null, mined_block = null, mined_block_hash = null, status = null,

@@ -112,7 +112,10 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
       judged.left ||
       delivering?.isLeft === true ||
       (scheduled.left && scheduled.begun > 0),
-    isHeld: Boolean(delivering?.signer?.blocked) || (scheduled.left && scheduled.begun === 0),
+    isHeld:
+      Boolean(delivering?.signer?.blocked) ||
+      delivering?.isHeld === true ||
+      (scheduled.left && scheduled.begun === 0),
     signer,
     left,
   }

@@ -10,6 +10,8 @@ export type Memory = {
   /** null: as long as the contracts are not known. */
   wallet: WalletWatch | null
   checkedAt: number | null
+  /** What another configuration has decided was looked for. */
+  isRejudged: boolean
   /** null: to be read again. */
   work: Work | null
   readAt: number
@@ -37,6 +39,7 @@ export function createMemory(): Memory {
     contracts: null,
     wallet: null,
     checkedAt: null,
+    isRejudged: false,
     work: null,
     readAt: Number.NEGATIVE_INFINITY,
     prunedAt: Number.NEGATIVE_INFINITY,

@@ -8,6 +8,7 @@ import type { Block, Chain } from '../chain.ts'
 import { checkChain } from '../check.ts'
 import { cleaned } from '../clean.ts'
 import { createRouteFinder } from '../containers.ts'
+import { digestOf, rejudge } from '../guard/rejudge.ts'
 import { type Head, readHead } from '../head.ts'
 import { pruneLedger } from '../ledger/write.ts'
 import { noWallet, watchNodeWallet } from '../node-wallet.ts'
@@ -89,6 +90,7 @@ export function createTick(options: TickOptions): ChainTick {
     await memory.wallet?.look(now())
     if (poked || now() - memory.readAt > rereadMs) memory.work = null
     memory.work ??= await reread(options, memory)
+    if (!memory.isRejudged) await judgeAnew()
     const { known, mined } = knownBy(memory, memory.work)
     const asked = mined === null ? [] : [blockCall(mined.number)]
     const head = await readHead(chain, contractsOf(memory), known, asked)
@@ -107,6 +109,14 @@ export function createTick(options: TickOptions): ChainTick {
     memory.latest = head.latest
     if (now() - memory.prunedAt > pruneMs) await prune(head)
     return dueAgain(memory, now())
+  }
+
+  async function judgeAnew(): Promise<void> {
+    if (await rejudge(options.db, chain.config)) {
+      log.info('Configuration changed', { chain: chain.config.id })
+      memory.work = await reread(options, memory)
+    }
+    memory.isRejudged = true
   }
 
   /** A head that is behind what is known comes from an endpoint that lags, unless it stays so. */
@@ -193,7 +203,13 @@ async function reread({ db, chain, now }: TickOptions, memory: Memory) {
   const { coordinator } = contractsOf(memory)
   const { config } = chain
   const read = () => readWork(db, { chain: config.id, at: now() })
-  const begin = () => beginChain(db, { chain: config.id, coordinator, nextId: config.startingSubId + 1 })
+  const begin = () =>
+    beginChain(db, {
+      chain: config.id,
+      coordinator,
+      nextId: config.startingSubId + 1,
+      digest: digestOf(config),
+    })
   const work = (await read()) ?? (await begin().then(read))
   if (work === null) throw new Error('The chain’s row cannot be written')
   if (work.cursor.coordinator !== coordinator) {

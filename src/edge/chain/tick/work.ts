@@ -58,11 +58,16 @@ type Row = {
 /** Makes the chain's row, unless there is one. */
 export async function beginChain(
   { orm }: Db,
-  { chain, coordinator, nextId }: { chain: number; coordinator: string; nextId: number },
+  {
+    chain,
+    coordinator,
+    nextId,
+    digest,
+  }: { chain: number; coordinator: string; nextId: number; digest: string },
 ): Promise<void> {
   await orm.run(sql`
-    insert into chains (id, coordinator, next_id, head_number, head_hash)
-    values (${chain}, ${coordinator}, ${nextId}, 0, '') on conflict (id) do nothing`)
+    insert into chains (id, coordinator, next_id, head_number, head_hash, judged_config)
+    values (${chain}, ${coordinator}, ${nextId}, 0, '', ${digest}) on conflict (id) do nothing`)
 }
 
 /**

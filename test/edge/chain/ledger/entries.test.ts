@@ -25,7 +25,15 @@ function judged(key: string, accepted = true): Move {
 }
 
 function carried(subscription: number, changed: Partial<CarriedAnswer> = {}): CarriedAnswer {
-  return { subscription, interval: 1, key: `${subscription}/1`, delivered: true, parties, ...changed }
+  return {
+    subscription,
+    interval: 1,
+    key: `${subscription}/1`,
+    delivered: true,
+    gas: null,
+    parties,
+    ...changed,
+  }
 }
 
 describe('entriesOf', () => {
@@ -117,8 +125,11 @@ describe('entriesOf', () => {
         fc.integer({ min: 1, max: 40 }),
         fc.nat(),
         fc.bigInt({ min: 0n, max: 2n ** 128n }),
-        (count, gasUsed, gasCost) => {
-          const answers = Array.from({ length: count }, (_, index) => carried(index))
+        fc.array(fc.option(fc.nat({ max: 10_000_000 })), { minLength: 40, maxLength: 40 }),
+        (count, gasUsed, gasCost, gases) => {
+          const answers = Array.from({ length: count }, (_, index) =>
+            carried(index, { gas: gases[index] ?? null }),
+          )
           const entries = entriesOf({ moves: [], gasUsed, gasCost }, answers)
           expect(entries.reduce((sum, entry) => sum + entry.gasUsed, 0)).toBe(gasUsed)
           expect(entries.reduce((sum, entry) => sum + entry.gasCost, 0n)).toBe(gasCost)

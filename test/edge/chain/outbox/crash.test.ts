@@ -49,7 +49,9 @@ async function expectOnce(id: number, { nonce }: { nonce: number }): Promise<voi
 // The first deployments deliver one answer at a time.
 describe.each([false, true])('first deployment: %s', firstDeployment => {
   beforeAll(async () => {
-    world = await startAnvilWorld(firstDeployment ? { features: { status: false, batch: false } } : {})
+    world = await startAnvilWorld(
+      firstDeployment ? { features: { status: false, batch: false, bounded: false } } : {},
+    )
   })
   afterAll(async () => await world.close())
   beforeEach(async () => await world.outbox.clear())

@@ -69,7 +69,7 @@ describe('what is sent', () => {
   test('behavior: one by one where the deployment takes no batches; one that is refused is sent again', async () => {
     const ids = await world.ask(5)
     const nonce = await world.nonce()
-    const features = { status: false, batch: false }
+    const features = { status: false, batch: false, bounded: false }
     await world.look({ features, rpc: refusing(2, 'txpool is full') })
     const sent = ['deliver', 'sent']
     expect(await kinds()).toEqual([sent, sent, ['deliver', 'signed'], sent, sent])
@@ -131,7 +131,7 @@ describe('what is sent', () => {
     await world.ask(3)
     const options = {
       feeRecipient: null,
-      features: { status: false, batch: false },
+      features: { status: false, batch: false, bounded: false },
       config: { gas: { ...gasPolicy, maxInFlight: 2 } },
     }
     expect(await world.look(options)).toMatchObject({ blocked: '2 transactions are on their way' })

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { type Address, type Hex, zeroAddress } from 'viem'
 import { createBells } from '../../../../src/edge/bell/bell.ts'
 import type { Block, Chain, ChainConfig, Contracts, Features } from '../../../../src/edge/chain/chain.ts'
+import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { confirm } from '../../../../src/edge/chain/outbox/confirm.ts'
 import { deliver, type SignerReport } from '../../../../src/edge/chain/outbox/deliver.ts'
 import { finalise } from '../../../../src/edge/chain/outbox/final.ts'
@@ -45,6 +46,7 @@ const config: ChainConfig = {
   batchSize: 50,
   reorgDepth: 8,
   maxWaitSeconds: 31_536_000,
+  guard: openGuard,
 }
 
 export type Delivery = {
@@ -172,7 +174,10 @@ export async function createOutbox({ url }: { url?: string } = {}): Promise<Outb
   }
 }
 
-function contractsOf(coordinator: Address, features = { status: true, batch: true }): Contracts {
+function contractsOf(
+  coordinator: Address,
+  features = { status: true, batch: true, bounded: true },
+): Contracts {
   return {
     registry: zeroAddress,
     coordinator,
@@ -180,6 +185,7 @@ function contractsOf(coordinator: Address, features = { status: true, batch: tru
     inbox: zeroAddress,
     walletFactory: zeroAddress,
     feeRecipient: null,
+    fee: null,
     features,
   }
 }

@@ -1,0 +1,29 @@
+import { zeroAddress } from 'viem'
+import { priceScale, type Worth } from './serve.ts'
+import type { Stagger } from './stagger.ts'
+import type { Verifiers } from './verifiers.ts'
+
+/** Bounds of what one consumer may cost in a day: the last 24 hours, by the hour. null: it may cost whatever it does. */
+export type Limits = {
+  /** Answers that were mined, and failed. */
+  reverted: number | null
+  /** Gas of these. */
+  wastedGas: number | null
+  /** Gas of answers that were delivered, and paid nothing. */
+  unpaidGas: number | null
+  /** Answers that were computed, and given up since the chain would not take them. */
+  dropped: number | null
+}
+
+/** What a node does so as not to be robbed. */
+export type Guard = { limits: Limits; verifiers: Verifiers; worth: Worth; stagger: Stagger }
+
+/** Whoever asks is served, whatever comes of it. */
+export const noLimits: Limits = { reverted: null, wastedGas: null, unpaidGas: null, dropped: null }
+
+export const openGuard: Guard = {
+  limits: noLimits,
+  verifiers: null,
+  worth: { serve: { kind: 'always' }, prices: new Map([[zeroAddress, priceScale]]), gasGuess: 200_000 },
+  stagger: { peers: [], blocks: 1 },
+}

@@ -1,0 +1,79 @@
+import { type Address, encodeFunctionData, type Hex, hexToBigInt, size, slice, zeroAddress } from 'viem'
+import { feeAbi } from '../../../protocol/abi/fee.ts'
+import { iVerifierAbi } from '../../../protocol/abi/iverifier.ts'
+import { returned, toCall, toWord } from '../call.ts'
+import type { Subscription } from '../chain.ts'
+import type { RpcAnswer, RpcCall } from '../rpc.ts'
+import type { Step } from '../step.ts'
+
+/** Basis points of a whole. */
+const scale = 10_000n
+/** What a verifier may take to say its fee. */
+const feeGas = 250_000n
+
+/** What reaches the node's wallet of a price: each side pays the protocol's fee on it, and the verifier has its own. Base units; never below 0. */
+export function payoutOf(
+  amount: bigint,
+  { fee, verifierFee = 0n }: { fee: bigint; verifierFee?: bigint },
+): bigint {
+  const left = amount - (amount * 2n * fee) / scale - verifierFee
+  return left > 0n ? left : 0n
+}
+
+/**
+ * What an answer to each of these would bring at the newest block, by id, of those that pay. Missing: the chain does not say. One request, and none
+ * where nothing pays.
+ * @throws RpcUnavailable when no endpoint answers.
+ */
+export async function readPayouts(
+  { chain, contracts, latest }: Pick<Step, 'chain' | 'contracts' | 'latest'>,
+  subscriptions: readonly Subscription[],
+): Promise<ReadonlyMap<number, bigint>> {
+  const { fee } = contracts
+  const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
+  if (paying.length === 0 || fee === null) return new Map()
+  const judged = new Map(
+    paying
+      .filter(({ verifier }) => verifier !== zeroAddress)
+      .map(subscription => [feeKey(subscription), subscription]),
+  )
+  const [quote, rate, ...fees] = await chain.rpc.send([
+    ...rateCalls(fee, latest.number),
+    ...[...judged.values()].map(subscription => verifierFeeCall(subscription, latest.number)),
+  ])
+  const taken = rateOf(quote) ?? toWord(rate)
+  if (taken === null) return new Map()
+  const verifierFees = new Map([...judged.keys()].map((key, index) => [key, toWord(fees[index])]))
+  return new Map(
+    paying.flatMap(subscription => {
+      const { id, verifier, paymentAmount } = subscription
+      const verifierFee = verifier === zeroAddress ? 0n : verifierFees.get(feeKey(subscription))
+      return verifierFee === null || verifierFee === undefined
+        ? []
+        : [[id, payoutOf(paymentAmount, { fee: taken, verifierFee })] as const]
+    }),
+  )
+}
+
+function feeKey({ verifier, paymentToken }: Subscription): string {
+  return `${verifier} ${paymentToken}`
+}
+
+/** Ours says what is really taken, which is nothing where nobody receives it; the first deployments have the rate alone. */
+function rateCalls(to: Address, at: number): RpcCall[] {
+  const calls = (['quote', 'FEE'] as const).map(functionName =>
+    encodeFunctionData({ abi: feeAbi, functionName }),
+  )
+  return calls.map(data => toCall({ to, data }, at))
+}
+
+/** The first of two words. */
+function rateOf(answer: RpcAnswer | undefined): bigint | null {
+  const data: Hex | null = returned(answer)
+  return data !== null && size(data) === 64 ? hexToBigInt(slice(data, 0, 32)) : null
+}
+
+function verifierFeeCall({ verifier, paymentToken }: Subscription, at: number): RpcCall {
+  const data = encodeFunctionData({ abi: iVerifierAbi, functionName: 'fee', args: [paymentToken] })
+  return toCall({ to: verifier, data, gas: feeGas }, at)
+}

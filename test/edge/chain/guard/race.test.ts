@@ -1,0 +1,118 @@
+import { sql } from 'drizzle-orm'
+import { type Address, decodeFunctionData, type Hex } from 'viem'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createSigner } from '../../../../src/edge/chain/signer.ts'
+import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
+import { anvilKey } from '../../../../src/local/chain/start.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { startTicking, type Ticking } from '../ticking.ts'
+import { type GuardWorld, price, startGuardWorld } from './world.ts'
+
+/** Two nodes, each with its database, and one place to fill. */
+
+let world: GuardWorld
+let rivals: Ticking
+let node: ChainTick
+let rival: ChainTick
+const rivalSigner = createSigner(anvilKey(9))
+
+beforeEach(async () => {
+  world = await startGuardWorld()
+  rivals = await startTicking({ chain: world.chain })
+  node = world.node({ gas: { minPriorityFeePerGas: 2_000_000_000n } })
+  rival = rivals.ticker({ signer: rivalSigner, paymentAddress: world.nodeWallet })
+})
+afterEach(async () => {
+  await rivals?.close()
+  await world?.close()
+})
+
+/** Both have the answers, and nothing is sent. */
+async function computed(): Promise<void> {
+  await world.look(node)
+  await rivals.look(rival)
+  await world.compute()
+  await rivals.compute()
+}
+
+type Sent = { status: string; gasUsed: bigint; functionName: string }
+
+/** What an account has sent, in order. */
+async function sentBy(address: Address): Promise<Sent[]> {
+  const { chain } = world.chain.deployer
+  const head = await chain.getBlockNumber({ cacheTime: 0 })
+  const sent: Sent[] = []
+  for (let number = 0n; number <= head; number += 1n) {
+    const { transactions } = await chain.getBlock({ blockNumber: number, includeTransactions: true })
+    for (const { from, hash, input } of transactions) {
+      if (from.toLowerCase() !== address.toLowerCase()) continue
+      const { functionName } = decodeFunctionData({ abi: eip712CoordinatorAbi, data: input as Hex })
+      const { status, gasUsed } = await chain.getTransactionReceipt({ hash })
+      sent.push({ status, gasUsed, functionName })
+    }
+  }
+  return sent
+}
+
+describe('one place', () => {
+  test('default: whoever comes later simulates, and sends nothing', async () => {
+    await world.askFor({ paid: true })
+    await computed()
+    await world.look(node)
+    await rivals.mine()
+    await rivals.look(rival)
+    expect(await rivals.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+    expect(await sentBy(rivalSigner.address)).toEqual([])
+  })
+
+  const most = 30_000n
+  test.each<[string, { paid: boolean; several: boolean; functionName: string }]>([
+    ['unpaid', { paid: false, several: false, functionName: 'deliverCompute' }],
+    ['paid, with bounds', { paid: true, several: false, functionName: 'deliverComputeBounded' }],
+    ['two unpaid in a batch', { paid: false, several: true, functionName: 'deliverComputeBatch' }],
+    ['two paid in a batch', { paid: true, several: true, functionName: 'deliverComputeBatch' }],
+  ])(
+    'behavior: at once, the loser wastes one transaction: %s',
+    async (_, { paid, several, functionName }) => {
+      await world.chain.anvil.setBalance({ address: world.payer, value: 4n * price })
+      const ids = [await world.askFor({ paid }), ...(several ? [await world.askFor({ paid })] : [])]
+      await computed()
+      await world.holding(async () => {
+        await rivals.look(rival)
+        await world.look(node)
+      })
+      for (let block = 0; block < 4; block += 1) {
+        await world.mine()
+        rivals.queue.clock.ms += 60_000
+        await rivals.look(rival)
+        await world.look(node)
+      }
+      const lost = await sentBy(rivalSigner.address)
+      expect(lost).toMatchObject([{ functionName }])
+      expect(lost[0]!.gasUsed).toBeLessThanOrEqual(most * BigInt(ids.length))
+      expect(await world.fulfilled()).toEqual(ids)
+      expect((await rivals.deliveries()).map(({ state }) => state)).toEqual(ids.map(() => 'dropped'))
+    },
+  )
+})
+
+test('behavior: who withdraws between request and delivery costs a simulation, and no transaction', async () => {
+  await world.askFor({ paid: true })
+  await world.look(node)
+  await world.compute()
+  await world.withdraw()
+  await world.mine()
+  await world.look(node)
+  expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'ETHTransferFailed' }])
+  for (let tried = 0; tried < 12; tried += 1) {
+    world.queue.clock.ms += 11 * 60_000
+    await world.mine()
+    await world.look(node)
+  }
+  expect(await world.deliveries()).toMatchObject([
+    { state: 'dropped', reason: 'ETHTransferFailed', tx: null },
+  ])
+  expect(await world.queue.db.orm.all(sql`select 1 from transactions`)).toEqual([])
+  expect(await world.record()).toMatchObject({ dropped: 1, reverted: 0, wasted: '0' })
+  expect(await world.chain.deployer.chain.getBalance({ address: world.nodeWallet })).toBe(0n)
+})
