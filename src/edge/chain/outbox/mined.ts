@@ -48,7 +48,7 @@ export async function writeMined(
   step: Step,
   { open, receipt, at }: { open: Open; receipt: Receipt; at: number },
 ): Promise<void> {
-  const { db, chain, log, contracts } = step
+  const { db, chain, contracts } = step
   const { orm, now } = db
   const { id } = chain.config
   const carried = await orm.all<Carried>(
@@ -146,6 +146,16 @@ export async function writeMined(
     ...(open.kind === 'approve' ? [wakeStaked(step)] : []),
   ])
   if (stored.length === 0) return
+  tell(step, { open, receipt, fates })
+}
+
+type Fate = ReturnType<typeof fateOf>
+
+function tell(
+  { chain, log }: Step,
+  { open, receipt, fates }: { open: Open; receipt: Receipt; fates: readonly Fate[] },
+): void {
+  const { id } = chain.config
   if (open.kind === 'approve' || open.kind === 'finalize')
     log.info('Errand mined', { chain: id, kind: open.kind, hash: receipt.hash, succeeded: receipt.succeeded })
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
