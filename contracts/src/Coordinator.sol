@@ -485,9 +485,7 @@ contract Coordinator is ICoordinator {
         Packed storage sub = subscriptions[subscriptionId];
         uint256 head = sub.head;
         // Whoever comes second pays for two words, and not for what the bounds are compared with.
-        if (head > 0 && _redundancyCounts[_intervalKey(subscriptionId, interval)] == sub.redundancyOf(head)) {
-            revert IntervalCompleted();
-        }
+        if (head > 0) _placesTaken(sub, head, _intervalKey(subscriptionId, interval));
         if (bounds.containerId != bytes32(0) && bounds.containerId != sub.containerId) revert UnexpectedSubscription();
         uint256 amount = sub.amountOf(sub.paymentOf(head));
         uint256 payout;

@@ -170,6 +170,14 @@ contract BoundedTest is Setup {
         assertEq(address(nodeWallet).balance, FUNDS + bounds.minPayout);
     }
 
+    /// @dev It loses a race with bounds that would not have held either: it is told of the race, which costs it less.
+    function testWhoeverComesSecondIsToldBeforeItsBounds() public {
+        uint32 id = _paid(ETH, 1 ether, NOBODY);
+        _deliver(id, otherNode, address(otherWallet));
+        bounds.minPayout = PAYOUT + 1;
+        _expect(id, Coordinator.IntervalCompleted.selector);
+    }
+
     function _deliverBounded(uint32 id) private {
         vm.prank(node);
         coordinator.deliverComputeBounded(Answer(id, 1, "input", "output", "proof", address(nodeWallet)), bounds);
