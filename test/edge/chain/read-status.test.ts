@@ -236,7 +236,7 @@ test('default: what is to be known of each kind, in four requests', async () => 
 
 test('default: the contracts of the first deployments tell the same', async () => {
   const first = await serve({ firstDeployment: true })
-  expect(first.contracts.features).toEqual({ status: false, batch: false })
+  expect(first.contracts.features).toEqual({ status: false, batch: false, bounded: false })
   const ours = await serve()
   expect(await read(first)).toEqual(await read(ours))
 })
