@@ -41,7 +41,8 @@ export async function checkChain({ config, rpc }: Pick<Chain, 'config' | 'rpc'>)
     Address,
     Address,
   ]
-  const fee = feeName ? addressOf(feeName) : null
+  if (feeName?.error?.isUnclear) throw untold()
+  const fee = addressOf(feeName)
   return await checkContracts(rpc, { registry, coordinator, reader, inbox, walletFactory, fee })
 }
 
@@ -77,7 +78,7 @@ async function checkContracts(
     }
   if (returned(nextId) === null)
     return { problem: `The contract at ${coordinator} is no coordinator: it has no id().` }
-  if (bounded?.error?.isUnclear) throw untold()
+  if (bounded?.error?.isUnclear || recipient?.error?.isUnclear) throw untold()
   const features = {
     status: hasFunction(status),
     batch: hasFunction(batch),

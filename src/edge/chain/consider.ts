@@ -143,13 +143,18 @@ function goOn(step: Step, { looked, ...judged }: Omit<Judged, 'status'> & { look
   else {
     const { code: reason, message: why, kind } = looked.revert
     const told = toldOf(step, row)
-    const isGivenUp = row.tries + 1 >= maxRefusals
+    // Looks at which something else was in the way were none of these.
+    const tries = row.reason === reason ? row.tries : 0
+    const isGivenUp = tries + 1 >= maxRefusals
     const isOver = kind === 'drop' || isGivenUp
     const message = kind !== 'drop' && isGivenUp ? `Given up after ${maxRefusals} looks: ${why}` : why
     plan.moves.push({
       move: isOver
         ? ended(row, { reason, message })
-        : postponed(row, { reason, message, interval: null, time: step.block.time, nextAt: null }),
+        : postponed(
+            { ...row, tries },
+            { reason, message, interval: null, time: step.block.time, nextAt: null },
+          ),
       tell() {
         tellSkipped(step.log, told, message)
         if (isOver) tellStopped(step.log, told)

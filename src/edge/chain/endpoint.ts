@@ -20,11 +20,14 @@ export type Endpoint = {
   lag(highest: number): number
   status(highest: number): EndpointStatus
   /**
-   * Asks it, and what it needs to be asked about itself along with that.
+   * Asks it, and what it needs to be asked about itself along with that. `mayBeTooMuch`: that it is silent may be for the calls themselves, and is
+   * not held against it.
    * @throws EndpointFailure
    */
-  ask(calls: readonly RpcCall[], highest: number): Promise<Outcome>
+  ask(calls: readonly RpcCall[], highest: number, options?: AskOptions): Promise<Outcome>
 }
+
+export type AskOptions = { mayBeTooMuch?: boolean }
 
 export type EndpointOptions = PostOptions & { chainId: number; random(): number }
 
@@ -141,7 +144,7 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
       head,
       problem: problem ?? (lag(highest) > 0 ? `is ${lag(highest)} blocks behind` : null),
     }),
-    async ask(calls, highest) {
+    async ask(calls, highest, { mayBeTooMuch = false } = {}) {
       const rowAtStart = inARow
       try {
         const outcome = await askAll(calls, highest)
@@ -149,7 +152,8 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
         problem = null
         return outcome
       } catch (error) {
-        if (error instanceof EndpointFailure) fail(error, rowAtStart)
+        if (error instanceof EndpointFailure && !(mayBeTooMuch && error.isOverwhelmed))
+          fail(error, rowAtStart)
         throw error
       }
     },

@@ -1,6 +1,6 @@
 import { atOnce } from './at-once.ts'
 import { toBatches } from './batches.ts'
-import { createEndpoint, type Endpoint } from './endpoint.ts'
+import { type AskOptions, createEndpoint, type Endpoint } from './endpoint.ts'
 import { EndpointFailure, type Outcome } from './endpoint-failure.ts'
 import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from './rpc.ts'
 import { untilTaken } from './taken.ts'
@@ -57,6 +57,7 @@ export function createRpcPool({
     endpoint: Endpoint,
     calls: readonly RpcCall[],
     failures: EndpointFailure[] = [],
+    options: AskOptions = {},
   ): Promise<Told | null> {
     const known = highest
     const toldBy = ({ answers, head }: Outcome, isUnclear: boolean): Told => {
@@ -64,7 +65,7 @@ export function createRpcPool({
       return { answers, head: head ?? known, isBehind: head !== null && head < known, isUnclear }
     }
     try {
-      return toldBy(await endpoint.ask(calls, known), false)
+      return toldBy(await endpoint.ask(calls, known, options), false)
     } catch (error) {
       if (!(error instanceof EndpointFailure)) throw error
       failures.push(error)
@@ -72,8 +73,8 @@ export function createRpcPool({
     }
   }
 
-  const askAnchored: typeof ask = async (endpoint, calls, failures) => {
-    const told = await ask(endpoint, calls, failures)
+  const askAnchored: typeof ask = async (endpoint, calls, failures, options) => {
+    const told = await ask(endpoint, calls, failures, options)
     const [anchor, ...answers] = told?.answers ?? []
     return told === null || anchor?.error !== undefined ? null : { ...told, answers }
   }
@@ -90,7 +91,9 @@ export function createRpcPool({
   ): Promise<RpcAnswer[]> {
     const turn = createTurn({ endpoints, now, sleep, lag: endpoint => endpoint.lag(highest), tries })
     const failures: EndpointFailure[] = []
-    const told = await firstTold(turn, endpoint => askOne(endpoint, calls, failures))
+    // Who asks once asks what may be too much for any endpoint, and sees for itself whether it is well.
+    const options = { mayBeTooMuch: tries === 1 }
+    const told = await firstTold(turn, endpoint => askOne(endpoint, calls, failures, options))
     if (told !== null) return told.answers
     const isOverwhelmed = failures.length > 0 && failures.every(failure => failure.isOverwhelmed)
     throw new RpcUnavailable(`No endpoint of chain ${chainId} answers: ${reasons()}`, { isOverwhelmed })

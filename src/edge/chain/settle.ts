@@ -117,13 +117,10 @@ export async function begin(
 ): Promise<{ jobs: number; moved: number }> {
   const { db, chain, block, jobs } = step
   const { id } = chain.config
-  const payouts = await readBounds(step, plan)
   const done = { jobs: 0, moved: 0 }
-  for (const chunk of chunks(plan.begun, ({ beginning }) => textBytes(beginning))) {
-    const beginnings = chunk.map(({ beginning }) => ({
-      ...beginning,
-      minPayout: payouts.get(beginning.id) ?? null,
-    }))
+  const bounded = await withBounds(step, plan)
+  for (const chunk of chunks(bounded.begun, ({ beginning }) => textBytes(beginning))) {
+    const beginnings = chunk.map(({ beginning }) => beginning)
     const [, queued, , moves] = await db.orm.batch([
       ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds }),
       moveOn(db, { chain: id, block: block.number, moves: chunk.map(({ move }) => move) }),
@@ -138,12 +135,20 @@ export async function begin(
   return done
 }
 
-/** What the answers would bring now is the least that they are to bring. */
-async function readBounds(step: Step, { begun }: Plan): Promise<ReadonlyMap<number, bigint>> {
-  return await readPayouts(
+/**
+ * What is begun, each with what is to reach the node's wallet for it at the least. One request to the chain where some of it pays.
+ * @throws RpcUnavailable when no endpoint answers.
+ */
+export async function withBounds(step: Step, plan: Plan): Promise<Plan> {
+  const payouts = await readPayouts(
     step,
-    begun.map(({ status }) => status.subscription),
+    plan.begun.map(({ status }) => status.subscription),
   )
+  const begun = plan.begun.map(entry => ({
+    ...entry,
+    beginning: { ...entry.beginning, minPayout: payouts.get(entry.beginning.id) ?? null },
+  }))
+  return { ...plan, begun }
 }
 
 function tellMoved(planned: readonly Planned[], moved: readonly { id: number }[]): void {

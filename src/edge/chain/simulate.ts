@@ -1,6 +1,7 @@
-import { encodeFunctionData, type Hex, zeroHash } from 'viem'
+import { type Address, encodeFunctionData, type Hex, zeroAddress, zeroHash } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { toCall } from './call.ts'
+import type { Subscription } from './chain.ts'
 import { delegatedDeliverCall } from './delegated/calls.ts'
 import { isToCreate } from './delegated/signed.ts'
 import { type Bounds, boundedCall } from './guard/bounds.ts'
@@ -27,7 +28,8 @@ export async function simulateDummies(
     requests.map(request => {
       const { interval } = request
       const nothing = { interval, input: '0x', output: zeroHash, proof: '0x' } as const
-      const data = answerCall(step, request, { ...nothing, nodeWallet: config.paymentAddress })
+      const nodeWallet = walletFor(step, request.subscription)
+      const data = answerCall(step, request, { ...nothing, nodeWallet })
       // No more than it could be sent with: consumers may burn what there is.
       const gas = BigInt(config.gas.maxGasLimit)
       return toCall({ from: signer.address, to: contracts.coordinator, data, gas }, latest.number)
@@ -65,6 +67,17 @@ export type Delivered = {
   output: Hex
   proof: Hex
   nodeWallet: Hex
+}
+
+/**
+ * The wallet that an answer names. None where nothing is paid: whoever has the id, or the nonce, by the time that it is mined may be another, whose
+ * price the wallet would be staked for.
+ */
+export function walletFor(
+  { chain }: Pick<Step, 'chain'>,
+  subscription: Pick<Subscription, 'paymentAmount'> | undefined,
+): Address {
+  return (subscription?.paymentAmount ?? 0n) > 0n ? chain.config.paymentAddress : zeroAddress
 }
 
 /** Call data of an answer: it creates the subscription as well, where nobody has, or a reorganisation may undo it; that takes no bounds. */

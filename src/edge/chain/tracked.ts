@@ -9,6 +9,8 @@ export type Tracked = {
   dueAt: number | null
   nextInterval: number
   tries: number
+  /** Why it waits. */
+  reason: string | null
   /** Of the block at which it was first seen: another one means that it was read anew. */
   seenHash: string
   route: string | null
@@ -17,7 +19,7 @@ export type Tracked = {
 }
 
 /** What `trackedOf` reads, with `trackedJoin`. */
-export const trackedColumns: SQL = sql`${sql.raw(`subscriptions.id, due_at, next_interval, tries, seen_hash, subscriptions.owner, active_at,
+export const trackedColumns: SQL = sql`${sql.raw(`subscriptions.id, due_at, next_interval, tries, subscriptions.reason, seen_hash, subscriptions.owner, active_at,
   period, frequency, redundancy, container_id, subscriptions.route, lazy, verifier, payment_amount, payment_token, wallet,
   subscriptions.expires_at, max_fee, prepaid, committed`)}, ${signedColumns}`
 
@@ -28,6 +30,7 @@ export type TrackedRow = SignedRow & {
   due_at: number | null
   next_interval: number
   tries: number
+  reason: string | null
   seen_hash: string
   owner: Address
   active_at: number
@@ -70,6 +73,7 @@ export function trackedOf(row: TrackedRow): Tracked {
     dueAt: row.due_at,
     nextInterval: row.next_interval,
     tries: row.tries,
+    reason: row.reason,
     seenHash: row.seen_hash,
     route: row.route,
     signed: signedOf(row),

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Address } from 'viem'
 import { toWord } from '../call.ts'
 import type { Subscription } from '../chain.ts'
+import { anchorCall } from '../next-id.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { type Tracked, type TrackedRow, trackedColumns, trackedOf } from '../tracked.ts'
@@ -69,6 +70,7 @@ async function readHighest(
   if (owners.length === 0) return []
   const answers = await chain.rpc.send(
     owners.map(owner => highestNonceCall(owner, { contracts, at: block.number })),
+    anchorCall(contracts, { at: block.number, ids: [] }),
   )
   return owners.map((owner, index) => ({ owner, nonce: told(toWord(answers[index])) }))
 }
@@ -114,6 +116,7 @@ async function readCreated(
     asked.map(({ subscription: { owner }, nonce }) =>
       createdIdCall({ owner, nonce }, { contracts, at: block.number }),
     ),
+    anchorCall(contracts, { at: block.number, ids: [] }),
   )
   return asked.map(({ subscription }, index) => ({
     signed: subscription,

@@ -2,6 +2,7 @@ import { describe } from '../../log.ts'
 import { consider } from '../consider.ts'
 import { intervalAt } from '../interval.ts'
 import type { Plan } from '../plan.ts'
+import { withBounds } from '../settle.ts'
 import { simulateDummies } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import { tryPlan } from '../trial.ts'
@@ -39,6 +40,7 @@ export async function planNow(
     dueAt: block.time,
     nextInterval: interval,
     tries: 0,
+    reason: null,
     seenHash: unseen.hash,
     route: null,
     signed,
@@ -54,7 +56,8 @@ export async function planNow(
       nextId: 0,
       uncreated: new Map([[subscription.id, { kind: 'there', status }]]),
     })
-    return await tryPlan(step, considered, requests => simulateDummies(step, requests))
+    const plan = await tryPlan(step, considered, requests => simulateDummies(step, requests))
+    return await withBounds(step, plan)
   } catch (error) {
     door.log.warn('Not begun at once', { chain: door.chain.config.id, error: describe(error) })
     return nothing

@@ -54,7 +54,8 @@ function sumOf(owner: string, answers: readonly MinedAnswer[]) {
     u: unpaid.length,
     r: failed.length,
     g: gasOf(delivered),
-    ug: gasOf(unpaid),
+    // What fails unpaid costs the same.
+    ug: gasOf(answers.filter(({ isPaid }) => !isPaid)),
     wg: gasOf(failed),
     gw: Number(cost / gwei),
     w: Number(cost % gwei),

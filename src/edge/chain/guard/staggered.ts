@@ -3,6 +3,9 @@ import type { Computed } from '../outbox/computed.ts'
 import type { Step } from '../step.ts'
 import { placeOf, waitOf } from './stagger.ts'
 
+/** What a block may take, for all that is known: the rhythm tells what it takes at the least. */
+const cautiousSeconds = 12
+
 /**
  * Lets other nodes go first with what they have fewer places for than there are of them: when its turn comes it is simulated, and most often that
  * tells that nothing is left to send. Looked at once for each answer. What the chain does not have yet has no id that others know, and goes at once.
@@ -20,7 +23,10 @@ export async function withoutStaggered(
   const waiting = fresh.flatMap(({ subscription, interval, redundancy, deadline }) => {
     const place = placeOf({ chain: chainId, subscription, interval, self, peers })
     const secondsLeft = deadline === null ? null : deadline - latest.time - gapSeconds
-    const wait = waitOf({ place, redundancy, blocks }, { secondsLeft, gapSeconds })
+    const wait = waitOf(
+      { place, redundancy, blocks },
+      { secondsLeft, gapSeconds: Math.max(gapSeconds, cautiousSeconds) },
+    )
     return wait === 0 ? [] : [{ subscription, interval, place, sendBlock: latest.number + wait }]
   })
   if (waiting.length === 0) return computed

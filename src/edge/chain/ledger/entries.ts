@@ -70,11 +70,12 @@ export function verdictEntry(
     subscription,
     interval,
     key,
+    node,
     parties,
-  }: Omit<CarriedAnswer, 'delivered' | 'gas' | 'parties'> & { parties: Parties },
+  }: Omit<CarriedAnswer, 'delivered' | 'gas' | 'parties'> & { node: Address; parties: Parties },
 ): Entry {
-  // A refusal is told before the settlement.
-  const end = moves.findIndex(move => isOfCoordinator(move) && move.key === key)
+  // A refusal is told before the settlement. Others may have answered the same, and be judged in the same transaction.
+  const end = moves.findIndex(move => isOfCoordinator(move) && move.key === key && move.node === node)
   const begin = moves.findLastIndex((move, index) => index < end && isOfCoordinator(move))
   const { owner: consumer, token } = parties
   const sums = sumsOf(moves.slice(begin + 1, Math.max(end, 0)), parties)

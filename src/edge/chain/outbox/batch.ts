@@ -62,6 +62,10 @@ function answerOf(data: Hex): string {
 export function answered(data: Hex): { subscription: number | null; interval: number } | null {
   const call = read(data)
   if (call?.functionName === 'deliverCompute') return { subscription: call.args[0], interval: call.args[1] }
+  if (call?.functionName === 'deliverComputeBounded') {
+    const [{ subscriptionId, interval }] = call.args
+    return { subscription: subscriptionId, interval }
+  }
   return call?.functionName === 'deliverComputeDelegatee'
     ? { subscription: null, interval: call.args[6] }
     : null

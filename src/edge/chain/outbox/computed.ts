@@ -8,7 +8,7 @@ import { readParts } from '../../jobs/parts.ts'
 import { selectTracked } from '../due.ts'
 import { type AnswerProblem, encodeAnswer, tooLarge } from '../encode.ts'
 import { boundsOf } from '../guard/bounds.ts'
-import { answerCall, deliverCall } from '../simulate.ts'
+import { answerCall, deliverCall, walletFor } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import type { Tracked } from '../tracked.ts'
 import { type Dropped, dropDeliveries } from './drop.ts'
@@ -66,6 +66,8 @@ type Row = Key & {
 
 /** Whose deadline is so many blocks away waits for nobody. */
 const urgentGaps = 4
+/** And at the least: blocks may take longer than is known. */
+const urgentSeconds = 24
 
 /** What one round sends, in answers and in characters of them: an SQL response may have 4 MiB, at some hosts. */
 const maxComputed = 32
@@ -140,7 +142,7 @@ async function readRows({ db, chain: { config }, latest, gapSeconds }: Step): Pr
           join subscriptions s on s.chain = d.chain and s.id = d.subscription
           left join jobs j on j.id = d.job and d.call is null
         where d.chain = ${config.id} and d.state = 'computed' and d.not_before <= ${now}
-          and (coalesce(d.send_block, 0) <= ${latest.number} or d.deadline <= ${latest.time + urgentGaps * gapSeconds})
+          and (coalesce(d.send_block, 0) <= ${latest.number} or d.deadline <= ${latest.time + Math.max(urgentSeconds, urgentGaps * gapSeconds)})
         order by d.not_before limit ${maxComputed}))
     where total <= ${maxCharacters}`)
 }
@@ -177,7 +179,7 @@ async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promi
       requiresProof: row.requires_proof === 1,
     })
     if ('problem' in answer) return answer
-    const delivered = { interval, ...answer, nodeWallet: config.paymentAddress }
+    const delivered = { interval, ...answer, nodeWallet: walletFor(step, tracked?.subscription) }
     if (!tracked) return deliverCall({ subscription, ...delivered })
     const { min_payout: minPayout, deadline } = row
     const bounds =

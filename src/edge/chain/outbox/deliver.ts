@@ -1,4 +1,4 @@
-import { hexToBigInt, isHex, numberToHex } from 'viem'
+import { type Address, hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import { whyUnaffordable } from '../guard/affordable.ts'
 import { unserved } from '../guard/serve.ts'
@@ -163,7 +163,8 @@ async function sift(
     if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
       const verdict = judge(step, delivery, error)
       const { reason, message, afterMs, counts } = verdict
-      if (afterMs === null) dropped.push({ subscription, interval, reason, message, refused: owner })
+      if (afterMs === null)
+        dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
       else
         postponed.push({ postponed: { subscription, interval, reason, message, afterMs, counts }, delivery })
       const fields = { chain: config.id, subscription, interval, error: message }
@@ -181,6 +182,19 @@ async function sift(
   await dropDeliveries(db, { chain: config.id, dropped, block: latest })
   await postponeDeliveries(db, { chain: config.id, postponed: await explainLacking(step, postponed) })
   return passed
+}
+
+/** What others, or the clock, have come to first is no fault of whoever asked. */
+const blameless: ReadonlySet<string> = new Set([
+  'IntervalCompleted',
+  'NodeRespondedAlready',
+  'SubscriptionCompleted',
+  'IntervalMismatch',
+  'DeliveryTooLate',
+])
+
+function blamed(reason: string, owner: Address): { refused?: string } {
+  return blameless.has(reason) ? {} : { refused: owner }
 }
 
 /** What does not bring its gas, or is over the budget, waits: fees fall, and a day passes. It is no try. */

@@ -1,10 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import { type Address, type Hex, hexToBigInt, isHex, keccak256 } from 'viem'
+import { type Address, type Hex, hexToBigInt, isHex, keccak256, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import type { GasPolicy } from '../chain.ts'
 import { anchorCall } from '../next-id.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
+import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { nextNonce, toSignable } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
@@ -35,6 +36,8 @@ export const onItsWay = 'It is on its way already'
 
 /** Of an estimate: what comes before it in the block may make it dearer. */
 const margin = 1.3
+/** What an estimate may use, as often as what may be sent. */
+const triedGas = 2
 /** Others that take nonces of the same signer win a race each. */
 const maxRaces = 4
 
@@ -49,10 +52,10 @@ export async function sendErrands(step: Step, errands: readonly Errand[]): Promi
   const { config, signer, rpc } = chain
   const [open, answers] = await Promise.all([
     readOpen(db, { chain: config.id, signer: signer.address }),
-    rpc.send(
-      [...marketCalls(step), ...errands.map(errand => estimateCall(step, errand))],
-      anchorCall(contracts, { at: latest.number, ids: [] }),
-    ),
+    // A token has a part in it, and may burn what gas there is.
+    sendApart(rpc, [...marketCalls(step), ...errands.map(errand => estimateCall(step, errand))], {
+      anchor: anchorCall(contracts, { at: latest.number, ids: [] }),
+    }),
   ])
   const { market, rest } = readMarket(step, answers)
   const spent = open.reduce((sum, { gas, fees }) => sum + BigInt(gas) * fees.maxFeePerGas, 0n)
@@ -108,9 +111,10 @@ const dear = 'The market asks more for gas than gas.max_fee_gwei'
 const unclear: RpcError = { code: -32_000, message: 'No endpoint tells what it takes', isUnclear: true }
 
 function estimateCall({ chain, latest }: Step, { to, data }: Errand): RpcCall {
+  const gas = numberToHex(triedGas * chain.config.gas.maxGasLimit)
   return {
     method: 'eth_estimateGas',
-    params: [{ from: chain.signer.address, to, data }, toParam(latest.number)],
+    params: [{ from: chain.signer.address, to, data, gas }, toParam(latest.number)],
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Address } from 'viem'
+import { RpcUnavailable } from '../rpc.ts'
 import { approveStakes } from '../stakes/approve.ts'
 import { readBackings } from '../stakes/backing.ts'
 import { approvalOf, type StakeObstacle } from '../stakes/purse.ts'
+import { readPromised } from '../stakes/staked.ts'
 import type { Step } from '../step.ts'
 import { sentenceOf } from '../telling.ts'
 import type { Computed } from './computed.ts'
@@ -24,7 +26,14 @@ export async function explainLacking(step: Step, lacking: readonly Lacking[]): P
   )
   const tokens = [...new Set(staked.flatMap(({ delivery }) => delivery.stake?.token ?? []))]
   if (tokens.length === 0) return lacking.map(({ postponed }) => postponed)
-  const { isOurs, byToken } = await readBackings(step, tokens)
+  const backings = await readBackings(step, tokens).catch((error: unknown) => {
+    if (error instanceof RpcUnavailable) return null
+    throw error
+  })
+  // What the chain has said of them is true all the same.
+  if (backings === null) return lacking.map(({ postponed }) => postponed)
+  const { isOurs, byToken } = backings
+  const promised = await readPromised(step.db, step.chain.config.id)
   const unapproved = new Set<Address>()
   const explained = lacking.map(one => {
     const { stake } = one.delivery
@@ -38,7 +47,7 @@ export async function explainLacking(step: Step, lacking: readonly Lacking[]): P
   })
   await approveStakes(
     step,
-    [...unapproved].map(token => approvalOf(token, byToken.get(token)?.free ?? 0n)),
+    [...unapproved].map(token => approvalOf(token, promised.get(token) ?? 0n)),
   )
   return explained
 }

@@ -213,16 +213,28 @@ function isSameKey(one: Key, other: Key): boolean {
 
 /** For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. */
 function answersOf(
-  fates: readonly (Carried & { delivered: boolean })[],
-  { gasUsed, gasPrice: price }: Receipt,
+  fates: readonly (Carried & { delivered: boolean; key: string })[],
+  { gasUsed, gasPrice: price, moves }: Receipt,
 ): MinedAnswer[] {
   const parts = shares(
     gasUsed,
     fates.map(({ gas }) => gas ?? 0),
   )
-  return fates.flatMap(({ owner, price: amount, interval, delivered }, index) =>
+  // An answer that is rejected for its proof brings nothing, and may cost the stake.
+  const rejected = new Set(
+    moves.flatMap(move => (move.kind === 'judged' && !move.accepted ? [move.key] : [])),
+  )
+  return fates.flatMap(({ owner, price: amount, interval, delivered, key }, index) =>
     owner !== null && interval > 0
-      ? [{ owner, isPaid: amount !== '0', delivered, gas: parts[index] ?? 0, price }]
+      ? [
+          {
+            owner,
+            isPaid: amount !== '0',
+            delivered: delivered && !rejected.has(key),
+            gas: parts[index] ?? 0,
+            price,
+          },
+        ]
       : [],
   )
 }

@@ -6,14 +6,14 @@ import { keyOf } from './batch.ts'
 /**
  * What a transaction's logs say of money, in their order. `paid`: a wallet says that it has sent something, in a spender's name. `arrived`: a
  * token says what has moved. `judged`: the coordinator has taken an answer, or refused its proof, named by `keyOf`. `settled`: what was at stake for
- * a proof has moved. Anybody can say the first two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in
+ * a proof has moved. `node`: whose answer it is, where that is told. Anybody can say the first two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in
  * base units.
  */
 export type Move =
   | { kind: 'paid'; wallet: Address; spender: Address; token: Address; to: Address; amount: bigint }
   | { kind: 'arrived'; token: Address; from: Address; to: Address; amount: bigint }
-  | { kind: 'judged'; key: string; accepted: boolean }
-  | { kind: 'settled'; key: string }
+  | { kind: 'judged'; key: string; accepted: boolean; node: Address | null }
+  | { kind: 'settled'; key: string; node: Address }
 
 export type TransactionLog = { address: Hex; topics: readonly Hex[]; data: Hex }
 
@@ -35,9 +35,11 @@ function judgedOf(log: TransactionLog, coordinator: Address): Move | null {
   if (!event) return null
   const { id, interval } = event.args
   const key = keyOf({ subscription: id, interval })
+  if (event.eventName === 'AnswerAccepted') return { kind: 'judged', key, accepted: true, node: null }
+  const node = lower(event.args.node)
   return event.eventName === 'ProofVerified'
-    ? { kind: 'settled', key }
-    : { kind: 'judged', key, accepted: event.eventName === 'AnswerAccepted' }
+    ? { kind: 'settled', key, node }
+    : { kind: 'judged', key, accepted: false, node }
 }
 
 function paidOf(log: TransactionLog): Move | null {

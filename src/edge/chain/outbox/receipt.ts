@@ -20,7 +20,7 @@ export type Receipt = {
   gasPrice: bigint
   cost: bigint
   judged: ReadonlySet<string>
-  /** Subscriptions that were answered by whoever sent it. */
+  /** Subscriptions that were answered by whoever sent it, also where the proof was rejected at once. */
   fulfilled: readonly number[]
   moves: readonly Move[]
   /** Subscriptions that it created, or that were created meanwhile. */
@@ -90,7 +90,10 @@ export function readReceipt(answer: RpcAnswer | undefined, coordinator: Address)
       ),
     ),
     fulfilled: events.flatMap(({ eventName, args }) =>
-      eventName === 'SubscriptionFulfilled' && args.node.toLowerCase() === from ? [args.id] : [],
+      (eventName === 'SubscriptionFulfilled' || eventName === 'AnswerRejected') &&
+      args.node.toLowerCase() === from
+        ? [args.id]
+        : [],
     ),
     moves: readMoves(logs, coordinator),
     created: events.flatMap(({ eventName, args }) => (eventName === 'SubscriptionCreated' ? [args.id] : [])),

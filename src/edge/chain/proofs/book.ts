@@ -2,38 +2,57 @@ import { sql } from 'drizzle-orm'
 import { verdictEntry } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book, verdictTxOf } from '../ledger/write.ts'
+import { anchorCall } from '../next-id.ts'
 import { keyOf } from '../outbox/batch.ts'
 import { blockTimes } from '../outbox/block-times.ts'
-import { readReceipt } from '../outbox/receipt.ts'
+import { type Receipt, readReceipt } from '../outbox/receipt.ts'
 import type { Step } from '../step.ts'
 import type { Settled } from './settle.ts'
 
+export type BookVerdicts = { settled: readonly Settled[]; receipts: ReadonlyMap<Settled, Receipt> }
+
 /**
- * Statements that book what verdicts have moved, as the receipts of the transactions say in which they were given. What was judged with its answer is
- * booked with that; a verdict whose receipt nobody tells is not booked.
+ * The receipts of the transactions in which verdicts were given.
+ * @returns by verdict; one that is not told now, or is of another block, is left out.
  * @throws RpcUnavailable
  */
-export async function bookVerdicts(step: Step, settled: readonly Settled[]) {
-  const { db, chain, contracts, log } = step
-  const { id } = chain.config
-  const found = settled.flatMap(one => (one.verdict === null ? [] : [{ ...one, hash: one.verdict.hash }]))
-  if (found.length === 0) return []
+export async function readVerdictReceipts(
+  { chain, contracts, block }: Step,
+  settled: readonly Settled[],
+): Promise<ReadonlyMap<Settled, Receipt>> {
+  const asked = settled.filter(one => one.verdict !== null)
+  if (asked.length === 0) return new Map()
   const answers = await chain.rpc.send(
-    found.map(({ hash }) => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
+    asked.map(({ verdict }) => ({ method: 'eth_getTransactionReceipt', params: [verdict?.hash] })),
+    anchorCall(contracts, { at: block.number, ids: [] }),
   )
-  const receipts = answers.map(answer => readReceipt(answer, contracts.coordinator))
+  return new Map(
+    asked.flatMap((one, index) => {
+      const receipt = readReceipt(answers[index], contracts.coordinator)
+      return receipt !== null && receipt.blockHash === one.verdict?.blockHash ? [[one, receipt]] : []
+    }),
+  )
+}
+
+/** Statements that book what verdicts have moved, as the receipts say. What was judged with its answer is booked with that. */
+export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdicts) {
+  const { db, chain, log } = step
+  const { id } = chain.config
+  const found = settled.flatMap(one => {
+    const receipt = receipts.get(one)
+    return one.verdict === null || receipt === undefined ? [] : [{ ...one.verdict, receipt }]
+  })
   const timeOf = await blockTimes(
     step,
-    receipts.filter(receipt => receipt !== null),
+    found.map(({ receipt }) => receipt),
   )
   const parties = await partiesOf(
     step,
     found.map(({ subscription }) => ({ subscription, place: null })),
   )
-  return found.flatMap(({ subscription, interval }, index) => {
-    const receipt = receipts[index] ?? null
+  return found.flatMap(({ subscription, interval, node, receipt }) => {
     const whose = parties({ subscription, place: null })
-    if (receipt === null || whose === null) {
+    if (whose === null) {
       log.warn('Verdict not booked', { chain: id, subscription, interval })
       return []
     }
@@ -46,7 +65,7 @@ export async function bookVerdicts(step: Step, settled: readonly Settled[]) {
         chain: id,
         tx: verdictTxOf({ chain: id, subscription, interval }),
         mined: { hash, block, at: timeOf(receipt) },
-        entries: [verdictEntry(moves, { subscription, interval, key, parties: whose })],
+        entries: [verdictEntry(moves, { subscription, interval, key, node, parties: whose })],
         guard: isPending,
       }),
     ]

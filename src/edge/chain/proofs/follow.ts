@@ -1,4 +1,5 @@
 import { anchorCall } from '../next-id.ts'
+import { RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { finalizeProofs } from './finalize.ts'
 import { type Kept, keepProofs } from './keep.ts'
@@ -35,7 +36,11 @@ export async function followProofs(step: Step): Promise<{ isLeft: boolean }> {
   // What the coordinator tells of them is kept before anything is sent for them.
   const tooEarly = early.map(proof => ({ ...unchanged(proof), dueAt: block.time + 1 }))
   await keepProofs(step, [...tooEarly, ...kept, ...waiting, ...further])
-  const finalizing = await finalizeProofs(step, over)
+  const finalizing = await finalizeProofs(step, over).catch((error: unknown) => {
+    // It is no reason not to go on with everything else: they are due still.
+    if (error instanceof RpcUnavailable) return []
+    throw error
+  })
   await keepProofs(
     step,
     finalizing.map(({ proof, problem, pause }) => ({

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { noteBlock } from '../journal.ts'
 import type { Step } from '../step.ts'
-import { bookVerdicts } from './book.ts'
+import { bookVerdicts, readVerdictReceipts } from './book.ts'
 import type { Key } from './proof.ts'
 import type { Outcome, Placed } from './verdict.ts'
 
@@ -9,7 +9,10 @@ import type { Outcome, Placed } from './verdict.ts'
 export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null }
 
 /** Writes and books what has become of these, with the blocks in which it has: one that is undone undoes it. */
-export async function settleProofs(step: Step, settled: readonly Settled[]): Promise<void> {
+export async function settleProofs(step: Step, found: readonly Settled[]): Promise<void> {
+  const receipts = await readVerdictReceipts(step, found)
+  // Whose receipt is not told yet stays as it is, and is found again: once it is settled nobody would book it.
+  const settled = found.filter(one => one.verdict === null || receipts.has(one))
   if (settled.length === 0) return
   const { db, chain, block } = step
   const { id } = chain.config
@@ -27,7 +30,7 @@ export async function settleProofs(step: Step, settled: readonly Settled[]): Pro
     hash: verdict?.blockHash ?? block.hash,
   }))
   const [first, ...others] = [
-    ...(await bookVerdicts(step, settled)),
+    ...(await bookVerdicts(step, { settled, receipts })),
     // Who is slashed gets nothing; nor does who got no verdict, where that is in the terms.
     db.orm.run(sql`
       update proofs set state = item.value ->> 'st', due_at = null, problem = null, settled_by = item.value ->> 'by',

@@ -57,9 +57,12 @@ const noPurse: Purse = { promise: () => null, approvals: () => [] }
  */
 const mostApproved = 2n ** 254n
 
-/** All that is there: more backs nothing, and less would have to be raised again. `free`: base units that are not locked. */
-export function approvalOf(token: Address, free: bigint): Approval {
-  return { token, amount: free < mostApproved ? free : mostApproved }
+/**
+ * What is promised, and no more: whoever has an answer reach another subscription than the one that it was computed for may take what the signer
+ * may lock. What is unlocked is added to the allowance again, so it is raised only when more is staked at once than ever before.
+ */
+export function approvalOf(token: Address, promised: bigint): Approval {
+  return { token, amount: promised < mostApproved ? promised : mostApproved }
 }
 
 function createPurse({
@@ -72,6 +75,7 @@ function createPurse({
   promised: ReadonlyMap<Address, bigint>
 }): Purse {
   const taken = new Map(promised)
+  const lacking = new Map<Address, bigint>()
   const wanted = new Map<Address, Approval>()
   return {
     promise(subscription) {
@@ -81,16 +85,24 @@ function createPurse({
       const backing = byToken.get(token) ?? null
       if (charge === null || backing === null) return 'unreadable'
       if (charge === 'none' || charge > amount) return 'unsupported_verifier'
-      const sum = (taken.get(token) ?? 0n) + amount
-      if (backing.free < sum) return 'insufficient_stake'
-      if (backing.allowance < sum) {
-        if (!isOurs) return 'stake_not_ours'
-        wanted.set(token, approvalOf(token, backing.free))
-        return 'stake_unapproved'
+      const already = amountOf(taken, token)
+      if (backing.free < already + amount) return 'insufficient_stake'
+      if (backing.allowance >= already + amount) {
+        taken.set(token, already + amount)
+        return null
       }
-      taken.set(token, sum)
-      return null
+      if (!isOurs) return 'stake_not_ours'
+      // With those before it that wait for the same.
+      const asked = amountOf(lacking, token) + amount
+      if (backing.free < already + asked) return 'insufficient_stake'
+      lacking.set(token, asked)
+      wanted.set(token, approvalOf(token, already + asked))
+      return 'stake_unapproved'
     },
     approvals: () => [...wanted.values()],
   }
+}
+
+function amountOf(amounts: ReadonlyMap<Address, bigint>, token: Address): bigint {
+  return amounts.get(token) ?? 0n
 }

@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm'
-import { type Hex, toHex } from 'viem'
+import { type Hex, parseEther, toHex, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
+import { deploy, fund, nodeAddress, transact } from '../../../support/chain.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
 
 /** A nonce with which something else was signed as well: whatever the chain creates first is what it stands for. */
@@ -125,6 +126,22 @@ describe.for([false, true])(
       expect(theirs).toMatchObject({ id: 1, state: 'ended', reason: 'answered' })
       expect((await world.ids())[0]).toBeLessThan(0)
       expect(await jobs()).toEqual(['success'])
+    })
+
+    test('behavior: that one is staked for: an answer that is not paid names no wallet to take the stake from', async () => {
+      const price = parseEther('1')
+      const payer = await fund(world.chain, { spender: world.consumer.address, amount: price })
+      const nodeWallet = await fund(world.chain, { spender: nodeAddress, amount: price })
+      const args = [world.chain.coordinator]
+      const verifier = await deploy(world.chain, { name: 'AtomicVerifier', file: 'Verifiers', args })
+      await transact(world.chain, verifier, { functionName: 'setVerdict', args: [false] })
+      node = world.ticker({ paymentAddress: nodeWallet })
+      const paid = { payment_amount: price, payment_token: zeroAddress, wallet: payer }
+      await foil({ ...paid, verifier: verifier.address })
+      const { chain } = world.chain.deployer
+      expect(await chain.getBalance({ address: nodeWallet })).toBe(price)
+      expect(await transactions()).toEqual([{ state: 'mined', status: 0, paid: 1 }])
+      expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'nonce_used' }])
     })
 
     test('behavior: that one takes no answer: ours is mined and reverts, and is not sent again', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Address } from 'viem'
 import { describe, expect, test } from 'vitest'
-import { type CarriedAnswer, entriesOf } from '../../../../src/edge/chain/ledger/entries.ts'
+import { type CarriedAnswer, entriesOf, verdictEntry } from '../../../../src/edge/chain/ledger/entries.ts'
 import type { Move } from '../../../../src/edge/chain/outbox/moves.ts'
 
 const address = (byte: string): Address => `0x${byte.repeat(20)}`
@@ -21,7 +21,7 @@ function paid(to: Address, amount: bigint, from: Partial<Extract<Move, { kind: '
 }
 
 function judged(key: string, accepted = true): Move {
-  return { kind: 'judged', key, accepted }
+  return { kind: 'judged', key, accepted, node: accepted ? null : node }
 }
 
 function carried(subscription: number, changed: Partial<CarriedAnswer> = {}): CarriedAnswer {
@@ -111,6 +111,32 @@ describe('entriesOf', () => {
     expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([
       { kind: 'answer', payment: 2n, protocolFee: 1n },
     ])
+  })
+
+  test('behavior: verdicts on several nodes’ answers to one interval in one transaction: each its own', () => {
+    const other = address('22')
+    const otherWallet = address('33')
+    const withVerifier = { ...parties, hasVerifier: true }
+    const answer = { subscription: 7, interval: 1, key: '7/1', parties: withVerifier }
+    const moves: Move[] = [
+      paid(otherWallet, 80n),
+      { kind: 'settled', key: '7/1', node: other },
+      paid(nodeWallet, 90n),
+      { kind: 'settled', key: '7/1', node },
+    ]
+    expect(verdictEntry(moves, { ...answer, node })).toMatchObject({
+      kind: 'verdict',
+      payment: 90n,
+      verifierFee: 0n,
+      slashed: 0n,
+    })
+    const slashed: Move[] = [
+      ...moves.slice(0, 2),
+      paid(wallet, 100n, { wallet: nodeWallet, spender: node }),
+      { kind: 'judged', key: '7/1', accepted: false, node },
+      { kind: 'settled', key: '7/1', node },
+    ]
+    expect(verdictEntry(slashed, { ...answer, node })).toMatchObject({ payment: 0n, slashed: 100n })
   })
 
   test('behavior: a transaction that carried nothing is an expense', () => {

@@ -30,7 +30,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await world.later(3)
     expect(await world.states()).toEqual(Array(3).fill('delivered'))
     expect((await world.sent()).filter(sent => sent.startsWith('approve'))).toHaveLength(1)
-    expect(await world.allowance()).toBe(7n * price)
+    expect(await world.allowance()).toBe(0n)
     expect(await world.proofs()).toMatchObject(Array(3).fill({ state: 'pending' }))
   })
 
@@ -188,7 +188,7 @@ describe('an approval', () => {
     await world.look(world.node, 2)
     await world.later(2)
     expect(await world.sent()).toEqual(['approve mined'])
-    expect(await world.allowance()).toBe(10n * price)
+    expect(await world.allowance()).toBe(price)
   })
 })
 
