@@ -112,6 +112,7 @@ describe('config', () => {
       MAX_RUN_SECONDS: 86_400,
       QUEUE_EXPIRY_SECONDS: 86_400,
       RETENTION_SECONDS: 604_800,
+      LEDGER_RETENTION_DAYS: 3_653,
       STREAM_EXPIRY_SECONDS: 60,
       STREAM_STORED_MIB: 16,
       chains: [],

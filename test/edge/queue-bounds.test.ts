@@ -186,11 +186,19 @@ test('behavior: the triggers that count are there, whatever migrations have done
     "select name from sqlite_master where type = 'trigger' order by name",
   )
   expect(rows.map(row => row.name)).toEqual([
+    'delegation_shares_counted_delete',
+    'delegation_shares_counted_insert',
+    'delegation_shares_counted_update',
+    'delegations_shared_delete',
+    'delegations_shared_insert',
+    'delegations_shared_update',
     'deliveries_job_ended',
+    'deliveries_shared_update',
     'jobs_counted_delete',
     'jobs_counted_insert',
     'jobs_counted_update',
     'policy_runner_insert',
     'policy_runner_update',
+    'subscriptions_shared_update',
   ])
 })

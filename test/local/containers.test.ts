@@ -383,6 +383,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
       expect.stringContaining('up to date'),
       expect.stringContaining('up to date'),
       expect.stringContaining('up to date'),
+      expect.stringContaining('up to date'),
     ])
   })
 })

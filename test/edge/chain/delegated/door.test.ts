@@ -302,7 +302,7 @@ describe('what it takes of the chain', () => {
     expect(world.proxy.takeRequests()).toEqual([])
   })
 
-  test('default: one request to verify, one for what a contract signs, one to try it; each call of a stranger’s code is capped', async () => {
+  test('default: one request to verify, one for what a contract signs, one to try it, one for what it brings; each call of a stranger’s code is capped', async () => {
     await byContract(async () => {
       const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: 1n })
       const door = await world.door({ paymentAddress })
@@ -313,11 +313,13 @@ describe('what it takes of the chain', () => {
       const forData = { owner: request.subscription.owner, nonce: signature.nonce, data: '{"a":1}' }
       const data_signature = `${dataDigestOf(domain(), forData)}${'00'.repeat(33)}` as const
       await world.refusal(await world.sign({ nonce: 803 }), { door })
+      // Known for ten minutes.
+      await door.wallet.look(door.now())
       world.proxy.takeRequests()
       const sent = { ...request, signature, data_signature }
       expect((await world.take(sent, { door })).job).not.toBeNull()
       const requests = world.proxy.takeRequests()
-      expect(requests).toHaveLength(3)
+      expect(requests).toHaveLength(4)
       const calls = requests.flatMap(({ calls }) => calls).filter(({ method }) => method === 'eth_call')
       const { coordinator, walletFactory } = world.chain
       const uncapped = calls
@@ -329,12 +331,17 @@ describe('what it takes of the chain', () => {
           `${coordinator.toLowerCase()} ${selectorOf('delegateCreatedIds')}`,
           `${coordinator.toLowerCase()} ${toFunctionSelector('id()')}`,
           `${walletFactory.toLowerCase()} ${toFunctionSelector('isValidWallet(address)')}`,
+          `${world.chain.fee.toLowerCase()} ${toFunctionSelector('quote()')}`,
+          `${world.chain.fee.toLowerCase()} ${toFunctionSelector('FEE()')}`,
         ]),
       )
       const strangers = calls
         .map(({ params }) => params[0] as { to: string; gas?: Hex })
         .filter(
-          ({ to }) => ![coordinator, walletFactory].some(ours => ours.toLowerCase() === to.toLowerCase()),
+          ({ to }) =>
+            ![coordinator, walletFactory, world.chain.fee].some(
+              ours => ours.toLowerCase() === to.toLowerCase(),
+            ),
         )
       expect(strangers.length).toBeGreaterThanOrEqual(5)
       for (const { gas } of strangers) expect(BigInt(gas ?? 1e9)).toBeLessThanOrEqual(500_000n)
