@@ -130,6 +130,17 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
     expect(await begun()).toEqual(all)
   })
 
+  test('behavior: many one after the other, before the only endpoint: they hold up nobody', async () => {
+    const many = await ask(24)
+    world.proxy.setFault(silentAbout(many, 'trial'))
+    await world.look(node, 2)
+    expect(await begun()).toEqual(all)
+    const told = (await reasons()).filter(({ id }) => many.includes(id))
+    expect(told).toHaveLength(many.length)
+    // Some there was no time for, to ask them alone.
+    expect(new Set(told.map(({ reason }) => reason))).toEqual(new Set(['silent', 'unasked']))
+  })
+
   test('behavior: when they are answered: the others are delivered in this tick, and they are given up after ten tries', async () => {
     await world.look(node)
     await world.compute()

@@ -1,11 +1,12 @@
 import { sql } from 'drizzle-orm'
-import { keccak256, parseEther, toFunctionSelector, toHex, zeroAddress } from 'viem'
+import { keccak256, parseAbi, parseEther, toFunctionSelector, toHex, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Door } from '../../../../src/edge/chain/delegated/door.ts'
+import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { RpcUnavailable } from '../../../../src/edge/chain/rpc.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
 import { limits } from '../../../../src/protocol/limits.ts'
-import { deploy, fund, nodeAddress } from '../../../support/chain.ts'
+import { deploy, fund, nodeAddress, transact } from '../../../support/chain.ts'
 import { type Asking, type Delegating, startDelegating } from './delegating.ts'
 
 /** What is paid, proved, and computed from. */
@@ -46,6 +47,18 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     await world.settle(node)
     expect(await world.fulfilled()).toEqual([1])
     expect(await world.chain.deployer.chain.getBalance({ address: paymentAddress })).toBe(price)
+  })
+
+  test('behavior: by a node that works for profit alone', async () => {
+    await start()
+    const guard = { ...openGuard, worth: { ...openGuard.worth, serve: { kind: 'profitable' } as const } }
+    const changed = { paymentAddress: await nodeWallet(), guard }
+    const door = await world.door(changed)
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    expect((await world.take(paid(wallet), { door })).job).not.toBeNull()
+    await world.compute()
+    await world.settle(world.ticker(changed))
+    expect(await world.fulfilled()).toEqual([1])
   })
 
   const reason = async (asking: Asking, door: Door) => {
@@ -135,6 +148,29 @@ describe('a proof', () => {
     world = await startDelegating()
     expect(await world.refusal(await proven())).toBe('unsupported_proof')
     expect(await world.ids()).toEqual([])
+  })
+
+  test('behavior: that is rejected at once is told as such: the stake is booked, and nothing is sent again', async () => {
+    world = await startDelegating({ container: { generates_proofs: true } })
+    const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: price })
+    const door = await world.door({ paymentAddress })
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    const asking = await proven(paid(wallet))
+    await world.take(asking, { door })
+    await world.compute()
+    const abi = parseAbi(['function setVerdict(bool valid)'])
+    const verifier = { address: asking.subscription.verifier as `0x${string}`, abi }
+    await transact(world.chain, verifier, { functionName: 'setVerdict', args: [false] })
+    await world.settle(world.ticker({ paymentAddress }))
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered', reason: null }])
+    const { orm } = world.queue.db
+    expect(await orm.all(sql`select subscription, state from proofs`)).toEqual([
+      { subscription: 1, state: 'rejected' },
+    ])
+    expect(await orm.all(sql`select subscription, kind, slashed from ledger`)).toEqual([
+      { subscription: 1, kind: 'rejected', slashed: String(price) },
+    ])
+    expect(await orm.all(sql`select paid, reverted from consumers where owner <> '*'`)).toEqual([{ paid: 0, reverted: 1 }])
   })
 
   test('default: is asked of the others, and the answer creates the subscription', async () => {
