@@ -170,7 +170,9 @@ describe('a proof', () => {
     expect(await orm.all(sql`select subscription, kind, slashed from ledger`)).toEqual([
       { subscription: 1, kind: 'rejected', slashed: String(price) },
     ])
-    expect(await orm.all(sql`select paid, reverted from consumers where owner <> '*'`)).toEqual([{ paid: 0, reverted: 1 }])
+    expect(await orm.all(sql`select paid, reverted from consumers where owner <> '*'`)).toEqual([
+      { paid: 0, reverted: 1 },
+    ])
   })
 
   test('default: is asked of the others, and the answer creates the subscription', async () => {
