@@ -58,21 +58,34 @@ function earlyRefusal(
 
 function admission(
   snapshot: PolicySnapshot,
-  { door: { chain, routes }, asked: { subscription }, time }: Judging & { time: number },
+  { door: { chain, routes }, asked: { subscription, signed }, time }: Judging & { time: number },
 ): Refusal | null {
   if (snapshot.keys.size === 0) return { code: 'no_runner', error: 'No runner is enrolled with this node' }
   const route = routes.find(snapshot, subscription.containerId)
   const { config } = chain
   const refusal = admitSubscription(snapshot, { subscription, config, now: time, route, isDelegated: true })
-  if (refusal === null) return tooLate(subscription, time + config.maxWaitSeconds)
+  if (refusal === null)
+    return tooLate(subscription, { expiry: signed.expiry, end: time + config.maxWaitSeconds })
   const { code, message, params } = refusal
   // Of what is not on the chain the id says nothing.
   const { subscription_id: _, ...rest } = params
   return { code: code === 'unsupported_commitments' ? 'completed' : code, error: message, params: rest }
 }
 
-/** Signatures may be good for decades, and what waits takes up room. `end`: when it would be given up, unless it is created. */
-function tooLate({ activeAt }: Asked['subscription'], end: number): Refusal | null {
+/**
+ * Signatures may be good for decades, and what waits takes up room: until it begins, whatever becomes of its signature. `end`: when it would be given
+ * up, unless it is created.
+ */
+function tooLate(
+  { activeAt }: Asked['subscription'],
+  { expiry, end }: { expiry: number; end: number },
+): Refusal | null {
+  if (expiry < activeAt)
+    return {
+      code: 'invalid_request',
+      error: 'Its signature expires before it begins',
+      params: { active_at: activeAt, expiry },
+    }
   if (activeAt < end) return null
   return {
     code: 'invalid_request',

@@ -112,6 +112,12 @@ describe('a signature', () => {
     expect(await world.refusal(request)).toBeNull()
   })
 
+  test('behavior: that expires before it begins could never be created', async () => {
+    const time = await latestTime()
+    await expectRefused(await world.sign({ expiry: time + 500, active_at: time + 501 }), 'invalid_request')
+    expect(await world.refusal({ expiry: time + 500, active_at: time + 500 })).toBeNull()
+  })
+
   test('behavior: that expires, at the second, or has', async () => {
     const time = await latestTime()
     await expectRefused(await world.sign({ expiry: time }), 'signature_expired')
