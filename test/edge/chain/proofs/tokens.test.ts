@@ -75,7 +75,7 @@ test.for(kinds)('default: a token %s is paid to the unit, and the stake comes ba
   expect(node + verifier + protocol).toBe(paying.amount)
   expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
   expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
-  expect(await allowance(token.address)).toBe(2n * paying.amount)
+  expect(await allowance(token.address)).toBe(paying.amount)
 })
 
 test('behavior: the reference’s sums, in USDC', () => {
@@ -98,7 +98,7 @@ test('behavior: a token that keeps a part of each transfer pays the rest, and th
   const { node } = sharesOf(amount, 0n)
   expect((await held(token.address)).node).toBe(2n * amount + node - node / 100n)
   expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
-  expect(await allowance(token.address)).toBe(2n * amount)
+  expect(await allowance(token.address)).toBe(amount)
 })
 
 test('behavior: a token that blocks the node’s wallet owes it, and does not lock its stake up', async () => {
@@ -116,7 +116,7 @@ test('behavior: a token that blocks the node’s wallet owes it, and does not lo
   const owed = { address: world.payer, abi: walletAbi, functionName: 'owed' } as const
   const args = [token.address, world.nodeWallet] as const
   expect(await world.chain.deployer.chain.readContract({ ...owed, args })).toBe(node)
-  expect(await allowance(token.address)).toBe(2n * amount)
+  expect(await allowance(token.address)).toBe(amount)
 })
 
 test('behavior: a token that refuses every transfer costs simulations alone', async () => {
