@@ -1,11 +1,12 @@
 import { relative, sep } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
+import { failuresOf, hookErrorsOf } from './test-failures.ts'
 
 export type Suite = { files: number; passed: number; failed: number; skipped: number; ms: number }
 
 /**
- * Prints a line for each folder of `test/`, and for each host that it runs on, with its counts and time, and at the very end
- * `N passed, N failed[, N skipped]`. Suites that another runner has run come with the others.
+ * Prints a line for each folder of `test/`, and for each host that it runs on, with its counts and time, then a line for each test
+ * that failed, and at the very end `N passed, N failed[, N skipped]`. Suites that another runner has run come with the others.
  */
 export function createSuiteReporter(others: ReadonlyMap<string, Suite>): Reporter {
   let root = process.cwd()
@@ -27,6 +28,7 @@ export function createSuiteReporter(others: ReadonlyMap<string, Suite>): Reporte
         ]
         console.log(`${name.padEnd(12)}${cells.join(' ')} s`)
       }
+      for (const line of failuresOf(modules, errors, root)) console.log(line)
       const total = (key: 'passed' | 'failed' | 'skipped') =>
         [...suites.values()].reduce((sum, suite) => sum + suite[key], 0)
       // An error outside any test fails the run: it must show in the count.
@@ -56,8 +58,8 @@ function count(suites: Map<string, Suite>, name: string, module: TestModule): vo
     else if (state === 'failed') suite.failed += 1
     else suite.skipped += 1
   }
-  // A file that fails while it loads has no tests, and must not count as none.
-  if (module.errors().length > 0) suite.failed += 1
+  // What fails before its tests run has none that failed, and must not count as none.
+  suite.failed += hookErrorsOf(module).length
 }
 
 function pad(value: number | string, width: number): string {
