@@ -1,6 +1,8 @@
+import * as v from 'valibot'
+import { uint } from '../../protocol/evm.ts'
 import { toDelegatedText } from '../delegated.ts'
 import { InfernetError } from '../error.ts'
-import { signDelegatedSubscription } from '../sign.ts'
+import { type NewSubscription, signDelegatedSubscription } from '../sign.ts'
 import { command } from './command.ts'
 import { checkDelegation, domainOf, openChain } from './delegation.ts'
 import { UsageError } from './exit.ts'
@@ -36,7 +38,7 @@ export const sub = command({
     },
     'expires-in': {
       type: 'string',
-      description: `Seconds from now on in which the signature is good; ${lifeSeconds} if nothing else is said.`,
+      description: `Seconds in which the signature is good, from active_at on, or from now if that is later; usual: ${lifeSeconds}.`,
       valueHint: 'n',
     },
     expiry: {
@@ -81,9 +83,12 @@ export const sub = command({
     url,
   },
   async run({ args }) {
-    const expiry = expiryOf(args, Math.floor(Date.now() / 1000))
+    const now = Math.floor(Date.now() / 1000)
+    const life = lifeOf(args, now)
     const chosen = nonceOf(args.nonce)
     const { subscription, dataJson: given } = await readParams(args.params)
+    // Nobody creates it before it begins: a life that was over by then would be of no use.
+    const expiry = life.until ?? Math.max(now, beginOf(subscription)) + life.seconds
     const account = await readAccount(named('--key', args.key, 'PRIVATE_KEY'))
     if (given !== null && args.input !== undefined)
       throw new UsageError('--input and the parameters both have data')
@@ -114,16 +119,23 @@ function withNonce(error: unknown, nonce: number): unknown {
   return new InfernetError(message, { status, code, params: { ...params, nonce }, cause })
 }
 
-function expiryOf(
+/** How long the signature is good: a number of seconds, or until a time if one was named. */
+function lifeOf(
   { expiry, 'expires-in': expiresIn }: { expiry?: string | undefined; 'expires-in'?: string | undefined },
   now: number,
-): number {
+): { seconds: number; until: number | null } {
   if (expiry !== undefined && expiresIn !== undefined)
     throw new UsageError('--expiry and --expires-in say the same')
-  if (expiry === undefined) return now + wholeOf('--expires-in', expiresIn ?? String(lifeSeconds))
-  const time = wholeOf('--expiry', expiry)
-  if (time <= now) throw new UsageError('--expiry is over: Unix seconds are meant')
-  return time
+  const seconds = wholeOf('--expires-in', expiresIn ?? String(lifeSeconds))
+  if (expiry === undefined) return { seconds, until: null }
+  const until = wholeOf('--expiry', expiry)
+  if (until <= now) throw new UsageError('--expiry is over: Unix seconds are meant')
+  return { seconds, until }
+}
+
+/** Unix seconds; 0: at once. What is no time is for the signing to refuse. */
+function beginOf({ active_at: activeAt }: NewSubscription): number {
+  return v.parse(v.fallback(uint(32), 0), activeAt)
 }
 
 function nonceOf(text: string): number | null {
