@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../src/local/port.ts'
 import { type Spawned, spawnMain } from '../runner/spawn.ts'
 import type { FromContainer, Manner, ToContainer } from './container-main.ts'
-import { fixedPort } from './fixed-port.ts'
 import { createPart, type Part } from './part.ts'
 
 /** A container in a process of its own, that counts its calls by the `name` in `data`. */
@@ -29,7 +29,7 @@ export function outputOf(data: string): string {
 
 /** `track`: told of each process, to end them all. */
 export async function startContainer(track: (spawned: Spawned) => void): Promise<Container> {
-  const port = await fixedPort()
+  const port = await freePort()
   const counts = new Map<string, number>()
   const manners = new Map<string, Manner>()
   const told = new Map<number, () => void>()

@@ -6,12 +6,12 @@ import type { TestContext } from 'vitest'
 import { migrate } from '../../src/edge/db/migrate.ts'
 import { type Db, openDb } from '../../src/edge/db/open.ts'
 import { type Edge, startEdge } from '../../src/local/edge.ts'
+import { freePort } from '../../src/local/port.ts'
 import type { Job } from '../../src/protocol/job.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import { type Spawned, spawnMain } from '../runner/spawn.ts'
 import { adminToken } from '../support/edge.ts'
 import { type Container, startContainer } from './container.ts'
-import { fixedPort } from './fixed-port.ts'
 import { type Gate, startGate } from './gate.ts'
 import { createPart, killed, type Part } from './part.ts'
 import { createTurns } from './turns.ts'
@@ -85,7 +85,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 
 async function startPrograms({ slots, leases = pace, vars = {} }: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'infernet-flow-'))
-  const [databasePort, edgePort] = await Promise.all([fixedPort(), fixedPort()])
+  const [databasePort, edgePort] = await Promise.all([freePort(), freePort()])
   const databaseUrl = `http://127.0.0.1:${databasePort}`
   const url = `http://127.0.0.1:${edgePort}`
   const spawned: Spawned[] = []
