@@ -3,7 +3,13 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cancel } from '../../src/edge/jobs/cancel.ts'
 import { enqueue } from '../../src/edge/jobs/enqueue.ts'
-import { cancelUnread, expireStream, storeOutput } from '../../src/edge/jobs/output.ts'
+import {
+  cancelUnread,
+  closeOutput,
+  expireStream,
+  openOutput,
+  storeOutput,
+} from '../../src/edge/jobs/output.ts'
 import { selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { abandonReceive, beginReceive, completeReceive } from '../../src/edge/jobs/receive.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
@@ -117,6 +123,11 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
     const upload = { runner: holder.runner, ...lease, from: 0, bytes: Uint8Array.of(1), leaseMs }
     return (await storeOutput(queue.db, upload)) ? 'stored' : 'refused'
   },
+  'output opened': async lease => {
+    await queue.db.orm.run(sql`update jobs set destination = 2`)
+    const opened = await openOutput(queue.db, { runner: holder.runner, ...lease, relay: 'r', leaseMs })
+    return opened ? 'opened' : 'refused'
+  },
   report: async lease => await report(lease),
   'old report': async ({ id, attempt }) => await report({ id, attempt: attempt - 1 }),
   cancel: async ({ id }) => ((await cancel(queue.db, { owner, id })) ? 'cancelled' : 'refused'),
@@ -143,6 +154,23 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   },
   'lease over, output stored': async () => {
     await queue.db.orm.run(sql`update jobs set stream_bytes = 1 where state = 'running'`)
+    queue.clock.ms += leaseMs
+    await sweepNow()
+    return null
+  },
+  'lease over, output opened': async ({ id, attempt }) => {
+    await queue.db.orm.run(sql`update jobs set destination = 2 where state = 'running'`)
+    await openOutput(queue.db, { runner: holder.runner, id, attempt, relay: 'r', leaseMs })
+    queue.clock.ms += leaseMs
+    await sweepNow()
+    return null
+  },
+  'lease over, output opened and closed': async ({ id, attempt }) => {
+    const lease = { runner: holder.runner, id, attempt }
+    await queue.db.orm.run(sql`update jobs set destination = 2 where state = 'running'`)
+    await openOutput(queue.db, { ...lease, relay: 'r', leaseMs })
+    await closeOutput(queue.db, { ...lease, relay: 'another' })
+    await closeOutput(queue.db, { ...lease, relay: 'r' })
     queue.clock.ms += leaseMs
     await sweepNow()
     return null

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { contentOf } from './stream-model/store.ts'
-import { createWorld, killRelay, openModelUpload, type World } from './stream-model/world.ts'
+import { beginAnew, createWorld, killRelay, openModelUpload, type World } from './stream-model/world.ts'
 
 /** Whatever is lost, doubled or late between a runner, the relay, the database and readers, the readers get the same bytes. */
 
@@ -25,7 +25,7 @@ const speaking = [
   fc.oneof(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 300 * kibibyte })).map<Step>(bytes => ({
     name: `send ${bytes}`,
     run(world) {
-      const open = latest(world)?.isOpen ? latest(world) : openModelUpload(world, { from: world.have })
+      const open = latest(world)?.isCurrent() ? latest(world) : openModelUpload(world, { from: world.have })
       open?.send(bytes)
     },
   })),
@@ -52,6 +52,12 @@ const upheavals = [
       openModelUpload(world, { from: Math.floor((world.have * percent) / 100) }).send(5_000)
     },
   })),
+  step('another runner begins anew', beginAnew),
+  step('the runner dies, and another one begins anew', async world => {
+    latest(world)?.cut()
+    await vi.advanceTimersByTimeAsync(0)
+    beginAnew(world)
+  }),
   step('the relay dies', async world => await killRelay(world, cap)),
   fc.nat(2).chain(index =>
     step(`reader ${index} comes back`, async ({ readers }) => {
@@ -101,7 +107,7 @@ async function play(
   }
   await finish(world)
   expect([world.have, world.isRefused]).toEqual([world.said, false])
-  const whole = contentOf(0, world.said)
+  const whole = contentOf(0, world.said, world.store.job.attempt)
   expect(world.store.job.bytes.equals(whole.subarray(0, isCapped ? 64 * kibibyte : cap))).toBe(true)
   for (const { bytes, isLost } of world.readers) {
     expect(isLost).toBe(false)

@@ -92,14 +92,57 @@ function setup({ unreadMs = 1_000, ...options }: Partial<RelayOptions> & { unrea
   }
 }
 
+/** A body that does as it is told. */
+function writableBody() {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  const stream = new ReadableStream<Uint8Array>({
+    start(given) {
+      controller = given
+    },
+  })
+  const acts: Record<string, () => void> = {
+    'says something': () => controller?.enqueue(contentOf(0, 10)),
+    ends: () => controller?.close(),
+    'breaks off': () => controller?.error(new Error('cut')),
+  }
+  return { stream, write: (act: string) => acts[act]?.() }
+}
+
 describe('what readers see', () => {
-  test('default: nothing before the first bytes are stored, and then everything', async () => {
+  test('default: everything as it comes, once no other attempt may begin', async () => {
+    const { store, sit, relay, writable } = setup()
+    const reader = await sit()
+    void reader.follow()
+    store.isDown = true
+    const refused = writable()
+    const answer = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, refused.stream)
+    refused.write(0, 10)
+    await expect(answer).rejects.toThrow('away')
+    expect(reader.seen.bytes).toBe(0)
+    store.isDown = false
+    const body = writable()
+    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
+    await soon()
+    expect(store.job.isOpen).toBe(true)
+    store.isDown = true
+    body.write(0, 10)
+    await soon()
+    expect([reader.seen.bytes, store.appends]).toEqual([10, 0])
+    store.isDown = false
+    await soon(2_000)
+    expect(store.job.bytes.byteLength).toBe(10)
+  })
+
+  test('behavior: after a second without output another attempt may begin, until the first bytes are stored', async () => {
     const { store, sit, relay, writable } = setup()
     const reader = await sit()
     void reader.follow()
     const body = writable()
     void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
-    await soon()
+    await soon(999)
+    expect(store.job.isOpen).toBe(true)
+    await soon(1)
+    expect(store.job.isOpen).toBe(false)
     store.isDown = true
     body.write(0, 10)
     await soon(3_000)
@@ -107,11 +150,42 @@ describe('what readers see', () => {
     store.isDown = false
     await soon(1_000)
     expect(reader.seen.bytes).toBe(10)
-    // From then on no other attempt begins: they need not wait for that.
+    // They need not wait for that.
     store.isDown = true
     body.write(10, 20)
     await soon()
     expect(reader.seen.bytes).toBe(20)
+  })
+
+  test.for(['ends', 'breaks off'])(
+    'behavior: an upload that %s without output lets another attempt begin',
+    async how => {
+      const { store, relay, onIdle } = setup({ unreadMs: null })
+      const { stream, write } = writableBody()
+      const answer = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, stream)
+      await soon()
+      expect(store.job.isOpen).toBe(true)
+      write(how)
+      expect(await answer).toEqual({ stale: false, have: 0, stop: false })
+      expect(store.job.isOpen).toBe(false)
+      await soon(5_000)
+      expect(onIdle).toHaveBeenCalled()
+      expect(vi.getTimerCount()).toBe(0)
+    },
+  )
+
+  test('behavior: with output none may, after a second either, and however the upload ends', async () => {
+    const { store, relay } = setup()
+    const { stream, write } = writableBody()
+    const answer = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, stream)
+    await soon(900)
+    write('says something')
+    await soon(500)
+    expect([store.job.isOpen, store.job.bytes.byteLength]).toEqual([true, 0])
+    store.isDown = true
+    write('breaks off')
+    await expect(answer).rejects.toThrow('away')
+    expect([store.job.isOpen, store.job.bytes.byteLength]).toEqual([true, 0])
   })
 
   test('behavior: a first frame says at once where a reading begins', async () => {

@@ -34,6 +34,19 @@ async function lastEvent(client: TestReader) {
   return eventsOf(client.text()).at(-1)
 }
 
+/** The upload has brought nothing for a while: another attempt may begin. */
+const untilQuiet = async (id: string) => {
+  const open = `select id from jobs where id = '${id}' and stream_relay is not null`
+  const isOpen = async () => (await streams.edge.db.orm.all(open)).length === 1
+  await expect.poll(isOpen).toBe(true)
+  await expect.poll(isOpen).toBe(false)
+}
+
+const untilStored = async (id: string) => {
+  const stored = `select id from jobs where id = '${id}' and stream_bytes > 0`
+  await expect.poll(async () => (await streams.edge.db.orm.all(stored)).length).toBe(1)
+}
+
 const lapse = async (id: string) => {
   await streams.edge.db.orm.run(`update jobs set lease_expires_at = 1 where id = '${id}'`)
   await streams.edge.runSchedule()
@@ -118,6 +131,7 @@ describe('a client leaves', () => {
 describe('an owner cancels', () => {
   test('behavior: a running one', async () => {
     const { client, job, upload } = await streams.begin({ headers: asEvents })
+    await untilStored(job.id)
     const orders = waitForOrders([job])
     const response = await streams.edge.request(`/api/jobs/${job.id}`, { method: 'DELETE' })
     expect(response.status).toBe(200)
@@ -157,10 +171,20 @@ describe('a lease lapses', () => {
     expect(await streams.read(job.id)).toMatchObject({ state: 'failed', error: { code: 'lease_lost' } })
   })
 
+  test('behavior: with bytes out that are not stored yet as well', async () => {
+    const { client, job, upload } = await streams.begin({ headers: asEvents })
+    await lapse(job.id)
+    upload.write('y')
+    expect(await lastEvent(client)).toMatchObject({ event: 'error', data: { code: 'lease_lost' } })
+    expect((await upload.answer).status).toBe(409)
+    expect(await streams.runner.claim()).toEqual([])
+  })
+
   test('behavior: before any byte it is given out again, and the bytes of the second attempt come', async () => {
     const client = await streams.ask()
     const first = await streams.claim()
     const lost = await streams.upload(first)
+    await untilQuiet(first.id)
     await lapse(first.id)
     const second = await streams.claim()
     expect(second).toMatchObject({ id: first.id, attempt: 2 })
@@ -180,6 +204,7 @@ describe('a lease lapses', () => {
     const client = await streams.ask()
     const job = await streams.claim()
     const upload = await streams.upload(job)
+    await untilQuiet(job.id)
     await lapse(job.id)
     expect(await state(job.id)).toBe('queued')
     upload.write('late')
@@ -271,6 +296,7 @@ describe('a runner lies', () => {
 
   test('behavior: another attempt, another job, another runner, offsets that there are not', async () => {
     const { client, job, upload } = await streams.begin()
+    await untilStored(job.id)
     for (const lease of [
       { ...job, attempt: 2 },
       { ...job, id: crypto.randomUUID() },

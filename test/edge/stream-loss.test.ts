@@ -243,8 +243,9 @@ test('behavior: a client of a stream in compatible mode notices neither a dead r
   await others.until(text => text.includes('one '))
   mortal.kill()
   expect((await upload.answer.catch(() => null))?.status).not.toBe(200)
-  const next = await streams.upload(job, 4)
-  next.write('two ')
+  // What was seen of it is stored nowhere: the runner sends it again.
+  const next = await streams.upload(job)
+  next.write('one two ')
   await client.until(text => text.endsWith('two '))
   proxy.down()
   next.write('three ')

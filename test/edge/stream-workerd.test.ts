@@ -97,8 +97,8 @@ test('behavior: when workerd is killed, relays and all, clients and runners come
   const second = await startEdge({ vars, port })
   const last = eventsOf(client.text()).at(-1)?.id ?? ''
   const again = await streams.resume(job.id, { headers: { ...asEvents, 'last-event-id': last } })
-  const next = await streams.upload(job, 4)
-  next.write('two')
+  const next = await streams.upload(job)
+  next.write('one two')
   await again.until(text => text.includes('two'))
   expect((await next.end()).body).toEqual({ have: 7, stop: false })
   await runner.report([streamed(job, { bytes: 7 })])

@@ -8,6 +8,9 @@ export type EarlyRing = {
   confirm(stored: Ring): Promise<boolean>
 }
 
+/** A claim that was rung for has the job by then, or looked too early: to ring at once would hold up what it does, for nothing. */
+const confirmMs = 10
+
 /**
  * A claim that is rung for while its job is still being stored asks the database meanwhile, and gets the job a moment after its client
  * gets the id: 2 to 3 ms sooner on one machine. One that asks too early finds nothing, and waits on; the second ring is for it.
@@ -22,7 +25,9 @@ export function createEarlyRing(bell: () => Bell): EarlyRing {
     async confirm(stored) {
       if (early === null) return false
       const ticket = await early.catch(() => undefined)
-      if (Object.keys(stored).length > 0) await bell().ring(stored, ticket)
+      if (Object.keys(stored).length === 0) return true
+      await new Promise(resolve => setTimeout(resolve, confirmMs))
+      await bell().ring(stored, ticket)
       return true
     },
   }

@@ -68,6 +68,8 @@ export const jobs = sqliteTable(
     unreadMs: integer('unread_ms'),
     /** Of streams: bytes of output stored, from the first on. Above 0: bytes may be out, and no other attempt may begin. */
     streamBytes: integer('stream_bytes').notNull().default(0),
+    /** Of streams: the relay that may have passed on output of this attempt of which none is stored: no other attempt may begin. */
+    streamRelay: text('stream_relay'),
     /** Of streams that ended: bytes of output in all; more than are stored where the cap was met. */
     streamTotal: integer('stream_total'),
     /** Of streams that ended: 1 when the output is UTF-8. */

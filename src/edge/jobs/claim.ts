@@ -161,7 +161,7 @@ export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spar
  */
 function putBack({ now, maxTries, leases }: Tries & { leases: SQL }): SQL {
   // Bytes of a stream may be out: another attempt could contradict them.
-  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0)`
+  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0 or stream_relay is not null)`
   return sql`
     update jobs set lease_expires_at = null,
       state = case when ${spent} then 'failed' else 'queued' end,

@@ -21,6 +21,30 @@ export async function selectUpload({ orm }: Db, lease: StreamLease): Promise<Sto
 }
 
 /**
+ * Lets a relay pass output on before any of it is stored: from then on no other attempt may begin, since somebody may have read what this
+ * one said. A lease that has lapsed, on a job that nobody has claimed since, is taken up again.
+ * @returns null when the lease is not the runner's, or the job no stream.
+ */
+export async function openOutput(
+  { orm, now }: Db,
+  { relay, leaseMs, ...lease }: StreamLease & { relay: string; leaseMs: number },
+): Promise<StoredStream | null> {
+  const [row] = await orm.all<{ stored: number; unread_ms: number | null }>(sql`
+    update jobs set stream_relay = ${relay}, ${takenUp(now, leaseMs)}
+    where ${holds(lease)} returning stream_bytes as stored, unread_ms`)
+  return row ? { stored: row.stored, unreadMs: row.unread_ms } : null
+}
+
+/** A relay that has passed nothing on does not intend to: another attempt may begin. */
+export async function closeOutput(
+  { orm }: Db,
+  { relay, ...lease }: StreamLease & { relay: string },
+): Promise<void> {
+  await orm.run(sql`
+    update jobs set stream_relay = null where ${holds(lease)} and stream_relay = ${relay} and stream_bytes = 0`)
+}
+
+/**
  * Stores output that follows what is stored. What was stored in between, or by somebody else, makes it fail: bytes are never twice in
  * the database, and never missing. A lease that has lapsed, on a job that nobody has claimed since, is taken up again: with the first
  * bytes stored, no other attempt may begin.
@@ -33,8 +57,7 @@ export async function storeOutput(
   const follows = sql`exists (select 1 from jobs where ${holds(lease)} and stream_bytes = ${from})`
   const last = sql`(select max(seq) from parts indexed by parts_place where ${pieces(lease)})`
   const advance = orm.all(sql`
-    update jobs set stream_bytes = ${from + bytes.byteLength}, state = 'running',
-      lease_expires_at = case when state = 'queued' then ${now} + ${leaseMs} else lease_expires_at end
+    update jobs set stream_bytes = ${from + bytes.byteLength}, ${takenUp(now, leaseMs)}
     where ${holds(lease)} and stream_bytes = ${from} returning id`)
   const add = (unless: SQL) =>
     orm.run(sql`
@@ -122,6 +145,11 @@ export async function expireStream({ orm, now }: Db, id: string): Promise<Expiry
 function holds({ runner, id, attempt }: StreamLease): SQL {
   return sql`id = ${id} and attempt = ${attempt} and runner = ${runner} and destination = 2 and state in ('running', 'queued')
     and exists (select 1 from runners where id = ${runner} and revoked_at is null)`
+}
+
+function takenUp(now: SQL, leaseMs: number): SQL {
+  return sql`state = 'running',
+    lease_expires_at = case when state = 'queued' then ${now} + ${leaseMs} else lease_expires_at end`
 }
 
 function pieces({ id, attempt }: { id: string; attempt: number }): SQL {

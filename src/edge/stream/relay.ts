@@ -1,6 +1,7 @@
 import { limits } from '../../protocol/limits.ts'
 import type { StoredStream, StreamLease } from '../jobs/output.ts'
 import { createStop, readPieces, type Stop } from './body.ts'
+import { createFence } from './fence.ts'
 import { createReaders, type Frame } from './readers.ts'
 import { createSignal } from './signal.ts'
 import { createWindow } from './window.ts'
@@ -30,6 +31,9 @@ export type Relays = (job: string) => Relay
 
 /** What a relay needs of the world. */
 export type RelayStore = {
+  /** From then on no other attempt begins, until `close`, which is for when nothing was passed on. */
+  open(lease: StreamLease): Promise<StoredStream | null>
+  close(lease: StreamLease): Promise<void>
   select(lease: StreamLease): Promise<StoredStream | null>
   /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
   append(piece: StreamLease & { from: number; bytes: Uint8Array }): Promise<boolean>
@@ -76,10 +80,13 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   const have = () => (isFull() ? Math.max(stored, window.base()) : stored)
   const isWanted = (mine: Stop) => writer === mine && !isStale && !isAbandoned
 
+  const fence = createFence({ store, hasOutput: () => window.end() > 0 })
+  /** Nothing while another attempt may still begin, which would say something else. */
+  const isReleased = () => fence.isUp() || stored > 0
+
   const readers = createReaders({
     window,
-    // Nothing before the first bytes are stored.
-    released: () => (stored > 0 ? window.end() : 0),
+    released: () => (isReleased() ? window.end() : 0),
     onMove() {
       trim()
       progress.tell()
@@ -109,7 +116,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     { from, ...upload }: Upload,
     body: ReadableStream<Uint8Array> | null,
   ): Promise<Written> {
-    const known = await store.select(upload)
+    const known = await lookUp(upload, { isFirst: body !== null && from === 0 })
     if (known === null || upload.attempt < (lease?.attempt ?? 0)) return { stale: true }
     settle(upload, { ...known, from })
     writer?.stop()
@@ -122,9 +129,20 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
       while (isWanted(mine) && unstored() > 0) await flush()
       if (offset > from) await untilTaken(mine)
     } finally {
-      if (writer === mine) writer = null
+      if (writer === mine) {
+        writer = null
+        await fence.lower()
+      }
     }
     return answerTo(upload)
+  }
+
+  /** Bytes that follow others can only come where those were let through. */
+  async function lookUp(
+    upload: StreamLease,
+    { isFirst }: { isFirst: boolean },
+  ): Promise<StoredStream | null> {
+    return isFirst ? await fence.raise(upload) : await store.select(upload)
   }
 
   function answerTo({ attempt }: StreamLease): Written {
@@ -164,10 +182,10 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
 
   function add(offset: number, piece: Uint8Array): void {
     if (!window.add(offset, piece)) return
-    if (stored === 0 || unstored() >= limits.streamStoreBytes) flushBehind()
+    readers.wake()
+    if (!isReleased() || unstored() >= limits.streamStoreBytes) flushBehind()
     else storeInTime()
     trim()
-    readers.wake()
   }
 
   /**

@@ -1,14 +1,17 @@
 import type { Bells } from '../bell/bell.ts'
 import { ringCancelled } from '../bell/cancelled.ts'
 import type { Db } from '../db/open.ts'
-import { cancelUnread, selectUpload, storeOutput } from '../jobs/output.ts'
+import { cancelUnread, closeOutput, openOutput, selectUpload, storeOutput } from '../jobs/output.ts'
 import type { RelayStore } from './relay.ts'
 
 export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
 
 /** A relay's store in the database. Whoever has to hear that a job was abandoned is told by the bell. */
 export function createRelayStore({ db, bells, leaseMs }: StoreOptions, job: string): RelayStore {
+  const relay = crypto.randomUUID()
   return {
+    open: async lease => await openOutput(db, { ...lease, relay, leaseMs }),
+    close: async lease => await closeOutput(db, { ...lease, relay }),
     select: async lease => await selectUpload(db, lease),
     append: async piece => await storeOutput(db, { ...piece, leaseMs }),
     async abandon() {

@@ -3,7 +3,7 @@ import type { RelayStore } from '../../../src/edge/stream/relay.ts'
 /** The database as a relay sees it: what the statements of `jobs/output.ts` do, for one job, and their failures on demand. */
 export type FakeStore = RelayStore & {
   /** The job. */
-  job: { attempt: number; isOver: boolean; unreadMs: number | null; bytes: Buffer }
+  job: { attempt: number; isOver: boolean; unreadMs: number | null; bytes: Buffer; isOpen: boolean }
   isDown: boolean
   /** The next append is done, and its answer lost. */
   losesAnswer: boolean
@@ -12,7 +12,7 @@ export type FakeStore = RelayStore & {
 
 export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null } = {}): FakeStore {
   const store: FakeStore = {
-    job: { attempt: 1, isOver: false, unreadMs, bytes: Buffer.alloc(0) },
+    job: { attempt: 1, isOver: false, unreadMs, bytes: Buffer.alloc(0), isOpen: false },
     isDown: false,
     losesAnswer: false,
     appends: 0,
@@ -22,6 +22,15 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
       return job.isOver || attempt !== job.attempt
         ? null
         : { stored: job.bytes.byteLength, unreadMs: job.unreadMs }
+    },
+    async open(lease) {
+      const known = await store.select(lease)
+      if (known !== null) store.job.isOpen = true
+      return known
+    },
+    async close({ attempt }) {
+      reach()
+      if (attempt === store.job.attempt && store.job.bytes.byteLength === 0) store.job.isOpen = false
     },
     async append({ attempt, from, bytes }) {
       reach()
@@ -46,9 +55,9 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
   return store
 }
 
-/** What a container says, as far as anybody wants to know: each byte follows from its offset. */
-export function contentOf(from: number, to: number): Buffer {
+/** What a container says, as far as anybody wants to know: each byte follows from its offset, and from the attempt. */
+export function contentOf(from: number, to: number, attempt = 1): Buffer {
   const bytes = Buffer.allocUnsafe(to - from)
-  for (let at = from; at < to; at += 1) bytes[at - from] = Math.imul(at + 1, 2_654_435_761) >>> 24
+  for (let at = from; at < to; at += 1) bytes[at - from] = Math.imul(at + attempt, 2_654_435_761) >>> 24
   return bytes
 }

@@ -29,6 +29,8 @@ export type ModelUpload = {
   end(): Promise<void>
   cut(): void
   isOpen: boolean
+  /** Whether it is open, and of the attempt that counts. */
+  isCurrent(): boolean
 }
 
 export function createWorld({ cap, readers }: { cap: number; readers: number }): World {
@@ -55,6 +57,14 @@ function startRelay(store: RelayStore, cap: number): Pick<World, 'relay' | 'seve
     async select(lease) {
       whileAlive()
       return await store.select(lease)
+    },
+    async open(lease) {
+      whileAlive()
+      return await store.open(lease)
+    },
+    async close(lease) {
+      whileAlive()
+      await store.close(lease)
     },
     async append(piece) {
       whileAlive()
@@ -131,9 +141,8 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
   const answer = world.relay.write({ ...lease, from }, body).then(
     written => {
       upload.isOpen = false
-      // Nobody else ever has the lease.
-      if (written.stale) world.isRefused = true
-      else world.have = Math.max(world.have, written.have)
+      if (written.stale) world.isRefused ||= lease.attempt === world.store.job.attempt
+      else if (lease.attempt === world.store.job.attempt) world.have = Math.max(world.have, written.have)
     },
     () => {
       upload.isOpen = false
@@ -142,11 +151,12 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
   const upload: ModelUpload = {
     offset: from,
     isOpen: true,
+    isCurrent: () => upload.isOpen && lease.attempt === world.store.job.attempt,
     send(bytes) {
       if (!upload.isOpen) return
       const to = upload.offset + bytes
-      world.said = Math.max(world.said, to)
-      controller?.enqueue(contentOf(upload.offset, to))
+      if (lease.attempt === world.store.job.attempt) world.said = Math.max(world.said, to)
+      controller?.enqueue(contentOf(upload.offset, to, lease.attempt))
       upload.offset = to
     },
     end() {
@@ -161,6 +171,15 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
   }
   world.uploads.push(upload)
   return upload
+}
+
+/** The runner dies, or is taken for dead: another one begins anew, if the database lets it. What the first one says from then on is nobody's. */
+export function beginAnew(world: World): void {
+  const { job } = world.store
+  if (job.isOpen || job.bytes.byteLength > 0) return
+  job.attempt += 1
+  world.said = 0
+  world.have = 0
 }
 
 /** The relay dies: everybody's connection with it breaks. */

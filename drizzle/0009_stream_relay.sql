@@ -1,0 +1,1 @@
+ALTER TABLE `jobs` ADD `stream_relay` text;
