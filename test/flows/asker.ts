@@ -38,13 +38,18 @@ export type ChainSystem = System & {
   subscription(asker: Asker, id: number): Promise<SubscriptionInFull>
 }
 
-export type ChainSystemOptions = Pick<RpcProxyOptions, 'fault' | 'firstDeployment'> &
-  Pick<TestContext, 'onTestFinished'> & {
-    /** Ids of chains; anvil's own is the default. */
-    ids?: readonly [number, ...number[]]
-    /** Of each chain's configuration. */
-    config?: Record<string, unknown>
-  }
+/** `id`: anvil's own unless given. */
+export type ChainOptions = Pick<RpcProxyOptions, 'fault' | 'firstDeployment'> & { id?: number }
+
+export type ChainSystemOptions = Pick<TestContext, 'onTestFinished'> & {
+  /** One with our contracts unless given. */
+  chains?: readonly [ChainOptions, ...ChainOptions[]]
+  /** Of each chain's configuration. */
+  config?: Record<string, unknown>
+}
+
+/** One node serves both: what befalls its programs befalls both at once. */
+export const bothDeployments = [{}, { id: 31_338, firstDeployment: true }] as const
 
 /** Which of anvil's accounts the node answers as. */
 const signerPlace = 3
@@ -55,11 +60,10 @@ const startsAtOnce = createTurns(1)
 /** The system, and contracts on a chain that it serves. All of it ends with the test. */
 export async function chainSystemOf({
   onTestFinished,
-  ids = [31_337],
+  chains: asked = [{}],
   config = {},
-  ...proxying
 }: ChainSystemOptions): Promise<ChainSystem> {
-  const started = await Promise.all(ids.map(id => startsAtOnce(() => startAsker(id, proxying))))
+  const started = await Promise.all(asked.map(options => startsAtOnce(() => startAsker(options))))
   onTestFinished(async () => void (await Promise.all(started.map(({ close }) => close()))))
   const [first, ...others] = started
   if (!first) throw new Error('There is no chain')
@@ -93,7 +97,7 @@ export async function chainSystemOf({
   }
 }
 
-async function startAsker(id: number, proxying: RpcProxyOptions): Promise<Asker> {
+async function startAsker({ id = 31_337, ...proxying }: ChainOptions): Promise<Asker> {
   const chain = await startTestChain({ id })
   const consumer = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
   const proxy = await startRpcProxy(chain.rpcUrl, proxying)

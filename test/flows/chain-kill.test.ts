@@ -3,7 +3,7 @@ import { startEdge } from '../../src/local/edge.ts'
 import { adminToken } from '../support/edge.ts'
 import type { Fault } from '../support/rpc-proxy.ts'
 import { answered, answeredThrough, askAll, holdFirst, hour, runsOf, times } from './asked.ts'
-import { type Asker, type ChainSystem, chainSystemOf } from './asker.ts'
+import { type Asker, bothDeployments, type ChainSystem, chainSystemOf } from './asker.ts'
 import { killed } from './part.ts'
 import type { RunnerProcess } from './system.ts'
 import { until } from './until.ts'
@@ -13,7 +13,7 @@ const options = { concurrent: true, timeout: 120_000 }
 /** Where the answers are when the program dies. */
 type Moment = 'computing' | 'simulated' | 'signed' | 'sent' | 'mined'
 
-const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment; firstDeployment?: true }[] = [
+const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment }[] = [
   { program: 'edge', moment: 'computing' },
   { program: 'edge', moment: 'simulated' },
   { program: 'edge', moment: 'signed' },
@@ -23,10 +23,6 @@ const stories: { program: 'edge' | 'database' | 'runner'; moment: Moment; firstD
   { program: 'database', moment: 'signed' },
   { program: 'database', moment: 'sent' },
   { program: 'runner', moment: 'computing' },
-  // Only the edge reads the chain and sends to it. There each answer goes by itself.
-  { program: 'edge', moment: 'computing', firstDeployment: true },
-  { program: 'edge', moment: 'signed', firstDeployment: true },
-  { program: 'edge', moment: 'sent', firstDeployment: true },
 ]
 
 /**
@@ -41,38 +37,52 @@ const faults: Record<Moment, { method: string; fault: Fault } | null> = {
   mined: { method: 'eth_getTransactionReceipt', fault: { kind: 'hang' } },
 }
 
+/** Until its requests are let through, they fail as they do at this moment. @returns whether one has. */
+function failAt(moment: Moment, { proxy }: Asker): () => boolean {
+  const failing = faults[moment]
+  let met = false
+  proxy.setFault(({ calls }) => {
+    if (failing === null || !calls.some(({ method }) => method === failing.method)) return null
+    met = true
+    return failing.fault
+  })
+  return () => met
+}
+
 describe('a program is killed, and comes back', () => {
-  test.for(stories.map(story => ({ firstDeployment: false, ...story })))(
-    'behavior: the $program, $moment, first deployment: $firstDeployment: each is answered once',
+  test.for(stories)(
+    'behavior: the $program, $moment: on both deployments each is answered once',
     options,
-    async ({ program, moment, firstDeployment }, { onTestFinished }) => {
-      const system = await chainSystemOf({ onTestFinished, firstDeployment })
+    async ({ program, moment }, { onTestFinished }) => {
+      const system = await chainSystemOf({ onTestFinished, chains: bothDeployments })
       const runner = await system.startRunner()
-      const [asker] = system.askers
-      const release = await holdFirst(system, asker, 3)
-      let met = 0
-      const failing = faults[moment]
-      asker.proxy.setFault(({ calls }) => {
-        if (failing === null || !calls.some(({ method }) => method === failing.method)) return null
-        met += 1
-        return failing.fault
-      })
-      const asked = await askAll(asker, 1)
-      const { once, recurring } = asked
-      await until('the container works', () => isRunning(system, asker, once))
+      const sides = await Promise.all(
+        system.askers.map(async asker => {
+          const release = await holdFirst(system, asker, 3)
+          const hasFailed = failAt(moment, asker)
+          return { asker, release, hasFailed, asked: await askAll(asker, 1) }
+        }),
+      )
+      const releaseAll = () => Promise.all(sides.map(({ release }) => release()))
+      await until('the container works', () =>
+        sides.every(({ asker, asked }) => isRunning(system, asker, asked.once)),
+      )
       if (moment !== 'computing') {
-        await release()
-        await until(`it is ${moment}`, () => met > 0)
+        await releaseAll()
+        await until(`all is ${moment}`, () => sides.every(({ hasFailed }) => hasFailed()))
       }
 
       await kill(system, program, runner)
-      asker.proxy.setFault(() => null)
-      await release()
+      for (const { asker } of sides) asker.proxy.setFault(() => null)
+      await releaseAll()
       await start(system, program)
-      await answeredThrough(asker, asked)
-      // What a runner had in hand is computed again by the next one.
-      expect(runsOf(system, asker, once)).toEqual(times(program === 'runner' ? 2 : 1, once))
-      expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+      await Promise.all(sides.map(({ asker, asked }) => answeredThrough(asker, asked)))
+      for (const { asker, asked } of sides) {
+        const { once, recurring } = asked
+        // What a runner had in hand is computed again by the next one.
+        expect(runsOf(system, asker, once)).toEqual(times(program === 'runner' ? 2 : 1, once))
+        expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+      }
     },
   )
 })
@@ -81,41 +91,41 @@ test(
   'behavior: the edge, until the interval is over that it has signed for: its nonce is used up, and the next one is answered',
   options,
   async ({ onTestFinished }) => {
-    const system = await chainSystemOf({ onTestFinished })
-    const [asker] = system.askers
+    const system = await chainSystemOf({ onTestFinished, chains: bothDeployments })
     await system.startRunner()
-    const id = await asker.ask({ frequency: 2, period: hour })
-    let met = 0
-    asker.proxy.setFault(({ calls }) => {
-      if (!calls.some(({ method }) => method === 'eth_sendRawTransaction')) return null
-      met += 1
-      return { kind: 'hang' }
-    })
-    await asker.chain.warp(hour)
-    await until('it is signed', () => met > 0)
+    const sides = await Promise.all(
+      system.askers.map(async asker => {
+        const id = await asker.ask({ frequency: 2, period: hour })
+        return { asker, id, hasFailed: failAt('signed', asker) }
+      }),
+    )
+    const warp = () => Promise.all(sides.map(({ asker }) => asker.chain.warp(hour)))
+    await warp()
+    await until('it is signed', () => sides.every(({ hasFailed }) => hasFailed()))
     await system.edge.kill()
-    asker.proxy.setFault(() => null)
-    await asker.chain.warp(hour)
+    for (const { asker } of sides) asker.proxy.setFault(() => null)
+    await warp()
     await system.edge.start()
-    await answered(asker, times(1, [id]))
-    const deliveries = await until('the node knows', async () => {
-      const { deliveries } = await system.subscription(asker, id)
-      return deliveries[0]?.state === 'delivered' && deliveries
-    })
-    expect(deliveries).toMatchObject([
-      { interval: 2, state: 'delivered' },
-      { interval: 1, state: 'dropped', reason: { code: 'too_late' } },
-    ])
-    expect(runsOf(system, asker, [id])).toEqual(times(2, [id]))
+    for (const { asker, id } of sides) {
+      await answered(asker, times(1, [id]))
+      const deliveries = await until('the node knows', async () => {
+        const { deliveries } = await system.subscription(asker, id)
+        return deliveries[0]?.state === 'delivered' && deliveries
+      })
+      expect(deliveries).toMatchObject([
+        { interval: 2, state: 'delivered' },
+        { interval: 1, state: 'dropped', reason: { code: 'too_late' } },
+      ])
+      expect(runsOf(system, asker, [id])).toEqual(times(2, [id]))
+    }
   },
 )
 
-test.for([false, true])(
-  'behavior: two edges with one signer on one database, first deployment: %s: each is answered once',
+test(
+  'behavior: two edges with one signer on one database: on both deployments each is answered once',
   options,
-  async (firstDeployment, { onTestFinished }) => {
-    const system = await chainSystemOf({ onTestFinished, firstDeployment })
-    const [asker] = system.askers
+  async ({ onTestFinished }) => {
+    const system = await chainSystemOf({ onTestFinished, chains: bothDeployments })
     const other = await startEdge({
       vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },
       log: () => {},
@@ -123,11 +133,15 @@ test.for([false, true])(
     onTestFinished(other.close)
     await system.startRunner()
     await other.runSchedule()
-    const asked = await askAll(asker, 4)
-    await answeredThrough(asker, asked)
-    const { once, recurring } = asked
-    expect(runsOf(system, asker, once)).toEqual(times(1, once))
-    expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+    await Promise.all(
+      system.askers.map(async asker => {
+        const asked = await askAll(asker, 4)
+        await answeredThrough(asker, asked)
+        const { once, recurring } = asked
+        expect(runsOf(system, asker, once)).toEqual(times(1, once))
+        expect(runsOf(system, asker, recurring)).toEqual(times(3, recurring))
+      }),
+    )
   },
 )
 

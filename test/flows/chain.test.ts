@@ -27,7 +27,7 @@ describe('callback, lazy and recurring, several at once', () => {
     'default: each is computed once and answered once ($name)',
     options,
     async ({ name: _, ...variant }, { onTestFinished }) => {
-      const system = await chainSystemOf({ ...variant, onTestFinished })
+      const system = await chainSystemOf({ chains: [variant], onTestFinished })
       await system.startRunner()
       const [asker] = system.askers
       const asked = await askAll(asker)
@@ -39,7 +39,7 @@ describe('callback, lazy and recurring, several at once', () => {
   )
 
   test('behavior: two chains in one node, with the same ids on both', options, async ({ onTestFinished }) => {
-    const system = await chainSystemOf({ ids: [31_337, 31_338], onTestFinished })
+    const system = await chainSystemOf({ chains: [{}, { id: 31_338 }], onTestFinished })
     await system.startRunner()
     await Promise.all(
       system.askers.map(async asker => {
