@@ -53,8 +53,7 @@ describe.each([false, true])('a request that is undone; first deployment: %s', f
   })
   afterEach(async () => await world?.close())
 
-  // What tells the deployments apart is how a request is read again: that does not depend on the depth.
-  test.for(stories.filter(({ depth }) => !firstDeployment || [1, 3, 10].includes(depth)))(
+  test.for(stories)(
     'behavior: $depth deep, its answer is $moment, it comes again: $kept',
     async ({ depth, moment, kept }) => {
       const node = world.ticker()
