@@ -22,19 +22,21 @@ let payer: Address
 let verifier: Address
 let owner: Address
 
-beforeEach(async () => {
-  world = await startTicking({ container: { generates_proofs: true } })
-  const { chain } = world
-  owner = chain.deployer.wallet.account.address
-  consumer = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
-  payer = await fund(chain, { spender: consumer.address, amount: 10n * price })
-  ;({ address: verifier } = await deploy(chain, {
-    name: 'AtomicVerifier',
-    file: 'Verifiers',
-    args: [chain.coordinator],
-  }))
-})
-afterEach(async () => await world?.close())
+function startEach({ firstDeployment }: { firstDeployment: boolean }): void {
+  beforeEach(async () => {
+    world = await startTicking({ firstDeployment, container: { generates_proofs: true } })
+    const { chain } = world
+    owner = chain.deployer.wallet.account.address
+    consumer = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
+    payer = await fund(chain, { spender: consumer.address, amount: 10n * price })
+    ;({ address: verifier } = await deploy(chain, {
+      name: 'AtomicVerifier',
+      file: 'Verifiers',
+      args: [chain.coordinator],
+    }))
+  })
+  afterEach(async () => await world?.close())
+}
 
 const walletOf = async (owner: Address) =>
   await createWallet(world.chain.deployer, world.chain.walletFactory, owner)
@@ -64,34 +66,41 @@ async function later(node: ChainTick): Promise<void> {
 const ownerCall = toFunctionSelector('owner()')
 const ofWallet = (told: { event: string; fields: object }) => told.event.startsWith('Payment wallet')
 
-describe('a wallet of the factory, the signer’s own', () => {
-  test('default: in whatever case it is written, what pays is answered, and a stake is approved', async () => {
-    const wallet = getAddress(await fullWalletOf(nodeAddress))
-    const node = world.ticker({ paymentAddress: wallet })
-    await ask({ amount: price })
-    const staked = await ask({ amount: price, verifier })
-    await world.look(node)
-    expect(node.report().payment_wallet).toEqual({
-      valid: true,
-      own: true,
-      owner: nodeAddress,
-      problem: null,
+describe.for([false, true])(
+  'a wallet of the factory, the signer’s own; first deployment: %s',
+  firstDeployment => {
+    startEach({ firstDeployment })
+
+    test('default: in whatever case it is written, what pays is answered, and a stake is approved', async () => {
+      const wallet = getAddress(await fullWalletOf(nodeAddress))
+      const node = world.ticker({ paymentAddress: wallet })
+      await ask({ amount: price })
+      const staked = await ask({ amount: price, verifier })
+      await world.look(node)
+      expect(node.report().payment_wallet).toEqual({
+        valid: true,
+        own: true,
+        owner: nodeAddress,
+        problem: null,
+      })
+      expect(await waiting()).toEqual([[staked, 'stake_unapproved']])
+      await later(node)
+      expect(await waiting()).toEqual([])
+      expect(await world.compute()).toBe(2)
+      expect(world.lines.filter(ofWallet)).toEqual([])
     })
-    expect(await waiting()).toEqual([[staked, 'stake_unapproved']])
-    await later(node)
-    expect(await waiting()).toEqual([])
-    expect(await world.compute()).toBe(2)
-    expect(world.lines.filter(ofWallet)).toEqual([])
-  })
 
-  test('behavior: without one nothing is asked of the chain', async () => {
-    const node = world.ticker()
-    await world.look(node)
-    expect(node.report().payment_wallet).toBeNull()
-  })
-})
+    test('behavior: without one nothing is asked of the chain', async () => {
+      const node = world.ticker()
+      await world.look(node)
+      expect(node.report().payment_wallet).toBeNull()
+    })
+  },
+)
 
-describe('what is no wallet of the factory', () => {
+describe.for([false, true])('what is no wallet of the factory; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
   test('default: what pays waits, what does not is answered, and it is said why', async () => {
     const node = world.ticker({ paymentAddress: owner })
     const [paid, free, proven] = [await ask({ amount: price }), await ask(), await ask({ verifier })]
@@ -131,7 +140,9 @@ describe('what is no wallet of the factory', () => {
   })
 })
 
-describe('a wallet of somebody else', () => {
+describe.for([false, true])('a wallet of somebody else; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
   test('default: what pays is answered; what wants a stake when its owner has approved that, for as much', async () => {
     const wallet = await fullWalletOf(owner)
     const node = world.ticker({ paymentAddress: wallet })

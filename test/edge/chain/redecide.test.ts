@@ -13,13 +13,6 @@ let node: ChainTick
 
 const period = 3_600
 
-beforeEach(async () => {
-  world = await startTicking()
-  consumer = await deploy(world.chain, { name: 'AskingConsumer', args: [world.chain.registry] })
-  node = world.ticker()
-})
-afterEach(async () => await world?.close())
-
 /** One that was picked up long ago, so that the journal has forgotten the block, and whose first interval has not begun. */
 async function picked(asked: Asked = {}): Promise<number> {
   const id = await createSubscription(world.chain, consumer, { frequency: 3, period, ...asked })
@@ -60,7 +53,14 @@ async function mined(): Promise<void> {
   await world.look(node)
 }
 
-describe('a reorganisation', () => {
+describe.for([false, true])('a reorganisation; first deployment: %s', firstDeployment => {
+  beforeEach(async () => {
+    world = await startTicking({ firstDeployment })
+    consumer = await deploy(world.chain, { name: 'AskingConsumer', args: [world.chain.registry] })
+    node = world.ticker()
+  })
+  afterEach(async () => await world?.close())
+
   test('default: that undoes a cancellation has the subscription served again, once', async () => {
     const id = await picked()
     await transact(world.chain, consumer, { functionName: 'cancel', args: [id] })

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { type Address, parseEther } from 'viem'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ChainTick } from '../../../src/edge/chain/tick/tick.ts'
 import { type Contract, createSubscription, deploy, fund, nodeAddress } from '../../support/chain.ts'
 import { startTicking, type Ticking } from './ticking.ts'
@@ -17,15 +17,6 @@ let consumer: Contract
 let payer: Address
 let nodeWallet: Address
 let node: ChainTick
-
-beforeEach(async () => {
-  world = await startTicking()
-  consumer = await deploy(world.chain, { name: 'AskingConsumer', args: [world.chain.registry] })
-  payer = await fund(world.chain, { spender: consumer.address, amount: price })
-  nodeWallet = await fund(world.chain, { spender: nodeAddress, amount: 0n })
-  node = world.ticker({ paymentAddress: nodeWallet })
-})
-afterEach(async () => await world?.close())
 
 const ask = async () => await createSubscription(world.chain, consumer, { amount: price, wallet: payer })
 const balanceOf = async (address: Address) => await world.chain.deployer.chain.getBalance({ address })
@@ -55,45 +46,57 @@ async function paidOne(): Promise<void> {
   await later()
 }
 
-test('default: each is computed once; one is paid, and the others when there is money', async () => {
-  const ids = [await ask(), await ask(), await ask()]
-  await paidOne()
-  expect(await jobs()).toBe(3)
-  expect(await balanceOf(nodeWallet)).toBe(price)
-  expect(await reasons()).toEqual([
-    ['delivered', null],
-    ['computed', 'ETHTransferFailed'],
-    ['computed', 'ETHTransferFailed'],
-  ])
-  await refill(2n * price)
-  await later()
-  await later()
-  expect(await reasons()).toEqual(ids.map(() => ['delivered', null]))
-  expect(await world.fulfilled()).toEqual(ids)
-  expect(await balanceOf(nodeWallet)).toBe(3n * price)
-  expect(await jobs()).toBe(3)
-})
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  beforeEach(async () => {
+    world = await startTicking({ firstDeployment })
+    consumer = await deploy(world.chain, { name: 'AskingConsumer', args: [world.chain.registry] })
+    payer = await fund(world.chain, { spender: consumer.address, amount: price })
+    nodeWallet = await fund(world.chain, { spender: nodeAddress, amount: 0n })
+    node = world.ticker({ paymentAddress: nodeWallet })
+  })
 
-test('behavior: once the money is gone, nothing is computed for it any more', async () => {
-  await ask()
-  await paidOne()
-  await ask()
-  await world.look(node)
-  expect(await jobs()).toBe(1)
-  const rows = await world.queue.db.orm.all(sql`select state, reason from subscriptions order by id`)
-  expect(rows).toMatchObject([{ reason: 'begun' }, { state: 'active', reason: 'insufficient_balance' }])
-})
+  afterEach(async () => await world?.close())
 
-test('behavior: without money in the end the others are dropped, and take no nonce meanwhile', async () => {
-  await ask()
-  await ask()
-  await paidOne()
-  const before = await nonces()
-  for (let round = 0; round < 10; round++) await later()
-  expect(await reasons()).toEqual([
-    ['delivered', null],
-    ['dropped', 'ETHTransferFailed'],
-  ])
-  expect(await nonces()).toBe(before)
-  expect(await jobs()).toBe(2)
+  test('default: each is computed once; one is paid, and the others when there is money', async () => {
+    const ids = [await ask(), await ask(), await ask()]
+    await paidOne()
+    expect(await jobs()).toBe(3)
+    expect(await balanceOf(nodeWallet)).toBe(price)
+    expect(await reasons()).toEqual([
+      ['delivered', null],
+      ['computed', 'ETHTransferFailed'],
+      ['computed', 'ETHTransferFailed'],
+    ])
+    await refill(2n * price)
+    await later()
+    await later()
+    expect(await reasons()).toEqual(ids.map(() => ['delivered', null]))
+    expect(await world.fulfilled()).toEqual(ids)
+    expect(await balanceOf(nodeWallet)).toBe(3n * price)
+    expect(await jobs()).toBe(3)
+  })
+
+  test('behavior: once the money is gone, nothing is computed for it any more', async () => {
+    await ask()
+    await paidOne()
+    await ask()
+    await world.look(node)
+    expect(await jobs()).toBe(1)
+    const rows = await world.queue.db.orm.all(sql`select state, reason from subscriptions order by id`)
+    expect(rows).toMatchObject([{ reason: 'begun' }, { state: 'active', reason: 'insufficient_balance' }])
+  })
+
+  test('behavior: without money in the end the others are dropped, and take no nonce meanwhile', async () => {
+    await ask()
+    await ask()
+    await paidOne()
+    const before = await nonces()
+    for (let round = 0; round < 10; round++) await later()
+    expect(await reasons()).toEqual([
+      ['delivered', null],
+      ['dropped', 'ETHTransferFailed'],
+    ])
+    expect(await nonces()).toBe(before)
+    expect(await jobs()).toBe(2)
+  })
 })

@@ -16,17 +16,6 @@ let node: ChainTick
 let rival: ChainTick
 const rivalSigner = createSigner(anvilKey(9))
 
-beforeEach(async () => {
-  world = await startGuardWorld()
-  rivals = await startTicking({ chain: world.chain })
-  node = world.node({ gas: { minPriorityFeePerGas: 2_000_000_000n } })
-  rival = rivals.ticker({ signer: rivalSigner, paymentAddress: world.nodeWallet })
-})
-afterEach(async () => {
-  await rivals?.close()
-  await world?.close()
-})
-
 /** Both have the answers, and nothing is sent. */
 async function computed(): Promise<void> {
   await world.look(node)
@@ -54,65 +43,82 @@ async function sentBy(address: Address): Promise<Sent[]> {
   return sent
 }
 
-describe('one place', () => {
-  test('default: whoever comes later simulates, and sends nothing', async () => {
-    await world.askFor({ paid: true })
-    await computed()
-    await world.look(node)
-    await rivals.mine()
-    await rivals.look(rival)
-    expect(await rivals.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
-    expect(await sentBy(rivalSigner.address)).toEqual([])
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  beforeEach(async () => {
+    world = await startGuardWorld({ firstDeployment })
+    rivals = await startTicking({ firstDeployment, chain: world.chain })
+    node = world.node({ gas: { minPriorityFeePerGas: 2_000_000_000n } })
+    rival = rivals.ticker({ signer: rivalSigner, paymentAddress: world.nodeWallet })
   })
 
-  const most = 30_000n
-  test.each<[string, { paid: boolean; several: boolean; functionName: string }]>([
-    ['unpaid', { paid: false, several: false, functionName: 'deliverCompute' }],
-    ['paid, with bounds', { paid: true, several: false, functionName: 'deliverComputeBounded' }],
-    ['two unpaid in a batch', { paid: false, several: true, functionName: 'deliverComputeBatch' }],
-    ['two paid in a batch', { paid: true, several: true, functionName: 'deliverComputeBatch' }],
-  ])(
-    'behavior: at once, the loser wastes one transaction: %s',
-    async (_, { paid, several, functionName }) => {
-      await world.chain.anvil.setBalance({ address: world.payer, value: 4n * price })
-      const ids = [await world.askFor({ paid }), ...(several ? [await world.askFor({ paid })] : [])]
-      await computed()
-      await world.holding(async () => {
-        await rivals.look(rival)
-        await world.look(node)
-      })
-      for (let block = 0; block < 4; block += 1) {
-        await world.mine()
-        rivals.queue.clock.ms += 60_000
-        await rivals.look(rival)
-        await world.look(node)
-      }
-      const lost = await sentBy(rivalSigner.address)
-      expect(lost).toMatchObject([{ functionName }])
-      expect(lost[0]!.gasUsed).toBeLessThanOrEqual(most * BigInt(ids.length))
-      expect(await world.fulfilled()).toEqual(ids)
-      expect((await rivals.deliveries()).map(({ state }) => state)).toEqual(ids.map(() => 'dropped'))
-    },
-  )
-})
+  afterEach(async () => {
+    await rivals?.close()
+    await world?.close()
+  })
 
-test('behavior: who withdraws between request and delivery costs a simulation, and no transaction', async () => {
-  await world.askFor({ paid: true })
-  await world.look(node)
-  await world.compute()
-  await world.withdraw()
-  await world.mine()
-  await world.look(node)
-  expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'ETHTransferFailed' }])
-  for (let tried = 0; tried < 12; tried += 1) {
-    world.queue.clock.ms += 11 * 60_000
+  describe('one place', () => {
+    test('default: whoever comes later simulates, and sends nothing', async () => {
+      await world.askFor({ paid: true })
+      await computed()
+      await world.look(node)
+      await rivals.mine()
+      await rivals.look(rival)
+      expect(await rivals.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+      expect(await sentBy(rivalSigner.address)).toEqual([])
+    })
+
+    const most = 30_000n
+    test.each<[string, { paid: boolean; several: boolean; functionName: string }]>([
+      ['unpaid', { paid: false, several: false, functionName: 'deliverCompute' }],
+      ['paid, with bounds', { paid: true, several: false, functionName: 'deliverComputeBounded' }],
+      ['two unpaid in a batch', { paid: false, several: true, functionName: 'deliverComputeBatch' }],
+      ['two paid in a batch', { paid: true, several: true, functionName: 'deliverComputeBatch' }],
+    ])(
+      'behavior: at once, the loser wastes one transaction, one for each where there are no batches: %s',
+      async (_, { paid, several, functionName }) => {
+        await world.chain.anvil.setBalance({ address: world.payer, value: 4n * price })
+        const ids = [await world.askFor({ paid }), ...(several ? [await world.askFor({ paid })] : [])]
+        await computed()
+        await world.holding(async () => {
+          await rivals.look(rival)
+          await world.look(node)
+        })
+        for (let block = 0; block < 4; block += 1) {
+          await world.mine()
+          rivals.queue.clock.ms += 60_000
+          await rivals.look(rival)
+          await world.look(node)
+        }
+        const lost = await sentBy(rivalSigner.address)
+        expect(lost.map(({ functionName }) => functionName)).toEqual(
+          firstDeployment ? ids.map(() => 'deliverCompute') : [functionName],
+        )
+        const gasUsed = lost.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
+        expect(gasUsed).toBeLessThanOrEqual(most * BigInt(ids.length))
+        expect(await world.fulfilled()).toEqual(ids)
+        expect((await rivals.deliveries()).map(({ state }) => state)).toEqual(ids.map(() => 'dropped'))
+      },
+    )
+  })
+
+  test('behavior: who withdraws between request and delivery costs a simulation, and no transaction', async () => {
+    await world.askFor({ paid: true })
+    await world.look(node)
+    await world.compute()
+    await world.withdraw()
     await world.mine()
     await world.look(node)
-  }
-  expect(await world.deliveries()).toMatchObject([
-    { state: 'dropped', reason: 'ETHTransferFailed', tx: null },
-  ])
-  expect(await world.queue.db.orm.all(sql`select 1 from transactions`)).toEqual([])
-  expect(await world.record()).toMatchObject({ dropped: 1, reverted: 0, wasted: '0' })
-  expect(await world.chain.deployer.chain.getBalance({ address: world.nodeWallet })).toBe(0n)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'ETHTransferFailed' }])
+    for (let tried = 0; tried < 12; tried += 1) {
+      world.queue.clock.ms += 11 * 60_000
+      await world.mine()
+      await world.look(node)
+    }
+    expect(await world.deliveries()).toMatchObject([
+      { state: 'dropped', reason: 'ETHTransferFailed', tx: null },
+    ])
+    expect(await world.queue.db.orm.all(sql`select 1 from transactions`)).toEqual([])
+    expect(await world.record()).toMatchObject({ dropped: 1, reverted: 0, wasted: '0' })
+    expect(await world.chain.deployer.chain.getBalance({ address: world.nodeWallet })).toBe(0n)
+  })
 })

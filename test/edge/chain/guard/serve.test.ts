@@ -43,10 +43,10 @@ describe('arithmetic', () => {
   })
 })
 
-describe('on a chain', () => {
+describe.for([false, true])('on a chain; first deployment: %s', firstDeployment => {
   let world: GuardWorld
   beforeEach(async () => {
-    world = await startGuardWorld()
+    world = await startGuardWorld({ firstDeployment })
   })
   afterEach(async () => await world?.close())
 

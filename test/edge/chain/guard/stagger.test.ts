@@ -76,7 +76,7 @@ describe('waitOf', () => {
   })
 })
 
-describe('two nodes on a chain', () => {
+describe.for([false, true])('two nodes on a chain; first deployment: %s', firstDeployment => {
   const otherSigner = createSigner(anvilKey(9))
   let world: GuardWorld
   let others: Ticking
@@ -84,8 +84,8 @@ describe('two nodes on a chain', () => {
   let other: ChainTick
 
   beforeEach(async () => {
-    world = await startGuardWorld()
-    others = await startTicking({ chain: world.chain })
+    world = await startGuardWorld({ firstDeployment })
+    others = await startTicking({ firstDeployment, chain: world.chain })
     const knowing = (...peers: Address[]) => ({ guard: { ...openGuard, stagger: { peers, blocks: 1 } } })
     node = world.node(knowing(otherSigner.address))
     other = others.ticker({ ...knowing(nodeAddress), signer: otherSigner, paymentAddress: world.nodeWallet })
@@ -140,7 +140,10 @@ describe('two nodes on a chain', () => {
       ids.map(id => (mine === isOthers(id) ? [id, 'dropped', 'IntervalCompleted'] : [id, 'delivered', null]))
     expect(await states(world)).toEqual(taken(true))
     expect(await states(others)).toEqual(taken(false))
-    expect([await spent(nodeAddress), await spent(otherSigner.address)]).toEqual([1, 1])
+    const mine = ids.filter(id => !isOthers(id)).length
+    expect([await spent(nodeAddress), await spent(otherSigner.address)]).toEqual(
+      firstDeployment ? [mine, ids.length - mine] : [1, 1],
+    )
     const reverted = sql`select 1 from transactions where status = 0`
     expect(await world.queue.db.orm.all(reverted)).toEqual([])
     expect(await others.queue.db.orm.all(reverted)).toEqual([])

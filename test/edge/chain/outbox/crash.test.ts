@@ -4,7 +4,7 @@ import { rewindTransactions } from '../../../../src/edge/chain/outbox/rewind.ts'
 import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
 import { type AnvilWorld, startAnvilWorld } from './anvil-world.ts'
 import { Died, dieAt, type Gate } from './mortal.ts'
-import { chainId } from './node.ts'
+import { chainId, firstFeatures } from './node.ts'
 
 /** The table of docs/chains.md: what each blow leaves, and that the answer is delivered once all the same. On a real chain. */
 
@@ -49,9 +49,7 @@ async function expectOnce(id: number, { nonce }: { nonce: number }): Promise<voi
 // The first deployments deliver one answer at a time.
 describe.each([false, true])('first deployment: %s', firstDeployment => {
   beforeAll(async () => {
-    world = await startAnvilWorld(
-      firstDeployment ? { features: { status: false, batch: false, bounded: false } } : {},
-    )
+    world = await startAnvilWorld(firstDeployment ? { features: firstFeatures } : {})
   })
   afterAll(async () => await world.close())
   beforeEach(async () => await world.outbox.clear())

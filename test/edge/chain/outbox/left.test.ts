@@ -3,17 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { confirmLeft } from '../../../../src/edge/chain/outbox/left.ts'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { type AnvilWorld, startAnvilWorld } from './anvil-world.ts'
-import { chainId, signer as old, otherSigner as signer } from './node.ts'
+import { chainId, firstFeatures, signer as old, otherSigner as signer } from './node.ts'
 
 /** The node has another key than the one that it has answered with. */
 
 let world: AnvilWorld
-
-beforeAll(async () => {
-  world = await startAnvilWorld()
-})
-afterAll(async () => await world.close())
-beforeEach(async () => await world.outbox.clear())
 
 const transactions = () =>
   world.outbox.db.orm.all<{ signer: string; state: string }>(
@@ -35,7 +29,13 @@ async function leave(options: { deadline?: number } = {}): Promise<number> {
   return id
 }
 
-describe('what another signer has left', () => {
+describe.for([false, true])('what another signer has left; first deployment: %s', firstDeployment => {
+  beforeAll(async () => {
+    world = await startAnvilWorld(firstDeployment ? { features: firstFeatures } : {})
+  })
+  afterAll(async () => await world.close())
+  beforeEach(async () => await world.outbox.clear())
+
   test('default: is found where it is mined', async () => {
     const id = await leave()
     await world.look({ signer })

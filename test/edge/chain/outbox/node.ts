@@ -100,6 +100,9 @@ export type StepOptions = {
 }
 
 /** `url`: of a server's database that is migrated; absent: a file of its own. */
+/** Of the first deployments. */
+export const firstFeatures: Features = { status: false, batch: false, bounded: false }
+
 export async function createOutbox({ url }: { url?: string } = {}): Promise<Outbox> {
   const file = url === undefined ? await createDatabaseFile() : null
   const opened = await openDb({ url: url ?? file?.url ?? '' })
