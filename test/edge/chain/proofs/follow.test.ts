@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
 import { anvilKey } from '../../../../src/local/chain/start.ts'
@@ -11,218 +11,220 @@ import { type Proving, price, startProving, week } from './proving.ts'
 /** How proofs are followed: at what cost, behind a trail, through endpoints that tell little, and wherever the node dies. */
 
 let world: Proving
-afterEach(async () => await world?.close())
-
 const judged = async (id: number, valid: boolean) =>
   await world.call(world.verifier, 'finalize', id, 1, nodeAddress, valid)
 
-test('default: while none is due, a pending proof costs a tick nothing', async () => {
-  world = await startProving()
-  await world.deliver()
-  expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
-  // Deep enough that nothing else is left to look at.
-  await world.mine(70)
-  await world.warp(7_200)
-  await world.node.tick({ poked: false })
-  world.proxy.takeRequests()
-  world.queue.proxy.takeStatements()
-  for (let block = 0; block < 5; block++) {
-    await world.mine()
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  afterEach(async () => await world?.close())
+
+  test('default: while none is due, a pending proof costs a tick nothing', async () => {
+    world = await startProving({ firstDeployment })
+    await world.deliver()
+    expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
+    // Deep enough that nothing else is left to look at.
+    await world.mine(70)
+    await world.warp(7_200)
     await world.node.tick({ poked: false })
-  }
-  expect(world.proxy.takeRequests()).toHaveLength(5)
-  expect(world.queue.proxy.takeStatements()).toEqual([])
-})
-
-test('behavior: behind a trail, what was mined above it is not taken for judged, though blocks share a second', async () => {
-  world = await startProving()
-  const node = world.ticker({ paymentAddress: world.nodeWallet, trailHeadBlocks: 3 })
-  const later = async (times: number) => {
-    for (let i = 0; i < times; i++) {
+    world.proxy.takeRequests()
+    world.queue.proxy.takeStatements()
+    for (let block = 0; block < 5; block++) {
       await world.mine()
-      await world.look(node)
+      await world.node.tick({ poked: false })
     }
-  }
-  const id = await world.prove()
-  await later(5)
-  await world.chain.warp(20)
-  await later(5)
-  expect(await world.compute()).toBe(1)
-  await world.request('anvil_setBlockTimestampInterval', 0)
-  await later(2)
-  expect(await world.states()).toEqual(['delivered'])
-  expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
-  await world.request('anvil_setBlockTimestampInterval', 1)
-  await later(6)
-  expect(await world.proofs()).toMatchObject([{ state: 'pending', payout: expect.any(String) }])
-  await judged(id, true)
-  await later(1)
-  await world.chain.warp(3_600)
-  await later(5)
-  expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
-})
-
-test('behavior: a verdict of long ago is found, a part of the blocks at a time', async () => {
-  world = await startProving()
-  const id = await world.deliver()
-  // More than one look takes; a chain that is asked for many at once takes its time.
-  for (let part = 0; part < 5; part++) await world.mine(220)
-  await judged(id, false)
-  await world.warp(3_600)
-  expect(await world.proofs()).toMatchObject([{ state: 'rejected', payout: '0' }])
-})
-
-test('behavior: an endpoint that does not tell logs leaves it pending, and says so', async () => {
-  world = await startProving()
-  const id = await world.deliver()
-  await judged(id, true)
-  world.proxy.setOverride(({ method }) =>
-    method === 'eth_getLogs' ? { error: { code: -32_005, message: 'range too wide' } } : null,
-  )
-  await world.warp(3_600)
-  expect(await world.proofs()).toMatchObject([
-    { state: 'pending', problem: 'The chain does not tell its logs' },
-  ])
-  world.proxy.setOverride(() => null)
-  await world.warp(3_600)
-  expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
-})
-
-test('behavior: logs that do not have it leave it settled, by nobody knows whom', async () => {
-  world = await startProving()
-  const id = await world.deliver()
-  await judged(id, true)
-  world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: [] } : null))
-  await world.warp(3_600)
-  expect(await world.proofs()).toMatchObject([{ state: 'settled', settled_by: null }])
-})
-
-test('behavior: an answer is kept until its proof is settled, and then they are forgotten together', async () => {
-  world = await startProving()
-  const prune = async () =>
-    await pruneChain(world.queue.db, {
-      chain: world.chain.id,
-      head: 1_000,
-      reorgDepth: 0,
-      retentionMs: 0,
-      waitMs: 1e12,
-    })
-  const id = await world.deliver()
-  await world.mine(70)
-  await world.look(world.node)
-  expect(await world.states()).toEqual(['final'])
-  await prune()
-  expect([await world.states(), (await world.proofs()).length]).toEqual([['final'], 1])
-  await judged(id, true)
-  await world.warp(3_600)
-  await prune()
-  expect([await world.states(), await world.proofs()]).toEqual([[], []])
-})
-
-test('behavior: a finalization that a reorganisation undoes is sent again', async () => {
-  world = await startProving()
-  await world.deliver()
-  await world.mine(2)
-  await world.warp(week)
-  await world.later()
-  await world.warp(60)
-  expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
-  await world.reorganise(3)
-  await world.look(world.node)
-  expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
-  await world.warp(week)
-  await world.later(2)
-  await world.warp(60)
-  await world.warp(60)
-  expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
-  expect((await world.sent()).filter(sent => sent.startsWith('finalize'))).toEqual(['finalize mined'])
-})
-
-test('behavior: by two that look at the same time it is finalized once', async () => {
-  world = await startProving()
-  await world.deliver()
-  await world.chain.warp(week)
-  await world.request('evm_setAutomine', false)
-  const others = [1, 2, 3].map(() => world.ticker({ paymentAddress: world.nodeWallet }))
-  await Promise.all(others.map(async node => await world.look(node)))
-  expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize sent'])
-  await world.request('evm_setAutomine', true)
-  await world.later()
-  await world.warp(60)
-  expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: nodeAddress }])
-})
-
-test('behavior: a race that is lost on the chain costs a revert, and is known to be lost', async () => {
-  world = await startProving()
-  const id = await world.deliver()
-  await world.chain.warp(week)
-  await world.request('evm_setAutomine', false)
-  await world.look(world.node)
-  const { wallet } = world.chain.deployer
-  await wallet.writeContract({
-    address: world.chain.coordinator,
-    abi: eip712CoordinatorAbi,
-    functionName: 'finalizeProofVerification',
-    args: [id, 1, nodeAddress, false],
-    gas: 300_000n,
-    maxPriorityFeePerGas: 100_000_000_000n,
-    maxFeePerGas: 200_000_000_000n,
+    expect(world.proxy.takeRequests()).toHaveLength(5)
+    expect(world.queue.proxy.takeStatements()).toEqual([])
   })
-  await world.request('evm_mine')
-  await world.request('evm_setAutomine', true)
-  await world.later()
-  await world.warp(60)
-  expect(await world.proofs()).toMatchObject([
-    { state: 'finalized', settled_by: wallet.account.address.toLowerCase() },
-  ])
-  const [lost] = await world.queue.db.orm.all<{ status: number; gas: number }>(
-    sql`select status, gas_used as gas from transactions where kind = 'finalize'`,
-  )
-  expect(lost?.status).toBe(0)
-  expect(lost?.gas).toBeLessThanOrEqual(30_000)
-  await world.warp(3_600)
-  expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize mined'])
-})
 
-test('behavior: with another key, what the old one has proven is finalized all the same', async () => {
-  world = await startProving()
-  await world.deliver()
-  const other = createSigner(anvilKey(9))
-  const node = world.ticker({ paymentAddress: world.nodeWallet, signer: other })
-  await world.chain.warp(week)
-  await world.look(node)
-  for (const seconds of [1, 60]) {
-    await world.chain.warp(seconds)
-    await world.look(node)
-  }
-  expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: other.address }])
-  expect(await world.balanceOf(world.nodeWallet)).toBeGreaterThan(10n * price)
-})
+  test('behavior: behind a trail, what was mined above it is not taken for judged, though blocks share a second', async () => {
+    world = await startProving({ firstDeployment })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, trailHeadBlocks: 3 })
+    const later = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        await world.mine()
+        await world.look(node)
+      }
+    }
+    const id = await world.prove()
+    await later(5)
+    await world.chain.warp(20)
+    await later(5)
+    expect(await world.compute()).toBe(1)
+    await world.request('anvil_setBlockTimestampInterval', 0)
+    await later(2)
+    expect(await world.states()).toEqual(['delivered'])
+    expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
+    await world.request('anvil_setBlockTimestampInterval', 1)
+    await later(6)
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', payout: expect.any(String) }])
+    await judged(id, true)
+    await later(1)
+    await world.chain.warp(3_600)
+    await later(5)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
+  })
 
-test('behavior: it is finalized once, wherever the node dies meanwhile', async () => {
-  world = await startProving()
-  await world.chain.anvil.setBalance({ address: world.payer, value: 1_000n * price })
-  const options = { paymentAddress: world.nodeWallet }
-  let hasDied = true
-  let steps = 0
-  for (; hasDied; steps++) {
+  test('behavior: a verdict of long ago is found, a part of the blocks at a time', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    // More than one look takes; a chain that is asked for many at once takes its time.
+    for (let part = 0; part < 5; part++) await world.mine(220)
+    await judged(id, false)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', payout: '0' }])
+  })
+
+  test('behavior: an endpoint that does not tell logs leaves it pending, and says so', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    world.proxy.setOverride(({ method }) =>
+      method === 'eth_getLogs' ? { error: { code: -32_005, message: 'range too wide' } } : null,
+    )
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([
+      { state: 'pending', problem: 'The chain does not tell its logs' },
+    ])
+    world.proxy.setOverride(() => null)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+  })
+
+  test('behavior: logs that do not have it leave it settled, by nobody knows whom', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: [] } : null))
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'settled', settled_by: null }])
+  })
+
+  test('behavior: an answer is kept until its proof is settled, and then they are forgotten together', async () => {
+    world = await startProving({ firstDeployment })
+    const prune = async () =>
+      await pruneChain(world.queue.db, {
+        chain: world.chain.id,
+        head: 1_000,
+        reorgDepth: 0,
+        retentionMs: 0,
+        waitMs: 1e12,
+      })
+    const id = await world.deliver()
+    await world.mine(70)
+    await world.look(world.node)
+    expect(await world.states()).toEqual(['final'])
+    await prune()
+    expect([await world.states(), (await world.proofs()).length]).toEqual([['final'], 1])
+    await judged(id, true)
+    await world.warp(3_600)
+    await prune()
+    expect([await world.states(), await world.proofs()]).toEqual([[], []])
+  })
+
+  test('behavior: a finalization that a reorganisation undoes is sent again', async () => {
+    world = await startProving({ firstDeployment })
+    await world.deliver()
+    await world.mine(2)
+    await world.warp(week)
+    await world.later()
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
+    await world.reorganise(3)
+    await world.look(world.node)
+    expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
+    await world.warp(week)
+    await world.later(2)
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
+    expect((await world.sent()).filter(sent => sent.startsWith('finalize'))).toEqual(['finalize mined'])
+  })
+
+  test('behavior: by two that look at the same time it is finalized once', async () => {
+    world = await startProving({ firstDeployment })
     await world.deliver()
     await world.chain.warp(week)
-    world.lines.length = 0
-    await world.ticker({ ...options, gate: dieAt(steps, 'before') }).tick({ poked: true })
-    hasDied = world.events().includes('Tick failed')
-    const node = world.ticker(options)
-    for (const seconds of [1, 61, 61, 61]) {
-      await world.look(node)
-      await world.chain.warp(seconds)
-    }
+    await world.request('evm_setAutomine', false)
+    const others = [1, 2, 3].map(() => world.ticker({ paymentAddress: world.nodeWallet }))
+    await Promise.all(others.map(async node => await world.look(node)))
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize sent'])
+    await world.request('evm_setAutomine', true)
+    await world.later()
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: nodeAddress }])
+  })
+
+  test('behavior: a race that is lost on the chain costs a revert, and is known to be lost', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await world.chain.warp(week)
+    await world.request('evm_setAutomine', false)
+    await world.look(world.node)
+    const { wallet } = world.chain.deployer
+    await wallet.writeContract({
+      address: world.chain.coordinator,
+      abi: eip712CoordinatorAbi,
+      functionName: 'finalizeProofVerification',
+      args: [id, 1, nodeAddress, false],
+      gas: 300_000n,
+      maxPriorityFeePerGas: 100_000_000_000n,
+      maxFeePerGas: 200_000_000_000n,
+    })
+    await world.request('evm_mine')
+    await world.request('evm_setAutomine', true)
+    await world.later()
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([
+      { state: 'finalized', settled_by: wallet.account.address.toLowerCase() },
+    ])
+    const [lost] = await world.queue.db.orm.all<{ status: number; gas: number }>(
+      sql`select status, gas_used as gas from transactions where kind = 'finalize'`,
+    )
+    expect(lost?.status).toBe(0)
+    expect(lost?.gas).toBeLessThanOrEqual(30_000)
+    await world.warp(3_600)
+    expect(await world.sent()).toEqual(['approve mined', 'deliver mined', 'finalize mined'])
+  })
+
+  test('behavior: with another key, what the old one has proven is finalized all the same', async () => {
+    world = await startProving({ firstDeployment })
+    await world.deliver()
+    const other = createSigner(anvilKey(9))
+    const node = world.ticker({ paymentAddress: world.nodeWallet, signer: other })
+    await world.chain.warp(week)
     await world.look(node)
-    // Those of long ago are forgotten by now.
-    const states = new Set((await world.proofs()).map(({ state }) => state))
-    expect([...states], `step ${steps}`).toEqual(['finalized'])
-    // The approval, and for each the delivery and this.
-    const sent = await world.chain.deployer.chain.getTransactionCount({ address: nodeAddress })
-    expect(sent, `step ${steps}`).toBe(1 + 2 * (steps + 1))
-  }
-  expect(steps).toBeGreaterThan(10)
-}, 120_000)
+    for (const seconds of [1, 60]) {
+      await world.chain.warp(seconds)
+      await world.look(node)
+    }
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: other.address }])
+    expect(await world.balanceOf(world.nodeWallet)).toBeGreaterThan(10n * price)
+  })
+
+  test('behavior: it is finalized once, wherever the node dies meanwhile', async () => {
+    world = await startProving({ firstDeployment })
+    await world.chain.anvil.setBalance({ address: world.payer, value: 1_000n * price })
+    const options = { paymentAddress: world.nodeWallet }
+    let hasDied = true
+    let steps = 0
+    for (; hasDied; steps++) {
+      await world.deliver()
+      await world.chain.warp(week)
+      world.lines.length = 0
+      await world.ticker({ ...options, gate: dieAt(steps, 'before') }).tick({ poked: true })
+      hasDied = world.events().includes('Tick failed')
+      const node = world.ticker(options)
+      for (const seconds of [1, 61, 61, 61]) {
+        await world.look(node)
+        await world.chain.warp(seconds)
+      }
+      await world.look(node)
+      // Those of long ago are forgotten by now.
+      const states = new Set((await world.proofs()).map(({ state }) => state))
+      expect([...states], `step ${steps}`).toEqual(['finalized'])
+      // The approval, and for each the delivery and this.
+      const sent = await world.chain.deployer.chain.getTransactionCount({ address: nodeAddress })
+      expect(sent, `step ${steps}`).toBe(1 + 2 * (steps + 1))
+    }
+    expect(steps).toBeGreaterThan(10)
+  }, 120_000)
+})

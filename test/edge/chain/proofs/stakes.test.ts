@@ -55,9 +55,9 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
   })
 })
 
-describe('a stake', () => {
+describe.for([false, true])('a stake; first deployment: %s', firstDeployment => {
   test('behavior: that is not there is waited for', async () => {
-    world = await startProving({ stake: 0n })
+    world = await startProving({ firstDeployment, stake: 0n })
     await world.prove()
     await world.look(world.node)
     expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([['insufficient_stake'], [], 0])
@@ -71,7 +71,7 @@ describe('a stake', () => {
 
   test('behavior: of a wallet of another is approved by its owner alone', async () => {
     const owner = '0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc'
-    world = await startProving({ owner })
+    world = await startProving({ firstDeployment, owner })
     expect(world.chain.deployer.wallet.account.address.toLowerCase()).toBe(owner)
     await world.prove()
     await world.look(world.node)
@@ -85,7 +85,7 @@ describe('a stake', () => {
   })
 
   test('behavior: that is taken out once it is computed is told, approved anew, and then delivered', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove()
     await world.look(world.node)
     await world.later(2)
@@ -100,7 +100,7 @@ describe('a stake', () => {
   })
 
   test('behavior: whose approval was withdrawn is approved anew', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove()
     await world.look(world.node)
     await world.later(2)
@@ -126,9 +126,9 @@ async function approveAsNode(amount: bigint): Promise<void> {
   await world.request('anvil_stopImpersonatingAccount', from)
 }
 
-describe('an approval', () => {
+describe.for([false, true])('an approval; first deployment: %s', firstDeployment => {
   test('behavior: is sent once, wherever the node dies meanwhile', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     const { deployer, walletFactory, anvil } = world.chain
     await anvil.setBalance({ address: world.payer, value: 1_000n * price })
     const approvals: string[] = []
@@ -164,7 +164,7 @@ describe('an approval', () => {
   }, 120_000)
 
   test('behavior: is sent once by two that look at the same time', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove()
     await world.request('evm_setAutomine', false)
     const others = [1, 2, 3].map(() => world.ticker({ paymentAddress: world.nodeWallet }))
@@ -177,7 +177,7 @@ describe('an approval', () => {
   })
 
   test('behavior: that a reorganisation undoes is sent again', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove()
     await world.mine(2)
     await world.look(world.node)
@@ -192,9 +192,9 @@ describe('an approval', () => {
   })
 })
 
-describe('a verifier', () => {
+describe.for([false, true])('a verifier; first deployment: %s', firstDeployment => {
   test('behavior: that takes no such token, or asks for more than is paid, is not computed for', async () => {
-    world = await startProving({ kind: 'AtomicVerifier' })
+    world = await startProving({ firstDeployment, kind: 'AtomicVerifier' })
     await world.call(world.verifier, 'refuse', zeroAddress)
     await world.prove()
     await world.look(world.node)
@@ -209,14 +209,14 @@ describe('a verifier', () => {
   })
 
   test('behavior: that is no contract is not computed for', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove({ verifier: '0x00000000000000000000000000000000000000aa' })
     await world.look(world.node)
     expect([await world.reasons(), await jobs()]).toEqual([['unsupported_verifier'], 0])
   })
 
   test('behavior: that reverts costs simulations, and no nonce but the approval’s', async () => {
-    world = await startProving()
+    world = await startProving({ firstDeployment })
     await world.prove({ verifier: await revertingVerifier() })
     await world.look(world.node)
     await world.later(2)

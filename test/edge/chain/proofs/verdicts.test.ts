@@ -153,9 +153,9 @@ describe('terms', () => {
   })
 })
 
-describe('reorganisations', () => {
+describe.for([false, true])('reorganisations; first deployment: %s', firstDeployment => {
   test('behavior: a verdict that is undone is looked for again, and another may come', async () => {
-    await start({})
+    await start({ firstDeployment })
     const id = await world.deliver()
     await world.mine(3)
     await world.look(world.node)
@@ -171,7 +171,7 @@ describe('reorganisations', () => {
   })
 
   test('behavior: a delivery that is undone has no proof until it is mined again', async () => {
-    await start({})
+    await start({ firstDeployment })
     await world.deliver()
     expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
     await world.reorganise(4)
