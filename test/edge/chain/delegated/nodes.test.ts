@@ -101,8 +101,8 @@ describe.for([false, true])('two nodes; first deployment: %s', firstDeployment =
   })
 })
 
-describe('a copier', () => {
-  startEach({ firstDeployment: false })
+describe.for([false, true])('a copier; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
   const theirs = { data: '{"theirs":1}' }
 
   test('error: data for what is created, by nobody whom its signer knows', async () => {
@@ -112,7 +112,7 @@ describe('a copier', () => {
     await world.settle(world.ticker())
     const zero = `0x${'00'.repeat(32)}` as const
     const forged = { ...request, signature: { ...request.signature, r: zero, s: zero } }
-    const other = await startDelegating({ chain: world.chain })
+    const other = await startDelegating({ firstDeployment, chain: world.chain })
     try {
       expect(await other.send(forged, theirs)).toMatchObject({ refusal: { code: 'signer_mismatch' } })
       expect(await other.send(request)).toMatchObject({ subscriptionId: 1 })
@@ -153,8 +153,9 @@ describe('a copier', () => {
   })
 })
 
-describe('at once', () => {
-  startEach({ firstDeployment: false })
+describe.for([false, true])('at once; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
   test('behavior: the same twice is one request', async () => {
     const request = await world.sign()
     const taken = await Promise.all(Array.from({ length: 4 }, () => world.take(request)))

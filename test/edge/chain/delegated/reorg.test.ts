@@ -10,12 +10,14 @@ import { type Delegating, startDelegating } from './delegating.ts'
 /** Reorganisations of a real chain that undo that a delegated subscription was created: each ends answered once, under the id that it has. */
 
 let world: Delegating
-beforeEach(async () => {
-  world = await startDelegating()
-  // So that no contract is lost.
-  await world.mine(12)
-})
-afterEach(async () => await world?.close())
+function startEach(options: { firstDeployment: boolean }): void {
+  beforeEach(async () => {
+    world = await startDelegating(options)
+    // So that no contract is lost.
+    await world.mine(12)
+  })
+  afterEach(async () => await world?.close())
+}
 
 const depths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 const now = async () => Number((await world.chain.deployer.chain.getBlock()).timestamp)
@@ -53,121 +55,130 @@ async function expectJobs(count: number): Promise<void> {
   expect(row?.n).toBe(count)
 }
 
-describe('what the node has created and answered', () => {
-  test.for(depths)('behavior: is created and answered again; %s deep', async depth => {
-    const node = world.ticker()
-    const request = await world.sign()
-    await world.take(request)
-    await world.compute()
-    await world.look(node)
-    // anvil mines what it was sent a moment after it has said that it took it.
-    await expect.poll(() => world.fulfilled()).toEqual([1])
-    await world.mine(depth - 1)
-    await world.look(node)
-    expect(await world.ids()).toEqual([depth === 1 ? expect.any(Number) : 1])
-    await world.reorganise(depth)
-    await world.settle(node)
-    await expectOnce(request)
-    await expectJobs(1)
-  })
+describe.for([false, true])(
+  'what the node has created and answered; first deployment: %s',
+  firstDeployment => {
+    startEach({ firstDeployment })
 
-  test.for([false, true])(
-    'behavior: under another id, since somebody else has that one; looked at between: %s',
-    async between => {
+    test.for(depths)('behavior: is created and answered again; %s deep', async depth => {
       const node = world.ticker()
       const request = await world.sign()
       await world.take(request)
       await world.compute()
       await world.look(node)
-      await world.mine(2)
+      // anvil mines what it was sent a moment after it has said that it took it.
+      await expect.poll(() => world.fulfilled()).toEqual([1])
+      await world.mine(depth - 1)
       await world.look(node)
-      expect(await world.ids()).toEqual([1])
-      await world.reorganise(4)
-      if (between) await world.look(node)
-      await world.request('anvil_dropAllTransactions')
+      expect(await world.ids()).toEqual([depth === 1 ? expect.any(Number) : 1])
+      await world.reorganise(depth)
+      await world.settle(node)
+      await expectOnce(request)
+      await expectJobs(1)
+    })
+
+    test.for([false, true])(
+      'behavior: under another id, since somebody else has that one; looked at between: %s',
+      async between => {
+        const node = world.ticker()
+        const request = await world.sign()
+        await world.take(request)
+        await world.compute()
+        await world.look(node)
+        await world.mine(2)
+        await world.look(node)
+        expect(await world.ids()).toEqual([1])
+        await world.reorganise(4)
+        if (between) await world.look(node)
+        await world.request('anvil_dropAllTransactions')
+        expect(await world.ask()).toBe(1)
+        await world.settle(node)
+        expect(await createdId(request)).toBe(2)
+        expect(await world.compute()).toBe(1)
+        await world.settle(node)
+        await expectOnce(request)
+        expect(await world.fulfilled()).toEqual([1, 2])
+        await expectJobs(2)
+      },
+    )
+
+    test('behavior: under the id that somebody else had', async () => {
+      const node = world.ticker()
       expect(await world.ask()).toBe(1)
+      await world.look(node)
+      expect(await world.compute()).toBe(1)
+      const request = await world.sign({ redundancy: 2 })
+      await world.take(request)
+      expect(await world.compute()).toBe(1)
       await world.settle(node)
       expect(await createdId(request)).toBe(2)
-      expect(await world.compute()).toBe(1)
+      const deep = 8
+      await world.reorganise(deep)
+      await world.request('anvil_dropAllTransactions')
+      expect(await world.create(request)).toBe(1)
+      expect(await world.ask()).toBe(2)
+      await world.settle(node)
+      await world.compute()
       await world.settle(node)
       await expectOnce(request)
       expect(await world.fulfilled()).toEqual([1, 2])
-      await expectJobs(2)
-    },
-  )
+    })
 
-  test('behavior: under the id that somebody else had', async () => {
-    const node = world.ticker()
-    expect(await world.ask()).toBe(1)
-    await world.look(node)
-    expect(await world.compute()).toBe(1)
-    const request = await world.sign({ redundancy: 2 })
-    await world.take(request)
-    expect(await world.compute()).toBe(1)
-    await world.settle(node)
-    expect(await createdId(request)).toBe(2)
-    const deep = 8
-    await world.reorganise(deep)
-    await world.request('anvil_dropAllTransactions')
-    expect(await world.create(request)).toBe(1)
-    expect(await world.ask()).toBe(2)
-    await world.settle(node)
-    await world.compute()
-    await world.settle(node)
-    await expectOnce(request)
-    expect(await world.fulfilled()).toEqual([1, 2])
-  })
+    test('behavior: mined again before the node looks, under the id of what it has answered', async () => {
+      const node = world.ticker()
+      expect(await world.ask()).toBe(1)
+      await world.look(node)
+      await world.compute()
+      await world.settle(node)
+      const request = await world.sign()
+      await world.take(request)
+      await world.compute()
+      await world.settle(node)
+      const raws = await world.queue.db.orm.all<{ raw: string }>(
+        sql`select raw from raws order by created_at`,
+      )
+      expect(raws).toHaveLength(2)
+      await world.reorganise(10)
+      await world.request('anvil_dropAllTransactions')
+      await world.request('anvil_setNonce', nodeAddress, '0x1')
+      await world.request('eth_sendRawTransaction', raws[1]?.raw)
+      expect(await createdId(request)).toBe(1)
+      expect(await world.ask()).toBe(2)
+      await world.look(node)
+      await expectOnce(request)
+      // The other's answer waits until it is sure that the node's first nonce is lost.
+      await world.compute()
+      await world.look(node)
+      expect((await world.deliveries()).filter(({ interval }) => interval > 0)).toMatchObject([
+        { subscription: 1, state: 'delivered' },
+        { subscription: 2, state: 'computed', reason: null },
+      ])
+    })
 
-  test('behavior: mined again before the node looks, under the id of what it has answered', async () => {
-    const node = world.ticker()
-    expect(await world.ask()).toBe(1)
-    await world.look(node)
-    await world.compute()
-    await world.settle(node)
-    const request = await world.sign()
-    await world.take(request)
-    await world.compute()
-    await world.settle(node)
-    const raws = await world.queue.db.orm.all<{ raw: string }>(sql`select raw from raws order by created_at`)
-    expect(raws).toHaveLength(2)
-    await world.reorganise(10)
-    await world.request('anvil_dropAllTransactions')
-    await world.request('anvil_setNonce', nodeAddress, '0x1')
-    await world.request('eth_sendRawTransaction', raws[1]?.raw)
-    expect(await createdId(request)).toBe(1)
-    expect(await world.ask()).toBe(2)
-    await world.look(node)
-    await expectOnce(request)
-    // The other's answer waits until it is sure that the node's first nonce is lost.
-    await world.compute()
-    await world.look(node)
-    expect((await world.deliveries()).filter(({ interval }) => interval > 0)).toMatchObject([
-      { subscription: 1, state: 'delivered' },
-      { subscription: 2, state: 'computed', reason: null },
-    ])
-  })
+    test('behavior: whose signature has expired meanwhile is over, and says why', async () => {
+      const node = world.ticker()
+      const request = await world.sign({ expiry: (await now()) + 500 })
+      await world.take(request)
+      await world.compute()
+      await world.look(node)
+      await world.mine(2)
+      await world.look(node)
+      await world.reorganise(4)
+      await world.request('anvil_dropAllTransactions')
+      await world.chain.warp(600)
+      await world.settle(node)
+      expect(await world.fulfilled()).toEqual([])
+      const [subscription] = await world.subscriptions()
+      const [delivery] = await world.deliveries()
+      expect([subscription?.state, delivery?.state]).toEqual(['ended', 'dropped'])
+      expect(delivery?.reason).toBe('too_late')
+    })
+  },
+)
 
-  test('behavior: whose signature has expired meanwhile is over, and says why', async () => {
-    const node = world.ticker()
-    const request = await world.sign({ expiry: (await now()) + 500 })
-    await world.take(request)
-    await world.compute()
-    await world.look(node)
-    await world.mine(2)
-    await world.look(node)
-    await world.reorganise(4)
-    await world.request('anvil_dropAllTransactions')
-    await world.chain.warp(600)
-    await world.settle(node)
-    expect(await world.fulfilled()).toEqual([])
-    const [subscription] = await world.subscriptions()
-    const [delivery] = await world.deliveries()
-    expect([subscription?.state, delivery?.state]).toEqual(['ended', 'dropped'])
-    expect(delivery?.reason).toBe('too_late')
-  })
-})
+describe.for([false, true])('what somebody else has created; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
 
-describe('what somebody else has created', () => {
   const stories = depths.flatMap(depth =>
     [true, false].flatMap(kept => ['computing', 'delivered'].map(moment => ({ depth, kept, moment }))),
   )
@@ -281,7 +292,9 @@ describe('what somebody else has created', () => {
   })
 })
 
-describe('with a trail', () => {
+describe.for([false, true])('with a trail; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
   const trailing = { trailHeadBlocks: 3 }
   async function walk(node: ChainTick, blocks: number): Promise<void> {
     for (let block = 0; block < blocks; block += 1) {
@@ -337,11 +350,10 @@ describe('with a trail', () => {
   })
 })
 
-describe('over the first deployments', () => {
+describe.for([false, true])('of the one and the other; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
   test.for([1, 2, 3, 4])('behavior: created and answered, and undone %s deep', async depth => {
-    await world.close()
-    world = await startDelegating({ firstDeployment: true })
-    await world.mine(12)
     const node = world.ticker()
     const [own, theirs] = [await world.sign(), await world.sign({ redundancy: 2 })]
     await world.take(own)
