@@ -6,7 +6,13 @@ import { type Asking, type Delegator, deployDelegator } from '../support/delegat
 import { adminToken } from '../support/edge.ts'
 import type { Fault, RpcRequest } from '../support/rpc-proxy.ts'
 import { hour } from './asked.ts'
-import { type Asker, type ChainSystem, type ChainSystemOptions, chainSystemOf } from './asker.ts'
+import {
+  type Asker,
+  bothDeployments,
+  type ChainSystem,
+  type ChainSystemOptions,
+  chainSystemOf,
+} from './asker.ts'
 import { killed } from './part.ts'
 import { until } from './until.ts'
 
@@ -17,10 +23,18 @@ type Signed = { name: string; text: string; created: DelegatedCreated; times: nu
 
 type Story = { system: ChainSystem; asker: Asker; delegator: Delegator }
 
-async function storyOf(given: ChainSystemOptions): Promise<Story> {
-  const system = await chainSystemOf(given)
-  const [asker] = system.askers
-  return { system, asker, delegator: await deployDelegator(asker.chain) }
+/** One system, and a story on each of its chains: of both deployments. */
+async function storiesOf(given: ChainSystemOptions): Promise<{ system: ChainSystem; stories: Story[] }> {
+  const system = await chainSystemOf({ chains: bothDeployments, ...given })
+  const stories: Story[] = []
+  for (const asker of system.askers)
+    stories.push({ system, asker, delegator: await deployDelegator(asker.chain) })
+  return { system, stories }
+}
+
+/** What the container counts calls by. */
+function nameAt({ asker }: Story, name: string): string {
+  return `${asker.chain.id}-${name}`
 }
 
 async function send(url: string, text: string): Promise<DelegatedCreated> {
@@ -29,10 +43,9 @@ async function send(url: string, text: string): Promise<DelegatedCreated> {
   return (await response.json()) as DelegatedCreated
 }
 
-async function signed(
-  { system, delegator }: Story,
-  { name, ...asking }: Asking & { name: string },
-): Promise<Signed> {
+async function signed(story: Story, { name: short, ...asking }: Asking & { name: string }): Promise<Signed> {
+  const { system, delegator } = story
+  const name = nameAt(story, short)
   const text = await delegator.body(asking, `{"name":"${name}"}`)
   return { name, text, created: await send(system.url, text), times: Number(asking.frequency ?? 1) }
 }
@@ -94,30 +107,31 @@ async function answeredThrough(story: Story, all: readonly Signed[]): Promise<vo
 }
 
 test('default: what is signed is computed and answered once', options, async ({ onTestFinished }) => {
-  const story = await storyOf({ onTestFinished })
-  await story.system.startRunner()
-  const all = await signAll(story)
-  expect(all.map(({ created }) => created)).toMatchObject([
-    { subscription_id: null, interval: 1 },
-    { subscription_id: null, interval: 1 },
-    { subscription_id: null, interval: 1 },
-  ])
-  await answeredThrough(story, all)
-  // Nobody is sent anything more by who asks again.
-  for (const { text, created } of all) expect((await send(story.system.url, text)).id).toBe(created.id)
-  await answeredSoOften(
-    story,
-    all,
-    all.map(({ times }) => times),
-  )
+  const { system, stories } = await storiesOf({ onTestFinished })
+  await system.startRunner()
+  for (const story of stories) {
+    const all = await signAll(story)
+    expect(all.map(({ created }) => created)).toMatchObject([
+      { subscription_id: null, interval: 1 },
+      { subscription_id: null, interval: 1 },
+      { subscription_id: null, interval: 1 },
+    ])
+    await answeredThrough(story, all)
+    // Nobody is sent anything more by who asks again.
+    for (const { text, created } of all) expect((await send(system.url, text)).id).toBe(created.id)
+    await answeredSoOften(
+      story,
+      all,
+      all.map(({ times }) => times),
+    )
+  }
 })
 
 test(
   'behavior: two edges with one signer on one database, both asked the same: each is answered once',
   options,
   async ({ onTestFinished }) => {
-    const story = await storyOf({ onTestFinished })
-    const { system, delegator } = story
+    const { system, stories } = await storiesOf({ onTestFinished })
     const other = await startEdge({
       vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },
       log: () => {},
@@ -125,16 +139,19 @@ test(
     onTestFinished(other.close)
     await system.startRunner()
     await other.runSchedule()
-    const all = await Promise.all(
-      ['a', 'b', 'c', 'd'].map(async (name): Promise<Signed> => {
-        const text = await delegator.body({}, `{"name":"${name}"}`)
-        const [created, same] = await Promise.all([send(system.url, text), send(other.url, text)])
-        expect(same.id).toBe(created.id)
-        return { name, text, created, times: 1 }
-      }),
-    )
-    await answeredSoOften(story, all, [1, 1, 1, 1])
-    for (const { name } of all) expect([name, system.container.calls(name)]).toEqual([name, 1])
+    for (const story of stories) {
+      const all = await Promise.all(
+        ['a', 'b', 'c', 'd'].map(async (letter): Promise<Signed> => {
+          const name = nameAt(story, letter)
+          const text = await story.delegator.body({}, `{"name":"${name}"}`)
+          const [created, same] = await Promise.all([send(system.url, text), send(other.url, text)])
+          expect(same.id).toBe(created.id)
+          return { name, text, created, times: 1 }
+        }),
+      )
+      await answeredSoOften(story, all, [1, 1, 1, 1])
+      for (const { name } of all) expect([name, system.container.calls(name)]).toEqual([name, 1])
+    }
   },
 )
 
@@ -144,7 +161,7 @@ test(
  */
 type Moment = 'taken' | 'computing' | 'computed' | 'signed' | 'sent' | 'mined'
 
-const stories: { program: 'edge' | 'database'; moment: Moment }[] = [
+const deaths: { program: 'edge' | 'database'; moment: Moment }[] = [
   ...(['taken', 'computing', 'computed', 'signed', 'sent', 'mined'] as const).map(moment => ({
     program: 'edge' as const,
     moment,
@@ -179,40 +196,50 @@ function trouble(moment: Moment): { fault(request: RpcRequest): Fault | null; ha
 const asksToSend = (request: RpcRequest) => asks(request, 'eth_sendRawTransaction')
 
 describe('a program is killed, and comes back', () => {
-  test.for(stories)(
-    'behavior: the $program, $moment: each is answered once',
+  test.for(deaths)(
+    'behavior: the $program, $moment: on both deployments each is answered once',
     options,
     async ({ program, moment }, { onTestFinished }) => {
-      const story = await storyOf({ onTestFinished })
-      const { system, asker } = story
-      const names = ['first', 'second', 'recurring']
-      const { fault, hasCome } = trouble(moment)
+      const { system, stories } = await storiesOf({ onTestFinished })
+      const names = stories.flatMap(story =>
+        ['first', 'second', 'recurring'].map(name => nameAt(story, name)),
+      )
       if (moment !== 'taken') {
         await system.container.hold(...names)
         await system.startRunner()
       } else await enrolled(system)
-      asker.proxy.setFault(fault)
-      const all = await signAll(story)
+      const sides = await Promise.all(
+        stories.map(async story => {
+          const { fault, hasCome } = trouble(moment)
+          story.asker.proxy.setFault(fault)
+          return { story, hasCome, all: await signAll(story) }
+        }),
+      )
       if (moment !== 'taken')
         await until('the container works', () => names.every(name => system.container.calls(name) === 1))
       if (moment !== 'taken' && moment !== 'computing') {
         await system.container.release(...names)
-        await until('the answers are there', hasCome)
+        await until('the answers are there', () => sides.every(({ hasCome }) => hasCome()))
         if (moment === 'computed')
-          await until('none is sent', async () => await areAll(story, all, 'computed'))
+          for (const { story, all } of sides)
+            await until('none is sent', async () => await areAll(story, all, 'computed'))
       }
 
       await (program === 'edge' ? system.edge.kill() : system.database.kill())
-      asker.proxy.setFault(() => null)
+      for (const { story } of sides) story.asker.proxy.setFault(() => null)
       await system.container.release(...names)
       await (program === 'edge' ? system.edge.start() : system.database.start())
       if (moment === 'taken') await system.startRunner()
-      // As a client does that has got no answer.
-      const again = await until('it is asked again', () =>
-        Promise.all(all.map(({ text }) => send(system.url, text))).catch(() => null),
+      await Promise.all(
+        sides.map(async ({ story, all }) => {
+          // As a client does that has got no answer.
+          const again = await until('it is asked again', () =>
+            Promise.all(all.map(({ text }) => send(system.url, text))).catch(() => null),
+          )
+          expect(again.map(({ id }) => id)).toEqual(all.map(({ created }) => created.id))
+          await answeredThrough(story, all)
+        }),
       )
-      expect(again.map(({ id }) => id)).toEqual(all.map(({ created }) => created.id))
-      await answeredThrough(story, all)
     },
   )
 })
