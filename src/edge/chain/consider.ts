@@ -15,7 +15,7 @@ import { type Barred, barredParams, barredSentence, selectBarred } from './guard
 import { inputFingerprint } from './input.ts'
 import { beginOf } from './interval.ts'
 import { ownObstacles } from './own-wallet.ts'
-import { type Due, ended, later, type Plan, postponed, readOf, unmoved } from './plan.ts'
+import { type Due, ended, later, type Plan, postponed, putOff, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
 import { isStaked, type Purse, readPurse, type StakeObstacle } from './stakes/purse.ts'
@@ -49,7 +49,6 @@ export async function consider(
     .filter(id => !known.has(id) && !isUncreated({ id }))
   const read = ids.length === 0 ? null : await readStatuses(ids)
   const uncreated = looked ?? (await lookAtUncreated(step, rows))
-  const failed = new Set(read?.failed)
   const statusOf = (id: number) => known.get(id) ?? read?.statuses.get(id)
   const others = await selectOthers(step, { rows, statusOf })
   const failing = await selectFailing(step.db, { chain: step.chain.config.id, rows })
@@ -78,8 +77,8 @@ export async function consider(
       continue
     }
     const status = statusOf(id)
-    const isUnread = failed.has(id) || (!isThere(status) && id < nextId)
-    if (isUnread) postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
+    const reason = whyUnread(read, { id, status, nextId })
+    if (reason !== null) postpone(step, { plan, row, reason, interval: null, nextAt: null })
     else if (row.signed !== null && !(isThere(status) && isCreatedAs(row.subscription, status.subscription)))
       plan.unlinked.push({ id, linkedBlock: row.signed.linkedBlock })
     else if (!isThere(status)) giveUp(step, { plan, row })
@@ -91,6 +90,15 @@ export async function consider(
   plan.approvals.push(...purse.approvals())
   const served = await servable(step, plan)
   return served.replaced.length === 0 ? served : await withCreated(step, served)
+}
+
+/** Why nothing is known of one; null: something is, and be it that it is gone. */
+function whyUnread(
+  read: Awaited<ReturnType<ReadStatuses>> | null,
+  { id, status, nextId }: { id: number; status: Status | undefined; nextId: number },
+): 'unasked' | 'unreadable' | null {
+  if (read?.unasked.includes(id)) return 'unasked'
+  return read?.failed.includes(id) || (!isThere(status) && id < nextId) ? 'unreadable' : null
 }
 
 /** What is another now, or could not be read before, may be what this node was asked for over HTTP. */
@@ -135,8 +143,8 @@ async function selectOthers(
 function goOn(step: Step, { looked, ...judged }: Omit<Judged, 'status'> & { looked: Looked }): void {
   const { plan, row } = judged
   if (looked.kind === 'created') plan.linked.push({ place: -row.subscription.id, id: looked.id })
-  else if (looked.kind === 'unreadable')
-    postpone(step, { plan, row, reason: 'unreadable', interval: null, nextAt: null })
+  else if (looked.kind === 'unreadable' || looked.kind === 'unasked')
+    postpone(step, { plan, row, reason: looked.kind, interval: null, nextAt: null })
   else if (looked.kind === 'foiled')
     giveUp(step, { plan, row, reason: 'nonce_used', message: 'The nonce was used for another subscription' })
   else if (looked.kind === 'there') judge(step, { ...judged, status: looked.status })
@@ -179,12 +187,13 @@ function postpone(
   }: Pick<Waiting, 'nextAt'> & {
     plan: Plan
     row: Due
-    reason: StakeObstacle | Waiting['reason']
+    reason: StakeObstacle | Waiting['reason'] | 'unasked'
     interval: number | null
   },
 ): void {
   const message = sentenceOf(reason)
-  const move = postponed(row, { reason, message, interval, time: step.block.time, nextAt })
+  const wait = reason === 'unasked' ? putOff : postponed
+  const move = wait(row, { reason, message, interval, time: step.block.time, nextAt })
   plan.moves.push({ move, tell: () => tellSkipped(step.log, toldOf(step, row), message) })
 }
 

@@ -68,6 +68,12 @@ export function postponed(
   return { ...unmoved(row), due, next, tries, reason, message }
 }
 
+/** Of what nobody had time to look at: it waits once more for as long as it did, and the look was none. */
+export function putOff(row: Due, wait: Parameters<typeof postponed>[1]): Move {
+  const move = postponed(row, wait)
+  return { ...move, tries: move.tries - 1 }
+}
+
 /** A row as it is, but for what it waited for. */
 export function unmoved(row: Due): Move {
   const { dueAt, nextInterval, tries } = row

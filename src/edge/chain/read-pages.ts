@@ -1,6 +1,6 @@
 import type { Hex } from 'viem'
 import { returned } from './call.ts'
-import type { Rpc, RpcAnswer, RpcCall } from './rpc.ts'
+import type { Rpc, RpcAnswer, RpcCall, RpcError } from './rpc.ts'
 import { sendApart } from './send-apart.ts'
 
 /** Ids from `start` up to, and without, `end`. */
@@ -20,8 +20,16 @@ export type PageOptions<Item> = {
   decode(data: Hex): readonly Item[] | null
 }
 
-/** `failed`: ids whose page fails even alone. `halved`: whether a page failed that did not fail in parts. */
-export type PagesRead<Item> = { items: Map<number, Item>; failed: number[]; halved: boolean }
+/**
+ * `failed`: ids whose page fails even alone. `unasked`: those that there was no time for, to ask for them alone. `halved`: whether a page failed
+ * that did not fail in parts.
+ */
+export type PagesRead<Item> = {
+  items: Map<number, Item>
+  failed: number[]
+  unasked: number[]
+  halved: boolean
+}
 
 /** An id between two that are wanted costs less than a page more, as long as it is one of a few. */
 const maxGap = 4
@@ -37,19 +45,21 @@ export async function readPages<Item>(options: PageOptions<Item>): Promise<Pages
   const wanted = new Set(options.ids)
   const items = new Map<number, Item>()
   const failed: number[] = []
+  const unasked: number[] = []
   let halved = false
   for (let pages = toPages(options.ids, options.size); pages.length > 0; ) {
     const read = await sendPages(pages, options)
     for (const [id, item] of read.flatMap(({ page, items }) => numbered(page, items ?? [])))
       if (wanted.has(id)) items.set(id, item)
     const refused = read.filter(({ items }) => items === null)
-    failed.push(...refused.filter(({ page }) => isOne(page)).map(({ page }) => page.start))
+    for (const { page, unanswered } of refused.filter(({ page }) => isOne(page)))
+      (unanswered === 'unasked' ? unasked : failed).push(page.start)
     pages = refused
       .filter(({ page }) => !isOne(page))
-      .flatMap(({ page, isSilent }) => partsOf(page, { wanted, count: isSilent ? silentParts : 2 }))
+      .flatMap(({ page, unanswered }) => partsOf(page, { wanted, count: unanswered ? silentParts : 2 }))
     halved ||= pages.length > 0
   }
-  return { items, failed, halved: halved && failed.length === 0 }
+  return { items, failed, unasked, halved: halved && failed.length + unasked.length === 0 }
 }
 
 function isOne({ start, end }: Page): boolean {
@@ -87,8 +97,8 @@ function idsOf({ start, end }: Page): number[] {
   return Array.from({ length: end - start }, (_, index) => start + index)
 }
 
-/** `items` null: it failed. `isSilent`: no endpoint answered it. */
-type PageRead<Item> = { page: Page; items: readonly Item[] | null; isSilent: boolean }
+/** `items` null: it failed; `unanswered`: since no endpoint answered it. */
+type PageRead<Item> = { page: Page; items: readonly Item[] | null; unanswered: RpcError['unanswered'] }
 
 async function sendPages<Item>(
   pages: readonly Page[],
@@ -104,8 +114,7 @@ async function sendPages<Item>(
   return answers.flatMap((answer, index) => {
     const page = pages[index]
     if (page === undefined) return []
-    const isSilent = answer.error?.unanswered !== undefined
-    return [{ page, items: itemsOf(answer, { page, options }), isSilent }]
+    return [{ page, items: itemsOf(answer, { page, options }), unanswered: answer.error?.unanswered }]
   })
 }
 

@@ -20,7 +20,7 @@ import { intervalAt } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { readPages } from './read-pages.ts'
 import { readWallets } from './read-wallets.ts'
-import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { isUnasked, type RpcAnswer, type RpcCall } from './rpc.ts'
 import { sendApart } from './send-apart.ts'
 import { isWanted, maxInputBytes, type SizedQuestion, type SizedStatuses } from './status.ts'
 import { noTerms, toSubscription } from './subscription.ts'
@@ -34,23 +34,29 @@ type Counted = Omit<Status, 'wallet' | 'input'>
 
 /** What our Reader tells, of the contracts of the first deployments: in phases, each of which asks for everything at once. */
 export async function readFirstStatuses(question: SizedQuestion): Promise<SizedStatuses> {
-  const { subscriptions, failed, halved } = await readSubscriptions(question)
+  const { subscriptions, failed, unasked, halved } = await readSubscriptions(question)
   const counted = await readCounts(question, subscriptions)
   const all = counted.filter(status => status !== null)
-  const wallets = await readWallets(question, subscriptions)
-  const inputs = await readInputs(question, all)
+  const paying = await readWallets(question, subscriptions)
+  const given = await readInputs(question, all)
+  const without = new Set([...unasked, ...paying.unasked, ...given.unasked])
   const statuses = new Map(
-    all.map((status): [number, Status] => {
-      const { id } = status.subscription
-      return [id, { ...status, wallet: wallets.get(id) ?? null, input: inputs.get(id) ?? null }]
-    }),
+    all
+      .filter(({ subscription }) => !without.has(subscription.id))
+      .map((status): [number, Status] => {
+        const { id } = status.subscription
+        return [
+          id,
+          { ...status, wallet: paying.wallets.get(id) ?? null, input: given.inputs.get(id) ?? null },
+        ]
+      }),
   )
   const uncounted = subscriptions.map(({ id }) => id).filter((_, index) => counted[index] === null)
-  return { statuses, failed: [...failed, ...uncounted], halved }
+  return { statuses, failed: [...failed, ...uncounted], unasked: [...without], halved }
 }
 
 async function readSubscriptions({ chain, contracts, ids, block, size, end = 0 }: SizedQuestion) {
-  const { items, failed, halved } = await readPages({
+  const { items, failed, unasked, halved } = await readPages({
     rpc: chain.rpc,
     ids,
     size,
@@ -72,7 +78,7 @@ async function readSubscriptions({ chain, contracts, ids, block, size, end = 0 }
   const subscriptions = [...items]
     .filter(([, { owner }]) => owner !== zeroAddress)
     .map(([id, told]) => toSubscription(id, told, noTerms))
-  return { subscriptions, failed, halved }
+  return { subscriptions, failed, unasked, halved }
 }
 
 /** Null: it is not told. */
@@ -117,11 +123,11 @@ function countCalls(
   ].map(data => toCall({ to: contracts.coordinator, data }, block.number))
 }
 
-/** Of those that are still to be answered. */
+/** Of those that are still to be answered. `unasked`: ids that there was no time for. */
 async function readInputs(
   { chain, block }: SizedQuestion,
   all: readonly Counted[],
-): Promise<Map<number, Hex>> {
+): Promise<{ inputs: Map<number, Hex>; unasked: ReadonlySet<number> }> {
   const wanted = all.filter(isWanted)
   const answers = await sendApart(
     chain.rpc,
@@ -130,12 +136,13 @@ async function readInputs(
     ),
     { sizes: [inputsAtOnce, 1, 1] },
   )
-  return new Map(
-    wanted.flatMap(({ subscription: { id } }, index) => {
-      const input = toInput(answers[index])
-      return input === null ? [] : [[id, input]]
-    }),
-  )
+  const ids = wanted.map(({ subscription }) => subscription.id)
+  const inputs = ids.flatMap((id, index): [number, Hex][] => {
+    const input = toInput(answers[index])
+    return input === null ? [] : [[id, input]]
+  })
+  const unasked = ids.filter((_, index) => isUnasked(answers[index]))
+  return { inputs: new Map(inputs), unasked: new Set(unasked) }
 }
 
 function inputCall(

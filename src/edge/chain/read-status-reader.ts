@@ -23,14 +23,15 @@ export async function readReaderStatuses(question: SizedQuestion): Promise<Sized
   // A neighbour on the page may have burnt the gas that an input would have taken.
   const silent = size === 1 ? [] : [...read.items].filter(([, told]) => isSilent(told)).map(([id]) => id)
   const alone = await readTold(question, { ids: silent, size: 1 })
-  const told = new Map([...read.items, ...alone.items])
+  const unasked = new Set([...read.unasked, ...alone.unasked])
+  const told = new Map([...read.items, ...alone.items].filter(([id]) => !unasked.has(id)))
   const strangers = await strangersOf(question, [...told.values()])
   const statuses = new Map(
     [...told]
       .filter(([, { subscription }]) => subscription.owner !== zeroAddress)
       .map(([id, one]) => [id, toStatus(one, strangers)]),
   )
-  return { statuses, failed: read.failed, halved: read.halved }
+  return { statuses, failed: read.failed, unasked: [...unasked], halved: read.halved }
 }
 
 async function readTold(

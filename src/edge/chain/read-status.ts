@@ -15,13 +15,13 @@ const sizes = new WeakMap<ChainConfig, number>()
  */
 export async function readStatuses(question: StatusQuestion): Promise<Statuses> {
   const { chain, contracts, ids } = question
-  if (ids.length === 0) return { statuses: new Map(), failed: [] }
+  if (ids.length === 0) return nothing
   const { batchSize } = chain.config
   const size = sizes.get(chain.config) ?? batchSize
   const read = contracts.features.status ? readReaderStatuses : readFirstStatuses
-  const { statuses, failed, halved } = await read({ ...question, size })
+  const { statuses, failed, unasked, halved } = await read({ ...question, size })
   sizes.set(chain.config, halved ? Math.max(1, Math.floor(size / 2)) : Math.min(batchSize, size * 2))
-  const known = new Set([...statuses.keys(), ...failed])
+  const known = new Set([...statuses.keys(), ...failed, ...unasked])
   const missing = ids.filter(id => !known.has(id))
   const end = missing.length === 0 ? 0 : await readNextId(question)
   const lost = missing.filter(id => id < end)
@@ -29,10 +29,11 @@ export async function readStatuses(question: StatusQuestion): Promise<Statuses> 
   return {
     statuses: new Map([...statuses, ...found.statuses]),
     failed: [...failed, ...found.failed].sort((a, b) => a - b),
+    unasked: [...unasked, ...found.unasked].sort((a, b) => a - b),
   }
 }
 
-const nothing: Statuses = { statuses: new Map(), failed: [] }
+const nothing: Statuses = { statuses: new Map(), failed: [], unasked: [] }
 
 async function readNextId({ chain, contracts, block }: StatusQuestion): Promise<number> {
   const [answer] = await chain.rpc.send([anchorCall(contracts, { at: block.number, ids: [] })])

@@ -3,7 +3,7 @@ import { walletAbi } from '../../protocol/abi/wallet.ts'
 import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
 import { type BlockTag, toCall, toParam, toWord } from './call.ts'
 import type { Contracts, Status, Subscription } from './chain.ts'
-import type { RpcAnswer, RpcCall } from './rpc.ts'
+import { isUnasked, type RpcAnswer, type RpcCall } from './rpc.ts'
 import { sendApart } from './send-apart.ts'
 import type { StatusQuestion } from './status.ts'
 
@@ -13,11 +13,14 @@ const fundsGas = 250_000n
 /** A token in a wallet, and who may spend it. */
 type Held = Pick<Subscription, 'wallet' | 'owner' | 'paymentToken'>
 
+/** `wallets`: by subscription. `unasked`: subscriptions whose wallets there was no time for. */
+export type WalletsRead = { wallets: Map<number, NonNullable<Status['wallet']>>; unasked: Set<number> }
+
 /** Of those that pay, from the factory's wallets. What does not say what it has, has nothing. */
 export async function readWallets(
   { chain, contracts, block }: Pick<StatusQuestion, 'chain' | 'contracts' | 'block'>,
   subscriptions: readonly Subscription[],
-): Promise<Map<number, NonNullable<Status['wallet']>>> {
+): Promise<WalletsRead> {
   const { rpc } = chain
   const at = block.number
   const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
@@ -34,7 +37,7 @@ export async function readWallets(
     without.map(subscription => balanceCall(subscription, at)),
   )
   const funds = new Map(without.map(({ id }, index) => [id, toQuantity(balances[index])]))
-  return new Map(
+  const wallets = new Map(
     known.map(({ id }, index) => [
       id,
       {
@@ -44,6 +47,11 @@ export async function readWallets(
       },
     ]),
   )
+  const unasked = [
+    ...known.filter((_, index) => isUnasked(answers[2 * index]) || isUnasked(answers[2 * index + 1])),
+    ...without.filter((_, index) => isUnasked(balances[index])),
+  ]
+  return { wallets, unasked: new Set(unasked.map(({ id }) => id)) }
 }
 
 /** Asks for all of it at once, of one that pays: what `toWallet` reads. */

@@ -23,6 +23,11 @@ export type RpcError = {
 /** What came of one request: an error here is the chain's answer (a revert, a transaction that is refused), not an endpoint's failure. */
 export type RpcAnswer = { result: unknown; error?: undefined } | { result?: undefined; error: RpcError }
 
+/** Whether there was no time to ask for it. */
+export function isUnasked(answer: RpcAnswer | undefined): boolean {
+  return answer?.error?.unanswered === 'unasked'
+}
+
 /** What is known of an endpoint, for operators. `name`: its host alone, since URLs carry keys. */
 export type EndpointStatus = {
   name: string

@@ -8,6 +8,7 @@ import { type Bounds, boundedCall } from './guard/bounds.ts'
 import { beginOf, endOf } from './interval.ts'
 import { anchorCall } from './next-id.ts'
 import { isAllowed, revertOf } from './reverts.ts'
+import { isUnasked } from './rpc.ts'
 import { sendApart } from './send-apart.ts'
 import type { Step } from './step.ts'
 import type { Trial, TrialRequest } from './trial.ts'
@@ -46,7 +47,8 @@ export async function simulateDummies(
     const error = answers[index]?.error
     if (error === undefined || isAllowed(error, config.allowedSimErrors)) continue
     if (error.unanswered) {
-      trials.set(subscription.id, { kind: 'retry', code: error.unanswered, message: error.message })
+      const kind = isUnasked(answers[index]) ? 'unasked' : 'retry'
+      trials.set(subscription.id, { kind, code: error.unanswered, message: error.message })
       continue
     }
     const standing = {

@@ -8,8 +8,11 @@ export type StatusQuestion = {
   block: Block
 }
 
-/** `statuses` without subscriptions that do not exist. `failed`: those that cannot be read; the rest is whole. */
-export type Statuses = { statuses: Map<number, Status>; failed: number[] }
+/**
+ * `statuses` without subscriptions that do not exist. `failed`: those that cannot be read. `unasked`: those that there was no time for; the
+ * rest is whole.
+ */
+export type Statuses = { statuses: Map<number, Status>; failed: number[]; unasked: number[] }
 
 /** Bytes of an input, at most: what our Reader gives. */
 export const maxInputBytes = 65_440

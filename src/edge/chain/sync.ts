@@ -85,8 +85,8 @@ async function find(
   while (found.nextId < end) {
     const length = Math.min(config.batchSize, end - found.nextId)
     const ids = Array.from({ length }, (_, index) => found.nextId + index)
-    const { statuses, failed } = await readStatuses(ids)
-    const unread = new Set(failed)
+    const { statuses, failed, unasked } = await readStatuses(ids)
+    const unread = new Set([...failed, ...unasked])
     for (const id of ids) {
       const status = statuses.get(id)
       if (unread.has(id)) found.rows.push(unreadableRow(id, block.time))

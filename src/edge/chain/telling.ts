@@ -3,7 +3,7 @@ import type { Decision, Obstacle } from './decide.ts'
 import type { StakeObstacle } from './stakes/purse.ts'
 
 /** What stands in the way, as operators of the reference know it. */
-const obstacles: Record<Obstacle | StakeObstacle, string> = {
+const obstacles: Record<Obstacle | StakeObstacle | 'unasked', string> = {
   invalid_wallet: 'invalid wallet',
   insufficient_balance: 'insufficient balance',
   insufficient_allowance: 'insufficient allowance',
@@ -15,6 +15,7 @@ const obstacles: Record<Obstacle | StakeObstacle, string> = {
   stake_unapproved: 'the node’s wallet approves what backs a proof',
   stake_not_ours: 'the owner of the node’s wallet has not approved what backs a proof',
   unreadable: 'it could not be read',
+  unasked: 'the endpoints had no time for it',
 }
 
 const events: Record<Extract<Decision, { kind: 'end' | 'later' }>['reason'], string | null> = {

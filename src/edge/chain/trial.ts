@@ -1,15 +1,15 @@
 import type { Subscription } from './chain.ts'
 import { pass } from './decide.ts'
 import type { Signed } from './delegated/signed.ts'
-import { type Plan, postponed } from './plan.ts'
+import { type Plan, postponed, putOff } from './plan.ts'
 import type { Step } from './step.ts'
 import { tellSkipped, tellStopped } from './telling.ts'
 
 /**
  * What a delivery would meet, tried with an output of nothing before anything is computed. `stop`: nothing will be accepted for this
- * interval. `retry`: not now. `message`: the sentence for it.
+ * interval. `retry`: not now. `unasked`: it was not tried, for want of time. `message`: the sentence for it.
  */
-export type Trial = { kind: 'passed' } | { kind: 'stop' | 'retry'; code: string; message: string }
+export type Trial = { kind: 'passed' } | { kind: 'stop' | 'retry' | 'unasked'; code: string; message: string }
 
 /** `signed`: of one that came over HTTP. */
 export type TrialRequest = { subscription: Subscription; interval: number; signed: Signed | null }
@@ -50,11 +50,12 @@ function failed(
   const passed = pass(status, interval, 'begun')
   const nextAt = passed.kind === 'later' ? passed.dueAt : null
   const isStopped = trial.kind === 'stop' && move.state === 'ended'
+  const wait = trial.kind === 'unasked' ? putOff : postponed
   return {
     move:
       trial.kind === 'stop'
         ? { ...move, begun: null, decided: latest.number, reason, message }
-        : postponed(row, { reason, message, interval, time: block.time, nextAt }),
+        : wait(row, { reason, message, interval, time: block.time, nextAt }),
     tell() {
       tellSkipped(log, told, message)
       if (isStopped) tellStopped(log, told)

@@ -1,11 +1,8 @@
 import { sql } from 'drizzle-orm'
-import { decodeFunctionData, type Hex, parseAbi } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { RpcCall } from '../../../src/edge/chain/rpc.ts'
 import type { ChainTick } from '../../../src/edge/chain/tick/tick.ts'
-import { readerAbi } from '../../../src/protocol/abi/reader.ts'
 import { type Contract, createSubscription, deploy } from '../../support/chain.ts'
-import type { RpcRequest } from '../../support/rpc-proxy.ts'
+import { silentAbout } from './silent-about.ts'
 import { startTicking, type Ticking } from './ticking.ts'
 
 /**
@@ -20,42 +17,6 @@ let world: Ticking
 let node: ChainTick
 let consumer: Contract
 let burning: ReadonlySet<number>
-
-type Kind = 'inputs' | 'trial' | 'estimate'
-
-const asks = [
-  ...readerAbi,
-  ...parseAbi([
-    'function getContainerInputs(uint32 id, uint32 interval, uint32 time, address node)',
-    'function deliverCompute(uint32 id, uint32 interval, bytes input, bytes output, bytes proof, address wallet)',
-  ]),
-] as const
-
-/** The subscriptions whose consumers run in a call, and at which stage. */
-function runBy({ method, params }: RpcCall): { kind: Kind; start: number; end: number } | null {
-  const [request] = params as [{ data?: Hex } | undefined]
-  try {
-    const { functionName, args } = decodeFunctionData({ abi: asks, data: request?.data ?? '0x' })
-    if (functionName === 'readStatusBatch') return { kind: 'inputs', start: args[0], end: args[1] }
-    if (functionName !== 'deliverCompute' && functionName !== 'getContainerInputs') return null
-    const [start] = args
-    const kind = method === 'eth_estimateGas' ? 'estimate' : 'trial'
-    return { kind: functionName === 'deliverCompute' ? kind : 'inputs', start, end: start + 1 }
-  } catch {
-    return null
-  }
-}
-
-/** Silent about whatever has one of them run at this stage. */
-function silentAbout(ids: readonly number[], stage: Kind) {
-  return ({ calls }: RpcRequest) =>
-    calls.some(call => {
-      const run = runBy(call)
-      return run?.kind === stage && ids.some(id => id >= run.start && id < run.end)
-    })
-      ? ({ kind: 'hang' } as const)
-      : null
-}
 
 async function ask(count: number): Promise<number[]> {
   const ids: number[] = []
@@ -139,6 +100,22 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
     expect(told).toHaveLength(many.length)
     // Some there was no time for, to ask them alone.
     expect(new Set(told.map(({ reason }) => reason))).toEqual(new Set(['silent', 'unasked']))
+  })
+
+  test('behavior: in the trial, too many to ask each alone: whoever shares a request with them has tried nothing, and has a turn', async () => {
+    await world.look(node)
+    const many = await ask(29)
+    const [honest] = (await ask(1)) as [number]
+    world.proxy.setFault(silentAbout(many, 'trial', { kind: 'reset' }))
+    await world.look(node)
+    const told = async () => (await reasons()).find(({ id }) => id === honest)
+    expect(await told()).toEqual({ id: honest, reason: 'unasked', tries: 0 })
+    // Those that were asked alone wait for longer each time.
+    for (let looks = 0; looks < 2; looks++) {
+      await world.chain.warp(6)
+      await world.look(node)
+    }
+    expect(await begun()).toEqual([...all, honest])
   })
 
   test('behavior: when they are answered: the others are delivered in this tick, and they are given up after ten tries', async () => {

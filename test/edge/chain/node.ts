@@ -201,7 +201,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
 export function chainOf(
   subscriptions: readonly Subscription[],
   time: number,
-  rest: Record<number, Partial<Status> | 'failed'> = {},
+  rest: Record<number, Partial<Status> | 'failed' | 'unasked'> = {},
 ): { readStatuses: ReadStatuses; asked: number[][]; nextId: number } {
   const byId = new Map(subscriptions.map(subscription => [subscription.id, subscription]))
   const asked: number[][] = []
@@ -212,12 +212,14 @@ export function chainOf(
       asked.push([...ids])
       const statuses = new Map<number, Status>()
       const failed: number[] = []
+      const unasked: number[] = []
       for (const id of ids) {
         const [subscription, more = {}] = [byId.get(id), rest[id]]
         if (more === 'failed') failed.push(id)
+        else if (more === 'unasked') unasked.push(id)
         else if (subscription) statuses.set(id, statusOf(subscription, { time, ...more }))
       }
-      return { statuses, failed }
+      return { statuses, failed, unasked }
     },
   }
 }

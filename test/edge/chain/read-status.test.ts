@@ -40,6 +40,7 @@ import {
   startRpcProxy,
   usualFaults,
 } from '../../support/rpc-proxy.ts'
+import { silentAbout } from './silent-about.ts'
 
 /** Subscriptions of every kind on one chain, read with our Reader and without what it can do. */
 let chain: TestChain
@@ -157,6 +158,7 @@ type Served = { chain: Parameters<typeof readStatuses>[0]['chain']; contracts: C
 const everyId = () => Array.from({ length: Math.max(...Object.values(ids)) + 2 }, (_, index) => index + 1)
 const read = ({ chain, contracts }: Served, wanted = everyId()) =>
   readStatuses({ chain, contracts, ids: wanted, block })
+const nothing = { statuses: new Map(), failed: [], unasked: [] }
 const words = (length: number): Hex => `0x${'00'.repeat(length)}`
 
 test('default: what is to be known of each kind, in four requests', async () => {
@@ -332,9 +334,9 @@ describe('an endpoint that has not got the block', () => {
     const served = await serve({ firstDeployment: first })
     const wanted = [ids.callback!, ids.paid!]
     served.proxy.setFault(otherBlock(selectors.pages, emptyBlock))
-    expect(await read(served, wanted)).toEqual({ statuses: new Map(), failed: wanted })
+    expect(await read(served, wanted)).toEqual({ ...nothing, failed: wanted })
     served.proxy.setFault(() => ({ kind: 'older', block: 0 }))
-    expect(await read(served, wanted)).toEqual({ statuses: new Map(), failed: wanted })
+    expect(await read(served, wanted)).toEqual({ ...nothing, failed: wanted })
   })
 
   test('behavior: what the contracts can do is not learnt from it', async () => {
@@ -429,6 +431,45 @@ describe('pages that fail', () => {
     expect([await longest(), await longest(), await longest(), await longest()]).toEqual([2, 4, 8, 16])
   })
 
+  test('behavior: too many that are silent to ask each alone: whoever was not asked has not failed', async () => {
+    const silent: number[] = []
+    for (let count = 0; count < 29; count++) silent.push(await createSubscription(chain, consumer))
+    const honest = await createSubscription(chain, consumer)
+    for (const firstDeployment of [true, false]) {
+      const served = await serve({ firstDeployment })
+      served.proxy.setFault(silentAbout(silent, 'inputs', { kind: 'reset' }))
+      const wanted = [...silent, honest]
+      const read = await readStatuses({ ...served, ids: wanted, block: await newestBlock(served) })
+      expect(read.unasked).toContain(honest)
+      expect(new Set([...read.statuses.keys(), ...read.failed, ...read.unasked])).toEqual(new Set(wanted))
+      expect(read.statuses.size + read.failed.length + read.unasked.length).toBe(wanted.length)
+      // With the Reader there is nothing without the input.
+      expect(firstDeployment ? read.statuses.size : read.failed.length).toBe(24)
+    }
+  })
+
+  test('behavior: too many tokens that are silent: a wallet that was not asked is not empty (first deployment)', async () => {
+    const token = await deploy(chain, { name: 'Token', file: 'Tokens' })
+    const wallet = await fund(chain, { spender: consumer.address, amount: 5n })
+    const wanted: number[] = []
+    for (let count = 0; count < 30; count++) {
+      const payment = count < 29 ? { token: token.address } : {}
+      wanted.push(await createSubscription(chain, consumer, { wallet, amount: 2n, ...payment }))
+    }
+    const served = await serve({
+      firstDeployment: true,
+      fault: ({ calls }) =>
+        calls.some(({ params }) => Object(params[0]).to === token.address) ? { kind: 'reset' } : null,
+    })
+    const { statuses, unasked } = await readStatuses({
+      ...served,
+      ids: wanted,
+      block: await newestBlock(served),
+    })
+    expect(unasked).toEqual(wanted.slice(24))
+    expect([...statuses.keys()]).toEqual(wanted.slice(0, 24))
+  })
+
   test('behavior: no answer is not taken for a page that fails', async () => {
     for (const firstDeployment of [true, false]) {
       const served = await serve({ firstDeployment })
@@ -440,9 +481,9 @@ describe('pages that fail', () => {
 
 test('behavior: nothing is asked for no ids, nor found where nothing is', async () => {
   const served = await serve()
-  expect(await read(served, [])).toEqual({ statuses: new Map(), failed: [] })
+  expect(await read(served, [])).toEqual(nothing)
   expect(served.proxy.takeRequests()).toEqual([])
-  expect(await read(served, [5_000, 4_000_000_000])).toEqual({ statuses: new Map(), failed: [] })
+  expect(await read(served, [5_000, 4_000_000_000])).toEqual(nothing)
   expect(served.chain.signer.address).toBe(nodeAddress)
 })
 

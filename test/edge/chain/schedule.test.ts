@@ -31,7 +31,7 @@ beforeEach(async () => {
   queue.clock.ms = 1_800_000_000_000
 })
 
-type Rest = Record<number, Partial<Status> | 'failed'>
+type Rest = Parameters<typeof chainOf>[2]
 
 /** Stores them as a sync at `time` would, which saw them with an input. */
 async function store(subscriptions: readonly Subscription[], at = time): Promise<void> {
@@ -305,6 +305,30 @@ describe('schedule', () => {
     expect(await node.rows()).toMatchObject([{ reason: 'unreadable', due_at: time + 5, tries: 1 }])
     expect(await scheduleAt(time + 5, [subscription])).toMatchObject({ begun: 1 })
     expect(await node.jobs()).toMatchObject([{ route: 'a,b' }])
+  })
+
+  test('behavior: what there was no time for waits as long as it did before, and was not tried', async () => {
+    const subscription = subscriptionOf({ id: 1 })
+    await store([subscription])
+    const looks: [number, 'failed' | 'unasked'][] = [
+      [0, 'unasked'],
+      [5, 'failed'],
+      [10, 'unasked'],
+      [20, 'unasked'],
+    ]
+    const rows: unknown[] = []
+    for (const [seconds, what] of looks) {
+      await scheduleAt(time + seconds, [subscription], { rest: { 1: what } })
+      const [row] = await node.rows()
+      rows.push([row?.reason, row?.tries, (row?.due_at ?? 0) - time])
+    }
+    expect(rows).toEqual([
+      ['unasked', 0, 5],
+      ['unreadable', 1, 10],
+      ['unasked', 1, 20],
+      ['unasked', 1, 30],
+    ])
+    expect(await scheduleAt(time + 30, [subscription])).toMatchObject({ begun: 1 })
   })
 
   test('behavior: what is not read, though the coordinator counts it, is not gone', async () => {

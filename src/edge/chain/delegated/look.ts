@@ -5,7 +5,7 @@ import { anchorCall } from '../next-id.ts'
 import type { Due } from '../plan.ts'
 import { readWallets } from '../read-wallets.ts'
 import { isRevert, type Revert, revertOf } from '../reverts.ts'
-import type { RpcAnswer } from '../rpc.ts'
+import { isUnasked, type RpcAnswer } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { createdIdCall, creationCall } from './calls.ts'
@@ -16,6 +16,7 @@ import { storedCall, toStored } from './stored.ts'
 /**
  * What has become of a subscription that was signed for, and that this node has not seen on the chain. `created`: it is there, by another
  * node. `foiled`: its nonce has created another. `there`: as good as there. `refused`: nothing can be created by what was signed, or not now. `unreadable`: the chain does not say.
+ * `unasked`: there was no time to ask it.
  */
 export type Looked =
   | { kind: 'created'; id: number }
@@ -23,6 +24,7 @@ export type Looked =
   | { kind: 'there'; status: Status }
   | { kind: 'refused'; revert: Revert }
   | { kind: 'unreadable' }
+  | { kind: 'unasked' }
 
 type Uncreated = Due & { signed: Signed }
 
@@ -58,15 +60,14 @@ export async function lookAtUncreated(
   const there = [...looked.values()].flatMap(each =>
     each.kind === 'there' ? [each.status.subscription] : [],
   )
-  const wallets = await readWallets(step, there)
+  const { wallets, unasked } = await readWallets(step, there)
   const compared = await compare(step, { asked, looked })
   return new Map(
-    [...compared].map(([id, each]) => [
-      id,
-      each.kind === 'there'
-        ? { kind: 'there', status: { ...each.status, wallet: wallets.get(id) ?? null } }
-        : each,
-    ]),
+    [...compared].map(([id, each]): [number, Looked] => {
+      if (unasked.has(id)) return [id, { kind: 'unasked' }]
+      if (each.kind !== 'there') return [id, each]
+      return [id, { kind: 'there', status: { ...each.status, wallet: wallets.get(id) ?? null } }]
+    }),
   )
 }
 
@@ -97,6 +98,7 @@ function lookedAt(
   { created, creation }: { created: RpcAnswer | undefined; creation: RpcAnswer | undefined },
 ): Looked {
   const id = toWord(created)
+  if (isUnasked(created) || isUnasked(creation)) return { kind: 'unasked' }
   if (id === null) return { kind: 'unreadable' }
   if (id > 0n) return { kind: 'created', id: Number(id) }
   const interval = intervalAt(subscription, block.time)

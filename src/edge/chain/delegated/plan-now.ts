@@ -51,7 +51,7 @@ export async function planNow(
     const considered = await consider(step, {
       rows: [row],
       court: { snapshot, config: door.chain.config, time: block.time, routes: door.routes },
-      readStatuses: async () => ({ statuses: new Map(), failed: [] }),
+      readStatuses: async () => ({ statuses: new Map(), failed: [], unasked: [] }),
       known: new Map(),
       nextId: 0,
       uncreated: new Map([[subscription.id, { kind: 'there', status }]]),

@@ -7,7 +7,7 @@ import { barredSentence, selectBarred } from '../guard/usage.ts'
 import { anchorCall } from '../next-id.ts'
 import { refusalOf } from '../refusal.ts'
 import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
-import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
+import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import { allocate } from './allocate.ts'
@@ -157,7 +157,7 @@ async function sift(
     const { subscription, interval, owner } = delivery
     const answer = answers[index]
     // Another look is to come, without those that were silent by then.
-    if (isUnpaid(answer) || answer?.error?.unanswered === 'unasked') continue
+    if (isUnpaid(answer) || isUnasked(answer)) continue
     const error = answer?.error
     const isTooDear = error !== undefined && !error.isUnclear && refusalOf(error) === 'out_of_gas'
     if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {

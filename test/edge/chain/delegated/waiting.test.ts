@@ -1,8 +1,11 @@
 import { sql } from 'drizzle-orm'
-import { toHex } from 'viem'
+import { getAbiItem, getAddress, toFunctionSelector, toHex } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
-import { type Delegating, startDelegating } from './delegating.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { deploy } from '../../../support/chain.ts'
+import { type Delegating, signer, startDelegating } from './delegating.ts'
 
 /** What may come between a request and its answer: time, and the consumer's mind. */
 
@@ -42,6 +45,34 @@ describe.for([false, true])('a request; first deployment: %s', firstDeployment =
     await world.compute()
     await world.settle(node)
     expect(await world.fulfilled()).toEqual([1])
+  })
+
+  test('behavior: beside too many whose consumers are silent to ask each alone has tried nothing, and has a turn', async () => {
+    const args = [world.chain.registry, signer.address]
+    const silent = await deploy(world.chain, { name: 'ChangingDelegator', args })
+    const active_at = (await now()) + 100
+    const request = await world.sign({ active_at })
+    await world.take(request)
+    for (let count = 0; count < 14; count++)
+      await world.take({ owner: getAddress(silent.address), active_at })
+    await world.look(node)
+    const creation = toFunctionSelector(
+      getAbiItem({ abi: eip712CoordinatorAbi, name: 'createSubscriptionDelegatee' }),
+    )
+    const asksTheSilent = (call: RpcCall) =>
+      [creation, silent.address.slice(2).toLowerCase()].every(part => JSON.stringify(call).includes(part))
+    world.proxy.setFault(({ calls }) => (calls.some(asksTheSilent) ? { kind: 'reset' } : null))
+    await pass(101)
+    const [told] = await world.queue.db.orm.all(
+      sql`select reason, tries from subscriptions order by id desc limit 1`,
+    )
+    expect(told).toEqual({ reason: 'unasked', tries: 0 })
+    await pass(6)
+    await pass(6)
+    expect(await world.compute()).toBe(1)
+    world.proxy.setFault(undefined)
+    await world.settle(node)
+    expect(await world.fulfilled()).toHaveLength(1)
   })
 
   test('behavior: that expires before anything is begun ends, and says why', async () => {
