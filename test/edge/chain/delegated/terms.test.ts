@@ -134,7 +134,7 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
   })
 })
 
-describe('a proof', () => {
+describe.for([false, true])('a proof; first deployment: %s', firstDeployment => {
   const proven = async (rest: object = {}) => {
     const { address } = await deploy(world.chain, {
       name: 'AtomicVerifier',
@@ -145,13 +145,13 @@ describe('a proof', () => {
   }
 
   test('behavior: is not asked of containers that give none', async () => {
-    world = await startDelegating()
+    world = await startDelegating({ firstDeployment })
     expect(await world.refusal(await proven())).toBe('unsupported_proof')
     expect(await world.ids()).toEqual([])
   })
 
   test('behavior: that is rejected at once is told as such: the stake is booked, and nothing is sent again', async () => {
-    world = await startDelegating({ container: { generates_proofs: true } })
+    world = await startDelegating({ firstDeployment, container: { generates_proofs: true } })
     const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: price })
     const door = await world.door({ paymentAddress })
     const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
@@ -176,7 +176,7 @@ describe('a proof', () => {
   })
 
   test('default: is asked of the others, and the answer creates the subscription', async () => {
-    world = await startDelegating({ container: { generates_proofs: true } })
+    world = await startDelegating({ firstDeployment, container: { generates_proofs: true } })
     // The node puts up as much as it is paid.
     const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: price })
     const door = await world.door({ paymentAddress })
@@ -195,7 +195,7 @@ describe('a proof', () => {
   })
 
   test('behavior: a lazy one is linked as well', async () => {
-    world = await startDelegating()
+    world = await startDelegating({ firstDeployment })
     await world.take({ lazy: true })
     await world.compute()
     await world.settle(world.ticker())

@@ -21,12 +21,14 @@ const copierAccount = anvilAccount(8)
 let world: GuardWorld
 let copier: ReturnType<typeof createDeployer>
 let copierWallet: Address
-beforeEach(async () => {
-  world = await startGuardWorld()
-  copier = createDeployer(world.chain.rpcUrl, copierAccount)
-  copierWallet = await fund(world.chain, { spender: copierAccount.address, amount: 0n })
-})
-afterEach(async () => await world?.close())
+function startEach(options: { firstDeployment: boolean }): void {
+  beforeEach(async () => {
+    world = await startGuardWorld(options)
+    copier = createDeployer(world.chain.rpcUrl, copierAccount)
+    copierWallet = await fund(world.chain, { spender: copierAccount.address, amount: 0n })
+  })
+  afterEach(async () => await world?.close())
+}
 
 const balanceOf = async (address: Address) => await world.chain.deployer.chain.getBalance({ address })
 const feesBefore = { maxFeePerGas: parseGwei('100'), maxPriorityFeePerGas: parseGwei('50'), gas: 1_000_000n }
@@ -75,36 +77,52 @@ async function copy(): Promise<Hex> {
             ...call,
             args: [{ ...call.args[0], nodeWallet: copierWallet }, call.args[1], call.args[2]],
           })
-        : null
+        : call.functionName === 'deliverCompute'
+          ? encodeFunctionData({
+              abi,
+              ...call,
+              args: [call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], copierWallet],
+            })
+          : null
   if (data === null) throw new Error(`There is nothing to copy in ${call.functionName}`)
   return await copier.wallet.sendTransaction({ to: world.chain.coordinator, data, ...feesBefore })
 }
 
 const statusOf = async (hash: Hex) => (await world.receiptOf(hash)).status
 
-test('default: an answer with bounds is not protected: the copier is paid, and the node loses one transaction', async () => {
-  const node = world.node()
-  await world.askFor({ paid: true })
-  await world.look(node)
-  await world.compute()
-  const copied = await world.holding(async () => {
-    await world.look(node)
-    return await copy()
-  })
-  expect(await statusOf(copied)).toBe('success')
-  expect([await balanceOf(copierWallet), await balanceOf(world.nodeWallet)]).toEqual([price, 0n])
-  for (let block = 0; block < 3; block += 1) {
-    world.queue.clock.ms += 60_000
-    await world.mine()
-    await world.look(node)
-  }
-  expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
-  const record = await world.record()
-  expect(record).toMatchObject({ paid: 0, reverted: 1 })
-  expect(record?.wasted_gas).toBeLessThanOrEqual(30_000)
-})
+describe.for([false, true])(
+  'an answer, with bounds where there are any; first deployment: %s',
+  firstDeployment => {
+    startEach({ firstDeployment })
 
+    test('default: is not protected: the copier is paid, and the node loses one transaction', async () => {
+      const node = world.node()
+      await world.askFor({ paid: true })
+      await world.look(node)
+      await world.compute()
+      const copied = await world.holding(async () => {
+        await world.look(node)
+        return await copy()
+      })
+      expect(await statusOf(copied)).toBe('success')
+      expect([await balanceOf(copierWallet), await balanceOf(world.nodeWallet)]).toEqual([price, 0n])
+      for (let block = 0; block < 3; block += 1) {
+        world.queue.clock.ms += 60_000
+        await world.mine()
+        await world.look(node)
+      }
+      expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+      const record = await world.record()
+      expect(record).toMatchObject({ paid: 0, reverted: 1 })
+      expect(record?.wasted_gas).toBeLessThanOrEqual(30_000)
+    })
+  },
+)
+
+// The first deployments take no commitments.
 describe('a committed request', () => {
+  startEach({ firstDeployment: false })
+
   const salt = toHex('salt', { size: 32 })
   const open = async () =>
     await createdBy(world.chain, world.consumer, {

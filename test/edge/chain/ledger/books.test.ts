@@ -27,12 +27,9 @@ async function agree(): Promise<void> {
   expect(sumsOf(await world.entries(), world.tokens)).toEqual(await world.balances())
 }
 
-describe.each([
-  ['our deployment', {}],
-  ['the first deployment', { firstDeployment: true }],
-] as const)('on %s', (_, options) => {
+describe.for([false, true])('first deployment: %s', firstDeployment => {
   test('default: an answer in each coin, to the wei', async () => {
-    world = await startPaying(options)
+    world = await startPaying({ firstDeployment })
     const ids = []
     for (const coin of coins) ids.push(await world.askFor(coin, price))
     await answered()
@@ -50,72 +47,72 @@ describe.each([
     const { payment, gasCost } = await world.balances()
     expect(sumsOf(entries, world.tokens)).toMatchObject({ payment, gasCost })
   })
-})
 
-test('behavior: unpaid answers, and those that come in one batch', async () => {
-  world = await startPaying()
-  for (const amount of [0n, price, 2n * price]) await world.askFor('plain', amount)
-  await answered()
-  const entries = await world.entries()
-  expect(new Set(entries.map(({ hash }) => hash)).size).toBe(1)
-  expect(entries.map(({ payment }) => payment === '0').filter(Boolean)).toHaveLength(1)
-  await agree()
-})
-
-test('behavior: what is mined and fails costs gas, and is booked to its consumer', async () => {
-  world = await startPaying()
-  await world.askFor('ether', price)
-  await world.look(world.node)
-  await world.compute()
-  // Mined in a block in which the consumer has taken its money away before.
-  await world.chain.anvil.setAutomine(false)
-  await world.look(world.node)
-  const { wallet } = world.chain.deployer
-
-  await wallet.writeContract({
-    address: world.payer,
-    abi: walletAbi,
-    functionName: 'approve',
-    args: [world.consumer.address, world.tokens.ether, 0n],
-    maxPriorityFeePerGas: parseEther('0.00001'),
-    maxFeePerGas: parseEther('0.0001'),
-    gas: 100_000n,
+  test('behavior: unpaid answers, and those that come in one batch, where there are batches', async () => {
+    world = await startPaying({ firstDeployment })
+    for (const amount of [0n, price, 2n * price]) await world.askFor('plain', amount)
+    await answered()
+    const entries = await world.entries()
+    expect(new Set(entries.map(({ hash }) => hash)).size).toBe(firstDeployment ? 3 : 1)
+    expect(entries.map(({ payment }) => payment === '0').filter(Boolean)).toHaveLength(1)
+    await agree()
   })
-  await world.mine()
-  await world.chain.anvil.setAutomine(true)
-  await world.look(world.node)
-  expect(await world.entries()).toMatchObject([
-    { kind: 'failed', payment: '0', protocol_fee: '0', consumer: world.consumer.address.toLowerCase() },
-  ])
-  await agree()
-})
 
-test('behavior: when a reorganisation undoes an answer its rows go, and come again', async () => {
-  world = await startPaying()
-  await world.mine(5)
-  await world.askFor('plain', price)
-  await answered()
-  const [before] = await world.entries()
-  await world.mine(2)
-  await world.look(world.node)
-  await world.reorganise(5, { kept: true })
-  await world.look(world.node)
-  await answered()
-  const entries = await world.entries()
-  expect(entries).toHaveLength(1)
-  expect(entries[0]?.block).not.toBe(before?.block)
-  await agree()
-})
+  test('behavior: what is mined and fails costs gas, and is booked to its consumer', async () => {
+    world = await startPaying({ firstDeployment })
+    await world.askFor('ether', price)
+    await world.look(world.node)
+    await world.compute()
+    // Mined in a block in which the consumer has taken its money away before.
+    await world.chain.anvil.setAutomine(false)
+    await world.look(world.node)
+    const { wallet } = world.chain.deployer
 
-test('behavior: booked for the day of its block, not for that on which the node looked', async () => {
-  world = await startPaying()
-  await world.askFor('ether', price)
-  await world.look(world.node)
-  await world.compute()
-  await world.look(world.node)
-  const { timestamp } = await world.chain.deployer.chain.getBlock()
-  // The node was away for two days.
-  await world.chain.warp(2 * 86_400)
-  await world.look(world.node)
-  expect(await world.entries()).toMatchObject([{ at: Number(timestamp) }])
+    await wallet.writeContract({
+      address: world.payer,
+      abi: walletAbi,
+      functionName: 'approve',
+      args: [world.consumer.address, world.tokens.ether, 0n],
+      maxPriorityFeePerGas: parseEther('0.00001'),
+      maxFeePerGas: parseEther('0.0001'),
+      gas: 100_000n,
+    })
+    await world.mine()
+    await world.chain.anvil.setAutomine(true)
+    await world.look(world.node)
+    expect(await world.entries()).toMatchObject([
+      { kind: 'failed', payment: '0', protocol_fee: '0', consumer: world.consumer.address.toLowerCase() },
+    ])
+    await agree()
+  })
+
+  test('behavior: when a reorganisation undoes an answer its rows go, and come again', async () => {
+    world = await startPaying({ firstDeployment })
+    await world.mine(5)
+    await world.askFor('plain', price)
+    await answered()
+    const [before] = await world.entries()
+    await world.mine(2)
+    await world.look(world.node)
+    await world.reorganise(5, { kept: true })
+    await world.look(world.node)
+    await answered()
+    const entries = await world.entries()
+    expect(entries).toHaveLength(1)
+    expect(entries[0]?.block).not.toBe(before?.block)
+    await agree()
+  })
+
+  test('behavior: booked for the day of its block, not for that on which the node looked', async () => {
+    world = await startPaying({ firstDeployment })
+    await world.askFor('ether', price)
+    await world.look(world.node)
+    await world.compute()
+    await world.look(world.node)
+    const { timestamp } = await world.chain.deployer.chain.getBlock()
+    // The node was away for two days.
+    await world.chain.warp(2 * 86_400)
+    await world.look(world.node)
+    expect(await world.entries()).toMatchObject([{ at: Number(timestamp) }])
+  })
 })

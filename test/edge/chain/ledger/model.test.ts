@@ -6,7 +6,7 @@ import { transact } from '../../../support/chain.ts'
 import { type Coin, coins, type Paying, startPaying, sumsOf } from './paying.ts'
 
 /**
- * Random histories of paid and unpaid answers on a real chain, with wallets that are emptied and filled and reorganisations of every depth:
+ * Random histories of paid and unpaid answers on a real chain, on either deployment, with wallets that are emptied and filled and reorganisations of every depth:
  * what the books say is what the chain's balances say.
  */
 
@@ -60,6 +60,8 @@ const operations: fc.Arbitrary<Op> = fc.oneof(
   },
 )
 
+const histories = fc.array(operations, { minLength: 8, maxLength: 24 })
+
 let world: Paying | undefined
 afterEach(async () => await world?.close())
 
@@ -111,8 +113,8 @@ async function settle(world: Paying): Promise<void> {
 
 test('property: the books say what the chain says', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(operations, { minLength: 8, maxLength: 24 }), async history => {
-      const paying = await startPaying()
+    fc.asyncProperty(fc.boolean(), histories, async (firstDeployment, history) => {
+      const paying = await startPaying({ firstDeployment })
       world = paying
       await paying.mine(10)
       for (const op of history) await apply(paying, op)
