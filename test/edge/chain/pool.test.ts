@@ -5,7 +5,10 @@ import { createRpcPool, type RpcPoolOptions } from '../../../src/edge/chain/pool
 import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from '../../../src/edge/chain/rpc.ts'
 import { type Fault, type RpcProxy, startRpcProxy } from '../../support/rpc-proxy.ts'
 
-/** Three servers that answer as nodes of one chain do, and go wrong as they are told; a clock that moves when the pool waits. */
+/**
+ * Three servers that answer as nodes of one chain do, and go wrong as they are told; a clock that moves when the pool waits. Of no deployment:
+ * there are no contracts.
+ */
 let servers: RpcProxy[]
 let clock = 0
 let waits: number[] = []

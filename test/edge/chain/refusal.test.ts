@@ -5,7 +5,7 @@ import { type Refusal, refusalOf, saidOf, words } from '../../../src/edge/chain/
 import type { Rpc, RpcCall } from '../../../src/edge/chain/rpc.ts'
 import { type RpcProxy, startRpcProxy } from '../../support/rpc-proxy.ts'
 
-/** Two nodes: the first refuses what it is told to refuse, the second answers everything. */
+/** Two nodes: the first refuses what it is told to refuse, the second answers everything. Of no deployment: there are no contracts. */
 let servers: [RpcProxy, RpcProxy]
 const chainId = 7
 

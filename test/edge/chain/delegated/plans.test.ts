@@ -9,7 +9,10 @@ import type { EngineValue } from '../../../../src/local/libsql/value.ts'
 import type { Argument, Statement } from '../../../support/sql-proxy.ts'
 import { type Delegating, startDelegating } from './delegating.ts'
 
-/** What the database says it will do for delegated subscriptions, with 100,000 of them, and all that is done about any. */
+/**
+ * What the database says it will do for delegated subscriptions, with 100,000 of them, and all that is done about any. Of one deployment: the
+ * statements are the same for both.
+ */
 
 /** Arguments, tables with a row for each chain or policy, and what was looked up before. */
 const walkable =
