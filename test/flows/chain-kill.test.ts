@@ -8,7 +8,7 @@ import { killed } from './part.ts'
 import type { RunnerProcess } from './system.ts'
 import { until } from './until.ts'
 
-const options = { concurrent: true, timeout: 120_000 }
+const options = { concurrent: true, timeout: 180_000 }
 
 /** Where the answers are when the program dies. */
 type Moment = 'computing' | 'simulated' | 'signed' | 'sent' | 'mined'

@@ -3,7 +3,7 @@ import { answered, holdFirst, runsOf, times } from './asked.ts'
 import { type Asker, bothDeployments, type ChainSystem, chainSystemOf } from './asker.ts'
 import { until } from './until.ts'
 
-const options = { concurrent: true, timeout: 120_000 }
+const options = { concurrent: true, timeout: 180_000 }
 
 /** Where the answer is at that moment; of what is `mined` the node does not know it yet, as a rule. */
 type Moment = 'computing' | 'mined' | 'delivered'

@@ -16,7 +16,7 @@ import {
 import { killed } from './part.ts'
 import { until } from './until.ts'
 
-const options = { concurrent: true, timeout: 120_000 }
+const options = { concurrent: true, timeout: 180_000 }
 
 /** One that was signed for, as its client knows it. `times`: how often it is to be answered in the end. */
 type Signed = { name: string; text: string; created: DelegatedCreated; times: number }
