@@ -161,7 +161,7 @@ async function write(
     orm.all(sql`select ${now} as now from chains where id = ${id} and version = ${cursor.version}`),
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${block.number}, ${block.hash} where ${guard}
-      on conflict (chain, number) do update set hash = excluded.hash`),
+      on conflict (chain, number) do nothing`),
     lookAgainAtOthers(db, { chain: id, waiting: created.waiting, guard }),
     // Before the others: what is known by its id is not new.
     ...created.links.flatMap(link => [...linkSubscription(db, { chain: id, link, block, guard })]),

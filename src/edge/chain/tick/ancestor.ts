@@ -8,8 +8,9 @@ import type { Chain } from '../chain.ts'
 const perRequest = 32
 
 /**
- * The highest block in which something happened, and that the chain still has: whatever happened above it may not have. Below all of the
- * journal: one less than its lowest. null: nothing has happened.
+ * The highest block in which something happened, and below which the chain still has all of the journal's, as far as it is looked at: whatever
+ * happened above it may not have. A ticker may have written down what it saw after a block that it did not know to be undone, so that not all
+ * that lies above the lowest of those is undone. Below all of the journal: one less than its lowest. null: nothing has happened.
  */
 export async function findAncestor({ orm }: Db, { config, rpc }: Chain): Promise<number | null> {
   let below: number | null = null
@@ -21,7 +22,8 @@ export async function findAncestor({ orm }: Db, { config, rpc }: Chain): Promise
       rpc,
       noted.map(({ number }) => number),
     )
-    const kept = noted.find(({ hash }, index) => blocks[index]?.hash === hash)
+    const undone = noted.findLastIndex(({ hash }, index) => blocks[index]?.hash !== hash)
+    const kept = noted[undone + 1]
     if (kept) return kept.number
     const lowest = noted.at(-1)
     if (!lowest) return below === null ? null : below - 1

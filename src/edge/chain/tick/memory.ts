@@ -1,3 +1,4 @@
+import type { Hex } from 'viem'
 import type { Block, Contracts } from '../chain.ts'
 import type { WalletWatch } from '../node-wallet.ts'
 import { noPace, type Pace } from './pace.ts'
@@ -15,12 +16,16 @@ export type Memory = {
   /** null: to be read again. */
   work: Work | null
   readAt: number
+  /** It was read in this look. */
+  isFresh: boolean
   prunedAt: number
   /** The block that was believed last, and the newest one. */
   block: Block | null
   latest: Block | null
-  /** Since when the chain has been below `block`. */
-  behindSince: number | null
+  /** Of the tops that the journal has had, the last that the chain was seen to have. */
+  noted: Block | null
+  /** Since when the chain has been below a block that is known. `above`: that of the journal, where it is that. */
+  behind: { since: number; above: Hex | null } | null
   pace: Pace
   gaps: Gaps
   /** What was due, or computed, could not go on at this block. */
@@ -41,11 +46,13 @@ export function createMemory(): Memory {
     checkedAt: null,
     isRejudged: false,
     work: null,
+    isFresh: false,
     readAt: Number.NEGATIVE_INFINITY,
     prunedAt: Number.NEGATIVE_INFINITY,
     block: null,
     latest: null,
-    behindSince: null,
+    noted: null,
+    behind: null,
     pace: noPace,
     gaps: [],
     isHeld: false,

@@ -9,8 +9,9 @@ import { findAncestor } from './ancestor.ts'
 /**
  * After a reorganisation: what happened in blocks that the chain has no more is looked at again. `known`: the last block that was believed.
  * Broken off anywhere it is done again: the journal is shortened last.
+ * @returns `from`: what lies above that block was undone.
  */
-export async function rewind(step: Step, { known }: { known: number }): Promise<void> {
+export async function rewind(step: Step, { known }: { known: number }): Promise<{ from: number }> {
   const { db, chain, log, block } = step
   const ancestor = await findAncestor(db, chain)
   // Nothing happened: only the head is another.
@@ -27,4 +28,5 @@ export async function rewind(step: Step, { known }: { known: number }): Promise<
       update chains set head_number = ${block.number}, head_hash = ${block.hash}, version = version + 1
       where id = ${chain.config.id} and head_number > ${from}`),
   ])
+  return { from }
 }

@@ -1,10 +1,10 @@
+import type { Hex } from 'viem'
 import type { ChainReport } from '../../../protocol/chain.ts'
 import type { Bells } from '../../bell/bell.ts'
 import type { Db } from '../../db/open.ts'
 import { describe, type Log } from '../../log.ts'
 import type { PolicyCache } from '../../runners/policy.ts'
-import { blockCall } from '../block.ts'
-import type { Block, Chain } from '../chain.ts'
+import type { Chain } from '../chain.ts'
 import { checkChain } from '../check.ts'
 import { cleaned } from '../clean.ts'
 import { createRouteFinder } from '../containers.ts'
@@ -15,13 +15,13 @@ import { noWallet, watchNodeWallet } from '../node-wallet.ts'
 import { pruneChain } from '../prune.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import type { JobOptions, Step } from '../step.ts'
-import { advance, hasWork } from './advance.ts'
+import { type Advanced, advance, hasWork } from './advance.ts'
 import { createMemory, type Memory } from './memory.ts'
 import { nextLook, paced } from './pace.ts'
 import { reportOf } from './report.ts'
 import { rewind } from './rewind.ts'
 import { leastGap, withGap } from './rhythm.ts'
-import { trustIn } from './trust.ts'
+import { comparedCalls, comparedWith, isNoneOf, trustIn } from './trust.ts'
 import { beginChain, readWork, type Work } from './work.ts'
 
 export type TickOptions = {
@@ -51,6 +51,8 @@ const rereadMs = 60_000
 const recheckMs = 30_000
 /** How long a head below the one that is known is taken for an endpoint's that lags; later the chain has become shorter. */
 const lagMs = 60_000
+/** Likewise, where it is another ticker that has been further: as long as that goes on, it is this one's endpoint that lags. */
+const strandedMs = 10 * 60_000
 /** Between looks for what may be forgotten. */
 const pruneMs = 60_000
 const firstRetryMs = 500
@@ -89,26 +91,40 @@ export function createTick(options: TickOptions): ChainTick {
     if (!(await isServed(options, memory))) return now() + recheckMs
     await memory.wallet?.look(now())
     if (poked || now() - memory.readAt > rereadMs) memory.work = null
+    memory.isFresh = false
     memory.work ??= await reread(options, memory)
     if (!memory.isRejudged) await judgeAnew()
-    const { known, mined } = knownBy(memory, memory.work)
-    const asked = mined === null ? [] : [blockCall(mined.number)]
-    const head = await readHead(chain, contractsOf(memory), known, asked)
-    const trust = trustIn(head, { known, mined })
-    if (trust === 'behind' && !isLong(head)) return nextLook(memory.pace, now())
-    if (trust === 'same') memory.behindSince = null
-    else await follow(head, known?.number ?? 0)
+    const head = await readBelieved(memory.work)
+    if (head === null) return nextLook(memory.pace, now())
     memory.problem = null
     memory.pace = paced(memory.pace, head.latest.number, now())
     memory.gaps = withGap(memory.gaps, memory.latest, head.latest)
     chain.rpc.noteHead(head.latest.number)
     const isNew = head.latest.hash !== memory.latest?.hash || head.block.hash !== memory.block?.hash
     if (isNew || poked) memory.isHeld = false
-    await work(stepOf(options, memory, head), { nextId: head.nextId, isNew })
+    if (!(await work(stepOf(options, memory, head), { nextId: head.nextId, isNew }))) return now()
     memory.block = head.block
     memory.latest = head.latest
+    if (!isUncompared(head)) memory.noted = memory.work?.noted ?? null
     if (now() - memory.prunedAt > pruneMs) await prune(head)
     return dueAgain(memory, now())
+  }
+
+  /** null: it is behind what is known, and not believed yet. */
+  async function readBelieved(work: Work): Promise<Head | null> {
+    const compared = comparedWith(memory, work)
+    const { known, noted } = compared
+    const head = await readHead(chain, contractsOf(memory), known, comparedCalls(compared))
+    const trust = trustIn(head, compared)
+    if (trust === 'behind' && !isLong(head, { above: null, most: lagMs })) return null
+    if (trust === 'early' && noted !== null) {
+      chain.rpc.noteHead(noted.number)
+      if (!isLong(head, { above: noted.hash, most: strandedMs })) return null
+    }
+    memory.behind = null
+    if (trust === 'same') memory.noted = work.noted
+    else await follow(head, known?.number ?? 0)
+    return head
   }
 
   async function judgeAnew(): Promise<void> {
@@ -120,17 +136,25 @@ export function createTick(options: TickOptions): ChainTick {
   }
 
   /** A head that is behind what is known comes from an endpoint that lags, unless it stays so. */
-  function isLong({ block }: Head): boolean {
-    memory.behindSince ??= now()
+  function isLong({ block }: Head, { above, most }: { above: Hex | null; most: number }): boolean {
+    if (memory.behind?.above !== above) memory.behind = null
+    memory.behind ??= { since: now(), above }
     memory.problem = `The chain is at block ${block.number}, and was further`
-    return now() - memory.behindSince >= lagMs
+    return now() - memory.behind.since >= most
   }
 
   async function follow(head: Head, known: number): Promise<void> {
     log.warn('Chain reorganised', { chain: chain.config.id, block: head.block.number, known })
-    memory.behindSince = null
-    await rewind(stepOf(options, memory, head), { known })
+    const { from } = await rewind(stepOf(options, memory, head), { known })
     memory.work = await reread(options, memory)
+    const { noted } = memory.work
+    if (noted !== null && noted.number <= from) memory.noted = noted
+  }
+
+  /** Whether the journal has another top than the chain was seen to have. */
+  function isUncompared({ block, latest }: Pick<Head, 'block' | 'latest'>): boolean {
+    const noted = memory.work?.noted ?? null
+    return noted !== null && isNoneOf(noted, [block, latest, memory.noted])
   }
 
   async function prune({ block }: Head): Promise<void> {
@@ -147,40 +171,33 @@ export function createTick(options: TickOptions): ChainTick {
     if (!isLeft) memory.prunedAt = now()
   }
 
-  async function work(step: Step, { nextId, isNew }: { nextId: number; isNew: boolean }): Promise<void> {
+  /** @returns false: nothing was done, since another ticker has been meanwhile where the head was not compared. */
+  async function work(step: Step, { nextId, isNew }: { nextId: number; isNew: boolean }): Promise<boolean> {
     // What no endpoint took is sent again: a chain that mines for transactions alone has no block until then.
     let looksAnew = isNew || (memory.work?.unsent ?? 0) > 0
     for (let round = 0; round < maxRounds; round++) {
       const known = memory.work
-      const { isHeld: wasHeld } = memory
-      const asked = { nextId, isNew: looksAnew, isHeld: wasHeld, now: now() }
-      if (known === null || !hasWork(known, { step, ...asked })) return
-      const { isLeft, isHeld, signer, left } = await advance(step, {
-        work: known,
-        routes,
-        ...asked,
-      })
-      if (signer) memory.signerReport = signer
-      if (left !== null) memory.left = left
-      memory.isHeld ||= isHeld
+      const asked = { nextId, isNew: looksAnew, isHeld: memory.isHeld, now: now() }
+      if (known === null || !hasWork(known, { step, ...asked })) return true
+      if (!memory.isFresh) {
+        memory.work = await reread(options, memory)
+        if (isUncompared(step)) return false
+        continue
+      }
+      const advanced = await advance(step, { work: known, routes, ...asked })
+      noteAdvanced(advanced)
       memory.work = await reread(options, memory)
-      if (!isLeft) return
+      if (!advanced.isLeft) return true
       looksAnew = false
     }
+    return true
   }
-}
 
-/**
- * What a head is compared with. `mined`: answers are mined above the block that is believed, where a chain is trailed, and above the one that was
- * last written down.
- */
-function knownBy(
-  { block, latest }: Memory,
-  { cursor, noted }: Work,
-): { known: Block | null; mined: Block | null } {
-  const known = block ?? cursor.head
-  const newest = latest ?? noted
-  return { known, mined: newest?.number === known?.number ? null : newest }
+  function noteAdvanced({ isHeld, signer, left }: Advanced): void {
+    if (signer) memory.signerReport = signer
+    if (left !== null) memory.left = left
+    memory.isHeld ||= isHeld
+  }
 }
 
 async function isServed({ chain, now, log }: TickOptions, memory: Memory): Promise<boolean> {
@@ -218,6 +235,7 @@ async function reread({ db, chain, now }: TickOptions, memory: Memory) {
     )
   }
   memory.readAt = now()
+  memory.isFresh = true
   return work
 }
 
