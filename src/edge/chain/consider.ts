@@ -3,7 +3,7 @@ import { zeroAddress } from 'viem'
 import { admitSubscription } from './admit.ts'
 import type { Beginning } from './begin.ts'
 import type { Status } from './chain.ts'
-import { type Decision, decide, nextAfter, type Obstacle, pass } from './decide.ts'
+import { type Decision, decide, type Obstacle, pass } from './decide.ts'
 import { findCreated } from './delegated/created.ts'
 import { isCreatedAs } from './delegated/created-as.ts'
 import { type Looked, lookAtUncreated } from './delegated/look.ts'
@@ -18,7 +18,8 @@ import { ownObstacles } from './own-wallet.ts'
 import { type Due, ended, later, type Plan, postponed, putOff, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
-import { isStaked, type Purse, readPurse, type StakeObstacle } from './stakes/purse.ts'
+import { backed } from './stakes/backed.ts'
+import { isStaked } from './stakes/purse.ts'
 import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
 import { isSame } from './tracked.ts'
@@ -54,7 +55,6 @@ export async function consider(
   const failing = await selectFailing(step.db, { chain: step.chain.config.id, rows })
   const subscriptions = rows.map(({ subscription }) => subscription)
   const own = ownObstacles(step.nodeWallet, subscriptions)
-  const purse = await readPurse(step, subscriptions)
   const barred = await selectBarred(step.db, {
     config: step.chain.config,
     owners: subscriptions.map(({ owner }) => owner),
@@ -73,7 +73,7 @@ export async function consider(
     const { id } = row.subscription
     const found = uncreated.get(id)
     if (found) {
-      goOn(step, { plan, row, looked: found, court, failing, own, purse, barred })
+      goOn(step, { plan, row, looked: found, court, failing, own, barred })
       continue
     }
     const status = statusOf(id)
@@ -85,11 +85,10 @@ export async function consider(
     else if (!isSame(row.subscription, status.subscription) || others.has(id)) {
       const verdict = verdictOn(status, court)
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
-    } else judge(step, { plan, row, status, court, failing, own, purse, barred })
+    } else judge(step, { plan, row, status, court, failing, own, barred })
   }
-  plan.approvals.push(...purse.approvals())
-  const served = await servable(step, plan)
-  return served.replaced.length === 0 ? served : await withCreated(step, served)
+  const left = await backed(step, await servable(step, plan))
+  return left.replaced.length === 0 ? left : await withCreated(step, left)
 }
 
 /** Why nothing is known of one; null: something is, and be it that it is gone. */
@@ -187,7 +186,7 @@ function postpone(
   }: Pick<Waiting, 'nextAt'> & {
     plan: Plan
     row: Due
-    reason: StakeObstacle | Waiting['reason'] | 'unasked'
+    reason: Waiting['reason'] | 'unreadable' | 'unasked'
     interval: number | null
   },
 ): void {
@@ -220,11 +219,10 @@ type Judged = {
   court: Court
   failing: ReadonlyMap<number, Failing>
   own: ReadonlyMap<number, Obstacle>
-  purse: Purse
   barred: ReadonlyMap<string, Barred>
 }
 
-function judge(step: Step, { plan, row, status, court, failing, own, purse, barred }: Judged): void {
+function judge(step: Step, { plan, row, status, court, failing, own, barred }: Judged): void {
   const { nextInterval } = row
   const { time: now } = court
   const hasData = row.signed !== null
@@ -267,10 +265,7 @@ function judge(step: Step, { plan, row, status, court, failing, own, purse, barr
   } else if (decision.kind === 'wait') postpone(step, { plan, row, ...decision })
   else if (excess !== undefined) bar(step, { plan, row, interval: decision.interval, excess })
   else if (!isBackingOff(step, { plan, row, decision, failing: failing.get(subscription.id) })) {
-    const { interval } = decision
-    const reason = purse.promise(subscription)
-    if (reason === null) planBeginning(step, { plan, row, status, decision, route: route ?? '' })
-    else postpone(step, { plan, row, reason, interval, nextAt: nextAfter(status, interval) })
+    planBeginning(step, { plan, row, status, decision, route: route ?? '' })
   }
 }
 
@@ -310,7 +305,7 @@ function bar(
   })
 }
 
-type Planning = Omit<Judged, 'court' | 'failing' | 'own' | 'purse' | 'barred'> & {
+type Planning = Omit<Judged, 'court' | 'failing' | 'own' | 'barred'> & {
   decision: Extract<Decision, { kind: 'begin' }>
   route: string
 }

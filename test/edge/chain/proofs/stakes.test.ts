@@ -1,8 +1,10 @@
+import { sql } from 'drizzle-orm'
 import { encodeFunctionData, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
+import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
-import { type Contract, deploy, nodeAddress } from '../../../support/chain.ts'
+import { type Contract, createSubscription, deploy, fund, nodeAddress } from '../../../support/chain.ts'
 import { dieAt } from '../outbox/mortal.ts'
 import { type Proving, price, startProving } from './proving.ts'
 
@@ -56,6 +58,34 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
 })
 
 describe.for([false, true])('a stake; first deployment: %s', firstDeployment => {
+  test('behavior: is neither kept nor approved for what the node does not work for', async () => {
+    world = await startProving({ firstDeployment, stake: price })
+    const { consumer, chain, queue } = world
+    const other = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
+    const wallet = await fund(chain, { spender: other.address, amount: price })
+    // An answer to the one takes more gas than there is, by its last; to the other, as much as is guessed.
+    await queue.db.orm.run(sql`
+      insert into consumers (chain, owner, last_gas, first_seen, last_seen)
+      values (${chain.id}, ${consumer.address.toLowerCase()}, 100000000000, 1, 1)`)
+    const guard = { ...openGuard, worth: { ...openGuard.worth, serve: { kind: 'profitable' as const } } }
+    const node = world.ticker({ paymentAddress: world.nodeWallet, guard })
+    await world.prove()
+    await world.look(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([['unprofitable'], []])
+    await createSubscription(chain, other, { amount: price, wallet, verifier: world.verifier.address })
+    await queue.db.orm.run(sql`update subscriptions set due_at = 0`)
+    await world.look(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([
+      ['unprofitable', 'stake_unapproved'],
+      ['approve sent'],
+    ])
+    await world.mine()
+    await queue.db.orm.run(sql`update subscriptions set due_at = 0`)
+    await world.look(node)
+    expect(await world.reasons()).toEqual(['unprofitable', 'begun'])
+    expect(await jobs()).toBe(1)
+  })
+
   test('behavior: that is not there is waited for', async () => {
     world = await startProving({ firstDeployment, stake: 0n })
     await world.prove()
