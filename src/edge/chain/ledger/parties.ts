@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { type Address, zeroAddress } from 'viem'
+import type { Subscription } from '../chain.ts'
 import type { Step } from '../step.ts'
 import type { Parties } from './sums.ts'
 
@@ -7,12 +8,14 @@ type Named = { subscription: number; place: number | null }
 type Row = { id: number; owner: Address; wallet: Address; token: Address; verifier: Address }
 
 /**
- * Whose money answers move. One that has just been created is known by the place of its request, and not yet by its id.
+ * Whose money answers move. One that has just been created is known by the place of its request, and not yet by its id. `found`: by id, what
+ * answers were given to that were to create it: they move money by its terms.
  * @returns null for a subscription that is not known any more.
  */
 export async function partiesOf(
   { db, chain, contracts }: Step,
   answers: readonly Named[],
+  found: ReadonlyMap<number, Subscription> = new Map(),
 ): Promise<(answer: Named) => Parties | null> {
   if (answers.length === 0) return () => null
   const ids = answers.flatMap(({ subscription, place }) =>
@@ -22,10 +25,12 @@ export async function partiesOf(
     select id, owner, wallet, payment_token as token, verifier from subscriptions
     where (chain, id) in (select ${chain.config.id}, value from json_each(${JSON.stringify([...new Set(ids)])}))`)
   const byId = new Map(rows.map(row => [row.id, row]))
+  const foundById = new Map([...found].map(([id, terms]) => [id, { ...terms, token: terms.paymentToken }]))
   const nodeWallet = chain.config.paymentAddress.toLowerCase() as Address
   return ({ subscription, place }) => {
     // Its request first: what has the id on the chain may be another's.
-    const row = (place === null ? undefined : byId.get(-place)) ?? byId.get(subscription)
+    const requested = place === null ? undefined : byId.get(-place)
+    const row = foundById.get(subscription) ?? requested ?? byId.get(subscription)
     if (row === undefined) return null
     const { owner, wallet, token, verifier } = row
     const hasVerifier = verifier !== zeroAddress

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
+import type { Subscription } from '../chain.ts'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
 import { begunTwice } from '../delegated/twice.ts'
@@ -9,10 +10,12 @@ import { entriesOf } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book } from '../ledger/write.ts'
 import { beginProofs } from '../proofs/begin.ts'
+import { isStaked } from '../stakes/purse.ts'
 import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
 import { answered, keyOf } from './batch.ts'
 import type { Key } from './computed.ts'
+import { readFound } from './found.ts'
 import type { Open } from './open.ts'
 import type { Receipt } from './receipt.ts'
 import { restoreDelivery } from './restore.ts'
@@ -75,16 +78,17 @@ export async function writeMined(
   )
   const isMined = sql`exists (select 1 from transactions where id = ${open.id} and state = 'mined' and mined_hash = ${receipt.hash}
     and mined_block_hash = ${receipt.blockHash})`
+  const found = await readFound(step, { answers: fates, receipt })
   const answers = fates.map(fate => {
     const to = restored.find(({ from }) => isSameKey(from, fate))?.to
-    return to
-      ? { ...fate, ...to, key: keyOf(to), delivered: true }
-      : { ...fate, subscription: fate.created ?? fate.subscription }
+    if (to) return { ...fate, ...to, key: keyOf(to), delivered: true }
+    const subscription = fate.created ?? fate.subscription
+    return { ...fate, ...askedBy(found.get(subscription)), subscription }
   })
   const proven = answers
     .filter(({ delivered, staked }) => delivered && staked === 1)
     .map(({ subscription, interval }) => ({ subscription, interval }))
-  const parties = await partiesOf(step, answers)
+  const parties = await partiesOf(step, answers, found)
   const entries = entriesOf(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
     isAnswer ? answers.map(answer => ({ ...answer, parties: parties(answer) })) : [],
@@ -147,6 +151,11 @@ export async function writeMined(
   ])
   if (stored.length === 0) return
   tell(step, { open, receipt, fates })
+}
+
+/** What another asks for that has the nonce of what was signed; its owner is the same. */
+function askedBy(found: Subscription | undefined): Partial<Pick<Carried, 'price' | 'staked'>> {
+  return found === undefined ? {} : { price: String(found.paymentAmount), staked: isStaked(found) ? 1 : 0 }
 }
 
 type Fate = ReturnType<typeof fateOf>

@@ -1,9 +1,10 @@
 import { sql } from 'drizzle-orm'
-import { type Hex, parseEther, toHex, zeroAddress } from 'viem'
+import { type Address, type Hex, parseEther, toHex, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { deploy, fund, nodeAddress, transact } from '../../../support/chain.ts'
-import { type Delegating, startDelegating } from './delegating.ts'
+import { type Asking, type Delegating, type Sending, startDelegating } from './delegating.ts'
 
 /** A nonce with which something else was signed as well: whatever the chain creates first is what it stands for. */
 
@@ -93,10 +94,10 @@ describe.for([false, true])(
     startEach({ firstDeployment })
 
     /** Our answer was simulated and is on its way; then another is created with its nonce, and ours is mined after that. */
-    async function foil(other: Parameters<Delegating['sign']>[0]): Promise<void> {
+    async function foil(other: Asking, mine: Asking = {}, options?: Sending): Promise<void> {
       await world.call('give', toHex('input'))
       await world.request('evm_setAutomine', false)
-      await world.take({ nonce: 5 })
+      await world.take({ nonce: 5, ...mine }, options)
       await world.compute()
       await world.look(node)
       const [sent] = await world.queue.db.orm.all<{ hash: Hex; raw: Hex }>(sql`select hash, raw from raws`)
@@ -142,6 +143,56 @@ describe.for([false, true])(
       expect(await chain.getBalance({ address: nodeWallet })).toBe(price)
       expect(await transactions()).toEqual([{ state: 'mined', status: 0, paid: 1 }])
       expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'nonce_used' }])
+    })
+
+    test('behavior: that one pays more, out of another wallet: what was paid is booked', async () => {
+      const { chain, consumer, queue } = world
+      const price = parseEther('1')
+      const from = (wallet: Address, amount: bigint) => ({
+        payment_amount: amount,
+        payment_token: zeroAddress,
+        wallet,
+      })
+      const own = await fund(chain, { spender: consumer.address, amount: price })
+      const theirs = await fund(chain, { spender: consumer.address, amount: 2n * price })
+      const paymentAddress = await fund(chain, { spender: nodeAddress, amount: 0n })
+      node = world.ticker({ paymentAddress })
+      const door = await world.door({ paymentAddress })
+      await foil(from(theirs, 2n * price), from(own, price), { door })
+      expect(await chain.deployer.chain.getBalance({ address: paymentAddress })).toBe(2n * price)
+      const question = { chain: chain.id, from: 0, to: 1e6, consumer: null, token: null, after: null }
+      const entries = await readLedgerEntries(queue.db, { ...question, limit: 10 })
+      expect(entries.map(({ row }) => row)).toMatchObject([
+        { kind: 'answer', subscription: 1, interval: 1, token: zeroAddress, payment: String(2n * price) },
+      ])
+    })
+
+    test('behavior: that one is staked for, and ours paid: the proof is followed', async () => {
+      const { chain, consumer, queue } = world
+      const price = parseEther('1')
+      const wallet = await fund(chain, { spender: consumer.address, amount: 2n * price })
+      const paymentAddress = await fund(chain, { spender: nodeAddress, amount: price })
+      const args = [chain.coordinator]
+      const verifier = await deploy(chain, { name: 'OptimisticVerifier', file: 'Verifiers', args })
+      node = world.ticker({ paymentAddress })
+      const door = await world.door({ paymentAddress })
+      const paid = { payment_amount: price, payment_token: zeroAddress, wallet }
+      await foil({ ...paid, verifier: verifier.address }, paid, { door })
+      expect(await world.fulfilled()).toEqual([1])
+      expect(await queue.db.orm.all(sql`select subscription, interval, state from proofs`)).toEqual([
+        { subscription: 1, interval: 1, state: 'pending' },
+      ])
+      const transaction = { functionName: 'finalize', args: [1, 1, nodeAddress, true] }
+      await transact(chain, verifier, transaction)
+      await chain.warp(3_600)
+      await world.look(node)
+      expect(await queue.db.orm.all(sql`select state from proofs`)).toEqual([{ state: 'accepted' }])
+      const question = { chain: chain.id, from: 0, to: 1e6, consumer: null, token: null, after: null }
+      const entries = await readLedgerEntries(queue.db, { ...question, limit: 10 })
+      expect(entries.map(({ row: { kind, payment } }) => [kind, payment])).toContainEqual([
+        'verdict',
+        String((await chain.deployer.chain.getBalance({ address: paymentAddress })) - price),
+      ])
     })
 
     test('behavior: that one takes no answer: ours is mined and reverts, and is not sent again', async () => {
