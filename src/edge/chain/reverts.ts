@@ -129,7 +129,8 @@ function isNearBoundary(name: string, { begin, end, time }: Standing): boolean {
   if (name !== 'SubscriptionNotActive' && name !== 'IntervalMismatch') return false
   // Over for good: no later block has it back.
   if (end !== null && time >= end) return false
-  return Math.abs(time - begin) <= boundarySeconds
+  // Not open yet, however long it takes: a reorganisation has put the clock back.
+  return time - begin <= boundarySeconds
 }
 
 /** By the selector that the data begins with. `isOurs`: the text is; else a contract's. */

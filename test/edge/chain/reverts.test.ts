@@ -84,12 +84,12 @@ describe('revertOf', () => {
     ])
   })
 
-  test('behavior: near the boundary of an interval the next block may take it', () => {
+  test('behavior: before an interval, and just after it has begun, a later block may take it', () => {
     const data = encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'SubscriptionNotActive' })
     const kindAt = (time: number, end: number | null = 2_000) =>
       revertOf(failed(data), { begin: 1_000, end, time }).kind
-    expect([987, 988, 1_000, 1_012, 1_013].map(time => kindAt(time))).toEqual([
-      'drop',
+    expect([1, 988, 1_000, 1_012, 1_013].map(time => kindAt(time))).toEqual([
+      'retry',
       'retry',
       'retry',
       'retry',

@@ -176,6 +176,26 @@ describe.for([false, true])(
   },
 )
 
+describe.for([false, true])('what was computed for a later block; first deployment: %s', firstDeployment => {
+  startEach({ firstDeployment })
+
+  test('behavior: a chain that is put back to before it begins: its answer waits until then', async () => {
+    const node = world.ticker()
+    await world.chain.warp(200)
+    const request = await world.sign({ active_at: await now() })
+    await world.take(request)
+    await world.compute()
+    await world.reorganise(1)
+    expect(await now()).toBeLessThan(request.subscription.active_at - 100)
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'SubscriptionNotActive' }])
+    await world.chain.warp(200)
+    await world.settle(node)
+    await expectOnce(request)
+    await expectJobs(1)
+  })
+})
+
 describe.for([false, true])('what somebody else has created; first deployment: %s', firstDeployment => {
   startEach({ firstDeployment })
 
