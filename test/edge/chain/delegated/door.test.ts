@@ -373,6 +373,49 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       expect(await world.refusal(request, { door: await world.door() })).toBeNull()
     })
 
+    /** At the head it is created, by somebody else, and perhaps answered; neither the door nor the node's ticker have got there. */
+    const stories = [1, 2].flatMap(redundancy =>
+      (['create', 'answer'] as const).flatMap(does =>
+        [false, true].map(sendsEarly => ({ redundancy, does, sendsEarly })),
+      ),
+    )
+    test.for(stories)(
+      'behavior: is behind what has created it: linked, computed once and answered once; redundancy $redundancy, others $does it, sent from behind: $sendsEarly',
+      async ({ redundancy, does, sendsEarly }) => {
+        const node = world.ticker()
+        await world.mine(5)
+        const id = (await world.ask()) + 1
+        await world.look(node)
+        const request = await world.sign({ redundancy })
+        await world[does](request)
+        const door = await world.door()
+        world.proxy.setFault(() => ({ kind: 'stale', blocks: 1 }))
+        expect(await world.take(request, { door })).toMatchObject({
+          subscriptionId: null,
+          job: expect.any(String),
+        })
+        const before = (await world.queue.ids()).length
+        if (sendsEarly) {
+          await world.compute()
+          await world.look(node)
+        }
+        world.proxy.setFault(undefined)
+        await world.look(node)
+        await world.compute()
+        await world.settle(node)
+        await world.settle(node)
+        expect(await world.ids()).toEqual([id])
+        expect(await world.queue.ids()).toHaveLength(before)
+        const theirs = does === 'answer' ? 1 : 0
+        const answered = (await world.fulfilled()).filter(each => each === id)
+        expect(answered).toHaveLength(Math.min(redundancy, theirs + 1))
+        const [delivery] = (await world.deliveries()).filter(({ subscription }) => subscription === id)
+        const isOurs = answered.length > theirs
+        expect(delivery).toMatchObject({ interval: 1, state: isOurs ? 'delivered' : 'dropped' })
+        expect(await world.subscriptions()).toContainEqual(expect.objectContaining({ id, state: 'ended' }))
+      },
+    )
+
     test('behavior: another is asked in its place', async () => {
       await world.mine(5)
       await world.ask()
