@@ -167,13 +167,16 @@ export async function startDelegating(
   }
 }
 
-/** How far what is counted of the room is from what the rows say: empty when it is right. */
+/**
+ * How far what is counted of the room is from what the rows say: empty when it is right. Whose data is forgotten may be looked for once more, as when it
+ * has begun again and ended: the next look finds nothing to forget, and does not look again.
+ */
 export async function miscounts({ orm }: Db): Promise<unknown[]> {
   return await orm.all(sql`
     with states as (
       select place, d.chain, d.owner, d.data_bytes, coalesce(s.state, 'active') as state, d.subscription < 0 and (coalesce(s.state, 'active') = 'active'
         or exists (select 1 from deliveries as x where x.chain = d.chain and x.subscription = d.subscription and interval > 0 and x.state <> 'dropped')) as waits,
-        iif(s.state = 'ended' and d.data_bytes > 0, s.kept_since, null) as over_since
+        iif(d.data_bytes > 0, iif(s.state = 'ended', s.kept_since, null), (select over_since from delegation_shares where delegation_shares.place = d.place)) as over_since
       from delegations as d left join subscriptions as s on s.chain = d.chain and s.id = d.subscription),
     shares as (select place, chain, owner, waits, iif(waits or state = 'active', data_bytes, 0) as bytes, over_since is not null as is_over from states),
     kept as (select place, chain, owner, waits, bytes, over_since is not null as is_over from delegation_shares),
