@@ -227,6 +227,8 @@ export const chains = sqliteTable('chains', {
   judgedEpoch: integer('judged_epoch').notNull().default(0),
   /** Hash of the configuration that they were last judged under; null: it was not noted. */
   judgedConfig: text('judged_config'),
+  /** How often answers with a stake were begun: tells whoever has summed up what is at stake that somebody else has added to it since. */
+  stakings: integer().notNull().default(0),
 })
 
 /** Blocks in which something happened that a reorganisation would undo, as far back as one may reach. */
@@ -424,6 +426,10 @@ export const deliveries = sqliteTable(
     /** What its proof is backed with, out of the node's wallet: a token, and base units of it in decimal; null: nothing. */
     stakeToken: text('stake_token'),
     stake: text(),
+    /** By whose verdict it may be lost; null: nothing is staked. */
+    stakeVerifier: text('stake_verifier'),
+    /** The wallet that its call data names, once that is encoded. */
+    nodeWallet: text('node_wallet'),
     /** Call data of `deliverCompute`, in hex, once it is encoded: then the job's row is not needed any more. */
     call: text(),
     /** Gas that it takes by itself, as it was estimated when it was last sent; null: it was not. */
@@ -443,7 +449,7 @@ export const deliveries = sqliteTable(
     index('deliveries_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'dropped')`),
     // Of what may be staked yet: what is not mined will be locked when it is.
     index('deliveries_staked')
-      .on(t.chain, t.stakeToken, t.stake)
+      .on(t.chain, t.stakeToken, t.stakeVerifier, t.stake)
       .where(sql`stake_token is not null and state in ('computing', 'computed', 'sending')`),
   ],
 )
@@ -460,6 +466,11 @@ export const proofs = sqliteTable(
     interval: integer().notNull(),
     /** Who has answered: with the others, what the coordinator knows the proof by. */
     node: text().notNull(),
+    /** As of its delivery: what backs it, in whose hands it is, and the wallet that it is in. */
+    stakeToken: text('stake_token'),
+    stake: text(),
+    stakeVerifier: text('stake_verifier'),
+    nodeWallet: text('node_wallet'),
     /**
      * `pending`: no verdict. `accepted`: the node is paid. `rejected`: its stake is lost. `finalized`: there was none in time, and the money has
      * moved without. `settled`: it is not told how.
@@ -489,6 +500,10 @@ export const proofs = sqliteTable(
   t => [
     primaryKey({ columns: [t.chain, t.subscription, t.interval] }),
     index('proofs_due').on(t.chain, t.dueAt).where(sql`state = 'pending'`),
+    // Of what may be lost yet.
+    index('proofs_staked')
+      .on(t.chain, t.stakeToken, t.stakeVerifier, t.stake, t.nodeWallet)
+      .where(sql`stake_token is not null and state = 'pending'`),
     // Of a reorganisation: verdicts in blocks that are undone.
     index('proofs_settled').on(t.chain, t.settledBlock).where(sql`settled_block is not null`),
   ],
@@ -622,9 +637,11 @@ export const consumers = sqliteTable(
     unpaid: integer().notNull().default(0),
     /** Answers that were mined, and failed. */
     reverted: integer().notNull().default(0),
+    /** Answers that were mined, and whose proofs were found false, at once or later, or were not judged in time by terms that pay for a verdict alone. */
+    rejected: integer().notNull().default(0),
     /** Answers that were computed, and given up since the chain would not take them. */
     dropped: integer().notNull().default(0),
-    /** Of what failed. */
+    /** Of what failed, or was rejected. */
     wastedGas: integer('wasted_gas').notNull().default(0),
     wastedGwei: integer('wasted_gwei').notNull().default(0),
     wastedWei: integer('wasted_wei').notNull().default(0),
@@ -647,6 +664,7 @@ export const consumerHours = sqliteTable(
     /** Since 1970. */
     hour: integer().notNull(),
     reverted: integer().notNull().default(0),
+    rejected: integer().notNull().default(0),
     dropped: integer().notNull().default(0),
     wastedGas: integer('wasted_gas').notNull().default(0),
     unpaidGas: integer('unpaid_gas').notNull().default(0),
@@ -662,7 +680,7 @@ export const consumerChanges = sqliteTable(
   'consumer_changes',
   {
     chain: integer().notNull(),
-    /** The transaction that was mined, or `drop ` and a UUID of answers that were given up together. */
+    /** The transaction that was mined; `drop ` and a UUID of answers that were given up together; or a proof, as the ledger names it. */
     source: text().notNull(),
     owner: text().notNull(),
     /** That it was mined in, or by whose state it was given up. */
@@ -671,6 +689,7 @@ export const consumerChanges = sqliteTable(
     paid: integer().notNull().default(0),
     unpaid: integer().notNull().default(0),
     reverted: integer().notNull().default(0),
+    rejected: integer().notNull().default(0),
     dropped: integer().notNull().default(0),
     /** Of what was delivered. */
     gas: integer().notNull().default(0),
