@@ -16,7 +16,7 @@ export type Beginning = Read & {
   route: string
   requiresProof: boolean
   /** What its proof is backed with: as much as it pays. null: nothing. */
-  stake: Pick<Subscription, 'paymentToken' | 'paymentAmount'> | null
+  stake: Pick<Subscription, 'paymentToken' | 'paymentAmount' | 'verifier'> | null
   /** Null: the data of its delegation. */
   input: Hex | null
   /** Of that data; 0: it has none. */
@@ -35,6 +35,8 @@ export type BeginOptions = {
   /** The policy that they were admitted under; another one stores nothing. */
   epoch: number
   bounds: QueueBounds
+  /** Of the plan: where others have begun something with a stake since, nothing that has one is stored. */
+  stakings: number | null
 }
 
 /** Text that a job adds to the statement that stores it. */
@@ -47,7 +49,7 @@ export function textBytes({ input, route }: Beginning): number {
  * else begins the same interval finds the delivery there, or the subscription moved on. Done again, as when its answer was lost on the way,
  * they store nothing. The second one returns the jobs stored.
  */
-export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }: BeginOptions) {
+export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds, stakings }: BeginOptions) {
   const owner = ownerOfChain(chain)
   const items = toItems(beginnings)
   const terms = items.map(({ text: _, ...item }) => item)
@@ -69,11 +71,13 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
     and interval = ${item} ->> 'n' and job = ${item} ->> 'j')`
   return [
     orm.run(sql`
-      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at, stake_token, stake, min_payout)
-      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}, value ->> 'kt', value ->> 'k', value ->> 'mp'
+      insert into deliveries (chain, subscription, interval, job, state, deadline, created_at, stake_token, stake, stake_verifier, min_payout)
+      select ${chain}, value ->> 'i', value ->> 'n', value ->> 'j', 'computing', value ->> 'dl', ${now}, value ->> 'kt', value ->> 'k', value ->> 'kv',
+        value ->> 'mp'
       from json_each(${JSON.stringify(terms)})
       where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
         and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })} and ${asRead(chain)}
+        and (value ->> 'k' is null or (select stakings from chains where id = ${chain}) = ${stakings})
       limit ${room(owner, bounds)}
       on conflict do nothing`),
     orm.all<{ id: string; route: string }>(sql`
@@ -91,6 +95,19 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds }
       from json_each(${JSON.stringify(large)}) as item ${delegation} join json_each(${item} -> 'q') as place where ${isOurs}
       on conflict do nothing`),
   ] as const
+}
+
+/** Statements, where anything was begun with a stake, that tell others who have summed up what is at stake. They come after those of `beginJobs`. */
+export function countStaking({ orm }: Db, { chain, beginnings }: Pick<BeginOptions, 'chain' | 'beginnings'>) {
+  const jobs = beginnings.flatMap(({ id, interval, job, stake }) =>
+    stake === null ? [] : [[id, interval, job]],
+  )
+  if (jobs.length === 0) return []
+  return [
+    orm.run(sql`
+      update chains set stakings = stakings + 1 where id = ${chain} and exists (select 1 from json_each(${JSON.stringify(jobs)})
+        cross join deliveries on deliveries.chain = ${chain} and subscription = value ->> 0 and interval = value ->> 1 and job = value ->> 2)`),
+  ]
 }
 
 /** With the bytes of input up to each, itself included, and the other chains before it: a statement does not see what it stores itself. */
@@ -113,8 +130,7 @@ function toItems(beginnings: readonly Beginning[]) {
       r: route,
       p: beginning.requiresProof ? 1 : 0,
       dl: beginning.deadline,
-      kt: beginning.stake?.paymentToken ?? null,
-      k: beginning.stake === null ? null : String(beginning.stake.paymentAmount),
+      ...stakeItem(beginning),
       mp: beginning.minPayout === null ? null : String(beginning.minPayout),
       x: beginning.expiryMs,
       so: input === null ? source.offchain : source.onchain,
@@ -126,4 +142,9 @@ function toItems(beginnings: readonly Beginning[]) {
       text,
     }
   })
+}
+
+function stakeItem({ stake }: Beginning) {
+  if (stake === null) return { kt: null, kv: null, k: null }
+  return { kt: stake.paymentToken, kv: stake.verifier, k: String(stake.paymentAmount) }
 }

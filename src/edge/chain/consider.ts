@@ -68,6 +68,7 @@ export async function consider(
     doubtful: [],
     begun: [],
     approvals: [],
+    stakings: null,
   }
   for (const row of rows) {
     const { id } = row.subscription

@@ -32,6 +32,8 @@ export type Plan = {
   begun: (Planned & { row: Due; status: Status; beginning: Beginning })[]
   /** What the node's wallet has to approve for what waits for that. */
   approvals: Approval[]
+  /** How often answers with a stake were begun, when it was reckoned what these may stake; null: none of them stakes anything. */
+  stakings: number | null
 }
 
 export function readOf({ subscription, dueAt, nextInterval, seenHash }: Due): Read {

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { addToRing, type Ring } from '../bell/bell.ts'
 import { chunks } from '../jobs/chunks.ts'
 import { describe } from '../log.ts'
-import { beginJobs, textBytes } from './begin.ts'
+import { beginJobs, countStaking, textBytes } from './begin.ts'
 import { linkSubscription, lookAgain } from './delegated/link.ts'
 import { unlinkSubscriptions } from './delegated/unlink.ts'
 import { readPayouts } from './guard/payout.ts'
@@ -119,15 +119,19 @@ export async function begin(
   const { id } = chain.config
   const done = { jobs: 0, moved: 0 }
   const bounded = await withBounds(step, plan)
+  let { stakings } = plan
   for (const chunk of chunks(bounded.begun, ({ beginning }) => textBytes(beginning))) {
     const beginnings = chunk.map(({ beginning }) => beginning)
     const [, queued, , moves] = await db.orm.batch([
-      ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds }),
+      ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds, stakings }),
       moveOn(db, { chain: id, block: block.number, moves: chunk.map(({ move }) => move) }),
+      ...countStaking(db, { chain: id, beginnings }),
     ])
     const ours = new Set(queued.map(job => job.id))
     for (const { beginning, tell } of chunk) if (ours.has(beginning.job)) tell()
     await ringFor(step, queued)
+    if (stakings !== null && beginnings.some(({ stake, job }) => stake !== null && ours.has(job)))
+      stakings += 1
     done.jobs += queued.length
     done.moved += moves.length
     if (moves.length < chunk.length) break

@@ -11,6 +11,7 @@ const obstacles: Record<Obstacle | StakeObstacle | 'unasked', string> = {
   payment_wallet: 'the payment address of this node is no wallet',
   no_input: 'no input from its consumer',
   unsupported_verifier: 'its verifier takes no such token, or asks for more than is paid',
+  stake_limit: 'as much as is risked on its verifier is at stake already',
   insufficient_stake: 'insufficient balance of the node’s own wallet to back a proof',
   stake_unapproved: 'the node’s wallet approves what backs a proof',
   stake_not_ours: 'the owner of the node’s wallet has not approved what backs a proof',

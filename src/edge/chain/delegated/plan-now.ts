@@ -20,6 +20,7 @@ const nothing: Plan = {
   doubtful: [],
   begun: [],
   approvals: [],
+  stakings: null,
 }
 
 /**

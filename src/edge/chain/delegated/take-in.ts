@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import { beginJobs } from '../begin.ts'
+import { beginJobs, countStaking } from '../begin.ts'
 import { intervalAt } from '../interval.ts'
 import { noteBlock } from '../journal.ts'
 import { moveOn } from '../move.ts'
@@ -76,12 +76,13 @@ export async function takeIn(
       block: { ...block, ...unseen },
       guard,
     }),
-    ...beginJobs(db, { chain: chainId, beginnings, epoch, bounds }),
+    ...beginJobs(db, { chain: chainId, beginnings, epoch, bounds, stakings: plan.stakings }),
     moveOn(db, { chain: chainId, block: block.number, moves: planned.map(({ move }) => move) }),
     ...(plan.moves.length === 0 ? [] : [noteBlock(db, { chain: chainId, block })]),
     ...(createdId === null
       ? []
       : linkSubscription(db, { chain: chainId, link: { place, id: createdId }, block, guard: sql`true` })),
+    ...countStaking(db, { chain: chainId, beginnings }),
   ])
   if (inserted.length === 0) return seen[0]?.full === 1 ? 'full' : null
   if (moved.length > 0) for (const { tell } of planned) tell()

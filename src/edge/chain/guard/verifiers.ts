@@ -1,7 +1,7 @@
 import { type Address, zeroAddress } from 'viem'
 import type { Subscription } from '../chain.ts'
 
-/** Whose verdicts are trusted, and what is risked on each in base units, by token; null: anybody's, and whatever it takes. Addresses in lower case. */
+/** Whose verdicts are trusted, and what is risked on each at one time in base units, by token; null: anybody's, and whatever it takes. Addresses in lower case. */
 export type Verifiers = ReadonlyMap<Address, ReadonlyMap<Address, bigint>> | null
 
 /** Why the proof of a subscription is nothing to stake money on; null: it is, or none is asked for. */
@@ -11,16 +11,21 @@ export type VerifierFlaw = {
   params: Record<string, unknown>
 }
 
-/** A node locks the price of an answer until its verifier has judged. What is not listed in a token is nothing. */
-export function verifierFlaw(
+/** Base units that may be at stake with a verifier and token at one time, whoever asks; null: whatever there is. */
+export function mostAtStake(
   verifiers: Verifiers,
-  { verifier, paymentAmount, paymentToken }: Subscription,
-): VerifierFlaw | null {
+  { verifier, paymentToken }: Pick<Subscription, 'verifier' | 'paymentToken'>,
+): bigint | null {
+  return verifiers === null ? null : (verifiers.get(verifier)?.get(paymentToken) ?? 0n)
+}
+
+/** A node locks the price of an answer until its verifier has judged. What is not listed in a token is nothing. */
+export function verifierFlaw(verifiers: Verifiers, subscription: Subscription): VerifierFlaw | null {
+  const { verifier, paymentAmount, paymentToken } = subscription
   if (verifiers === null || verifier === zeroAddress) return null
-  const stakes = verifiers.get(verifier)
-  if (stakes === undefined)
+  if (!verifiers.has(verifier))
     return { code: 'verifier_not_accepted', message: 'Verifier not accepted', params: { verifier } }
-  const most = stakes.get(paymentToken) ?? 0n
+  const most = mostAtStake(verifiers, subscription) ?? 0n
   if (paymentAmount <= most) return null
   const params = {
     verifier,

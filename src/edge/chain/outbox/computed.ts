@@ -25,7 +25,7 @@ export type Computed = Key & {
   /** Why it was not sent when it was last tried; null: it was not tried. */
   reason: string | null
   /** What its proof is backed with; null: nothing. */
-  stake: { token: Address; amount: bigint } | null
+  stake: { token: Address; amount: bigint; verifier: Address } | null
   /** Of the subscription. */
   owner: Address
   token: Address
@@ -44,6 +44,7 @@ type Row = Key & {
   reason: string | null
   stake_token: Address | null
   stake: string | null
+  verifier: Address
   active_at: number
   period: number
   owner: Address
@@ -117,8 +118,8 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
   return { computed, isLeft: rows.length === maxComputed || rows.length < (rows[0]?.found ?? 0) }
 }
 
-function stakeOf({ stake_token: token, stake }: Row): Computed['stake'] {
-  return token === null || stake === null ? null : { token, amount: BigInt(stake) }
+function stakeOf({ stake_token: token, stake, verifier }: Row): Computed['stake'] {
+  return token === null || stake === null ? null : { token, amount: BigInt(stake), verifier }
 }
 
 function termsOf(
@@ -135,7 +136,7 @@ async function readRows({ db, chain: { config }, latest, gapSeconds }: Step): Pr
   return await orm.all<Row>(sql`
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
-        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.active_at, s.period, s.owner, s.payment_token,
+        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.verifier, s.active_at, s.period, s.owner, s.payment_token,
           s.payment_amount, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
           j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed

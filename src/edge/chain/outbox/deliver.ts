@@ -9,7 +9,9 @@ import { refusalOf } from '../refusal.ts'
 import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
+import { overstaked } from '../stakes/limited.ts'
 import type { Step } from '../step.ts'
+import { sentenceOf } from '../telling.ts'
 import { allocate } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import { type Computed, readComputed } from './computed.ts'
@@ -197,16 +199,21 @@ function blamed(reason: string, owner: Address): { refused?: string } {
   return blameless.has(reason) ? {} : { refused: owner }
 }
 
-/** What does not bring its gas, or is over the budget, waits: fees fall, and a day passes. It is no try. */
+/**
+ * What does not bring its gas, is over the budget, or would stake more than the node risks on a verifier waits: fees fall, a day passes, and stakes come
+ * back. It is no try.
+ */
 async function withoutUnaffordable(
   step: Step,
   { passed, market }: { passed: readonly Passed[]; market: Market },
 ): Promise<readonly Passed[]> {
   const { db, chain, log } = step
-  const why = await whyUnaffordable(step, { passed, market })
+  const why = new Map<Passed, string>(await whyUnaffordable(step, { passed, market }))
+  const affordable = passed.filter(each => !why.has(each))
+  for (const each of await overstaked(step, affordable)) why.set(each, 'stake_limit')
   if (why.size === 0) return passed
   const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
-    return { subscription, interval, reason, message: unserved[reason], afterMs: unservedMs, counts: 0 }
+    return { subscription, interval, reason, message: messageOf(reason), afterMs: unservedMs, counts: 0 }
   })
   await postponeDeliveries(db, { chain: chain.config.id, postponed })
   for (const { subscription, interval, message } of postponed)
@@ -218,6 +225,10 @@ async function withoutUnaffordable(
       again: true,
     })
   return passed.filter(each => !why.has(each))
+}
+
+function messageOf(reason: string): string {
+  return reason === 'unprofitable' || reason === 'free_gas_spent' ? unserved[reason] : sentenceOf(reason)
 }
 
 /** `afterMs`: when to try again; null: never. */

@@ -3,7 +3,7 @@ import { RpcUnavailable } from '../rpc.ts'
 import { approveStakes } from '../stakes/approve.ts'
 import { readBackings } from '../stakes/backing.ts'
 import { approvalOf, type StakeObstacle } from '../stakes/purse.ts'
-import { readPromised } from '../stakes/staked.ts'
+import { readStakes, byToken as sumByToken } from '../stakes/staked.ts'
 import type { Step } from '../step.ts'
 import { sentenceOf } from '../telling.ts'
 import type { Computed } from './computed.ts'
@@ -26,14 +26,15 @@ export async function explainLacking(step: Step, lacking: readonly Lacking[]): P
   )
   const tokens = [...new Set(staked.flatMap(({ delivery }) => delivery.stake?.token ?? []))]
   if (tokens.length === 0) return lacking.map(({ postponed }) => postponed)
-  const backings = await readBackings(step, tokens).catch((error: unknown) => {
+  const { promised, locked } = await readStakes(step.db, step.chain.config.id)
+  const backings = await readBackings(step, { tokens, locked }).catch((error: unknown) => {
     if (error instanceof RpcUnavailable) return null
     throw error
   })
   // What the chain has said of them is true all the same.
   if (backings === null) return lacking.map(({ postponed }) => postponed)
   const { isOurs, byToken } = backings
-  const promised = await readPromised(step.db, step.chain.config.id)
+  const amounts = sumByToken(promised)
   const unapproved = new Set<Address>()
   const explained = lacking.map(one => {
     const { stake } = one.delivery
@@ -47,7 +48,7 @@ export async function explainLacking(step: Step, lacking: readonly Lacking[]): P
   })
   await approveStakes(
     step,
-    [...unapproved].map(token => approvalOf(token, promised.get(token) ?? 0n)),
+    [...unapproved].map(token => approvalOf(token, amounts.get(token) ?? 0n)),
   )
   return explained
 }

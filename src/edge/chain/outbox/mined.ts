@@ -147,7 +147,7 @@ export async function writeMined(
             guard: isMined,
           }),
         ]),
-    ...(open.kind === 'approve' ? [wakeStaked(step)] : []),
+    ...(open.kind === 'approve' ? [wakeStaked(step, 'stake_unapproved')] : []),
   ])
   if (stored.length === 0) return
   tell(step, { open, receipt, fates })

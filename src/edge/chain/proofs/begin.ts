@@ -39,8 +39,10 @@ export function beginProofs({ orm }: Db, { chain, node, answers, receipt, time, 
     }
   })
   return orm.run(sql`
-    insert or replace into proofs (chain, subscription, interval, node, state, due_at, looked_block, payout, settled_by, settled_hash, settled_block)
+    insert or replace into proofs (chain, subscription, interval, node, state, due_at, looked_block, payout, settled_by, settled_hash, settled_block,
+      stake_token, stake, stake_verifier, node_wallet)
     select ${chain}, value ->> 's', value ->> 'i', ${node}, value ->> 'st', value ->> 'd', ${receipt.block}, value ->> 'pay', value ->> 'by',
-      value ->> 'h', value ->> 'b'
-    from json_each(${JSON.stringify(items)}) where ${guard}`)
+      value ->> 'h', value ->> 'b', answer.stake_token, answer.stake, answer.stake_verifier, answer.node_wallet
+    from json_each(${JSON.stringify(items)}) left join deliveries as answer on answer.chain = ${chain} and answer.subscription = value ->> 's'
+      and answer.interval = value ->> 'i' where ${guard}`)
 }

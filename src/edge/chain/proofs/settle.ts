@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { noteBlock } from '../journal.ts'
+import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
 import { bookVerdicts, readVerdictReceipts } from './book.ts'
 import type { Key } from './proof.ts'
@@ -39,6 +40,8 @@ export async function settleProofs(step: Step, found: readonly Settled[]): Promi
       from json_each(${JSON.stringify(items)}) as item
       where proofs.chain = item.value ->> 'c' and proofs.subscription = item.value ->> 's' and proofs.interval = item.value ->> 'i'
         and +proofs.state = 'pending'`),
+    // Only where stakes are limited does anything wait for one.
+    ...(chain.config.guard.verifiers === null ? [] : [wakeStaked(step, 'stake_limit')]),
     ...blocks.map(each => noteBlock(db, { chain: id, block: each })),
   ]
   if (first) await db.orm.batch([first, ...others])

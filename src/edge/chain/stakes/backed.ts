@@ -22,7 +22,7 @@ export async function backed(step: Step, plan: Plan): Promise<Plan> {
     if (reason === null) left.begun.push(entry)
     else left.moves.push(waiting(step, entry, reason))
   }
-  return { ...left, approvals: purse.approvals() }
+  return { ...left, approvals: purse.approvals(), stakings: purse.stakings }
 }
 
 function waiting(

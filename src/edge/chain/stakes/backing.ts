@@ -5,7 +5,7 @@ import { anchorCall } from '../next-id.ts'
 import { balanceCall, toQuantity, walletCalls } from '../read-wallets.ts'
 import type { RpcAnswer } from '../rpc.ts'
 import type { Step } from '../step.ts'
-import { readLocked } from './staked.ts'
+import { type Stake, byToken as sumByToken } from './staked.ts'
 
 /**
  * What the node's wallet can back proofs with, in a token's base units: not locked, and of that what the signer may have locked. null: it is
@@ -17,11 +17,14 @@ export type Backing = { free: bigint; allowance: bigint } | null
 export type Backings = { isOurs: boolean; byToken: ReadonlyMap<Address, Backing> }
 
 /**
- * Reads it at the newest block: whatever was mined is told by the chain.
+ * Reads it at the newest block: whatever was mined is told by the chain. `locked`: what waits for verdicts, which a wallet of the first deployments
+ * does not tell.
  * @throws RpcUnavailable
  */
-export async function readBackings(step: Step, tokens: readonly Address[]): Promise<Backings> {
-  const { chain, contracts, latest, db } = step
+export async function readBackings(
+  { chain, contracts, latest }: Step,
+  { tokens, locked }: { tokens: readonly Address[]; locked: readonly Stake[] },
+): Promise<Backings> {
   const { rpc, config, signer } = chain
   const wallet = config.paymentAddress
   const at = latest.number
@@ -40,7 +43,8 @@ export async function readBackings(step: Step, tokens: readonly Address[]): Prom
           silent.map(each => balanceCall(each, at)),
           anchor,
         )
-  const locked = silent.length === 0 ? new Map<Address, bigint>() : await readLocked(db, config.id)
+  // Of what was locked in another wallet, before, this one has nothing.
+  const own = sumByToken(locked.filter(each => each.wallet === null || each.wallet === wallet.toLowerCase()))
   const balanceOf = new Map(silent.map(({ paymentToken }, index) => [paymentToken, balances[index]]))
   return {
     isOurs: isAddressOf(owned, signer.address),
@@ -49,7 +53,7 @@ export async function readBackings(step: Step, tokens: readonly Address[]): Prom
         const asked = [answers[2 * index], answers[2 * index + 1], balanceOf.get(token)]
         if (asked.some(answer => answer?.error?.isUnclear)) return [token, null]
         const balance = toQuantity(balanceOf.get(token))
-        const rest = balance - (locked.get(token) ?? 0n)
+        const rest = balance - (own.get(token) ?? 0n)
         const free = toWord(asked[0]) ?? (rest > 0n ? rest : 0n)
         return [token, { free, allowance: toWord(asked[1]) ?? 0n }]
       }),

@@ -1,13 +1,15 @@
 import { type Address, zeroAddress } from 'viem'
 import type { Subscription } from '../chain.ts'
+import { mostAtStake, type Verifiers } from '../guard/verifiers.ts'
 import type { Step } from '../step.ts'
 import { type Backings, readBackings } from './backing.ts'
 import { type Charge, pairOf, readCharges } from './judges.ts'
-import { readPromised } from './staked.ts'
+import { readStakes, riskOf, type Stake, type Stakes, byToken as sumByToken } from './staked.ts'
 
 /** Why an answer's proof cannot be backed, or would not be judged. */
 export type StakeObstacle =
   | 'unsupported_verifier'
+  | 'stake_limit'
   | 'insufficient_stake'
   | 'stake_unapproved'
   | 'stake_not_ours'
@@ -22,6 +24,8 @@ export type Purse = {
   promise(subscription: Subscription): StakeObstacle | null
   /** What has to be approved for those that could not be. */
   approvals(): Approval[]
+  /** Of `Stakes`, by which this was reckoned; null: nothing is staked. */
+  stakings: number | null
 }
 
 /** Whether the node backs an answer with money: the price, until the verifier has judged. */
@@ -41,15 +45,17 @@ export async function readPurse(step: Step, subscriptions: readonly Subscription
   const staked = subscriptions.filter(isStaked)
   if (staked.length === 0) return noPurse
   const tokens = [...new Set(staked.map(({ paymentToken }) => paymentToken))]
-  const [backings, charges, promised] = await Promise.all([
-    readBackings(step, tokens),
+  const { id, guard } = step.chain.config
+  // Before the chain is asked: what is mined meanwhile is promised still, and then locked as well.
+  const stakes = await readStakes(step.db, id)
+  const [backings, charges] = await Promise.all([
+    readBackings(step, { tokens, locked: stakes.locked }),
     readCharges(step, staked),
-    readPromised(step.db, step.chain.config.id),
   ])
-  return createPurse({ backings, charges, promised })
+  return createPurse({ backings, charges, stakes, verifiers: guard.verifiers })
 }
 
-const noPurse: Purse = { promise: () => null, approvals: () => [] }
+const noPurse: Purse = { promise: () => null, approvals: () => [], stakings: null }
 
 /**
  * There is no endless allowance, and with the first deployments one near 2^256 would have no stake come back: what is unlocked is added to it.
@@ -68,13 +74,16 @@ export function approvalOf(token: Address, promised: bigint): Approval {
 function createPurse({
   backings: { isOurs, byToken },
   charges,
-  promised,
+  stakes: { promised, locked, stakings },
+  verifiers,
 }: {
   backings: Backings
   charges: ReadonlyMap<string, Charge>
-  promised: ReadonlyMap<Address, bigint>
+  stakes: Stakes
+  verifiers: Verifiers
 }): Purse {
-  const taken = new Map(promised)
+  const taken = sumByToken(promised)
+  const risk = createRisk(verifiers, [...promised, ...locked])
   const lacking = new Map<Address, bigint>()
   const wanted = new Map<Address, Approval>()
   return {
@@ -85,10 +94,12 @@ function createPurse({
       const backing = byToken.get(token) ?? null
       if (charge === null || backing === null) return 'unreadable'
       if (charge === 'none' || charge > amount) return 'unsupported_verifier'
+      if (risk.isTooMuch(subscription)) return 'stake_limit'
       const already = amountOf(taken, token)
       if (backing.free < already + amount) return 'insufficient_stake'
       if (backing.allowance >= already + amount) {
         taken.set(token, already + amount)
+        risk.add(subscription)
         return null
       }
       if (!isOurs) return 'stake_not_ours'
@@ -100,6 +111,23 @@ function createPurse({
       return 'stake_unapproved'
     },
     approvals: () => [...wanted.values()],
+    stakings,
+  }
+}
+
+/** What verifiers may take, with what is added to it, against what the node risks on them. */
+function createRisk(verifiers: Verifiers, stakes: readonly Stake[]) {
+  const before = riskOf(stakes)
+  const added = new Map<string, bigint>()
+  const addedTo = (subscription: Subscription) => added.get(pairOf(subscription)) ?? 0n
+  return {
+    isTooMuch(subscription: Subscription): boolean {
+      const most = mostAtStake(verifiers, subscription)
+      return most !== null && before(subscription) + addedTo(subscription) + subscription.paymentAmount > most
+    },
+    add(subscription: Subscription): void {
+      added.set(pairOf(subscription), addedTo(subscription) + subscription.paymentAmount)
+    },
   }
 }
 

@@ -1,32 +1,59 @@
 import { sql } from 'drizzle-orm'
 import type { Address } from 'viem'
 import type { Db } from '../../db/open.ts'
+import { pairOf } from './judges.ts'
 
-type Row = { token: Address; stake: string; count: number }
+/**
+ * Money of the node that a verifier may take, in base units. `verifier` null: it is not known, as of what an older version has begun. `wallet`: that it is
+ * locked in; null: nowhere yet, or it is not known.
+ */
+export type Stake = { token: Address; verifier: Address | null; amount: bigint; wallet: Address | null }
 
-/** Base units of each token that this node's answers will lock when they are mined. */
-export async function readPromised({ orm }: Db, chain: number): Promise<ReadonlyMap<Address, bigint>> {
-  return sumOf(
-    await orm.all<Row>(sql`
-      select stake_token as token, stake, count(*) as count from deliveries indexed by deliveries_staked
-      where chain = ${chain} and stake_token is not null and state in ('computing', 'computed', 'sending') group by stake_token, stake`),
-  )
+/** `promised`: what answers will lock when they are mined. `locked`: what waits for verdicts. `stakings`: of the chain's row, as it was then; null: there is none yet. */
+export type Stakes = { promised: readonly Stake[]; locked: readonly Stake[]; stakings: number | null }
+
+type Row = { token: Address; verifier: Address | null; stake: string; wallet: Address | null; count: number }
+
+/** All that is at stake at one moment. As much work as there are amounts that differ among what is open, whatever was before. */
+export async function readStakes({ orm }: Db, chain: number): Promise<Stakes> {
+  const [chains, promised, locked] = await orm.batch([
+    orm.all<{ stakings: number }>(sql`select stakings from chains where id = ${chain}`),
+    orm.all<Row>(sql`
+      select stake_token as token, stake_verifier as verifier, stake, null as wallet, count(*) as count from deliveries indexed by deliveries_staked
+      where chain = ${chain} and stake_token is not null and state in ('computing', 'computed', 'sending')
+      group by stake_token, stake_verifier, stake`),
+    orm.all<Row>(sql`
+      select stake_token as token, stake_verifier as verifier, stake, node_wallet as wallet, count(*) as count from proofs indexed by proofs_staked
+      where chain = ${chain} and stake_token is not null and state = 'pending' group by stake_token, stake_verifier, stake, node_wallet`),
+  ])
+  return {
+    promised: promised.map(toStake),
+    locked: locked.map(toStake),
+    stakings: chains[0]?.stakings ?? null,
+  }
 }
 
-/** Likewise, what waits for verdicts: what a wallet of the first deployments does not tell. */
-export async function readLocked({ orm }: Db, chain: number): Promise<ReadonlyMap<Address, bigint>> {
-  return sumOf(
-    await orm.all<Row>(sql`
-      select stake_token as token, stake, 1 as count from proofs indexed by proofs_due
-        join deliveries on deliveries.chain = proofs.chain and deliveries.subscription = proofs.subscription
-          and deliveries.interval = proofs.interval
-      where proofs.chain = ${chain} and proofs.state = 'pending' and proofs.due_at is not null and stake_token is not null`),
-  )
+function toStake({ token, verifier, stake, wallet, count }: Row): Stake {
+  return { token, verifier, wallet, amount: BigInt(stake) * BigInt(count) }
 }
 
-function sumOf(rows: readonly Row[]): ReadonlyMap<Address, bigint> {
+/** Base units of each token. */
+export function byToken(stakes: readonly Stake[]): Map<Address, bigint> {
   const sums = new Map<Address, bigint>()
-  for (const { token, stake, count } of rows)
-    sums.set(token, (sums.get(token) ?? 0n) + BigInt(stake) * BigInt(count))
+  for (const { token, amount } of stakes) sums.set(token, (sums.get(token) ?? 0n) + amount)
   return sums
+}
+
+/** What is at stake with each verifier and token; whose verifier is not known counts to each. */
+export function riskOf(
+  stakes: readonly Stake[],
+): (pair: { verifier: Address; paymentToken: Address }) => bigint {
+  const sums = new Map<string, bigint>()
+  const unknown = byToken(stakes.filter(({ verifier }) => verifier === null))
+  for (const { token: paymentToken, verifier, amount } of stakes) {
+    if (verifier === null) continue
+    const pair = pairOf({ verifier, paymentToken })
+    sums.set(pair, (sums.get(pair) ?? 0n) + amount)
+  }
+  return pair => (sums.get(pairOf(pair)) ?? 0n) + (unknown.get(pair.paymentToken) ?? 0n)
 }

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { zeroAddress } from 'viem'
+import { type Address, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { type Engine, openEngine } from '../../../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../../../src/local/libsql/value.ts'
@@ -19,7 +20,7 @@ const walkable =
 const wide =
   /^SEARCH (\S+ )?(proofs|p|deliveries|d|transactions|t|other|subscriptions|s)\b.*(autoindex\S*|deliveries_over|transactions_over) \(chain=\?\)$/
 /** What waits, or is under way, is all that these have. */
-const bounded = /INDEX (proofs_due|deliveries_staked|transactions_open|subscriptions_due)\b/
+const bounded = /INDEX (proofs_due|proofs_staked|deliveries_staked|transactions_open|subscriptions_due)\b/
 
 let folder: string
 let world: Proving
@@ -76,6 +77,17 @@ async function useAll(): Promise<Statement[]> {
   await world.look(world.node)
   await world.reorganise(4)
   await world.look(world.node, 2)
+  const verifier = world.verifier.address.toLowerCase() as Address
+  const limited = world.ticker({
+    paymentAddress: world.nodeWallet,
+    guard: { ...openGuard, verifiers: new Map([[verifier, new Map([[zeroAddress, 3n * price]])]]) },
+  })
+  await world.prove()
+  await world.look(limited)
+  await world.chain.warp(60)
+  await world.look(limited)
+  await world.compute()
+  await world.look(limited)
   await world.warp(week)
   await world.later(2)
   await world.warp(60)
@@ -99,8 +111,8 @@ function fill(count: number): void {
   const { id } = world.chain
   const n = `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})`
   engine.exec(`
-    insert into proofs (chain, subscription, interval, node, state, looked_block, settled_block)
-    ${n} select ${id}, 1000000 + i, 1, '${nodeAddress}', 'accepted', i, i from n;
+    insert into proofs (chain, subscription, interval, node, state, looked_block, settled_block, stake_token, stake, stake_verifier)
+    ${n} select ${id}, 1000000 + i, 1, '${nodeAddress}', 'accepted', i, i, '${zeroAddress}', '7', '0xbb' from n;
     insert into subscriptions (chain, id, state, seen_block, seen_hash, created_at, kept_since, owner, active_at, period, frequency, redundancy,
       container_id, lazy, verifier, payment_amount, payment_token, wallet)
     ${n} select ${id}, 1000000 + i, 'ended', 0, '0x', i, 8e15, '0xaa', 0, 0, 1, 1, '0x', 0, '0xbb', '7', '${zeroAddress}', '0x' from n;
