@@ -77,7 +77,7 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds, 
       from json_each(${JSON.stringify(terms)})
       where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
         and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })} and ${asRead(chain)}
-        and (value ->> 'k' is null or (select stakings from chains where id = ${chain}) = ${stakings})
+        and (value ->> 'k' is null or ${isSummedUp(chain, stakings)})
       limit ${room(owner, bounds)}
       on conflict do nothing`),
     orm.all<{ id: string; route: string }>(sql`
@@ -142,6 +142,14 @@ function toItems(beginnings: readonly Beginning[]) {
       text,
     }
   })
+}
+
+/** Whether nobody else has begun anything with a stake since. A chain that nobody has looked at has no row, and the first one comes without. */
+function isSummedUp(chain: number, stakings: number | null) {
+  const row = sql`select stakings from chains where id = ${chain}`
+  if (stakings !== null) return sql`(${row}) = ${stakings}`
+  return sql`(not exists (${row}) and not exists (select 1 from deliveries as staked indexed by deliveries_staked
+    where staked.chain = ${chain} and staked.stake_token is not null and staked.state in ('computing', 'computed', 'sending')))`
 }
 
 function stakeItem({ stake }: Beginning) {

@@ -105,51 +105,55 @@ test('behavior: what is computed already is not sent while it would stake more t
   expect(await proving.states()).toEqual(['delivered', 'delivered'])
 })
 
-test('behavior: two who begin at once stake no more than one would, wherever the one comes in between', async () => {
-  const delegating = await startDelegating({ container: { generates_proofs: true } })
-  world = delegating
-  const { chain, consumer, queue } = delegating
-  const { orm } = queue.db
-  const verifier = await deploy(chain, {
-    name: 'OptimisticVerifier',
-    file: 'Verifiers',
-    args: [chain.coordinator],
-  })
-  const paymentAddress = await createWallet(chain.deployer, chain.walletFactory, nodeAddress)
-  await chain.anvil.setBalance({ address: paymentAddress, value: 100n * price })
-  await delegating.request('anvil_impersonateAccount', nodeAddress)
-  const args = [nodeAddress, zeroAddress, 100n * price] as const
-  const data = encodeFunctionData({ abi: walletAbi, functionName: 'approve', args })
-  await delegating.request('eth_sendTransaction', { from: nodeAddress, to: paymentAddress, data })
-  const wallet = await fund(chain, { spender: consumer.address, amount: 100n * price })
-  const asking = { verifier: verifier.address, wallet, payment_token: zeroAddress, payment_amount: price }
-  const changed = { paymentAddress, guard: risking(verifier, price + price / 2n) }
-  const other = await delegating.door(changed)
-  // A chain that nobody has looked at has nothing begun that stakes anything.
-  await delegating.look(delegating.ticker(changed))
-  let isLeft = true
-  for (let step = 0; isLeft; step++) {
-    let count = 0
-    isLeft = false
-    const door = await delegating.door({
-      ...changed,
-      async gate(_, run) {
-        if (count++ === step) {
-          isLeft = true
-          await delegating.take(asking, { door: other })
-        }
-        return await run()
-      },
+const inBetween = 'two who begin at once stake no more than one would, wherever the one comes in between'
+test.for([true, false])(
+  `behavior: ${inBetween}; the chain was looked at: %s`,
+  { timeout: 60_000 },
+  async isLookedAt => {
+    const delegating = await startDelegating({ container: { generates_proofs: true } })
+    world = delegating
+    const { chain, consumer, queue } = delegating
+    const { orm } = queue.db
+    const verifier = await deploy(chain, {
+      name: 'OptimisticVerifier',
+      file: 'Verifiers',
+      args: [chain.coordinator],
     })
-    count = 0
-    isLeft = false
-    await delegating.take(asking, { door })
-    const begun = await orm.all(sql`select 1 from deliveries where state = 'computing'`)
-    expect(begun, `step ${step}`).toHaveLength(1)
-    await orm.run(sql`update deliveries set state = 'dropped'`)
-    await orm.run(sql`update subscriptions set state = 'ended', kept_since = 0, due_at = null`)
-  }
-}, 60_000)
+    const paymentAddress = await createWallet(chain.deployer, chain.walletFactory, nodeAddress)
+    await chain.anvil.setBalance({ address: paymentAddress, value: 100n * price })
+    await delegating.request('anvil_impersonateAccount', nodeAddress)
+    const args = [nodeAddress, zeroAddress, 100n * price] as const
+    const data = encodeFunctionData({ abi: walletAbi, functionName: 'approve', args })
+    await delegating.request('eth_sendTransaction', { from: nodeAddress, to: paymentAddress, data })
+    const wallet = await fund(chain, { spender: consumer.address, amount: 100n * price })
+    const asking = { verifier: verifier.address, wallet, payment_token: zeroAddress, payment_amount: price }
+    const changed = { paymentAddress, guard: risking(verifier, price + price / 2n) }
+    const other = await delegating.door(changed)
+    if (isLookedAt) await delegating.look(delegating.ticker(changed))
+    let isLeft = true
+    for (let step = 0; isLeft; step++) {
+      let count = 0
+      isLeft = false
+      const door = await delegating.door({
+        ...changed,
+        async gate(_, run) {
+          if (count++ === step) {
+            isLeft = true
+            await delegating.take(asking, { door: other })
+          }
+          return await run()
+        },
+      })
+      count = 0
+      isLeft = false
+      await delegating.take(asking, { door })
+      const begun = await orm.all(sql`select 1 from deliveries where state = 'computing'`)
+      expect(begun, `step ${step}`).toHaveLength(1)
+      await orm.run(sql`update deliveries set state = 'dropped'`)
+      await orm.run(sql`update subscriptions set state = 'ended', kept_since = 0, due_at = null`)
+    }
+  },
+)
 
 type Op =
   | { op: 'ask' | 'judge'; amount: bigint; valid: boolean }
