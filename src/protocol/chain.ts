@@ -164,8 +164,14 @@ export const ConsumerView = v.object({
   paid: v.pipe(Count, v.description('Answers delivered, and paid.')),
   unpaid: v.pipe(Count, v.description('Answers delivered that paid nothing.')),
   reverted: v.pipe(Count, v.description('Answers that were mined, and failed.')),
+  rejected: v.pipe(
+    Count,
+    v.description(
+      'Answers that were mined, and whose proofs were rejected, or got no verdict in time and no pay.',
+    ),
+  ),
   dropped: v.pipe(Count, v.description('Answers that were computed, and that the chain would not take.')),
-  wasted_gas: v.pipe(Gas, v.description('Gas of what was mined and failed.')),
+  wasted_gas: v.pipe(Gas, v.description('Gas of what was mined and failed, or was rejected.')),
   wasted: v.pipe(v.string(), v.description('What that gas has cost: wei, in decimal.')),
   unpaid_gas: v.pipe(Gas, v.description('Gas of answers delivered that paid nothing.')),
   last_gas: v.pipe(v.nullable(Gas), v.description('Gas of the answer that was last delivered.')),
@@ -184,6 +190,7 @@ export const ConsumerInFull = v.object({
   ...ConsumerView.entries,
   day: v.object({
     reverted: Count,
+    rejected: Count,
     wasted_gas: Gas,
     unpaid_gas: Gas,
     dropped: Count,

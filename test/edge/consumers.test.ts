@@ -20,17 +20,17 @@ beforeAll(async () => {
   })
   for (const owner of ['*', ...addresses])
     await edge.db.orm.run(sql`
-      insert into consumers (chain, owner, paid, unpaid, reverted, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
+      insert into consumers (chain, owner, paid, unpaid, reverted, rejected, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
         first_seen, last_seen)
-      values (${chain}, ${owner}, 1, 2, 7, 4, 5, 12000000000, 34, 6, 8, 1000, 2000)`)
+      values (${chain}, ${owner}, 1, 2, 7, 9, 4, 5, 12000000000, 34, 6, 8, 1000, 2000)`)
   for (const [age, reverted] of [
     [0, 3],
     [22, 1],
     [30, 3],
   ])
     await edge.db.orm.run(sql`
-      insert into consumer_hours (chain, owner, hour, reverted, dropped, wasted_gas, unpaid_gas)
-      values (${chain}, ${first}, ${hour} - ${age}, ${reverted}, 1, 10, 100)`)
+      insert into consumer_hours (chain, owner, hour, reverted, rejected, dropped, wasted_gas, unpaid_gas)
+      values (${chain}, ${first}, ${hour} - ${age}, ${reverted}, 1, 1, 10, 100)`)
 })
 afterAll(async () => await edge?.[Symbol.asyncDispose]())
 
@@ -44,6 +44,7 @@ const record = {
   paid: 1,
   unpaid: 2,
   reverted: 7,
+  rejected: 9,
   dropped: 4,
   wasted_gas: 5,
   wasted: '12000000000000000034',
@@ -85,7 +86,7 @@ describe('GET /api/consumers/:chain/:address', () => {
     expect(body).toEqual({
       ...record,
       owner: first,
-      day: { reverted: 4, dropped: 2, wasted_gas: 20, unpaid_gas: 200 },
+      day: { reverted: 4, rejected: 2, dropped: 2, wasted_gas: 20, unpaid_gas: 200 },
       barred: { limit: 'reverted_per_day', used: 4, most: 4, until: expect.any(String) },
     })
     const [{ now } = { now: 0 }] = await edge.db.orm.all<{ now: number }>(sql`select ${hour} as now`)
@@ -94,7 +95,7 @@ describe('GET /api/consumers/:chain/:address', () => {
 
   test('behavior: nothing of late', async () => {
     expect((await get(`/api/consumers/${chain}/${second}`)).body).toMatchObject({
-      day: { reverted: 0, dropped: 0, wasted_gas: 0, unpaid_gas: 0 },
+      day: { reverted: 0, rejected: 0, dropped: 0, wasted_gas: 0, unpaid_gas: 0 },
       barred: null,
     })
   })

@@ -38,6 +38,7 @@ export const guardEntries = {
     v.strictObject(
       {
         reverted_per_day: count,
+        rejected_per_day: count,
         wasted_gas_per_day: gas,
         unpaid_gas_per_day: gas,
         dropped_per_day: count,
@@ -69,6 +70,7 @@ export function toGuard({ limits, verifiers, ...entry }: v.InferOutput<typeof En
   return {
     limits: {
       reverted: limits.reverted_per_day,
+      rejected: limits.rejected_per_day,
       wastedGas: limits.wasted_gas_per_day,
       unpaidGas: limits.unpaid_gas_per_day,
       dropped: limits.dropped_per_day,

@@ -7,7 +7,9 @@ import type { Verifiers } from './verifiers.ts'
 export type Limits = {
   /** Answers that were mined, and failed. */
   reverted: number | null
-  /** Gas of these. */
+  /** Answers that were mined, and whose proofs were rejected, at once or later, or got no verdict in time and no pay. */
+  rejected: number | null
+  /** Gas of both. */
   wastedGas: number | null
   /** Gas of answers that were delivered, and paid nothing. */
   unpaidGas: number | null
@@ -19,7 +21,13 @@ export type Limits = {
 export type Guard = { limits: Limits; verifiers: Verifiers; worth: Worth; stagger: Stagger }
 
 /** Whoever asks is served, whatever comes of it. */
-export const noLimits: Limits = { reverted: null, wastedGas: null, unpaidGas: null, dropped: null }
+export const noLimits: Limits = {
+  reverted: null,
+  rejected: null,
+  wastedGas: null,
+  unpaidGas: null,
+  dropped: null,
+}
 
 export const openGuard: Guard = {
   limits: noLimits,

@@ -4,7 +4,16 @@ import type { Db } from '../../db/open.ts'
 import { hourOf } from './hour.ts'
 
 /** What became of an answer that was mined. `owner`: who asked. `gas`: its part; `price`: wei for a unit. */
-export type MinedAnswer = { owner: string; isPaid: boolean; delivered: boolean; gas: number; price: bigint }
+export type MinedAnswer = {
+  owner: string
+  isPaid: boolean
+  outcome: 'delivered' | 'rejected' | 'failed'
+  gas: number
+  price: bigint
+}
+
+/** An answer that was counted as delivered and paid, and has brought nothing. `source`: names its proof. `cost`: wei of its gas. */
+export type RejectedLater = { source: string; owner: string; gas: number; cost: bigint }
 
 /** Names an answer that is computed, and who asked for it. */
 export type Asked = { owner: string; subscription: number; interval: number }
@@ -18,6 +27,8 @@ const gwei = 1_000_000_000n
 const dropPrefix = 'drop '
 /** Of all that begin with it: what is next after a space in ASCII is `!`. */
 const isDrop = sql`source >= ${dropPrefix} and source < 'drop!'`
+/** Likewise, of verdicts, as the ledger names them. */
+const isVerdict = sql`source >= 'proof ' and source < 'proof!'`
 /** Twice as long as limits look back. */
 const keptHours = 48
 
@@ -32,9 +43,9 @@ export function countMined(
   const items = [...byOwner(answers)].map(([owner, theirs]) => sumOf(owner, theirs))
   return [
     db.orm.run(sql`
-      insert into consumer_changes (chain, source, owner, block, hour, paid, unpaid, reverted, gas, unpaid_gas, wasted_gas, wasted_gwei, wasted_wei)
-      select ${chain}, ${tx}, value ->> 'o', ${block}, ${hourOf(db.now)}, value ->> 'p', value ->> 'u', value ->> 'r', value ->> 'g', value ->> 'ug',
-        value ->> 'wg', value ->> 'gw', value ->> 'w'
+      insert into consumer_changes (chain, source, owner, block, hour, paid, unpaid, reverted, rejected, gas, unpaid_gas, wasted_gas, wasted_gwei, wasted_wei)
+      select ${chain}, ${tx}, value ->> 'o', ${block}, ${hourOf(db.now)}, value ->> 'p', value ->> 'u', value ->> 'r', value ->> 'rj', value ->> 'g',
+        value ->> 'ug', value ->> 'wg', value ->> 'gw', value ->> 'w'
       from json_each(${JSON.stringify(items)}) where ${guard} on conflict do nothing`),
     ...apply(db, { changes: changesOf(chain, tx, guard), sign: 1 }),
   ] as const
@@ -43,23 +54,43 @@ export function countMined(
 type Source = { chain: number; block: number }
 
 function sumOf(owner: string, answers: readonly MinedAnswer[]) {
-  const delivered = answers.filter(answer => answer.delivered)
+  const delivered = answers.filter(({ outcome }) => outcome === 'delivered')
   const unpaid = delivered.filter(({ isPaid }) => !isPaid)
-  const failed = answers.filter(answer => !answer.delivered)
+  const wasted = answers.filter(({ outcome }) => outcome !== 'delivered')
+  const rejected = wasted.filter(({ outcome }) => outcome === 'rejected')
   const gasOf = (some: readonly MinedAnswer[]) => some.reduce((sum, { gas }) => sum + gas, 0)
-  const cost = failed.reduce((sum, { gas, price }) => sum + BigInt(gas) * price, 0n)
+  const cost = wasted.reduce((sum, { gas, price }) => sum + BigInt(gas) * price, 0n)
   return {
     o: owner,
     p: delivered.length - unpaid.length,
     u: unpaid.length,
-    r: failed.length,
+    r: wasted.length - rejected.length,
+    rj: rejected.length,
     g: gasOf(delivered),
     // What fails unpaid costs the same.
     ug: gasOf(answers.filter(({ isPaid }) => !isPaid)),
-    wg: gasOf(failed),
+    wg: gasOf(wasted),
     gw: Number(cost / gwei),
     w: Number(cost % gwei),
   }
+}
+
+/**
+ * Statements that count an answer as rejected that counts as paid: a verdict, or the end of its time, has come later. They come before its proof is
+ * settled, and `guard` says that it is not: however often it is told, it counts once. `block`: the verdict's.
+ */
+export function countRejected(
+  db: Db,
+  { chain, block, rejected, guard }: Source & { rejected: RejectedLater; guard: SQL },
+) {
+  const { source, owner, gas, cost } = rejected
+  return [
+    db.orm.run(sql`
+      insert into consumer_changes (chain, source, owner, block, hour, paid, rejected, wasted_gas, wasted_gwei, wasted_wei)
+      select ${chain}, ${source}, value, ${block}, ${hourOf(db.now)}, -1, 1, ${gas}, ${Number(cost / gwei)}, ${Number(cost % gwei)}
+      from json_each(${JSON.stringify([owner, everybody])}) where ${guard} on conflict do nothing`),
+    ...apply(db, { changes: changesOf(chain, source, guard), sign: 1 }),
+  ] as const
 }
 
 /**
@@ -113,23 +144,23 @@ function apply({ orm, now }: Db, { changes, sign }: { changes: SQL; sign: 1 | -1
     )
   return [
     orm.run(sql`
-      insert into consumers (chain, owner, paid, unpaid, reverted, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
+      insert into consumers (chain, owner, paid, unpaid, reverted, rejected, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
         first_seen, last_seen)
-      select chain, owner, ${signed('paid unpaid reverted dropped wasted_gas wasted_gwei wasted_wei unpaid_gas')},
+      select chain, owner, ${signed('paid unpaid reverted rejected dropped wasted_gas wasted_gwei wasted_wei unpaid_gas')},
         iif(${times} > 0 and paid + unpaid > 0, gas / (paid + unpaid), null), ${now}, ${now} from ${changes}
       on conflict (chain, owner) do update set paid = paid + excluded.paid, unpaid = unpaid + excluded.unpaid,
-        reverted = reverted + excluded.reverted, dropped = dropped + excluded.dropped, wasted_gas = wasted_gas + excluded.wasted_gas,
-        wasted_gwei = wasted_gwei + excluded.wasted_gwei, wasted_wei = wasted_wei + excluded.wasted_wei,
+        reverted = reverted + excluded.reverted, rejected = rejected + excluded.rejected, dropped = dropped + excluded.dropped,
+        wasted_gas = wasted_gas + excluded.wasted_gas, wasted_gwei = wasted_gwei + excluded.wasted_gwei, wasted_wei = wasted_wei + excluded.wasted_wei,
         unpaid_gas = unpaid_gas + excluded.unpaid_gas, last_gas = coalesce(excluded.last_gas, last_gas), last_seen = excluded.last_seen`),
     orm.run(sql`
-      insert into consumer_hours (chain, owner, hour, reverted, dropped, wasted_gas, unpaid_gas)
-      select chain, owner, hour, ${signed('reverted dropped wasted_gas unpaid_gas')} from ${changes}
-      on conflict (chain, owner, hour) do update set reverted = reverted + excluded.reverted, dropped = dropped + excluded.dropped,
-        wasted_gas = wasted_gas + excluded.wasted_gas, unpaid_gas = unpaid_gas + excluded.unpaid_gas`),
+      insert into consumer_hours (chain, owner, hour, reverted, rejected, dropped, wasted_gas, unpaid_gas)
+      select chain, owner, hour, ${signed('reverted rejected dropped wasted_gas unpaid_gas')} from ${changes}
+      on conflict (chain, owner, hour) do update set reverted = reverted + excluded.reverted, rejected = rejected + excluded.rejected,
+        dropped = dropped + excluded.dropped, wasted_gas = wasted_gas + excluded.wasted_gas, unpaid_gas = unpaid_gas + excluded.unpaid_gas`),
   ] as const
 }
 
-/** Statements that take back what mined transactions have added. `txs`: a subquery of their ids. */
+/** Statements that take back what mined transactions, or verdicts, have added. `txs`: a subquery of their ids, or of what the ledger names these. */
 export function uncountMined(db: Db, { chain, txs }: { chain: number; txs: SQL }) {
   return takeBack(db, { chain, which: sql`source in ${txs}` })
 }
@@ -140,7 +171,8 @@ export function uncountDropped(db: Db, { chain, from }: { chain: number; from: n
 }
 
 function takeBack(db: Db, { chain, which }: { chain: number; which: SQL }) {
-  const changes = sql`consumer_changes where chain = ${chain} and ${which}`
+  // Its primary key: an ANALYZE of a small table would have it walked.
+  const changes = sql`consumer_changes indexed by sqlite_autoindex_consumer_changes_1 where chain = ${chain} and ${which}`
   return [...apply(db, { changes, sign: -1 }), db.orm.run(sql`delete from ${changes}`)] as const
 }
 
@@ -149,11 +181,11 @@ export function settleMined({ orm }: Db, { chain, txs }: { chain: number; txs: S
   return orm.run(sql`delete from consumer_changes where chain = ${chain} and source in ${txs}`)
 }
 
-/** Likewise, of answers that were given up by a block below `horizon`; and what no limit looks back to is forgotten. */
+/** Likewise, of verdicts below `horizon`, and of answers that were given up by a block below it; and what no limit looks back to is forgotten. */
 export function forgetCounted({ orm, now }: Db, { chain, horizon }: { chain: number; horizon: number }) {
   return [
     orm.run(sql`
-      delete from consumer_changes where chain = ${chain} and ${isDrop} and block < ${horizon}`),
+      delete from consumer_changes where chain = ${chain} and (${isDrop} or ${isVerdict}) and block < ${horizon}`),
     orm.run(sql`
       delete from consumer_hours indexed by consumer_hours_over
       where chain = ${chain} and hour < ${hourOf(now)} - ${keptHours}`),

@@ -33,7 +33,7 @@ export async function selectHours(
 ): Promise<Row[]> {
   const asked = JSON.stringify([...new Set(owners)])
   return await orm.all<Row>(sql`
-    select hours.owner, hours.hour, reverted, dropped, wasted_gas as "wastedGas", unpaid_gas as "unpaidGas", ${now} as now
+    select hours.owner, hours.hour, reverted, rejected, dropped, wasted_gas as "wastedGas", unpaid_gas as "unpaidGas", ${now} as now
     from json_each(${asked}) as asked
     cross join consumer_hours as hours on hours.chain = ${chain} and hours.owner = asked.value
       and hours.hour > ${hourOf(now)} - ${windowHours}`)
@@ -41,6 +41,7 @@ export async function selectHours(
 
 const sentences = {
   reverted: 'too many of its answers were mined and failed',
+  rejected: 'too many proofs of answers to it were rejected',
   wastedGas: 'too much gas went into answers of its that failed',
   unpaidGas: 'too much gas went into answers that it did not pay',
   dropped: 'too many of its answers were computed for nothing',
@@ -49,6 +50,7 @@ const sentences = {
 /** As they are configured. */
 const keys = {
   reverted: 'reverted_per_day',
+  rejected: 'rejected_per_day',
   wastedGas: 'wasted_gas_per_day',
   unpaidGas: 'unpaid_gas_per_day',
   dropped: 'dropped_per_day',

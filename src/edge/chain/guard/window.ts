@@ -1,7 +1,14 @@
 import type { Limits } from './guard.ts'
 
 /** What a consumer has cost in an hour. `hour`: since 1970. */
-export type Hour = { hour: number; reverted: number; dropped: number; wastedGas: number; unpaidGas: number }
+export type Hour = {
+  hour: number
+  reverted: number
+  rejected: number
+  dropped: number
+  wastedGas: number
+  unpaidGas: number
+}
 
 /** A limit that is reached. `until`: unix milliseconds from which on it is not any more, if nothing is added. */
 export type Excess = { limit: keyof Limits; used: number; most: number; until: number }
@@ -10,7 +17,7 @@ export const hourMs = 3_600_000
 /** The hour that it is counts, and 23 before it. */
 export const windowHours = 24
 
-const names = ['reverted', 'wastedGas', 'unpaidGas', 'dropped'] as const
+const names = ['reverted', 'rejected', 'wastedGas', 'unpaidGas', 'dropped'] as const
 
 /** The limit that bars a consumer for longest; null: none does. `hours`: in any order, one of each; `now`: unix milliseconds. */
 export function excessOf(hours: readonly Hour[], limits: Limits, now: number): Excess | null {

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Hex } from 'viem'
+import type { Address, Hex } from 'viem'
 import type { Subscription } from '../chain.ts'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
@@ -10,6 +10,7 @@ import { entriesOf } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book } from '../ledger/write.ts'
 import { beginProofs } from '../proofs/begin.ts'
+import { outcomeOf } from '../proofs/verdict.ts'
 import { isStaked } from '../stakes/purse.ts'
 import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
@@ -98,7 +99,7 @@ export async function writeMined(
       chain: id,
       tx: open.id,
       block: receipt.block,
-      answers: isAnswer ? answersOf(answers, receipt) : [],
+      answers: isAnswer ? answersOf(answers, { receipt, node: open.signer }) : [],
       guard: sql`exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent'))`,
     }),
     orm.all(sql`
@@ -223,23 +224,25 @@ function isSameKey(one: Key, other: Key): boolean {
 /** For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. */
 function answersOf(
   fates: readonly (Carried & { delivered: boolean; key: string })[],
-  { gasUsed, gasPrice: price, moves }: Receipt,
+  { receipt: { gasUsed, gasPrice: price, moves, verdicts }, node }: { receipt: Receipt; node: Address },
 ): MinedAnswer[] {
   const parts = shares(
     gasUsed,
     fates.map(({ gas }) => gas ?? 0),
   )
   // An answer that is rejected for its proof brings nothing, and may cost the stake.
-  const rejected = new Set(
-    moves.flatMap(move => (move.kind === 'judged' && !move.accepted ? [move.key] : [])),
-  )
+  const rejected = new Set([
+    ...moves.flatMap(move => (move.kind === 'judged' && !move.accepted ? [move.key] : [])),
+    // The first coordinators tell it by the proof alone.
+    ...verdicts.filter(verdict => verdict.node === node && outcomeOf(verdict) === 'rejected').map(keyOf),
+  ])
   return fates.flatMap(({ owner, price: amount, interval, delivered, key }, index) =>
     owner !== null && interval > 0
       ? [
           {
             owner,
             isPaid: amount !== '0',
-            delivered: delivered && !rejected.has(key),
+            outcome: delivered ? (rejected.has(key) ? 'rejected' : 'delivered') : 'failed',
             gas: parts[index] ?? 0,
             price,
           },

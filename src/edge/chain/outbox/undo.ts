@@ -11,12 +11,11 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
   const { orm } = db
   const undone = sql`(select id from transactions indexed by transactions_mined
     where chain = ${chain} and state = 'mined' and ${where})`
+  const verdicts = sql`(select ${verdictTx} from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`
   return [
     unbook(db, undone),
-    unbook(
-      db,
-      sql`(select ${verdictTx} from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`,
-    ),
+    unbook(db, verdicts),
+    ...uncountMined(db, { chain, txs: verdicts }),
     // Before they are put back: what was proven by them was not.
     orm.run(sql`
       delete from proofs where (chain, subscription, interval) in (select chain, subscription, interval

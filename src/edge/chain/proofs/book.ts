@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { countRejected } from '../guard/record.ts'
 import { verdictEntry } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import { book, verdictTxOf } from '../ledger/write.ts'
@@ -7,6 +8,7 @@ import { keyOf } from '../outbox/batch.ts'
 import { blockTimes } from '../outbox/block-times.ts'
 import { type Receipt, readReceipt } from '../outbox/receipt.ts'
 import type { Step } from '../step.ts'
+import type { Key } from './proof.ts'
 import type { Settled } from './settle.ts'
 
 export type BookVerdicts = { settled: readonly Settled[]; receipts: ReadonlyMap<Settled, Receipt> }
@@ -34,13 +36,18 @@ export async function readVerdictReceipts(
   )
 }
 
-/** Statements that book what verdicts have moved, as the receipts say. What was judged with its answer is booked with that. */
+/**
+ * Statements that book what verdicts have moved, as the receipts say, and count against who asked what has brought nothing: rejected, or not judged in
+ * time where that is not paid. What was judged with its answer is booked and counted with that.
+ */
 export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdicts) {
   const { db, chain, log } = step
   const { id } = chain.config
   const found = settled.flatMap(one => {
     const receipt = receipts.get(one)
-    return one.verdict === null || receipt === undefined ? [] : [{ ...one.verdict, receipt }]
+    return one.verdict === null || receipt === undefined
+      ? []
+      : [{ ...one.verdict, state: one.state, receipt }]
   })
   const timeOf = await blockTimes(
     step,
@@ -50,7 +57,8 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     step,
     found.map(({ subscription }) => ({ subscription, place: null })),
   )
-  return found.flatMap(({ subscription, interval, node, receipt }) => {
+  const costOf = await readCosts(step, found)
+  return found.flatMap(({ subscription, interval, node, state, receipt }) => {
     const whose = parties({ subscription, place: null })
     if (whose === null) {
       log.warn('Verdict not booked', { chain: id, subscription, interval })
@@ -60,14 +68,38 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     const { hash, block, moves } = receipt
     const isPending = sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
       and state = 'pending')`
+    const tx = verdictTxOf({ chain: id, subscription, interval })
+    const entry = verdictEntry(moves, { subscription, interval, key, node, parties: whose })
+    const isLost = state === 'rejected' || (state === 'finalized' && entry.payment === 0n)
+    const rejected = { source: tx, owner: whose.owner, ...costOf(key) }
     return [
+      ...(isLost ? countRejected(db, { chain: id, block, rejected, guard: isPending }) : []),
       book(db, {
         chain: id,
-        tx: verdictTxOf({ chain: id, subscription, interval }),
+        tx,
         mined: { hash, block, at: timeOf(receipt) },
-        entries: [verdictEntry(moves, { subscription, interval, key, node, parties: whose })],
+        entries: [entry],
         guard: isPending,
       }),
     ]
   })
+}
+
+type Cost = { gas: number; cost: bigint }
+type Row = { subscription: number; interval: number; gas_used: number; gas_cost: string }
+
+/** What the answers have cost, by `keyOf`, as it is booked: nothing, where that is forgotten by now. */
+async function readCosts({ db, chain }: Step, found: readonly Key[]): Promise<(key: string) => Cost> {
+  if (found.length === 0) return () => ({ gas: 0, cost: 0n })
+  const keys = JSON.stringify(found.map(({ subscription, interval }) => [subscription, interval]))
+  const rows = await db.orm.all<Row>(sql`
+    select answer.subscription, answer.interval, gas_used, gas_cost from json_each(${keys}) as asked
+      cross join deliveries as answer on answer.chain = ${chain.config.id} and answer.subscription = asked.value ->> 0
+        and answer.interval = asked.value ->> 1
+      cross join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = answer.tx and ledger.subscription = answer.subscription
+        and ledger.interval = answer.interval`)
+  const costs = new Map(
+    rows.map(row => [keyOf(row), { gas: row.gas_used, cost: BigInt(row.gas_cost) }] as const),
+  )
+  return key => costs.get(key) ?? { gas: 0, cost: 0n }
 }

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { uncountMined } from '../guard/record.ts'
 import { unbook, verdictTx } from '../ledger/write.ts'
 import type { Step } from '../step.ts'
 
@@ -9,12 +10,11 @@ import type { Step } from '../step.ts'
 export async function rewindProofs({ db, chain }: Step, { from }: { from: number }): Promise<void> {
   const { orm } = db
   const { id } = chain.config
+  const undone = sql`(select ${verdictTx} from proofs indexed by proofs_settled
+    where chain = ${id} and settled_block is not null and settled_block > ${from})`
   await orm.batch([
-    unbook(
-      db,
-      sql`(select ${verdictTx} from proofs indexed by proofs_settled
-        where chain = ${id} and settled_block is not null and settled_block > ${from})`,
-    ),
+    unbook(db, undone),
+    ...uncountMined(db, { chain: id, txs: undone }),
     orm.run(sql`
       update proofs indexed by proofs_settled set state = 'pending', due_at = 0, looks = 0, looked_block = min(looked_block, ${from}), payout = null,
         expires_at = null, settled_by = null, settled_hash = null, settled_block = null

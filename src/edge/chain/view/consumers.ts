@@ -12,6 +12,7 @@ type Row = {
   paid: number
   unpaid: number
   reverted: number
+  rejected: number
   dropped: number
   wasted_gas: number
   wasted_gwei: number
@@ -23,7 +24,7 @@ type Row = {
 }
 
 const columns =
-  sql.raw(`chain, owner, paid, unpaid, reverted, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
+  sql.raw(`chain, owner, paid, unpaid, reverted, rejected, dropped, wasted_gas, wasted_gwei, wasted_wei, unpaid_gas, last_gas,
   first_seen, last_seen`)
 
 /** Consumers of a chain, by their addresses. `after`: only those with a higher one. */
@@ -53,6 +54,7 @@ export async function readConsumer(
     ...consumerView(row),
     day: {
       reverted: sumOf(hours, 'reverted', now),
+      rejected: sumOf(hours, 'rejected', now),
       wasted_gas: sumOf(hours, 'wastedGas', now),
       unpaid_gas: sumOf(hours, 'unpaidGas', now),
       dropped: sumOf(hours, 'dropped', now),

@@ -170,8 +170,8 @@ describe.for([false, true])('a proof; first deployment: %s', firstDeployment => 
     expect(await orm.all(sql`select subscription, kind, slashed from ledger`)).toEqual([
       { subscription: 1, kind: 'rejected', slashed: String(price) },
     ])
-    expect(await orm.all(sql`select paid, reverted from consumers where owner <> '*'`)).toEqual([
-      { paid: 0, reverted: 1 },
+    expect(await orm.all(sql`select paid, reverted, rejected from consumers where owner <> '*'`)).toEqual([
+      { paid: 0, reverted: 0, rejected: 1 },
     ])
   })
 

@@ -29,14 +29,20 @@ function problemsOf(entry: object): readonly string[] {
 
 test('default: in full', () => {
   const { guard } = parse({
-    limits: { reverted_per_day: 1, wasted_gas_per_day: 2, unpaid_gas_per_day: 3, dropped_per_day: null },
+    limits: {
+      reverted_per_day: 1,
+      rejected_per_day: 5,
+      wasted_gas_per_day: 2,
+      unpaid_gas_per_day: 3,
+      dropped_per_day: null,
+    },
     verifiers: { [verifier]: { max_stake: { [token]: '340282366920938463463374607431768211456' } } },
     serve: { free_gas_per_day: 7 },
     token_prices: { [token]: '400000000.5' },
     gas_guess: 30_000,
   })
   expect(guard).toMatchObject({
-    limits: { reverted: 1, wastedGas: 2, unpaidGas: 3, dropped: null },
+    limits: { reverted: 1, rejected: 5, wastedGas: 2, unpaidGas: 3, dropped: null },
     verifiers: new Map([[verifier.toLowerCase(), new Map([[token, 2n ** 128n]])]]),
     worth: {
       serve: { kind: 'free', freeGas: 7 },

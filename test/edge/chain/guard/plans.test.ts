@@ -6,6 +6,7 @@ import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import {
   countDropped,
   countMined,
+  countRejected,
   forgetCounted,
   settleMined,
   uncountDropped,
@@ -58,9 +59,11 @@ async function useAll(): Promise<Statement[]> {
   const statements: Statement[] = []
   const db = noting(outbox.db, statements)
   const owner = '0xaa'
-  const answer = { owner, isPaid: false, delivered: true, gas: 5, price: 1n }
+  const answer = { owner, isPaid: false, outcome: 'delivered' as const, gas: 5, price: 1n }
   const { orm } = db
   await orm.batch([...countMined(db, { chain, tx: 't', block: 1, answers: [answer], guard: sql`true` })])
+  const rejected = { source: 'proof 1 1 1', owner, gas: 5, cost: 5n }
+  await orm.batch([...countRejected(db, { chain, block: 1, rejected, guard: sql`true` })])
   const dropped = [{ owner, subscription: 1, interval: 1 }]
   await orm.batch([...countDropped(db, { chain, block: 1, dropped })])
   await readConsumer(db, { config: { id: chain, guard: openGuard }, owner })

@@ -14,7 +14,16 @@ const mined = async () =>
   await world.queue.db.orm.all<{ hash: Hex; gas_used: number }>(
     sql`select mined_hash as hash, gas_used from transactions where mined_hash is not null order by nonce`,
   )
-const nothing = { paid: 0, unpaid: 0, reverted: 0, dropped: 0, wasted_gas: 0, wasted: '0', unpaid_gas: 0 }
+const nothing = {
+  paid: 0,
+  unpaid: 0,
+  reverted: 0,
+  rejected: 0,
+  dropped: 0,
+  wasted_gas: 0,
+  wasted: '0',
+  unpaid_gas: 0,
+}
 
 /** A paid answer that is mined, and fails: its consumer takes the money in the same block. */
 async function rob(): Promise<void> {
@@ -54,7 +63,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       unpaid: 1,
       unpaid_gas: second?.gas_used,
       last_gas: second?.gas_used,
-      day: { reverted: 0, wasted_gas: 0, unpaid_gas: second?.gas_used, dropped: 0 },
+      day: { reverted: 0, rejected: 0, wasted_gas: 0, unpaid_gas: second?.gas_used, dropped: 0 },
     })
   })
 
@@ -69,7 +78,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       wasted_gas: Number(gasUsed),
       wasted: String(gasUsed * effectiveGasPrice),
       last_gas: null,
-      day: { reverted: 1, wasted_gas: Number(gasUsed), unpaid_gas: 0, dropped: 0 },
+      day: { reverted: 1, rejected: 0, wasted_gas: Number(gasUsed), unpaid_gas: 0, dropped: 0 },
     })
   })
 

@@ -4,7 +4,7 @@ import { noLimits } from '../../../../src/edge/chain/guard/guard.ts'
 import { shares } from '../../../../src/edge/chain/guard/share.ts'
 import { excessOf, type Hour, hourMs, sumOf } from '../../../../src/edge/chain/guard/window.ts'
 
-const nothing = { reverted: 0, dropped: 0, wastedGas: 0, unpaidGas: 0 }
+const nothing = { reverted: 0, rejected: 0, dropped: 0, wastedGas: 0, unpaidGas: 0 }
 const start = 500_000
 const now = start * hourMs + 1234
 
@@ -40,6 +40,7 @@ describe('excessOf', () => {
     fc.record({
       hour: fc.integer({ min: start - 40, max: start }),
       reverted: fc.nat(5),
+      rejected: fc.nat(5),
       dropped: fc.nat(5),
       wastedGas: fc.nat(1_000_000),
       unpaidGas: fc.nat(1_000_000),
