@@ -24,24 +24,36 @@ export const noSums: Sums = { payment: 0n, slashed: 0n, protocolFee: 0n, verifie
 export function sumsOf(moves: readonly Move[], parties: Parties): Sums {
   const { owner, wallet, token, nodeWallet, feeRecipient, hasVerifier } = parties
   const sums = { ...noSums }
+  const judges = new Map<Address, bigint>()
   for (const move of moves) {
     if (move.kind !== 'paid' || move.token !== token) continue
     if (move.wallet === nodeWallet && move.to === wallet) sums.slashed += move.amount
     if (move.wallet !== wallet || move.spender !== owner) continue
     if (move.to === nodeWallet) sums.payment += move.amount
-    else if (hasVerifier && move.to !== feeRecipient) sums.verifierFee += move.amount
+    else if (hasVerifier && move.to !== feeRecipient)
+      judges.set(move.to, (judges.get(move.to) ?? 0n) + move.amount)
     else sums.protocolFee += move.amount
   }
-  const { payment, protocolFee, verifierFee, slashed } = sums
+  const verifierFee = arrivedAtAll(judges, moves, parties)
+  const { payment, protocolFee, slashed } = sums
   // Who is both is paid.
   if (feeRecipient === nodeWallet)
-    return { ...sums, payment: arrivedAt(nodeWallet, moves, parties) ?? payment }
+    return { ...sums, verifierFee, payment: arrivedAt(nodeWallet, moves, parties) ?? payment }
   return {
     payment: arrivedAt(nodeWallet, moves, parties) ?? payment,
     slashed,
     protocolFee: arrivedAt(feeRecipient, moves, parties) ?? protocolFee,
     verifierFee,
   }
+}
+
+/** The sum, of amounts by who gets them. */
+function arrivedAtAll(
+  amounts: ReadonlyMap<Address, bigint>,
+  moves: readonly Move[],
+  parties: Parties,
+): bigint {
+  return [...amounts].reduce((sum, [to, amount]) => sum + (arrivedAt(to, moves, parties) ?? amount), 0n)
 }
 
 /** A token may take something off what it moves, on the way or from who gets it. null: it says nothing. */
