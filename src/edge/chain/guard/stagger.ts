@@ -24,6 +24,19 @@ export function placeOf({ chain, subscription, interval, self, peers }: Turn): n
 }
 
 /**
+ * Whether an interval takes fewer answers than there are nodes that are known to answer it: then somebody may come first, however the places are. Such an
+ * answer goes by itself: what is lost of it is one transaction that reverts, where a batch would be paid for whole.
+ */
+export function isContested({
+  redundancy,
+  self,
+  peers,
+}: Pick<Turn, 'self' | 'peers'> & { redundancy: number }): boolean {
+  const nodes = new Set([self, ...peers].map(address => address.toLowerCase()))
+  return redundancy < nodes.size
+}
+
+/**
  * Blocks that an answer waits for those before it: as many as there are places go at once, each further one `blocks` later. `secondsLeft`: until it
  * would be too late; null: it never is. Of these half are not waited away, at the most that a block is known to take.
  */

@@ -2,6 +2,7 @@ import { type Address, hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import { whyUnaffordable } from '../guard/affordable.ts'
 import { unserved } from '../guard/serve.ts'
+import { isContested } from '../guard/stagger.ts'
 import { withoutStaggered } from '../guard/staggered.ts'
 import { barredSentence, selectBarred } from '../guard/usage.ts'
 import { anchorCall } from '../next-id.ts'
@@ -263,6 +264,8 @@ async function send(
   const planned = planTransactions(passed, {
     canBatch: contracts.features.batch,
     maxGasLimit: policy.maxGasLimit,
+    isContested: ({ redundancy }) =>
+      isContested({ redundancy, self: chain.signer.address, peers: chain.config.guard.stagger.peers }),
   })
   let left = market.balance - open.reduce((sum, each) => sum + costOf(each.gas, each.fees.maxFeePerGas), 0n)
   const sendings: Sending[] = []

@@ -18,22 +18,33 @@ const batchGas = 50_000
 /** What it takes to create a subscription, 135,000 at the first deployments: it may have been there when the answer was estimated, and be undone. */
 const creationGas = 150_000
 
+export type PlanOptions = {
+  canBatch: boolean
+  maxGasLimit: number
+  /** Whether others may be first with it: it goes by itself. */
+  isContested?: (answer: Passed) => boolean
+}
+
 /** Puts answers into as few transactions as hold them. A batch costs less from two on: each by itself pays for a transaction. */
 export function planTransactions(
   passed: readonly Passed[],
-  { canBatch, maxGasLimit }: { canBatch: boolean; maxGasLimit: number },
+  { canBatch, maxGasLimit, isContested = () => false }: PlanOptions,
 ): Planned[] {
+  const isTogether = (answer: Passed) => isBatchable(answer.call) && !isContested(answer)
   const groups: Passed[][] = []
   let gas = 0
   let bytes = 0
-  for (const delivery of passed.toSorted(byForm)) {
+  // What stands alone first, so that it does not part the others.
+  for (const delivery of passed.toSorted(
+    (a, b) => Number(isTogether(a)) - Number(isTogether(b)) || byId(a, b),
+  )) {
     const own = Math.ceil(delivery.gas * margin)
     const callBytes = size(delivery.call)
     const group = groups.at(-1)
     const fits =
       canBatch &&
       group !== undefined &&
-      [delivery, ...group.slice(0, 1)].every(({ call }) => isBatchable(call)) &&
+      [delivery, ...group.slice(0, 1)].every(isTogether) &&
       group.length < maxAnswers &&
       batchGas + gas + own <= maxGasLimit &&
       bytes + callBytes <= maxCallBytes
@@ -50,10 +61,8 @@ export function planTransactions(
   return groups.map(group => toPlanned(group, maxGasLimit))
 }
 
-/** What stands alone first, so that it does not part the others. */
-function byForm(a: Passed, b: Passed): number {
-  const forms = Number(isBatchable(a.call)) - Number(isBatchable(b.call))
-  return forms || a.subscription - b.subscription || a.interval - b.interval
+function byId(a: Passed, b: Passed): number {
+  return a.subscription - b.subscription || a.interval - b.interval
 }
 
 function toPlanned(deliveries: Passed[], maxGasLimit: number): Planned {
