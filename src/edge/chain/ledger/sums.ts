@@ -31,29 +31,21 @@ export function sumsOf(moves: readonly Move[], parties: Parties): Sums {
     if (move.wallet !== wallet || move.spender !== owner) continue
     if (move.to === nodeWallet) sums.payment += move.amount
     else if (hasVerifier && move.to !== feeRecipient)
-      judges.set(move.to, (judges.get(move.to) ?? 0n) + move.amount)
+      judges.set(move.to, amountOf(judges, move.to) + move.amount)
     else sums.protocolFee += move.amount
   }
-  const verifierFee = arrivedAtAll(judges, moves, parties)
-  const { payment, protocolFee, slashed } = sums
-  // Who is both is paid.
-  if (feeRecipient === nodeWallet)
-    return { ...sums, verifierFee, payment: arrivedAt(nodeWallet, moves, parties) ?? payment }
+  const arrived = (to: Address | null, told: bigint) => arrivedAt(to, moves, parties) ?? told
   return {
-    payment: arrivedAt(nodeWallet, moves, parties) ?? payment,
-    slashed,
-    protocolFee: arrivedAt(feeRecipient, moves, parties) ?? protocolFee,
-    verifierFee,
+    payment: arrived(nodeWallet, sums.payment),
+    slashed: sums.slashed,
+    // Who is both is paid.
+    protocolFee: feeRecipient === nodeWallet ? sums.protocolFee : arrived(feeRecipient, sums.protocolFee),
+    verifierFee: [...judges].reduce((sum, [judge, told]) => sum + arrived(judge, told), 0n),
   }
 }
 
-/** The sum, of amounts by who gets them. */
-function arrivedAtAll(
-  amounts: ReadonlyMap<Address, bigint>,
-  moves: readonly Move[],
-  parties: Parties,
-): bigint {
-  return [...amounts].reduce((sum, [to, amount]) => sum + (arrivedAt(to, moves, parties) ?? amount), 0n)
+function amountOf(amounts: ReadonlyMap<Address, bigint>, to: Address): bigint {
+  return amounts.get(to) ?? 0n
 }
 
 /** A token may take something off what it moves, on the way or from who gets it. null: it says nothing. */

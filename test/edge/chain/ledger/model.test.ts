@@ -25,7 +25,7 @@ type Op =
   | { op: 'judge'; place: number; valid: boolean }
   | { op: 'set'; valid: boolean }
   | { op: 'look'; place: number }
-  | { op: 'compute' | 'mine' | 'hold' | 'release' | 'week' }
+  | { op: 'compute' | 'mine' | 'hold' | 'release' | 'week' | 'race' }
 
 const coin = fc.constantFrom(...coins)
 const asked = {
@@ -64,7 +64,12 @@ const operations: fc.Arbitrary<Op> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: ops('judge'), place, valid: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ op: ops('set'), valid: fc.boolean() }) },
   { weight: 7, arbitrary: fc.record({ op: ops('look'), place }) },
-  { weight: 8, arbitrary: fc.record({ op: ops('compute', 'compute', 'mine', 'hold', 'release', 'week') }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      op: ops('compute', 'compute', 'mine', 'hold', 'release', 'week', 'race', 'race'),
+    }),
+  },
 )
 
 const histories = fc.array(operations, { minLength: 8, maxLength: 24 })
@@ -90,6 +95,7 @@ async function change(market: Market, op: Op): Promise<void> {
   if (op.op === 'sign') await market.signFor(op)
   if (op.op === 'judge') await market.judgeOne(op.place, op.valid)
   if (op.op === 'week') await market.chain.warp(week)
+  if (op.op === 'race') await race(market)
   if (op.op === 'set')
     await transact(market.chain, market.verifiers.atomic, { functionName: 'setVerdict', args: [op.valid] })
   if (op.op === 'allow') await allow(market, op.coin, op.amount)
@@ -98,6 +104,16 @@ async function change(market: Market, op: Op): Promise<void> {
     await market.mine(op.depth)
     await market.reorganise(op.depth, { kept: op.kept })
   }
+}
+
+/** Both have an answer to what waits, and send it in one block. */
+async function race(market: Market): Promise<void> {
+  const { nodes, chain } = market
+  for (const { world, ticker } of nodes) await world.look(ticker)
+  for (const { world } of nodes) await world.compute()
+  await chain.anvil.setAutomine(false)
+  for (const { world, ticker } of nodes) await world.look(ticker)
+  await release(market)
 }
 
 async function lookAs({ nodes }: Market, place: number): Promise<void> {
