@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Address, Hex } from 'viem'
+import { type Address, type Hex, zeroAddress } from 'viem'
 import { containersOf } from '../../../protocol/container.ts'
 import { parseJson } from '../../../protocol/json.ts'
 import type { Db } from '../../db/open.ts'
@@ -84,7 +84,7 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
   const rows = await readRows(step)
   const asked = await selectAsked(db, { chain: id, rows })
   const computed: Computed[] = []
-  const encoded: (Key & { call: Hex })[] = []
+  const encoded: Encoded[] = []
   const dropped: Dropped[] = []
   for (const row of rows) {
     const { subscription, interval, tries, deadline, reason } = row
@@ -99,7 +99,8 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
       log.warn(event, { chain: id, subscription, interval, code: call.problem, error: call.message })
       continue
     }
-    if (row.call === null) encoded.push({ subscription, interval, call })
+    const nodeWallet = walletFor(step, tracked?.subscription)
+    if (row.call === null) encoded.push({ subscription, interval, call, nodeWallet })
     const begin = row.active_at + (interval - 1) * row.period
     computed.push({
       subscription,
@@ -203,14 +204,23 @@ async function resultText(db: Db, { job: id, attempt, result, result_parts: part
   return text + decoder.decode()
 }
 
+type Encoded = Key & { call: Hex; nodeWallet: Address }
+
+/** With the wallet that each names: what moves in it is the node's, also when another is configured by then. */
 async function keep(
   { orm }: Db,
-  { chain, encoded }: { chain: number; encoded: readonly (Key & { call: Hex })[] },
+  { chain, encoded }: { chain: number; encoded: readonly Encoded[] },
 ): Promise<void> {
   for (const chunk of chunks(encoded, ({ call }) => call.length)) {
-    const items = chunk.map(({ subscription, interval, call }) => ({ s: subscription, i: interval, c: call }))
+    const items = chunk.map(({ subscription, interval, call, nodeWallet }) => ({
+      s: subscription,
+      i: interval,
+      c: call,
+      w: nodeWallet === zeroAddress ? null : nodeWallet.toLowerCase(),
+    }))
     await orm.run(sql`
-      update deliveries set call = item.value ->> 'c' from json_each(${JSON.stringify(items)}) as item
+      update deliveries set call = item.value ->> 'c', node_wallet = item.value ->> 'w'
+      from json_each(${JSON.stringify(items)}) as item
       where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i'
         and state = 'computed' and call is null`)
   }

@@ -42,6 +42,8 @@ type Carried = {
   given_up: Hex | null
   /** Whether its proof is backed with money of the node. */
   staked: number
+  /** The wallet that it names. */
+  nodeWallet: Address | null
 }
 
 /**
@@ -61,7 +63,7 @@ export async function writeMined(
       (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as price,
       (select place from delegations where delegations.chain = deliveries.chain
       and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
-      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates, stake_token is not null as staked,
+      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates, stake_token is not null as staked, node_wallet as "nodeWallet",
       iif(interval < 0 and state = 'dropped' and reason = ${begunTwice.reason}, call, null) as given_up
       from deliveries indexed by deliveries_tx where tx = ${open.id}`,
   )

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { Address } from 'viem'
 import { countRejected } from '../guard/record.ts'
 import { verdictEntry } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
@@ -53,13 +54,12 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     step,
     found.map(({ receipt }) => receipt),
   )
-  const parties = await partiesOf(
-    step,
-    found.map(({ subscription }) => ({ subscription, place: null })),
-  )
-  const costOf = await readCosts(step, found)
-  return found.flatMap(({ subscription, interval, node, state, receipt }) => {
-    const whose = parties({ subscription, place: null })
+  const answerOf = await readAnswers(step, found)
+  const named = found.map(one => ({ ...one, place: null, nodeWallet: answerOf(keyOf(one)).nodeWallet }))
+  const parties = await partiesOf(step, named)
+  return named.flatMap(one => {
+    const { subscription, interval, node, state, receipt } = one
+    const whose = parties(one)
     if (whose === null) {
       log.warn('Verdict not booked', { chain: id, subscription, interval })
       return []
@@ -71,7 +71,8 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     const tx = verdictTxOf({ chain: id, subscription, interval })
     const entry = verdictEntry(moves, { subscription, interval, key, node, parties: whose })
     const isLost = state === 'rejected' || (state === 'finalized' && entry.payment === 0n)
-    const rejected = { source: tx, owner: whose.owner, ...costOf(key) }
+    const { gas, cost } = answerOf(key)
+    const rejected = { source: tx, owner: whose.owner, gas, cost }
     return [
       ...(isLost ? countRejected(db, { chain: id, block, rejected, guard: isPending }) : []),
       book(db, {
@@ -85,21 +86,25 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
   })
 }
 
-type Cost = { gas: number; cost: bigint }
-type Row = { subscription: number; interval: number; gas_used: number; gas_cost: string }
+type Answer = { nodeWallet: Address | null; gas: number; cost: bigint }
+type Row = Key & { node_wallet: Address | null; gas_used: number | null; gas_cost: string | null }
 
-/** What the answers have cost, by `keyOf`, as it is booked: nothing, where that is forgotten by now. */
-async function readCosts({ db, chain }: Step, found: readonly Key[]): Promise<(key: string) => Cost> {
-  if (found.length === 0) return () => ({ gas: 0, cost: 0n })
+/** The answers, by `keyOf`: which wallet each names, and what it has cost, as that is booked: nothing, where it is forgotten by now. */
+async function readAnswers({ db, chain }: Step, found: readonly Key[]): Promise<(key: string) => Answer> {
+  const unknown: Answer = { nodeWallet: null, gas: 0, cost: 0n }
+  if (found.length === 0) return () => unknown
   const keys = JSON.stringify(found.map(({ subscription, interval }) => [subscription, interval]))
   const rows = await db.orm.all<Row>(sql`
-    select answer.subscription, answer.interval, gas_used, gas_cost from json_each(${keys}) as asked
+    select answer.subscription, answer.interval, answer.node_wallet, gas_used, gas_cost from json_each(${keys}) as asked
       cross join deliveries as answer on answer.chain = ${chain.config.id} and answer.subscription = asked.value ->> 0
         and answer.interval = asked.value ->> 1
-      cross join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = answer.tx and ledger.subscription = answer.subscription
+      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = answer.tx and ledger.subscription = answer.subscription
         and ledger.interval = answer.interval`)
-  const costs = new Map(
-    rows.map(row => [keyOf(row), { gas: row.gas_used, cost: BigInt(row.gas_cost) }] as const),
+  const answers = new Map(
+    rows.map(row => {
+      const { node_wallet: nodeWallet, gas_used: gas, gas_cost: cost } = row
+      return [keyOf(row), { nodeWallet, gas: gas ?? 0, cost: BigInt(cost ?? 0) }] as const
+    }),
   )
-  return key => costs.get(key) ?? { gas: 0, cost: 0n }
+  return key => answers.get(key) ?? unknown
 }

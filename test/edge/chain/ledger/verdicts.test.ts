@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
+import { createWallet } from '../../../../src/local/chain/start.ts'
 import { nodeAddress } from '../../../support/chain.ts'
 import { type Proving, price, startProving, week } from '../proofs/proving.ts'
 
@@ -55,6 +56,50 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await world.later(3)
     await world.warp(3_700)
     expect(await kinds()).toEqual(['answer', 'expense', 'expense', 'verdict'])
+    await agree()
+  })
+})
+
+describe.for([false, true])('another wallet is configured by then; first deployment: %s', firstDeployment => {
+  test.for([true, false])(
+    'behavior: what moves in the one that the answer names is booked; valid: %s',
+    async valid => {
+      world = await startProving({ firstDeployment, stake })
+      const { deployer, walletFactory } = world.chain
+      const paymentAddress = await createWallet(deployer, walletFactory, nodeAddress)
+      const node = world.ticker({ paymentAddress })
+      const id = await world.prove()
+      await world.look(world.node)
+      await world.later(2)
+      await world.compute()
+      await world.look(world.node)
+      // Mined, and judged, before another eye.
+      await world.mine()
+      await world.look(node)
+      expect(await world.proofs()).toMatchObject([{ state: 'pending' }])
+      await world.call(world.verifier, 'finalize', id, 1, nodeAddress, valid)
+      await world.chain.warp(3_600)
+      await world.look(node)
+      expect(await kinds()).toContain('verdict')
+      const sums = (await entries()).map(({ payment, slashed }) => BigInt(payment) - BigInt(slashed))
+      expect(sums.filter(sum => sum !== 0n)).toHaveLength(1)
+      await agree()
+    },
+  )
+
+  test('behavior: judged with the answer, likewise', async () => {
+    world = await startProving({ kind: 'AtomicVerifier', firstDeployment, stake })
+    const { deployer, walletFactory } = world.chain
+    const paymentAddress = await createWallet(deployer, walletFactory, nodeAddress)
+    await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    await world.compute()
+    await world.look(world.node)
+    await world.mine()
+    await world.look(world.ticker({ paymentAddress }))
+    const [answer] = (await entries()).filter(({ kind }) => kind === 'answer')
+    expect(BigInt(answer?.payment ?? 0)).toBeGreaterThan(0n)
     await agree()
   })
 })
