@@ -103,53 +103,53 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     )
   })
 
-describe('two places, among nodes that know of others', () => {
-  const most = 30_000n
-  test.each<[string, { paid: boolean; functionName: string }]>([
-    ['unpaid', { paid: false, functionName: 'deliverCompute' }],
-    ['paid, with bounds', { paid: true, functionName: 'deliverComputeBounded' }],
-  ])(
-    'behavior: at once, the loser wastes a transaction of its own for each: %s',
-    async (_, { paid, functionName }) => {
-      await world.chain.anvil.setBalance({ address: world.payer, value: 4n * price })
-      const ids = [await world.askFor({ paid }), await world.askFor({ paid })]
-      rival = rivals.ticker({
-        signer: rivalSigner,
-        paymentAddress: world.nodeWallet,
-        guard: { ...openGuard, stagger: { peers: [laterThan(rivalSigner.address, ids)], blocks: 1 } },
-      })
-      await computed()
-      await world.holding(async () => {
-        await rivals.look(rival)
-        await world.look(node)
-      })
-      for (let block = 0; block < 4; block += 1) {
-        await world.mine()
-        rivals.queue.clock.ms += 60_000
-        await rivals.look(rival)
-        await world.look(node)
-      }
-      const lost = await sentBy(rivalSigner.address)
-      expect(lost).toMatchObject([
-        { functionName, status: 'reverted' },
-        { functionName, status: 'reverted' },
-      ])
-      for (const { gasUsed } of lost) expect(gasUsed).toBeLessThanOrEqual(most)
-      expect(await world.fulfilled()).toEqual(ids)
-    },
-  )
+  describe('two places, among nodes that know of others', () => {
+    const most = 30_000n
+    test.each<[string, { paid: boolean; functionName: string }]>([
+      ['unpaid', { paid: false, functionName: 'deliverCompute' }],
+      ['paid, with bounds', { paid: true, functionName: 'deliverComputeBounded' }],
+    ])(
+      'behavior: at once, the loser wastes a transaction of its own for each: %s',
+      async (_, { paid, functionName }) => {
+        await world.chain.anvil.setBalance({ address: world.payer, value: 4n * price })
+        const ids = [await world.askFor({ paid }), await world.askFor({ paid })]
+        rival = rivals.ticker({
+          signer: rivalSigner,
+          paymentAddress: world.nodeWallet,
+          guard: { ...openGuard, stagger: { peers: [laterThan(rivalSigner.address, ids)], blocks: 1 } },
+        })
+        await computed()
+        await world.holding(async () => {
+          await rivals.look(rival)
+          await world.look(node)
+        })
+        for (let block = 0; block < 4; block += 1) {
+          await world.mine()
+          rivals.queue.clock.ms += 60_000
+          await rivals.look(rival)
+          await world.look(node)
+        }
+        const lost = await sentBy(rivalSigner.address)
+        expect(lost).toMatchObject([
+          { functionName, status: 'reverted' },
+          { functionName, status: 'reverted' },
+        ])
+        for (const { gasUsed } of lost) expect(gasUsed).toBeLessThanOrEqual(most)
+        expect(await world.fulfilled()).toEqual(ids)
+      },
+    )
 
-  /** Another node, which has a place after one's own in the first interval of each: nobody is waited for. */
-  function laterThan(self: Address, ids: readonly number[]): Address {
-    for (let tried = 1; ; tried += 1) {
-      const other: Address = `0x${tried.toString(16).padStart(40, '0')}`
-      const places = ids.map(subscription =>
-        placeOf({ chain: world.chain.id, subscription, interval: 1, self, peers: [other] }),
-      )
-      if (places.every(place => place === 0)) return other
+    /** Another node, which has a place after one's own in the first interval of each: nobody is waited for. */
+    function laterThan(self: Address, ids: readonly number[]): Address {
+      for (let tried = 1; ; tried += 1) {
+        const other: Address = `0x${tried.toString(16).padStart(40, '0')}`
+        const places = ids.map(subscription =>
+          placeOf({ chain: world.chain.id, subscription, interval: 1, self, peers: [other] }),
+        )
+        if (places.every(place => place === 0)) return other
+      }
     }
-  }
-})
+  })
 
   test('behavior: who withdraws between request and delivery costs a simulation, and no transaction', async () => {
     await world.askFor({ paid: true })

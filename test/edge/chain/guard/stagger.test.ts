@@ -140,10 +140,11 @@ describe.for([false, true])('two nodes on a chain; first deployment: %s', firstD
       ids.map(id => (mine === isOthers(id) ? [id, 'dropped', 'IntervalCompleted'] : [id, 'delivered', null]))
     expect(await states(world)).toEqual(taken(true))
     expect(await states(others)).toEqual(taken(false))
-    const mine = ids.filter(id => !isOthers(id)).length
-    expect([await spent(nodeAddress), await spent(otherSigner.address)]).toEqual(
-      firstDeployment ? [mine, ids.length - mine] : [1, 1],
+    // Each by itself: another may know of other nodes than they do.
+    const turns = [ids.filter(id => !isOthers(id)), ids.filter(id => isOthers(id))].map(
+      ({ length }) => length,
     )
+    expect([await spent(nodeAddress), await spent(otherSigner.address)]).toEqual(turns)
     const reverted = sql`select 1 from transactions where status = 0`
     expect(await world.queue.db.orm.all(reverted)).toEqual([])
     expect(await others.queue.db.orm.all(reverted)).toEqual([])
