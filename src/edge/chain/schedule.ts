@@ -3,6 +3,7 @@ import type { Status } from './chain.ts'
 import { consider } from './consider.ts'
 import type { RouteFinder } from './containers.ts'
 import { selectDue } from './due.ts'
+import { withBounds } from './guard/with-bounds.ts'
 import type { ReadStatuses } from './reading.ts'
 import { begin, settle } from './settle.ts'
 import { approveStakes } from './stakes/approve.ts'
@@ -45,7 +46,8 @@ export async function schedule(step: Step, options: ScheduleOptions): Promise<Sc
     const { epoch } = snapshot
     const court = { snapshot, config, time: block.time, routes }
     const considered = await consider(step, { rows, court, readStatuses, known, nextId })
-    const plan = simulate ? await tryPlan(step, considered, simulate) : considered
+    const tried = simulate ? await tryPlan(step, considered, simulate) : considered
+    const plan = await withBounds(step, tried)
     const settled = await settle(step, { plan, epoch })
     const { jobs, moved } = await begin(step, { plan, epoch })
     await approveStakes(step, considered.approvals)

@@ -5,7 +5,6 @@ import { describe } from '../log.ts'
 import { beginJobs, countStaking, textBytes } from './begin.ts'
 import { linkSubscription, lookAgain } from './delegated/link.ts'
 import { unlinkSubscriptions } from './delegated/unlink.ts'
-import { readPayouts } from './guard/payout.ts'
 import { noteBlock } from './journal.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
@@ -106,8 +105,7 @@ function whyOf(vanished: readonly Planned[]): { why?: GivenUp } {
 }
 
 /**
- * Writes what is begun, and wakes runners for it. One request to the chain where some of it pays.
- * @throws RpcUnavailable when no endpoint answers: nothing is begun.
+ * Writes what is begun, and wakes runners for it.
  * @returns the jobs queued, and the subscriptions moved on: fewer than asked for when the queue is full, the policy has moved on, or
  * somebody else was first.
  */
@@ -118,9 +116,8 @@ export async function begin(
   const { db, chain, block, jobs } = step
   const { id } = chain.config
   const done = { jobs: 0, moved: 0 }
-  const bounded = await withBounds(step, plan)
   let { stakings } = plan
-  for (const chunk of chunks(bounded.begun, ({ beginning }) => textBytes(beginning))) {
+  for (const chunk of chunks(plan.begun, ({ beginning }) => textBytes(beginning))) {
     const beginnings = chunk.map(({ beginning }) => beginning)
     const [, queued, , moves] = await db.orm.batch([
       ...beginJobs(db, { chain: id, beginnings, epoch, bounds: jobs.bounds, stakings }),
@@ -137,22 +134,6 @@ export async function begin(
     if (moves.length < chunk.length) break
   }
   return done
-}
-
-/**
- * What is begun, each with what is to reach the node's wallet for it at the least. One request to the chain where some of it pays.
- * @throws RpcUnavailable when no endpoint answers.
- */
-export async function withBounds(step: Step, plan: Plan): Promise<Plan> {
-  const payouts = await readPayouts(
-    step,
-    plan.begun.map(({ status }) => status.subscription),
-  )
-  const begun = plan.begun.map(entry => ({
-    ...entry,
-    beginning: { ...entry.beginning, minPayout: payouts.get(entry.beginning.id) ?? null },
-  }))
-  return { ...plan, begun }
 }
 
 function tellMoved(planned: readonly Planned[], moved: readonly { id: number }[]): void {

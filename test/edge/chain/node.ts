@@ -154,7 +154,7 @@ export async function createNode({ db, clock, host, clear }: Queue, { nextId = 1
         walletFactory: noAddress,
         feeRecipient: null,
         fee: null,
-        features: { status: true, batch: true, bounded: true },
+        features: { status: true, batch: true, bounded: false },
       },
       block,
       latest,

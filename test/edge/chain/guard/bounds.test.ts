@@ -122,6 +122,34 @@ describe('on a chain', () => {
     expect(await paidOut()).toBe(left)
   })
 
+  test('behavior: while the fee cannot be read nothing is begun that pays, and then it has its bounds', async () => {
+    const fee = world.chain.fee.toLowerCase()
+    world.proxy.setOverride(({ params }) =>
+      JSON.stringify(params).toLowerCase().includes(fee)
+        ? { error: { code: 3, message: 'execution reverted', data: '0x' } }
+        : null,
+    )
+    const node = world.node()
+    await world.askFor({ paid: true })
+    await world.askFor()
+    await world.answer(node)
+    expect(await world.deliveries()).toMatchObject([{ subscription: 2 }])
+    const [waiting] = await world.queue.db.orm.all<{ state: string; reason: string }>(
+      sql`select state, reason from subscriptions order by id`,
+    )
+    expect(waiting).toEqual({ state: 'active', reason: 'fee_unknown' })
+    world.proxy.setOverride(undefined)
+    await world.chain.warp(60)
+    await world.answer(node)
+    await world.mine()
+    await world.look(node)
+    expect(await world.states()).toEqual(['delivered', 'delivered'])
+    expect(await calls()).toMatchObject([
+      { functionName: 'deliverCompute' },
+      { functionName: 'deliverComputeBounded', args: [{ subscriptionId: 1 }, { minPayout: left }] },
+    ])
+  })
+
   test('behavior: a fee that is raised before it is mined takes gas, and not the answer', async () => {
     const node = world.node()
     await world.askFor({ paid: true })

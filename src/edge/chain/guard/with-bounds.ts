@@ -1,0 +1,39 @@
+import { pass } from '../decide.ts'
+import { type Plan, postponed } from '../plan.ts'
+import type { Step } from '../step.ts'
+import { tellSkipped } from '../telling.ts'
+import { readPayouts } from './payout.ts'
+
+const reason = 'fee_unknown'
+const message = 'what the protocol, or its verifier, takes of the pay could not be read'
+
+/**
+ * What is begun, each with what is to reach the node's wallet for it at the least. Where that is not told, and answers go out with bounds, it waits:
+ * without one it might be paid nothing. One request to the chain where some of it pays.
+ * @throws RpcUnavailable when no endpoint answers.
+ */
+export async function withBounds(step: Step, plan: Plan): Promise<Plan> {
+  const payouts = await readPayouts(
+    step,
+    plan.begun.map(({ status }) => status.subscription),
+  )
+  const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }
+  for (const entry of plan.begun) {
+    const { beginning, status } = entry
+    const minPayout = payouts.get(beginning.id) ?? null
+    const isUnbounded = status.subscription.paymentAmount > 0n && minPayout === null
+    if (isUnbounded && step.contracts.features.bounded) left.moves.push(waiting(step, entry))
+    else left.begun.push({ ...entry, beginning: { ...beginning, minPayout } })
+  }
+  return left
+}
+
+function waiting({ log, chain, block }: Step, { row, status, beginning }: Plan['begun'][number]) {
+  const { id: subscription, interval } = beginning
+  const passed = pass(status, interval, 'begun')
+  const nextAt = passed.kind === 'later' ? passed.dueAt : null
+  return {
+    move: postponed(row, { reason, message, interval, time: block.time, nextAt }),
+    tell: () => tellSkipped(log, { chain: chain.config.id, subscription, interval }, message),
+  }
+}
