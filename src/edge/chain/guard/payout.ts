@@ -6,6 +6,9 @@ import type { Subscription } from '../chain.ts'
 import type { RpcAnswer, RpcCall } from '../rpc.ts'
 import type { Step } from '../step.ts'
 
+/** What tells how much of a price reaches the node. */
+type Priced = Pick<Subscription, 'id' | 'verifier' | 'paymentAmount' | 'paymentToken'>
+
 /** Basis points of a whole. */
 const scale = 10_000n
 /** What a verifier may take to say its fee. */
@@ -27,7 +30,7 @@ export function payoutOf(
  */
 export async function readPayouts(
   { chain, contracts, latest }: Pick<Step, 'chain' | 'contracts' | 'latest'>,
-  subscriptions: readonly Subscription[],
+  subscriptions: readonly Priced[],
 ): Promise<ReadonlyMap<number, bigint>> {
   const { fee } = contracts
   const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
@@ -55,7 +58,7 @@ export async function readPayouts(
   )
 }
 
-function feeKey({ verifier, paymentToken }: Subscription): string {
+function feeKey({ verifier, paymentToken }: Priced): string {
   return `${verifier} ${paymentToken}`
 }
 
@@ -73,7 +76,7 @@ function rateOf(answer: RpcAnswer | undefined): bigint | null {
   return data !== null && size(data) === 64 ? hexToBigInt(slice(data, 0, 32)) : null
 }
 
-function verifierFeeCall({ verifier, paymentToken }: Subscription, at: number): RpcCall {
+function verifierFeeCall({ verifier, paymentToken }: Priced, at: number): RpcCall {
   const data = encodeFunctionData({ abi: iVerifierAbi, functionName: 'fee', args: [paymentToken] })
   return toCall({ to: verifier, data, gas: feeGas }, at)
 }

@@ -29,6 +29,9 @@ export type Computed = Key & {
   /** Of the subscription. */
   owner: Address
   token: Address
+  verifier: Address
+  /** Base units that it pays, before anybody takes something off. */
+  price: bigint
   isPaid: boolean
   /** Base units for the node, as they were reckoned when it was begun. */
   payout: bigint
@@ -128,7 +131,16 @@ function termsOf(
 ): Omit<Computed, keyof Key | 'tries' | 'deadline' | 'begin' | 'reason' | 'stake' | 'call'> {
   const { owner, redundancy, payment_token: token, payment_amount: amount, min_payout: payout } = row
   const sendBlock = row.send_block
-  return { owner, redundancy, sendBlock, token, isPaid: amount !== '0', payout: BigInt(payout ?? 0) }
+  return {
+    owner,
+    redundancy,
+    sendBlock,
+    token,
+    verifier: row.verifier,
+    price: BigInt(amount),
+    isPaid: amount !== '0',
+    payout: BigInt(payout ?? 0),
+  }
 }
 
 /** Call data, or a result of 64 KiB at most, which may be twice as long on its way: as JSON within JSON. What is in parts is read by itself. */
@@ -184,10 +196,11 @@ async function encode(step: Step, row: Row, tracked: Tracked | undefined): Promi
     const delivered = { interval, ...answer, nodeWallet: walletFor(step, tracked?.subscription) }
     if (!tracked) return deliverCall({ subscription, ...delivered })
     const { min_payout: minPayout, deadline } = row
+    // What an older version has begun may have no least pay, and is bound all the same.
     const bounds =
-      minPayout === null || !contracts.features.bounded
+      row.payment_amount === '0' || !contracts.features.bounded
         ? null
-        : boundsOf(tracked.subscription, { minPayout: BigInt(minPayout), deadline })
+        : boundsOf(tracked.subscription, { minPayout: BigInt(minPayout ?? 0), deadline })
     return answerCall(step, tracked, delivered, bounds)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error

@@ -23,6 +23,7 @@ import { explainLacking, type Lacking } from './lacking.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
 import { type Open, readOpen } from './open.ts'
 import { type Passed, type Planned, planTransactions } from './plan.ts'
+import { whyUnderpaid } from './underpaid.ts'
 import { isUnpaid } from './unpaid.ts'
 
 /** As the signer was found. `blocked`: why nothing more is sent at the moment. */
@@ -81,7 +82,8 @@ export async function deliver(step: Step): Promise<Delivering> {
     deliveries: inTime.filter(delivery => left.has(delivery)),
     answers: rest.filter((_, index) => index < inTime.length && left.has(inTime[index] as Computed)),
   })
-  const passed = await withoutUnaffordable(step, { passed: sound, market })
+  const worthy = await withoutUnderpaid(step, sound)
+  const passed = await withoutUnaffordable(step, { passed: worthy, market })
   const unpaid = answers.some(isUnpaid) ? insufficientFunds : null
   const blocked = (await send(step, { passed, market, open })) ?? unpaid
   return {
@@ -227,6 +229,35 @@ async function withoutUnaffordable(
     })
   return passed.filter(each => !why.has(each))
 }
+
+/** What would bring less than it was computed for is tried again, as the fee may be lowered, and given up in the end; what is not told is no try. */
+async function withoutUnderpaid(step: Step, passed: readonly Passed[]): Promise<readonly Passed[]> {
+  const { db, chain, latest, log } = step
+  const why = await whyUnderpaid(step, passed)
+  if (why.size === 0) return passed
+  const dropped: Dropped[] = []
+  const postponed: Postponed[] = []
+  for (const [{ subscription, interval, tries, owner }, reason] of why) {
+    const isTried = reason === 'PayoutTooLow'
+    const message = underpaid[reason]
+    const isOver = isTried && tries + 1 >= maxKnown
+    if (isOver) dropped.push({ subscription, interval, reason, message, refused: owner })
+    else {
+      const afterMs = isTried ? Math.min(maxPauseMs, firstPauseMs * 2 ** tries) : unclearMs
+      postponed.push({ subscription, interval, reason, message, afterMs, counts: isTried ? 1 : 0 })
+    }
+    const fields = { chain: chain.config.id, subscription, interval, error: message }
+    log.warn('Did not send tx', { ...fields, again: !isOver })
+  }
+  await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
+  await postponeDeliveries(db, { chain: chain.config.id, postponed })
+  return passed.filter(each => !why.has(each))
+}
+
+const underpaid = {
+  PayoutTooLow: 'It would bring less than it was computed for',
+  fee_unknown: 'What the protocol, or its verifier, takes of the pay could not be read',
+} as const
 
 function messageOf(reason: string): string {
   return reason === 'unprofitable' || reason === 'free_gas_spent' ? unserved[reason] : sentenceOf(reason)

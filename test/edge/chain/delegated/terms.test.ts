@@ -5,6 +5,7 @@ import type { Door } from '../../../../src/edge/chain/delegated/door.ts'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { RpcUnavailable } from '../../../../src/edge/chain/rpc.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
+import { feeAbi } from '../../../../src/protocol/abi/fee.ts'
 import { limits } from '../../../../src/protocol/limits.ts'
 import { deploy, fund, nodeAddress, transact } from '../../../support/chain.ts'
 import { type Asking, type Delegating, startDelegating } from './delegating.ts'
@@ -131,6 +132,43 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     // What it says of itself counts for nothing; the price is looked at before.
     expect(await reason(paid(nodeAddress, price - 1n), door)).toEqual(invalid('below minimum payment'))
     expect(await world.ids()).toEqual([])
+  })
+})
+
+describe.for([false, true])('bounds; first deployment: %s', firstDeployment => {
+  test('behavior: an answer that creates its subscription is not sent for less than it was computed for', async () => {
+    world = await startDelegating({ firstDeployment })
+    const setFee = async (fee: number) =>
+      await transact(
+        world.chain,
+        { address: world.chain.fee, abi: feeAbi as never },
+        { functionName: 'updateFee', args: [fee] },
+      )
+    await setFee(100)
+    const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: 0n })
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    await world.take(paid(wallet), { door: await world.door({ paymentAddress }) })
+    const node = world.ticker({ paymentAddress })
+    await world.look(node)
+    await world.compute()
+    await setFee(4_000)
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'PayoutTooLow', tx: null }])
+    const fee = world.chain.fee.toLowerCase()
+    world.proxy.setOverride(({ params }) =>
+      JSON.stringify(params).toLowerCase().includes(fee)
+        ? { error: { code: 3, message: 'execution reverted', data: '0x' } }
+        : null,
+    )
+    await setFee(100)
+    world.queue.clock.ms += 60_000
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'fee_unknown', tries: 1 }])
+    world.proxy.setOverride(undefined)
+    await world.settle(node)
+    expect(await world.deliveries()).toMatchObject([{ subscription: 1, state: 'delivered' }])
+    const balance = await world.chain.deployer.chain.getBalance({ address: paymentAddress })
+    expect(balance).toBe((price * 98n) / 100n)
   })
 })
 
