@@ -1,4 +1,12 @@
-import { type Address, type Hex, type TransactionReceipt, zeroAddress } from 'viem'
+import {
+  type Address,
+  erc20Abi,
+  type Hex,
+  isAddressEqual,
+  parseEventLogs,
+  type TransactionReceipt,
+  zeroAddress,
+} from 'viem'
 import { InfernetError } from '../error.ts'
 import type { WalletChain } from './chain.ts'
 import { balanceOf } from './token.ts'
@@ -9,16 +17,17 @@ export type Moved = { amount: bigint; arrived: bigint | null; hash: Hex; block: 
 type Moving = { token: Address; to: Address; amount: bigint }
 
 /**
- * What has come of it. Of a token: what the receiver has more than a block before, other transfers of that block included.
+ * What has come of it. Of a token: what its own log says of the receiver, in this transaction alone; of one that logs nothing of it, what the receiver has
+ * more than a block before, other transfers of that block included.
  * @throws InfernetError `reverted` when nothing has.
  */
 export async function movedBy(
   chain: WalletChain,
-  { transactionHash: hash, blockNumber: block }: TransactionReceipt,
+  { transactionHash: hash, blockNumber: block, logs }: TransactionReceipt,
   { token, to: account, amount }: Moving,
 ): Promise<Moved> {
   if (token === zeroAddress) return { amount, arrived: amount, hash, block }
-  const arrived = await difference(chain, { token, account, block })
+  const arrived = logged(logs, { token, account }) ?? (await difference(chain, { token, account, block }))
   if (arrived === 0n && amount > 0n)
     throw new InfernetError('The token took the transaction, and moved nothing', {
       status: null,
@@ -26,6 +35,23 @@ export async function movedBy(
       params: { hash },
     })
   return { amount, arrived, hash, block }
+}
+
+/** What came less what went again: some tokens take their part from who gets it. null: the log has nothing of it. */
+function logged(
+  logs: TransactionReceipt['logs'],
+  { token, account }: { token: Address; account: Address },
+): bigint | null {
+  const own = logs.filter(({ address }) => isAddressEqual(address, token))
+  const transfers = parseEventLogs({ abi: erc20Abi, eventName: 'Transfer', logs: own })
+    .map(({ args }) => args)
+    .filter(({ from, to }) => isAddressEqual(from, account) || isAddressEqual(to, account))
+  if (transfers.length === 0) return null
+  return transfers.reduce((sum, { from, to, value }) => {
+    const came = isAddressEqual(to, account) ? value : 0n
+    const went = isAddressEqual(from, account) ? value : 0n
+    return sum + came - went
+  }, 0n)
 }
 
 async function difference(
