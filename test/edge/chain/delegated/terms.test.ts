@@ -135,9 +135,10 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
   })
 })
 
-describe.for([false, true])('bounds; first deployment: %s', firstDeployment => {
+// The first deployment's answers have no bounds.
+describe('bounds', () => {
   test('behavior: an answer that creates its subscription is not sent for less than it was computed for', async () => {
-    world = await startDelegating({ firstDeployment })
+    world = await startDelegating()
     const setFee = async (fee: number) =>
       await transact(
         world.chain,
