@@ -1,4 +1,4 @@
-import { decodeFunctionResult, encodeFunctionData } from 'viem'
+import { decodeFunctionResult, encodeFunctionData, zeroAddress } from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import { type BlockTag, returned, toCall } from '../call.ts'
 import type { Contracts, Subscription } from '../chain.ts'
@@ -19,8 +19,11 @@ export function storedCall(
   )
 }
 
-/** Null: it could not be read. What was signed for has no other terms. */
+/**
+ * Null: it could not be read. Of what the coordinator has created it tells an owner: whoever has zeros for it has not got the block. What was
+ * signed for has no other terms.
+ */
 export function toStored(id: number, answer: RpcAnswer | undefined): Subscription | null {
   const told = decoded(returned(answer), data => decodeFunctionResult({ ...getSubscription, data }))
-  return told === null ? null : toSubscription(id, told, noTerms)
+  return told === null || told.owner === zeroAddress ? null : toSubscription(id, told, noTerms)
 }

@@ -2,6 +2,8 @@ import { sql } from 'drizzle-orm'
 import { toHex } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createdIdCall } from '../../../../src/edge/chain/delegated/calls.ts'
+import { storedCall } from '../../../../src/edge/chain/delegated/stored.ts'
+import type { RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { anvilKey } from '../../../../src/local/chain/start.ts'
@@ -136,6 +138,24 @@ describe.for([false, true])('begun twice; first deployment: %s', firstDeployment
   })
 
   test('behavior: they are known to be the same before either is computed', async () => {
+    await link()
+    await expectTrue()
+  })
+
+  test('behavior: who has zeros for what was created says nothing of it', async () => {
+    const dataOf = ({ params: [call] }: Pick<RpcCall, 'params'>) =>
+      (call as { data?: string } | undefined)?.data
+    const asked = storedCall(1, { contracts: { coordinator: world.chain.coordinator }, at: 0 })
+    const isAsked = (call: Pick<RpcCall, 'params'>) => dataOf(call) === dataOf(asked)
+    world.proxy.setOverride(call => (isAsked(call) ? { result: `0x${'00'.repeat(32 * 11)}` } : null))
+    await link()
+    expect((await world.deliveries()).map(({ state, interval }) => [state, interval])).toEqual([
+      ['computing', 1],
+      ['computing', 1],
+    ])
+    const [mine] = await world.subscriptions()
+    expect(mine).toMatchObject({ state: 'active', reason: 'unreadable' })
+    world.proxy.setOverride(undefined)
     await link()
     await expectTrue()
   })
