@@ -104,6 +104,7 @@ describe('sync', () => {
       {
         id: chainId,
         coordinator: '0x0000000000000000000000000000000000000000',
+        stakings: 0,
         version: 1,
         next_id: 8,
         head_number: time,
