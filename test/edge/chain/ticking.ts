@@ -93,6 +93,8 @@ export type TickingOptions = RpcProxyOptions & {
   timeoutMs?: number
 }
 
+const minedMs = 500
+
 export async function startTicking({
   container = {},
   chain: shared,
@@ -128,6 +130,18 @@ export async function startTicking({
       method,
       params,
     })
+  /**
+   * A chain's node that mines what it is sent says that it has it a moment before it has mined it. What nobody mines, since its fee is too low, is
+   * not waited for.
+   */
+  async function mined(): Promise<void> {
+    const patience = AbortSignal.timeout(minedMs)
+    while (!patience.aborted && (await request('anvil_getAutomine')) === true) {
+      const { pending } = (await request('txpool_status')) as { pending: Hex }
+      if (Number(pending) === 0) return
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+  }
   const deliveries = async () =>
     await orm.all<DeliveryState>(
       sql`select subscription, interval, state, reason, tx, tries from deliveries order by subscription, interval`,
@@ -173,7 +187,10 @@ export async function startTicking({
     proxy,
     lines,
     events: () => lines.map(({ event }) => event),
-    ticker: changed => createTick(optionsOf(changed)),
+    ticker(changed) {
+      const node = createTick(optionsOf(changed))
+      return { ...node, tick: async options => await node.tick(options).finally(mined) }
+    },
     async door(changed) {
       const options = optionsOf(changed)
       const checked = await checkChain(options.chain)
