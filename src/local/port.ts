@@ -15,7 +15,7 @@ const reserved = new Set<number>()
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < maxTries; tries += 1) {
     const port = ports.from + Math.floor(Math.random() * (ports.to - ports.from))
-    if ((await isPortFree(port, host)) && (await reserve(port))) return port
+    if ((await reserve(port)) && (await isPortFree(port, host))) return port
   }
   return await listenOnce(host, 0)
 }

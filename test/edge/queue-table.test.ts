@@ -125,7 +125,13 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   },
   'output opened': async lease => {
     await queue.db.orm.run(sql`update jobs set destination = 2`)
-    const opened = await openOutput(queue.db, { runner: holder.runner, ...lease, relay: 'r', leaseMs })
+    const opened = await openOutput(queue.db, {
+      runner: holder.runner,
+      ...lease,
+      relay: 'r',
+      turn: 1,
+      leaseMs,
+    })
     return opened ? 'opened' : 'refused'
   },
   report: async lease => await report(lease),
@@ -160,7 +166,7 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   },
   'lease over, output opened': async ({ id, attempt }) => {
     await queue.db.orm.run(sql`update jobs set destination = 2 where state = 'running'`)
-    await openOutput(queue.db, { runner: holder.runner, id, attempt, relay: 'r', leaseMs })
+    await openOutput(queue.db, { runner: holder.runner, id, attempt, relay: 'r', turn: 1, leaseMs })
     queue.clock.ms += leaseMs
     await sweepNow()
     return null
@@ -168,9 +174,21 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   'lease over, output opened and closed': async ({ id, attempt }) => {
     const lease = { runner: holder.runner, id, attempt }
     await queue.db.orm.run(sql`update jobs set destination = 2 where state = 'running'`)
-    await openOutput(queue.db, { ...lease, relay: 'r', leaseMs })
-    await closeOutput(queue.db, { ...lease, relay: 'another' })
-    await closeOutput(queue.db, { ...lease, relay: 'r' })
+    await openOutput(queue.db, { ...lease, relay: 'r', turn: 1, leaseMs })
+    await closeOutput(queue.db, { ...lease, relay: 'another', turn: 1 })
+    await openOutput(queue.db, { ...lease, relay: 'another', turn: 1, leaseMs })
+    await openOutput(queue.db, { ...lease, relay: 'r', turn: 2, leaseMs })
+    await closeOutput(queue.db, { ...lease, relay: 'r', turn: 1 })
+    expect(
+      await queue.db.orm.all(
+        sql`select stream_relay as note from jobs where id = ${id} and state = 'running'`,
+      ),
+    ).toEqual(
+      (await queue.db.orm.all(sql`select 1 from jobs where id = ${id} and state = 'running'`)).map(() => ({
+        note: 'r 2',
+      })),
+    )
+    await closeOutput(queue.db, { ...lease, relay: 'r', turn: 2 })
     queue.clock.ms += leaseMs
     await sweepNow()
     return null

@@ -104,6 +104,10 @@ async function play(
   for (const { run } of steps) {
     await run(world)
     await vi.advanceTimersByTimeAsync(0)
+    // What anybody has seen, no other attempt can contradict.
+    const { note, bytes } = world.store.job
+    if (world.readers.some(reader => reader.bytes.byteLength > 0))
+      expect(note !== null || bytes.byteLength > 0).toBe(true)
   }
   await finish(world)
   expect([world.have, world.isRefused]).toEqual([world.said, false])

@@ -123,7 +123,7 @@ describe('what readers see', () => {
     const body = writable()
     void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
     await soon()
-    expect(store.job.isOpen).toBe(true)
+    expect(store.job.note).not.toBeNull()
     store.isDown = true
     body.write(0, 10)
     await soon()
@@ -140,9 +140,9 @@ describe('what readers see', () => {
     const body = writable()
     void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
     await soon(999)
-    expect(store.job.isOpen).toBe(true)
+    expect(store.job.note).not.toBeNull()
     await soon(1)
-    expect(store.job.isOpen).toBe(false)
+    expect(store.job.note).toBeNull()
     store.isDown = true
     body.write(0, 10)
     await soon(3_000)
@@ -164,10 +164,10 @@ describe('what readers see', () => {
       const { stream, write } = writableBody()
       const answer = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, stream)
       await soon()
-      expect(store.job.isOpen).toBe(true)
+      expect(store.job.note).not.toBeNull()
       write(how)
       expect(await answer).toEqual({ stale: false, have: 0, stop: false })
-      expect(store.job.isOpen).toBe(false)
+      expect(store.job.note).toBeNull()
       await soon(5_000)
       expect(onIdle).toHaveBeenCalled()
       expect(vi.getTimerCount()).toBe(0)
@@ -181,11 +181,72 @@ describe('what readers see', () => {
     await soon(900)
     write('says something')
     await soon(500)
-    expect([store.job.isOpen, store.job.bytes.byteLength]).toEqual([true, 0])
+    expect([store.job.note === null, store.job.bytes.byteLength]).toEqual([false, 0])
     store.isDown = true
     write('breaks off')
     await expect(answer).rejects.toThrow('away')
-    expect([store.job.isOpen, store.job.bytes.byteLength]).toEqual([true, 0])
+    expect([store.job.note === null, store.job.bytes.byteLength]).toEqual([false, 0])
+  })
+
+  test('behavior: an upload that follows another at once keeps other attempts out, whatever the first one takes back', async () => {
+    const { store, sit, relay } = setup()
+    const reader = await sit()
+    void reader.follow()
+    const first = writableBody()
+    const second = writableBody()
+    const upload = { runner: 'r', id: 'j', attempt: 1, from: 0 }
+    const broken = relay.write(upload, first.stream)
+    await soon()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    store.opening = promise
+    void relay.write(upload, second.stream)
+    await soon()
+    first.write('breaks off')
+    await broken
+    resolve()
+    await soon()
+    second.write('says something')
+    await soon()
+    expect([reader.seen.bytes, store.job.bytes.byteLength, store.job.note]).toEqual([
+      10,
+      0,
+      expect.anything(),
+    ])
+  })
+
+  test('behavior: an upload of an attempt that is over, or of another runner, changes nothing', async () => {
+    const { store, sit, relay } = setup()
+    store.job.attempt = 2
+    const reader = await sit()
+    void reader.follow()
+    const body = writableBody()
+    void relay.write({ runner: 'r', id: 'j', attempt: 2, from: 0 }, body.stream)
+    await soon()
+    const late = await relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, writableBody().stream)
+    expect(late).toEqual({ stale: true })
+    body.write('says something')
+    await soon()
+    expect([reader.seen.bytes, store.appends]).toEqual([10, 0])
+  })
+
+  test('behavior: what another relay has noted stays, whoever asks or uploads later', async () => {
+    const { store, relay, upload, ask } = setup()
+    store.job.note = { relay: 'one that is gone', turn: 1 }
+    expect(await ask()).toMatchObject({ have: 0 })
+    expect(await upload(0)).toMatchObject({ have: 0 })
+    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, writableBody().stream)
+    await soon(5_000)
+    expect(store.job.note).toEqual({ relay: 'one that is gone', turn: 1 })
+  })
+
+  test('behavior: a note of which nobody knows whether it was made is taken back', async () => {
+    const { store, relay } = setup()
+    store.opening = Promise.reject(new Error('The answer is lost'))
+    store.opening.catch(() => undefined)
+    const answer = relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, writableBody().stream)
+    await expect(answer).rejects.toThrow('The answer is lost')
+    await soon()
+    expect(store.job.note).toBeNull()
   })
 
   test('behavior: a first frame says at once where a reading begins', async () => {

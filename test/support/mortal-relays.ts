@@ -44,8 +44,8 @@ function createLife(store: RelayStore, storedBytes: number, onIdle: () => void):
     storedBytes,
     onIdle,
     store: {
-      open: lease => whileAlive(() => store.open(lease)),
-      close: lease => whileAlive(() => store.close(lease)),
+      open: (lease, turn) => whileAlive(() => store.open(lease, turn)),
+      close: (lease, turn) => whileAlive(() => store.close(lease, turn)),
       select: lease => whileAlive(() => store.select(lease)),
       append: piece => whileAlive(() => store.append(piece)),
       // A timer of somebody dead.

@@ -20,17 +20,23 @@ export async function selectUpload({ orm }: Db, lease: StreamLease): Promise<Sto
   return row ? { stored: row.stored, unreadMs: row.unread_ms } : null
 }
 
+/** Says which relay may have passed output on, and which time it began to: what comes late takes back nothing newer. */
+export type OutputNote = { relay: string; turn: number }
+
 /**
  * Lets a relay pass output on before any of it is stored: from then on no other attempt may begin, since somebody may have read what this
- * one said. A lease that has lapsed, on a job that nobody has claimed since, is taken up again.
+ * one said. The note of another relay stays, as only that one knows whether it has passed anything on. A lease that has lapsed, on a job
+ * that nobody has claimed since, is taken up again.
  * @returns null when the lease is not the runner's, or the job no stream.
  */
 export async function openOutput(
   { orm, now }: Db,
-  { relay, leaseMs, ...lease }: StreamLease & { relay: string; leaseMs: number },
+  { relay, turn, leaseMs, ...lease }: StreamLease & OutputNote & { leaseMs: number },
 ): Promise<StoredStream | null> {
+  const isOurs = sql`substr(stream_relay, 1, ${relay.length + 1}) = ${`${relay} `}`
   const [row] = await orm.all<{ stored: number; unread_ms: number | null }>(sql`
-    update jobs set stream_relay = ${relay}, ${takenUp(now, leaseMs)}
+    update jobs set stream_relay = iif(stream_relay is null or ${isOurs}, ${noteOf({ relay, turn })}, stream_relay),
+      ${takenUp(now, leaseMs)}
     where ${holds(lease)} returning stream_bytes as stored, unread_ms`)
   return row ? { stored: row.stored, unreadMs: row.unread_ms } : null
 }
@@ -38,10 +44,15 @@ export async function openOutput(
 /** A relay that has passed nothing on does not intend to: another attempt may begin. */
 export async function closeOutput(
   { orm }: Db,
-  { relay, ...lease }: StreamLease & { relay: string },
+  { relay, turn, ...lease }: StreamLease & OutputNote,
 ): Promise<void> {
   await orm.run(sql`
-    update jobs set stream_relay = null where ${holds(lease)} and stream_relay = ${relay} and stream_bytes = 0`)
+    update jobs set stream_relay = null
+    where ${holds(lease)} and stream_relay = ${noteOf({ relay, turn })} and stream_bytes = 0`)
+}
+
+function noteOf({ relay, turn }: OutputNote): string {
+  return `${relay} ${turn}`
 }
 
 /**

@@ -41,7 +41,9 @@ export function streamRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
         throw bodyTooLarge(limits.streamPartBytes)
       const { id } = c.req.valid('param')
       const upload = { runner: c.var.runner, id, ...c.req.valid('query') }
-      const written = await app.relays(id).write(upload, c.req.raw.body)
+      // An empty body is a question, and some hosts have a stream for it all the same.
+      const isQuestion = c.req.header('content-length') === '0'
+      const written = await app.relays(id).write(upload, isQuestion ? null : c.req.raw.body)
       if (written.stale) return await refuseRunner(c, app.policy, staleLease)
       return c.json({ have: written.have, stop: written.stop } satisfies StreamAnswer)
     },

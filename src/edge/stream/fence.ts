@@ -11,12 +11,14 @@ export type Fence = {
 
 export type FenceOptions = {
   store: {
-    open(lease: StreamLease): Promise<StoredStream | null>
-    close(lease: StreamLease): Promise<void>
+    open(lease: StreamLease, turn: number): Promise<StoredStream | null>
+    close(lease: StreamLease, turn: number): Promise<void>
   }
   /** Whether any byte has come. */
   hasOutput(): boolean
 }
+
+type Raised = { lease: StreamLease; turn: number }
 
 /**
  * A container that says nothing for so long is no faster for it, and a runner that dies meanwhile must not cost the job: another one may
@@ -24,31 +26,44 @@ export type FenceOptions = {
  */
 const quietMs = 1_000
 
+/** Each time that it is raised is a turn of its own, so that lowering it, which may come late, lowers nothing that was raised since. */
 export function createFence({ store, hasOutput }: FenceOptions): Fence {
-  let raisedFor: StreamLease | null = null
+  let turns = 0
+  let raised: Raised | null = null
   let timer: ReturnType<typeof setTimeout> | null = null
 
   async function lower(): Promise<void> {
-    if (raisedFor === null || hasOutput()) return
-    const lease = raisedFor
+    if (raised === null || hasOutput()) return
+    const mine = raised
     forget()
-    // Where the database is away the job ends, if its runner dies, in place of beginning anew.
-    await store.close(lease).catch(() => undefined)
+    await takeBack(mine)
+  }
+
+  /** Where the database is away the job ends, if its runner dies before its next upload, in place of beginning anew. */
+  async function takeBack({ lease, turn }: Raised): Promise<void> {
+    await store.close(lease, turn).catch(() => undefined)
   }
 
   function forget(): void {
-    raisedFor = null
+    raised = null
     if (timer !== null) clearTimeout(timer)
     timer = null
   }
 
   return {
-    isUp: () => raisedFor !== null,
+    isUp: () => raised !== null,
     async raise(lease) {
-      const known = await store.open(lease)
+      turns += 1
+      const mine = { lease, turn: turns }
+      const known = await store.open(lease, mine.turn).catch((error: unknown) => {
+        // It may have been done, and its answer lost.
+        void takeBack(mine)
+        throw error
+      })
+      // What is up stays up: somebody else's attempt, or an earlier turn's answer that came late.
+      if (known === null || (raised !== null && raised.turn > mine.turn)) return known
       forget()
-      if (known === null) return null
-      raisedFor = lease
+      raised = mine
       timer = setTimeout(() => void lower(), quietMs)
       return known
     },

@@ -31,9 +31,9 @@ export type Relays = (job: string) => Relay
 
 /** What a relay needs of the world. */
 export type RelayStore = {
-  /** From then on no other attempt begins, until `close`, which is for when nothing was passed on. */
-  open(lease: StreamLease): Promise<StoredStream | null>
-  close(lease: StreamLease): Promise<void>
+  /** From then on no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
+  open(lease: StreamLease, turn: number): Promise<StoredStream | null>
+  close(lease: StreamLease, turn: number): Promise<void>
   select(lease: StreamLease): Promise<StoredStream | null>
   /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
   append(piece: StreamLease & { from: number; bytes: Uint8Array }): Promise<boolean>

@@ -10,8 +10,8 @@ export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
 export function createRelayStore({ db, bells, leaseMs }: StoreOptions, job: string): RelayStore {
   const relay = crypto.randomUUID()
   return {
-    open: async lease => await openOutput(db, { ...lease, relay, leaseMs }),
-    close: async lease => await closeOutput(db, { ...lease, relay }),
+    open: async (lease, turn) => await openOutput(db, { ...lease, relay, turn, leaseMs }),
+    close: async (lease, turn) => await closeOutput(db, { ...lease, relay, turn }),
     select: async lease => await selectUpload(db, lease),
     append: async piece => await storeOutput(db, { ...piece, leaseMs }),
     async abandon() {

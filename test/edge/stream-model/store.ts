@@ -2,17 +2,24 @@ import type { RelayStore } from '../../../src/edge/stream/relay.ts'
 
 /** The database as a relay sees it: what the statements of `jobs/output.ts` do, for one job, and their failures on demand. */
 export type FakeStore = RelayStore & {
-  /** The job. */
-  job: { attempt: number; isOver: boolean; unreadMs: number | null; bytes: Buffer; isOpen: boolean }
+  /** As another relay sees it. */
+  as(relay: string): RelayStore
+  /** The job. `note`: of whoever may have passed output on, and which time. */
+  job: { attempt: number; isOver: boolean; unreadMs: number | null; bytes: Buffer; note: Note | null }
+  /** Statements that open the output wait until the test lets them. */
+  opening: Promise<void> | null
   isDown: boolean
   /** The next append is done, and its answer lost. */
   losesAnswer: boolean
   appends: number
 }
 
+export type Note = { relay: string; turn: number }
+
 export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null } = {}): FakeStore {
   const store: FakeStore = {
-    job: { attempt: 1, isOver: false, unreadMs, bytes: Buffer.alloc(0), isOpen: false },
+    job: { attempt: 1, isOver: false, unreadMs, bytes: Buffer.alloc(0), note: null },
+    opening: null,
     isDown: false,
     losesAnswer: false,
     appends: 0,
@@ -23,15 +30,24 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
         ? null
         : { stored: job.bytes.byteLength, unreadMs: job.unreadMs }
     },
-    async open(lease) {
-      const known = await store.select(lease)
-      if (known !== null) store.job.isOpen = true
-      return known
-    },
-    async close({ attempt }) {
-      reach()
-      if (attempt === store.job.attempt && store.job.bytes.byteLength === 0) store.job.isOpen = false
-    },
+    as: relay => ({
+      ...store,
+      async open(lease, turn) {
+        const known = await store.select(lease)
+        const { note } = store.job
+        if (known !== null && (note === null || note.relay === relay)) store.job.note = { relay, turn }
+        await store.opening
+        return known
+      },
+      async close({ attempt }, turn) {
+        reach()
+        const { note, bytes } = store.job
+        const isIts = note?.relay === relay && note.turn === turn
+        if (isIts && attempt === store.job.attempt && bytes.byteLength === 0) store.job.note = null
+      },
+    }),
+    open: async (lease, turn) => await store.as('the only one').open(lease, turn),
+    close: async (lease, turn) => await store.as('the only one').close(lease, turn),
     async append({ attempt, from, bytes }) {
       reach()
       store.appends += 1

@@ -48,7 +48,11 @@ export function createWorld({ cap, readers }: { cap: number; readers: number }):
   return world
 }
 
-function startRelay(store: RelayStore, cap: number): Pick<World, 'relay' | 'sever'> {
+let relays = 0
+
+function startRelay(shared: FakeStore, cap: number): Pick<World, 'relay' | 'sever'> {
+  relays += 1
+  const store = shared.as(`relay ${relays}`)
   let isDead = false
   const whileAlive = () => {
     if (isDead) throw new Error('This relay is dead')
@@ -58,13 +62,13 @@ function startRelay(store: RelayStore, cap: number): Pick<World, 'relay' | 'seve
       whileAlive()
       return await store.select(lease)
     },
-    async open(lease) {
+    async open(lease, turn) {
       whileAlive()
-      return await store.open(lease)
+      return await store.open(lease, turn)
     },
-    async close(lease) {
+    async close(lease, turn) {
       whileAlive()
-      await store.close(lease)
+      await store.close(lease, turn)
     },
     async append(piece) {
       whileAlive()
@@ -176,7 +180,7 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
 /** The runner dies, or is taken for dead: another one begins anew, if the database lets it. What the first one says from then on is nobody's. */
 export function beginAnew(world: World): void {
   const { job } = world.store
-  if (job.isOpen || job.bytes.byteLength > 0) return
+  if (job.note !== null || job.bytes.byteLength > 0) return
   job.attempt += 1
   world.said = 0
   world.have = 0
