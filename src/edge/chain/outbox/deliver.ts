@@ -189,13 +189,14 @@ async function sift(
   return passed
 }
 
-/** What others, or the clock, have come to first is no fault of whoever asked. */
+/** What others, or the clock, have come to first is no fault of whoever asked; nor is a fee that was raised: the price itself never changes. */
 const blameless: ReadonlySet<string> = new Set([
   'IntervalCompleted',
   'NodeRespondedAlready',
   'SubscriptionCompleted',
   'IntervalMismatch',
   'DeliveryTooLate',
+  'PayoutTooLow',
 ])
 
 function blamed(reason: string, owner: Address): { refused?: string } {
@@ -241,7 +242,7 @@ async function withoutUnderpaid(step: Step, passed: readonly Passed[]): Promise<
     const isTried = reason === 'PayoutTooLow'
     const message = underpaid[reason]
     const isOver = isTried && tries + 1 >= maxKnown
-    if (isOver) dropped.push({ subscription, interval, reason, message, refused: owner })
+    if (isOver) dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
     else {
       const afterMs = isTried ? Math.min(maxPauseMs, firstPauseMs * 2 ** tries) : unclearMs
       postponed.push({ subscription, interval, reason, message, afterMs, counts: isTried ? 1 : 0 })

@@ -137,6 +137,31 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
 
 // The first deployment's answers have no bounds.
 describe('bounds', () => {
+  test('behavior: an answer given up as the fee was raised does not count against who asked', async () => {
+    world = await startDelegating()
+    const setFee = async (fee: number) =>
+      await transact(
+        world.chain,
+        { address: world.chain.fee, abi: feeAbi as never },
+        { functionName: 'updateFee', args: [fee] },
+      )
+    await setFee(100)
+    const paymentAddress = await fund(world.chain, { spender: nodeAddress, amount: 0n })
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    await world.take(paid(wallet), { door: await world.door({ paymentAddress }) })
+    const node = world.ticker({ paymentAddress })
+    await world.look(node)
+    await world.compute()
+    await setFee(4_000)
+    await world.look(node)
+    const { orm } = world.queue.db
+    await orm.run(sql`update deliveries set tries = 9`)
+    world.queue.clock.ms += 60_000
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'PayoutTooLow' }])
+    expect(await orm.all(sql`select owner from consumers where dropped > 0 and owner <> '*'`)).toEqual([])
+  })
+
   test('behavior: an answer that creates its subscription is not sent for less than it was computed for', async () => {
     world = await startDelegating()
     const setFee = async (fee: number) =>
