@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Address } from 'viem'
 import { countRejected } from '../guard/record.ts'
 import { verdictEntry } from '../ledger/entries.ts'
@@ -66,15 +66,20 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     }
     const key = keyOf({ subscription, interval })
     const { hash, block, moves } = receipt
-    const isPending = sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
-      and state = 'pending')`
+    const isPending = pendingWith({ id, subscription, interval })
     const tx = verdictTxOf({ chain: id, subscription, interval })
     const entry = verdictEntry(moves, { subscription, interval, key, node, parties: whose })
-    const isLost = state === 'rejected' || (state === 'finalized' && entry.payment === 0n)
+    // By the terms, not by what has moved: what a token has not let through is owed, and the wallet may be another by now.
+    const whereLost =
+      state === 'rejected'
+        ? isPending
+        : state === 'finalized'
+          ? pendingWith({ id, subscription, interval, refunds: true })
+          : null
     const { gas, cost } = answerOf(key)
     const rejected = { source: tx, owner: whose.owner, gas, cost }
     return [
-      ...(isLost ? countRejected(db, { chain: id, block, rejected, guard: isPending }) : []),
+      ...(whereLost ? countRejected(db, { chain: id, block, rejected, guard: whereLost }) : []),
       book(db, {
         chain: id,
         tx,
@@ -84,6 +89,17 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
       }),
     ]
   })
+}
+
+/** `refunds`: who asked is paid back where nobody has judged in time. */
+function pendingWith({
+  id,
+  subscription,
+  interval,
+  refunds = false,
+}: Key & { id: number; refunds?: boolean }): SQL {
+  return sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
+    and state = 'pending' ${refunds ? sql`and refunds = 1` : sql``})`
 }
 
 type Answer = { nodeWallet: Address | null; gas: number; cost: bigint }
