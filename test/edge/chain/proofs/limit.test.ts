@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { encodeFunctionData, zeroAddress } from 'viem'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
@@ -30,197 +30,209 @@ const risking = (verifier: Contract, most: bigint) => ({
   verifiers: new Map([[verifier.address.toLowerCase() as `0x${string}`, new Map([[zeroAddress, most]])]]),
 })
 
-async function start(most: bigint) {
-  const proving = await startProving({ stake: 100n * price, funds: 100n * price })
-  world = proving
-  const node = (limit = most) =>
-    proving.ticker({ paymentAddress: proving.nodeWallet, guard: risking(proving.verifier, limit) })
-  return { ...proving, limited: node }
-}
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  async function start(most: bigint) {
+    const proving = await startProving({ firstDeployment, stake: 100n * price, funds: 100n * price })
+    world = proving
+    const node = (limit = most) =>
+      proving.ticker({ paymentAddress: proving.nodeWallet, guard: risking(proving.verifier, limit) })
+    return { ...proving, limited: node }
+  }
 
-/** Of answers that are begun, and of proofs without a verdict: what their subscriptions pay. */
-async function atStake({ queue }: Ticking): Promise<bigint> {
-  const rows = await queue.db.orm.all<{ amount: string }>(sql`
+  /** Of answers that are begun, and of proofs without a verdict: what their subscriptions pay. */
+  async function atStake({ queue }: Ticking): Promise<bigint> {
+    const rows = await queue.db.orm.all<{ amount: string }>(sql`
     select payment_amount as amount from subscriptions s join deliveries d on d.chain = s.chain and d.subscription = s.id
       left join proofs p on p.chain = d.chain and p.subscription = d.subscription and p.interval = d.interval
     where s.verifier <> ${zeroAddress} and (d.state in ('computing', 'computed', 'sending') or p.state = 'pending')`)
-  return rows.reduce((sum, { amount }) => sum + BigInt(amount), 0n)
-}
+    return rows.reduce((sum, { amount }) => sum + BigInt(amount), 0n)
+  }
 
-test('default: what would stake more than is risked on a verifier waits, whoever asks, until a stake comes back', async () => {
-  const proving = await start(price + price / 2n)
-  const { chain, verifier, prove, look, compute, call } = proving
-  const node = proving.limited()
-  const other = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
-  const wallet = await fund(chain, { spender: other.address, amount: price })
-  await prove()
-  await look(node)
-  await chain.warp(5)
-  await look(node, 2)
-  expect(await compute()).toBe(1)
-  await createSubscription(chain, other, { wallet, amount: price / 2n + 1n, verifier: verifier.address })
-  await chain.warp(5)
-  await look(node, 2)
-  expect(await proving.reasons()).toEqual(['begun', 'stake_limit'])
-  // Mined, and not judged: it is at stake still.
-  await chain.warp(600)
-  await look(node, 2)
-  expect([await proving.states(), await proving.reasons()]).toEqual([['delivered'], ['begun', 'stake_limit']])
-  await call(verifier, 'finalize', 1, 1, nodeAddress, true)
-  await chain.warp(60)
-  await look(node)
-  expect(await proving.proofs()).toMatchObject([{ state: 'accepted' }])
-  // It is looked at as soon as the verdict is known.
-  await proving.mine()
-  await look(node)
-  expect(await proving.reasons()).not.toContain('stake_limit')
-})
-
-test('behavior: what is computed already is not sent while it would stake more than is risked by now', async () => {
-  const proving = await start(2n * price)
-  const { chain, verifier, prove, look, compute, call } = proving
-  const before = proving.limited()
-  await prove()
-  await prove()
-  await look(before)
-  await chain.warp(5)
-  await look(before, 2)
-  expect(await compute()).toBe(2)
-  const node = proving.limited(price)
-  await look(node)
-  await proving.mine()
-  await look(node)
-  const told = async () => (await proving.deliveries()).map(({ state, reason }) => [state, reason])
-  expect(await told()).toEqual([
-    ['delivered', null],
-    ['computed', 'stake_limit'],
-  ])
-  await call(verifier, 'finalize', 1, 1, nodeAddress, false)
-  await chain.warp(60)
-  await look(node)
-  proving.queue.clock.ms += 60_000
-  await look(node)
-  await proving.mine()
-  await look(node)
-  expect(await proving.states()).toEqual(['delivered', 'delivered'])
-})
-
-const inBetween = 'two who begin at once stake no more than one would, wherever the one comes in between'
-test.for([true, false])(
-  `behavior: ${inBetween}; the chain was looked at: %s`,
-  { timeout: 60_000 },
-  async isLookedAt => {
-    const delegating = await startDelegating({ container: { generates_proofs: true } })
-    world = delegating
-    const { chain, consumer, queue } = delegating
-    const { orm } = queue.db
-    const verifier = await deploy(chain, {
-      name: 'OptimisticVerifier',
-      file: 'Verifiers',
-      args: [chain.coordinator],
-    })
-    const paymentAddress = await createWallet(chain.deployer, chain.walletFactory, nodeAddress)
-    await chain.anvil.setBalance({ address: paymentAddress, value: 100n * price })
-    await delegating.request('anvil_impersonateAccount', nodeAddress)
-    const args = [nodeAddress, zeroAddress, 100n * price] as const
-    const data = encodeFunctionData({ abi: walletAbi, functionName: 'approve', args })
-    await delegating.request('eth_sendTransaction', { from: nodeAddress, to: paymentAddress, data })
-    const wallet = await fund(chain, { spender: consumer.address, amount: 100n * price })
-    const asking = { verifier: verifier.address, wallet, payment_token: zeroAddress, payment_amount: price }
-    const changed = { paymentAddress, guard: risking(verifier, price + price / 2n) }
-    const other = await delegating.door(changed)
-    if (isLookedAt) await delegating.look(delegating.ticker(changed))
-    let isLeft = true
-    for (let step = 0; isLeft; step++) {
-      let count = 0
-      isLeft = false
-      const door = await delegating.door({
-        ...changed,
-        async gate(_, run) {
-          if (count++ === step) {
-            isLeft = true
-            await delegating.take(asking, { door: other })
-          }
-          return await run()
-        },
-      })
-      count = 0
-      isLeft = false
-      await delegating.take(asking, { door })
-      const begun = await orm.all(sql`select 1 from deliveries where state = 'computing'`)
-      expect(begun, `step ${step}`).toHaveLength(1)
-      await orm.run(sql`update deliveries set state = 'dropped'`)
-      await orm.run(sql`update subscriptions set state = 'ended', kept_since = 0, due_at = null`)
-    }
-  },
-)
-
-type Op =
-  | { op: 'ask' | 'judge'; amount: bigint; valid: boolean }
-  | { op: 'look' | 'compute' | 'reorg' | 'two' }
-
-const operations: fc.Arbitrary<Op> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      op: fc.constantFrom('ask' as const, 'ask' as const, 'judge' as const),
-      amount: fc.bigInt({ min: 1n, max: 2n * price }),
-      valid: fc.boolean(),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ op: fc.constantFrom('look' as const, 'compute' as const, 'two' as const) }),
-  },
-)
-
-test('property: what is at stake is never above what is risked', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(operations, { minLength: 15, maxLength: 30 }), async history => {
-      const most = 3n * price
-      const proving = await start(most)
-      const nodes = [proving.limited(), proving.limited()]
-      const [first, second] = nodes as [(typeof nodes)[number], (typeof nodes)[number]]
-      let staked = 0
-      for (const op of history) {
-        if (op.op === 'ask') await proving.prove({ amount: op.amount })
-        else if (op.op === 'judge') await judgeOne(proving, op.valid)
-        else if (op.op === 'compute') await proving.compute()
-        else {
-          await proving.chain.warp(61)
-          if (op.op === 'two') await Promise.all([proving.look(first), proving.look(second)])
-          else await proving.look(first)
-        }
-        const sum = await atStake(proving)
-        if (sum > 0n) staked++
-        expect(sum).toBeLessThanOrEqual(most)
-        const { chain } = proving.chain.deployer
-        const locked = await chain.readContract({
-          address: proving.nodeWallet,
-          abi: walletAbi,
-          functionName: 'lockedBalance',
-          args: [zeroAddress],
-        })
-        expect(locked).toBeLessThanOrEqual(most)
-      }
-      fc.pre(staked > 0)
-      await proving.close()
-      world = undefined
-    }),
-    { numRuns, endOnFailure: true },
-  )
-}, 600_000)
-
-/** The verifier says what it thinks of the oldest proof that waits. */
-async function judgeOne({ queue, chain, verifier }: Proving, valid: boolean): Promise<void> {
-  const [proof] = await queue.db.orm.all<{ subscription: number }>(
-    sql`select subscription from proofs where state = 'pending' order by subscription limit 1`,
-  )
-  if (proof === undefined) return
-  const judging = transact(chain, verifier, {
-    functionName: 'finalize',
-    args: [proof.subscription, 1, nodeAddress, valid],
+  test('default: what would stake more than is risked on a verifier waits, whoever asks, until a stake comes back', async () => {
+    const proving = await start(price + price / 2n)
+    const { chain, verifier, prove, look, compute, call } = proving
+    const node = proving.limited()
+    const other = await deploy(chain, { name: 'AskingConsumer', args: [chain.registry] })
+    const wallet = await fund(chain, { spender: other.address, amount: price })
+    await prove()
+    await look(node)
+    await chain.warp(5)
+    await look(node, 2)
+    expect(await compute()).toBe(1)
+    await createSubscription(chain, other, { wallet, amount: price / 2n + 1n, verifier: verifier.address })
+    await chain.warp(5)
+    await look(node, 2)
+    expect(await proving.reasons()).toEqual(['begun', 'stake_limit'])
+    // Mined, and not judged: it is at stake still.
+    await chain.warp(600)
+    await look(node, 2)
+    expect([await proving.states(), await proving.reasons()]).toEqual([
+      ['delivered'],
+      ['begun', 'stake_limit'],
+    ])
+    await call(verifier, 'finalize', 1, 1, nodeAddress, true)
+    await chain.warp(60)
+    await look(node)
+    expect(await proving.proofs()).toMatchObject([{ state: 'accepted' }])
+    // It is looked at as soon as the verdict is known.
+    await proving.mine()
+    await look(node)
+    expect(await proving.reasons()).not.toContain('stake_limit')
   })
-  // Judged already, and not heard of yet.
-  await judging.catch(() => null)
-}
+
+  test('behavior: what is computed already is not sent while it would stake more than is risked by now', async () => {
+    const proving = await start(2n * price)
+    const { chain, verifier, prove, look, compute, call } = proving
+    const before = proving.limited()
+    await prove()
+    await prove()
+    await look(before)
+    await chain.warp(5)
+    await look(before, 2)
+    expect(await compute()).toBe(2)
+    const node = proving.limited(price)
+    await look(node)
+    await proving.mine()
+    await look(node)
+    const told = async () => (await proving.deliveries()).map(({ state, reason }) => [state, reason])
+    expect(await told()).toEqual([
+      ['delivered', null],
+      ['computed', 'stake_limit'],
+    ])
+    await call(verifier, 'finalize', 1, 1, nodeAddress, false)
+    await chain.warp(60)
+    await look(node)
+    proving.queue.clock.ms += 60_000
+    await look(node)
+    await proving.mine()
+    await look(node)
+    expect(await proving.states()).toEqual(['delivered', 'delivered'])
+  })
+
+  const inBetween = 'two who begin at once stake no more than one would, wherever the one comes in between'
+  test.for([true, false])(
+    `behavior: ${inBetween}; the chain was looked at: %s`,
+    { timeout: 60_000 },
+    async isLookedAt => {
+      const delegating = await startDelegating({ firstDeployment, container: { generates_proofs: true } })
+      world = delegating
+      const { chain, consumer, queue } = delegating
+      const { orm } = queue.db
+      const verifier = await deploy(chain, {
+        name: 'OptimisticVerifier',
+        file: 'Verifiers',
+        args: [chain.coordinator],
+      })
+      const paymentAddress = await createWallet(chain.deployer, chain.walletFactory, nodeAddress)
+      await chain.anvil.setBalance({ address: paymentAddress, value: 100n * price })
+      await delegating.request('anvil_impersonateAccount', nodeAddress)
+      const args = [nodeAddress, zeroAddress, 100n * price] as const
+      const data = encodeFunctionData({ abi: walletAbi, functionName: 'approve', args })
+      await delegating.request('eth_sendTransaction', { from: nodeAddress, to: paymentAddress, data })
+      const wallet = await fund(chain, { spender: consumer.address, amount: 100n * price })
+      const asking = { verifier: verifier.address, wallet, payment_token: zeroAddress, payment_amount: price }
+      const changed = { paymentAddress, guard: risking(verifier, price + price / 2n) }
+      const other = await delegating.door(changed)
+      if (isLookedAt) await delegating.look(delegating.ticker(changed))
+      let isLeft = true
+      for (let step = 0; isLeft; step++) {
+        let count = 0
+        isLeft = false
+        const door = await delegating.door({
+          ...changed,
+          async gate(_, run) {
+            if (count++ === step) {
+              isLeft = true
+              await delegating.take(asking, { door: other })
+            }
+            return await run()
+          },
+        })
+        count = 0
+        isLeft = false
+        await delegating.take(asking, { door })
+        const begun = await orm.all(sql`select 1 from deliveries where state = 'computing'`)
+        expect(begun, `step ${step}`).toHaveLength(1)
+        await orm.run(sql`update deliveries set state = 'dropped'`)
+        await orm.run(sql`update subscriptions set state = 'ended', kept_since = 0, due_at = null`)
+      }
+    },
+  )
+
+  type Op =
+    | { op: 'ask' | 'judge'; amount: bigint; valid: boolean }
+    | { op: 'look' | 'compute' | 'reorg' | 'two' }
+
+  const operations: fc.Arbitrary<Op> = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        op: fc.constantFrom('ask' as const, 'ask' as const, 'judge' as const),
+        amount: fc.bigInt({ min: 1n, max: 2n * price }),
+        valid: fc.boolean(),
+      }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({ op: fc.constantFrom('look' as const, 'compute' as const, 'two' as const) }),
+    },
+  )
+
+  type Limited = Awaited<ReturnType<typeof start>>
+  type Ticker = ReturnType<Limited['limited']>
+
+  async function apply(
+    proving: Limited,
+    { op, tickers: [first, second] }: { op: Op; tickers: readonly [Ticker, Ticker] },
+  ): Promise<void> {
+    if (op.op === 'ask') return void (await proving.prove({ amount: op.amount }))
+    if (op.op === 'judge') return await judgeOne(proving, op.valid)
+    if (op.op === 'compute') return void (await proving.compute())
+    await proving.chain.warp(61)
+    if (op.op === 'two') await Promise.all([proving.look(first), proving.look(second)])
+    else await proving.look(first)
+  }
+
+  test('property: what is at stake is never above what is risked', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(operations, { minLength: 15, maxLength: 30 }), async history => {
+        const most = 3n * price
+        const proving = await start(most)
+        const tickers = [proving.limited(), proving.limited()] as const
+        let staked = 0
+        for (const op of history) {
+          await apply(proving, { op, tickers })
+          const sum = await atStake(proving)
+          if (sum > 0n) staked++
+          expect(sum).toBeLessThanOrEqual(most)
+          const { chain } = proving.chain.deployer
+          const locked = await chain.readContract({
+            address: proving.nodeWallet,
+            abi: walletAbi,
+            functionName: 'lockedBalance',
+            args: [zeroAddress],
+          })
+          expect(locked).toBeLessThanOrEqual(most)
+        }
+        fc.pre(staked > 0)
+        await proving.close()
+        world = undefined
+      }),
+      { numRuns, endOnFailure: true },
+    )
+  }, 600_000)
+
+  /** The verifier says what it thinks of the oldest proof that waits. */
+  async function judgeOne({ queue, chain, verifier }: Proving, valid: boolean): Promise<void> {
+    const [proof] = await queue.db.orm.all<{ subscription: number }>(
+      sql`select subscription from proofs where state = 'pending' order by subscription limit 1`,
+    )
+    if (proof === undefined) return
+    const judging = transact(chain, verifier, {
+      functionName: 'finalize',
+      args: [proof.subscription, 1, nodeAddress, valid],
+    })
+    // Judged already, and not heard of yet.
+    await judging.catch(() => null)
+  }
+})
