@@ -125,7 +125,7 @@ export async function startTicking({
     return { address: contractAddress, abi: abi as never }
   }
   const callback = await deploy({ bytecode: callbackBytecode, abi: callbackAbi, args: [chain.registry] })
-  const request: Ticking['request'] = async (method, ...params) =>
+  const ask: Ticking['request'] = async (method, ...params) =>
     await (chain.anvil.request as (call: { method: string; params: unknown[] }) => Promise<unknown>)({
       method,
       params,
@@ -136,11 +136,16 @@ export async function startTicking({
    */
   async function mined(): Promise<void> {
     const patience = AbortSignal.timeout(minedMs)
-    while (!patience.aborted && (await request('anvil_getAutomine')) === true) {
-      const { pending } = (await request('txpool_status')) as { pending: Hex }
+    while (!patience.aborted && (await ask('anvil_getAutomine')) === true) {
+      const { pending } = (await ask('txpool_status')) as { pending: Hex }
       if (Number(pending) === 0) return
       await new Promise(resolve => setTimeout(resolve, 2))
     }
+  }
+  const request: Ticking['request'] = async (method, ...params) => {
+    const answer = await ask(method, ...params)
+    if (method === 'eth_sendRawTransaction') await mined()
+    return answer
   }
   const deliveries = async () =>
     await orm.all<DeliveryState>(
