@@ -9,6 +9,7 @@ const door = [
   'create',
   'delegated',
   'delegated-refusals',
+  'hosts',
   'jobs',
   'large',
   'ledger',
@@ -30,7 +31,15 @@ const door = [
   'wait',
 ]
 /** Those of the queue's statements, which also run on a database file through the engine in the process. */
-const queue = ['queue-bounds', 'queue-claim', 'queue-finish', 'queue-model', 'queue-sweep', 'queue-table']
+const queue = [
+  'queue-bounds',
+  'queue-claim',
+  'queue-finish',
+  'queue-labels',
+  'queue-model',
+  'queue-sweep',
+  'queue-table',
+]
 
 const files = (names: readonly string[]) => names.map(name => `test/edge/${name}.test.ts`)
 

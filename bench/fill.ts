@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import { migrate } from '../src/edge/db/migrate.ts'
 import { type Engine, openEngine } from '../src/local/libsql/engine.ts'
+import { routeOf } from '../src/protocol/container.ts'
 
-/** Jobs that lie in the way: of another route than the one that is timed. */
-export const otherRoute = 'other'
+/** Jobs that lie in the way: half of another route than the one that is timed, half of the same for hosts with a label that the timed one has not. */
+const otherRoute = 'other'
+const unmetRoute = routeOf(['ours'], { gpu: 'H100' })
 /** Has five ended and five waiting jobs, in any database. */
 export const fewOwner = 'ip:192.0.2.1'
 /** Has every second job. The others are of a thousand owners. */
@@ -53,7 +55,7 @@ function insertJobs(engine: Engine, { state, first, last, from, stepMs }: Run): 
       job (i, ms) as (select i, ${from} + i * ${stepMs} from n)
     select printf('%08x-%04x-7%03x-8%03x-%012x', ms >> 16, ms & 65535, i & 4095, random() & 4095, i),
       case when i <= 5 then '${fewOwner}' when i % 2 then printf('ip:198.51.%d.%d', i / 2 / 250 % 4, i / 2 % 250) else '${manyOwner}' end,
-      '${otherRoute}', '${state}', ms, ms + ${24 * hourMs}, '{"prompt":"${text}"}', ${text.length + 13},
+      iif(i / 2 % 2, '${otherRoute}', '${unmetRoute}'), '${state}', ms, ms + ${24 * hourMs}, '{"prompt":"${text}"}', ${text.length + 13},
       ${leased ? `1, 1, 1, 'a-thumbprint-of-a-key-as-long-as-they-are-43', printf('%036d', i % 100), ms + 5, ms + 9, ms + 900, '{"container":"other","output":{"text":"${text}"}}',` : ''}
       ${leased ? text.length + 44 : 0}
     from job`)

@@ -54,7 +54,7 @@ type Side = {
 type Time = <Answer>(figure: string, work: () => Promise<Answer>) => Promise<Answer>
 
 /**
- * The queue's operations on a nearly empty database and on one with a million ended and a million waiting jobs of another route, in
+ * The queue's operations on a nearly empty database and on one with a million ended and a million waiting jobs of other routes, in
  * turns: what one costs must not depend on the jobs that it is not about. Two databases on disk, with full durability.
  */
 export async function benchQueue(report: Report): Promise<void> {

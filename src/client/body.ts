@@ -27,12 +27,13 @@ export function toBody(text: string): Uint8Array<ArrayBuffer> {
 
 /** The JSON text of a job, its input spliced in as it stands. */
 export function toJobText({ requires_proof, ...terms }: NewJob): string {
-  const { containers, timeout, expires_in, priority, detach } = terms
+  const { containers, requires, timeout, expires_in, priority, detach } = terms
   checkNumbers({ timeout, expires_in, priority, ...(typeof detach === 'number' && { detach }) })
   // What is not asked for is not in the text.
   const fields = JSON.stringify({
     containers,
     requires_proof: requires_proof ?? false,
+    requires: requires ?? undefined,
     timeout,
     expires_in,
     priority,

@@ -59,6 +59,8 @@ function runnerConfig({ home, edgeUrl, containers }: Omit<LocalRunnerOptions, 'l
     edge: { url: edgeUrl, key_file: home.keyFile },
     manage_containers: containers.some(container => container.kind === 'image'),
     slots: 4,
+    // Any free port: `status` finds it, and a second stack on this machine is not told of the first.
+    listen: '127.0.0.1:0',
     containers: containers.map(container => ({
       id: container.id,
       description: container.description,

@@ -1,4 +1,6 @@
 import * as v from 'valibot'
+import { type Requires, requiresText } from './labels.ts'
+import { limits } from './limits.ts'
 
 /**
  * Name of a container: used in requests, as Docker's container name, and in the on-chain hash of a chain, where commas separate
@@ -13,14 +15,35 @@ export const ContainerId = v.pipe(
 )
 export type ContainerId = v.InferOutput<typeof ContainerId>
 
-/** Canonical name of a chain of containers: their ids in order, joined by commas, as the reference hashes them. */
-export function routeOf(containers: readonly string[]): string {
-  return containers.join(',')
+/**
+ * Canonical name of a chain of containers: their ids in order, joined by commas, as the reference hashes them; with what a job requires of
+ * its host, as JSON behind a space. Jobs of one route can be computed by the same hosts.
+ */
+export function routeOf(containers: readonly string[], requires?: Requires | null): string {
+  const wanted = requiresText(requires)
+  return wanted === '' ? containers.join(',') : `${containers.join(',')} ${wanted}`
 }
 
 export function containersOf(route: string): string[] {
-  return route === '' ? [] : route.split(',')
+  const [names = ''] = route.split(' ', 1)
+  return names === '' ? [] : names.split(',')
 }
+
+/** null: nothing. */
+export function requiresOf(route: string): Requires | null {
+  const space = route.indexOf(' ')
+  return space === -1 ? null : (JSON.parse(route.slice(space + 1)) as Requires)
+}
+
+/**
+ * Which image each container of a job ran, by container: its name in a registry with its digest (`org/name@sha256:…`), by which anybody can
+ * have the same, or its id on that host (`sha256:…`) where no registry has it. Containers that a runner does not start are left out.
+ */
+export const Images = v.pipe(
+  v.record(ContainerId, v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,512}$/, 'must be visible ASCII'))),
+  v.check(images => Object.keys(images).length <= limits.chainContainers, 'must be those of one job'),
+)
+export type Images = v.InferOutput<typeof Images>
 
 /**
  * What the edge must know of a container to admit a request for it: the reference's policy keys. Secrets and host matters

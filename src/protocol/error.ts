@@ -33,6 +33,7 @@ export const errorStatus = {
   read_too_large: 413,
   unsupported_container: 422,
   unsupported_proof: 422,
+  unmet_requires: 422,
   unsupported_containers: 422,
   invalid_payment: 422,
   verifier_not_accepted: 422,

@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import { DeliveryView } from './chain.ts'
+import { Images } from './container.ts'
+import { Requires } from './labels.ts'
 import { limits } from './limits.ts'
 
 export const JobId = v.pipe(v.string(), v.uuid(), v.description('UUIDv7.'))
@@ -20,6 +22,12 @@ function seconds({ least, most }: { least: number; most: number }) {
 export const JobRequest = v.object({
   containers: v.pipe(v.array(v.string()), v.description('Chain of container ids, called in order.')),
   requires_proof: v.nullish(v.boolean(), false),
+  requires: v.pipe(
+    v.nullish(Requires),
+    v.description(
+      'Labels that the host must have, such as `{"gpu": "H100", "gpu_memory_gib": 40}`: text is the label\'s, of `gpu` words of its name; a number is the least.',
+    ),
+  ),
   timeout: v.pipe(
     v.nullish(seconds({ least: 0.001, most: limits.timeoutSeconds })),
     v.description("Seconds that the containers may take, all together; beside each container's own bound."),
@@ -112,6 +120,10 @@ export const Job = v.object({
   status: v.picklist(['running', 'success', 'failed']),
   containers: v.array(v.string()),
   requires_proof: v.boolean(),
+  requires: v.pipe(
+    v.optional(Requires),
+    v.description('Labels that its host must have; absent: any host will do.'),
+  ),
   attempt: v.pipe(v.number(), v.description('Leases given so far.')),
   tries: v.pipe(v.number(), v.description('Leases whose runner started the first container.')),
   runner: v.nullable(v.string()),
@@ -123,6 +135,12 @@ export const Job = v.object({
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
   result: v.nullable(ContainerResult),
   intermediate_results: v.array(ContainerResult),
+  images: v.pipe(
+    v.nullish(Images, null),
+    v.description(
+      'By container, which image computed it: `name@sha256:…` of a registry, or `sha256:…`, its id on that host. As the runner says.',
+    ),
+  ),
   stream: v.pipe(
     v.nullish(v.object({ bytes: v.number(), truncated: v.boolean() }), null),
     v.description(

@@ -55,6 +55,12 @@ export const limits = {
   containersPerRunner: 256,
   /** Policies of one runner's containers, as JSON, in UTF-16 units. */
   policyBytes: 256 * 1024,
+  /** GPUs that a host tells of, things that are wrong with it, and containers that one of these names. */
+  gpusPerHost: 32,
+  findings: 8,
+  findingContainers: 16,
+  /** Labels of a host, as JSON, in UTF-16 units. */
+  labelChars: 8 * 1024,
   claimJobs: 64,
   holding: 1024,
   reportResults: 64,

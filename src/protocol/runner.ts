@@ -1,6 +1,8 @@
 import * as v from 'valibot'
-import { ContainerId, ContainerPolicy } from './container.ts'
+import { ContainerId, ContainerPolicy, Images } from './container.ts'
+import { HostReport } from './host.ts'
 import { JobId } from './job.ts'
+import { Labels } from './labels.ts'
 import { limits } from './limits.ts'
 import { Text } from './text.ts'
 
@@ -27,8 +29,9 @@ export const RegisterRequest = v.object({
   instance: InstanceId,
   version: v.pipe(Text, v.maxLength(64)),
   containers: v.pipe(v.array(ContainerPolicy), v.maxLength(limits.containersPerRunner)),
+  labels: v.pipe(v.optional(Labels, {}), v.description('What the host has, for jobs that ask for it.')),
 })
-export type RegisterRequest = v.InferOutput<typeof RegisterRequest>
+export type RegisterRequest = v.InferInput<typeof RegisterRequest>
 
 /** The edge's pace, so that it can be changed in one place. All in milliseconds. */
 export const RegisterAnswer = v.object({
@@ -91,6 +94,8 @@ export type ClaimAnswer = v.InferOutput<typeof ClaimAnswer>
 
 // --- POST /runner/heartbeat --------------------------------------------------------------------------------------------
 
+const Health = v.picklist(['starting', 'ready', 'unhealthy'])
+
 /** Renews the leases named. `started`: the first container of this attempt has been called. */
 export const HeartbeatRequest = v.object({
   instance: InstanceId,
@@ -99,12 +104,17 @@ export const HeartbeatRequest = v.object({
     v.array(
       v.object({
         id: ContainerId,
-        health: v.picklist(['starting', 'ready', 'unhealthy']),
+        health: Health,
+        code: v.pipe(
+          v.optional(v.pipe(Text, v.maxLength(64))),
+          v.description('Why it is not ready, for programs: `gpu_lost`, `undead`, ...'),
+        ),
         detail: v.optional(v.pipe(v.string(), v.maxLength(1024))),
       }),
     ),
     v.maxLength(limits.containersPerRunner),
   ),
+  host: v.pipe(v.optional(HostReport), v.description('Absent: as it was last told.')),
 })
 export type HeartbeatRequest = v.InferOutput<typeof HeartbeatRequest>
 
@@ -189,6 +199,7 @@ export const ReportedResult = v.object({
   error_code: v.nullable(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{0,64}$/, 'must be visible ASCII'))),
   result: Payload,
   intermediate: v.nullable(Payload),
+  images: v.pipe(v.optional(v.nullable(Images)), v.description('Of the containers that were called.')),
   stream: v.pipe(
     v.nullish(v.object({ bytes: count, utf8: v.boolean() }), null),
     v.description(
@@ -235,6 +246,29 @@ export const Runner = v.object({
   mode: v.picklist(['run', 'pause', 'drain']),
   last_seen_at: v.nullable(v.string()),
   containers: v.array(v.string()),
+  labels: v.optional(Labels, {}),
+  process: v.pipe(
+    v.nullish(
+      v.object({
+        instance: InstanceId,
+        version: v.string(),
+        unready: v.pipe(
+          v.array(
+            v.object({
+              id: v.string(),
+              health: Health,
+              code: v.optional(v.string()),
+              detail: v.optional(v.string()),
+            }),
+          ),
+          v.description('Containers that are not ready, and why.'),
+        ),
+        host: v.nullable(HostReport),
+      }),
+      null,
+    ),
+    v.description('Its process that was heard of last; null: none was in the last two minutes.'),
+  ),
 })
 export type Runner = v.InferOutput<typeof Runner>
 

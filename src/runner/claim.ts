@@ -67,6 +67,7 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
   /** Called when a container that offered nothing has a free slot again. */
   let overlooked: (container: string) => void = () => {}
 
+  slots.onClosed(changed.post)
   slots.onFreed(container => {
     changed.post()
     overlooked(container)
@@ -88,7 +89,13 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
     )
   }
 
-  /** Waits for jobs, or until a container frees a slot that this claim did not list; null in that case. */
+  /** Whether a claim offers what could not take a job any more. */
+  function isStale(listed: ReadonlySet<string>): boolean {
+    const offered = new Set(offers().map(({ route }) => route))
+    return [...listed].some(route => !offered.has(route))
+  }
+
+  /** Waits for jobs, or until a claim would list something else: a container that has a free slot now, or none any more; null in that case. */
   async function askUntilOverlooked(routes: ClaimRequest['routes']): Promise<ClaimAnswer['jobs'] | null> {
     const controller = new AbortController()
     const abort = () => controller.abort(signal.reason)
@@ -96,8 +103,8 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
     const listed = new Set(routes.map(({ route }) => route))
     const askedAt = performance.now()
     let timer: NodeJS.Timeout | undefined
-    overlooked = container => {
-      if (listed.has(container) || timer !== undefined) return
+    const askAnew = () => {
+      if (timer !== undefined) return
       const settled = Math.min(
         settleMs.most,
         Math.max(settleMs.least, settleMs.roundTrips * edge.roundTripMs()),
@@ -105,6 +112,19 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
       const leftMs = Math.max(0, askedAt + settled - performance.now())
       timer = setTimeout(() => controller.abort('overlooked'), leftMs)
     }
+    overlooked = container => {
+      if (!listed.has(container)) askAnew()
+    }
+    const answered = new AbortController()
+    const watching = AbortSignal.any([controller.signal, answered.signal])
+    // At once: the edge must not give out what would fail, or wait for a container that is being drained.
+    const watch = async () => {
+      while (!watching.aborted) {
+        if (isStale(listed)) controller.abort('overlooked')
+        await changed.wait(watching)
+      }
+    }
+    void watch()
     try {
       return (await ask(routes, { waitMs: options.waitMs(), until: controller.signal })).jobs
     } catch (error) {
@@ -112,6 +132,7 @@ export async function claimLoop(options: ClaimLoopOptions): Promise<void> {
       interrupted = signal.aborted
       throw error
     } finally {
+      answered.abort()
       clearTimeout(timer)
       overlooked = () => {}
       signal.removeEventListener('abort', abort)

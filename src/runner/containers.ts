@@ -1,4 +1,5 @@
 import type { HeartbeatRequest } from '../protocol/runner.ts'
+import type { Cause } from './cause.ts'
 import type { Container } from './config/config.ts'
 
 export type Health = HeartbeatRequest['containers'][number]['health']
@@ -10,47 +11,137 @@ export type Target = {
   readonly baseUrl: string
   readonly health: Health
   readonly detail: string | undefined
+  /** Why it is not ready, where that is known. */
+  readonly cause: Cause | undefined
+  /** What its image is called where others can have the same, or its id; undefined for one that is not started here. */
+  readonly image: string | undefined
+  /** Rises with each judgement of the container itself; what its host is judged to be leaves it as it is. */
+  readonly judged: number
 }
 
-export type Change = { health: Health; detail?: string; baseUrl?: string }
+/** `detail` is the cause's own where it is not given. */
+export type Change = { health: Health; detail?: string; cause?: Cause; baseUrl?: string; image?: string }
 
 export type Containers = {
   get(id: string): Target | undefined
   all(): Target[]
   change(id: string, change: Change): void
-  /** Calls back after every change. */
-  watch(changed: (target: Target) => void): void
+  /** Has a container, one more or one that is here already and stays as it is, configured so. */
+  configure(config: Container): void
+  remove(id: string): void
+  /**
+   * Keeps a container out of service until it is let go, with null: for something about the host that it cannot work with, whatever it
+   * says itself.
+   */
+  hold(id: string, hold: Cause | null): void
+  /**
+   * Why a container last failed the jobs that it had in hand; it may be up again. The cause of a `change`, or what `blame` has named
+   * since.
+   */
+  blamed(id: string): Cause | undefined
+  /** Something happened in a container that goes on: jobs that break off by it are told so. */
+  blame(id: string, cause: Cause): void
+  /** Calls back after every change, hold, or blame, until the answer is called. */
+  watch(changed: (target: Target) => void): () => void
   /** As a heartbeat tells it. */
   health(): HeartbeatRequest['containers']
 }
 
+/** The edge takes no more of it. */
+const detailChars = 1024
+
 /** None is ready before it has answered, also of those that run elsewhere. */
 export function createContainers(configs: readonly Container[]): Containers {
-  const targets = new Map<string, Target>(
-    configs.map(config => [
-      config.id,
-      { config, baseUrl: config.baseUrl, health: 'starting', detail: undefined },
-    ]),
-  )
-  const watchers: ((target: Target) => void)[] = []
+  let judgements = 0
+  const targets = new Map<string, Target>()
+  const holds = new Map<string, Cause>()
+  /** As they are shown: the same, but for those that are held. */
+  const shown = new Map<string, Target>()
+  const blames = new Map<string, Cause>()
+  const watchers = new Set<(target: Target) => void>()
+
+  function fresh(config: Container): Target {
+    return {
+      config,
+      baseUrl: config.baseUrl,
+      health: 'starting',
+      detail: undefined,
+      cause: undefined,
+      image: undefined,
+      judged: ++judgements,
+    }
+  }
+
+  function tell(target: Target): void {
+    for (const changed of watchers) changed(target)
+  }
+
+  function show(target: Target): void {
+    const { id } = target.config
+    const hold = holds.get(id)
+    const detail = hold?.detail.slice(0, detailChars)
+    const after: Target =
+      hold === undefined ? target : { ...target, health: 'unhealthy', detail, cause: hold }
+    targets.set(id, target)
+    shown.set(id, after)
+    tell(after)
+  }
+
+  for (const config of configs) show(fresh(config))
 
   return {
-    get: id => targets.get(id),
-    all: () => [...targets.values()],
-    change(id, { health, detail, baseUrl }) {
+    get: id => shown.get(id),
+    all: () => [...shown.values()],
+    change(id, { health, detail, cause, baseUrl, image }) {
       const before = targets.get(id)
       if (before === undefined) return
-      const after = { ...before, health, detail: detail?.slice(0, 1024), baseUrl: baseUrl ?? before.baseUrl }
-      targets.set(id, after)
-      for (const changed of watchers) changed(after)
+      if (cause !== undefined) blames.set(id, cause)
+      show({
+        ...before,
+        health,
+        detail: (detail ?? cause?.detail)?.slice(0, detailChars),
+        cause,
+        baseUrl: baseUrl ?? before.baseUrl,
+        image: image ?? before.image,
+        judged: ++judgements,
+      })
+    },
+    configure(config) {
+      const before = targets.get(config.id)
+      show(before === undefined ? fresh(config) : { ...before, config, judged: ++judgements })
+    },
+    remove(id) {
+      const target = shown.get(id)
+      targets.delete(id)
+      shown.delete(id)
+      holds.delete(id)
+      blames.delete(id)
+      if (target !== undefined) tell(target)
+    },
+    hold(id, hold) {
+      const target = targets.get(id)
+      const before = holds.get(id)
+      if (target === undefined || (before?.code === hold?.code && before?.detail === hold?.detail)) return
+      if (hold === null) holds.delete(id)
+      else holds.set(id, hold)
+      show(target)
+    },
+    blamed: id => blames.get(id),
+    blame(id, cause) {
+      const target = shown.get(id)
+      if (target === undefined) return
+      blames.set(id, cause)
+      tell(target)
     },
     watch(changed) {
-      watchers.push(changed)
+      watchers.add(changed)
+      return () => watchers.delete(changed)
     },
     health: () =>
-      [...targets.values()].map(({ config, health, detail }) => ({
+      [...shown.values()].map(({ config, health, cause, detail }) => ({
         id: config.id,
         health,
+        ...(cause !== undefined && { code: cause.code }),
         ...(detail !== undefined && { detail }),
       })),
   }

@@ -3,7 +3,7 @@ export type LogLevel = (typeof logLevels)[number]
 
 export type LogFields = Record<string, string | number | boolean | null | undefined>
 
-/** Callers pass names, numbers and codes: never tokens, keys, `env` values, or payloads, a container's error text included. */
+/** Callers pass names, numbers and codes: never tokens, keys, `env` values, or payloads, a container's error text to a job included. */
 export type Log = Record<LogLevel, (event: string, fields?: LogFields) => void>
 
 export type LogOptions = {

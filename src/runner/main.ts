@@ -1,21 +1,26 @@
 #!/usr/bin/env node
 import { defineCommand, runCommand, runMain } from 'citty'
+import { config } from './commands/config.ts'
+import { doctor } from './commands/doctor.ts'
 import { enrol } from './commands/enrol.ts'
+import { init } from './commands/init.ts'
 import { keygen } from './commands/keygen.ts'
+import { logs } from './commands/logs.ts'
 import { revoke } from './commands/revoke.ts'
 import { configArg, run } from './commands/run.ts'
+import { status } from './commands/status.ts'
 import { ConfigError } from './config/problem.ts'
 import { exitCode } from './exit.ts'
+import { program } from './program.ts'
 import { LockedError } from './spool/lock.ts'
 import { version } from './version.ts'
 
 const main = defineCommand({
-  // As it is typed, which is what the help shows.
-  meta: { name: 'npm run runner --', version, description: 'Runs containers for an infernet edge' },
+  meta: { name: program, version, description: 'Runs containers for an infernet edge' },
   // Named here too, so that its value is not taken for a command.
   args: { config: configArg },
   default: 'run',
-  subCommands: { run, keygen, enrol, revoke },
+  subCommands: { run, init, doctor, status, logs, config, keygen, enrol, revoke },
 })
 
 // A reader of the log that goes away, such as a closed terminal, ends the log and nothing else. Unheard, the error would be logged,

@@ -1,41 +1,63 @@
-import { Agent } from 'undici'
+import type { Agent } from 'undici'
+import type { HostReport } from '../protocol/host.ts'
+import type { Labels } from '../protocol/labels.ts'
 import { limits } from '../protocol/limits.ts'
 import type { Lease, Question, RegisterAnswer } from '../protocol/runner.ts'
 import { claimLoop } from './claim.ts'
 import type { Config } from './config/config.ts'
 import { policyOf } from './config/policy.ts'
-import { type Containers, createContainers } from './containers.ts'
+import { createConfinement } from './confine/confine.ts'
+import { readHost } from './confine/host.ts'
+import { type Containers, createContainers, type Target } from './containers.ts'
 import { controlLoop, type Mode } from './control.ts'
 import { createDisk } from './disk.ts'
-import { createEngine } from './docker/engine.ts'
-import { type KeepOptions, keepContainer } from './docker/keep.ts'
+import { createEngine, type Engine, isLocal } from './docker/engine.ts'
+import { createEvents } from './docker/events.ts'
+import { scopeOf } from './docker/scope.ts'
+import type { Tls } from './docker/tls.ts'
+import { createDrain } from './drain.ts'
 import { answer } from './edge/answer.ts'
 import { createEdge, type Edge } from './edge/connect.ts'
-import { register } from './edge/register.ts'
+import { createMeter } from './edge/meter.ts'
+import { checksOf } from './fitness/checks.ts'
+import type { SeenRoom } from './fitness/disk.ts'
+import { createFitness, type FitnessPace } from './fitness/fitness.ts'
+import { createFleet, type Fleet } from './fleet.ts'
+import { createGpus } from './gpu/gpus.ts'
+import { createQuery } from './gpu/query.ts'
+import { watchHealth } from './health/watch.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
+import { createContainerAgent } from './job/agent.ts'
 import { createScratchSpace } from './job/scratch.ts'
 import type { RunnerKey } from './key/key.ts'
 import { createSigner } from './key/signer.ts'
+import { labelsOf } from './labels.ts'
 import { createLeases, type Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import { keepRunning } from './loop.ts'
 import { createNotice, type Notice } from './notice.ts'
 import { createReach } from './reach.ts'
+import { createRegistration } from './registration.ts'
 import { createReporter, type Reporter } from './report.ts'
 import { askResources } from './resources.ts'
+import { sleep } from './sleep.ts'
 import { createSlots } from './slots.ts'
 import type { Spool } from './spool/spool.ts'
+import { createMetrics, type Metrics } from './status/metrics.ts'
+import type { Sources } from './status/sources.ts'
 import type { Bounds } from './stream/bounds.ts'
 import { createStreams } from './stream/streams.ts'
+import { createTally } from './tally.ts'
 import { messageOf } from './trouble.ts'
-import { version } from './version.ts'
 import { type WorkOptions, workOn } from './work.ts'
 
 export type PartsOptions = {
+  /** As it is at the start. */
   config: Config
   key: RunnerKey
   log: Log
   dockerHost: string | undefined
+  dockerTls: Tls | null
   instance: string
   spool: Spool
   /** Aborted to claim no more. */
@@ -47,6 +69,8 @@ export type PartsOptions = {
   /** How long results left over are waited for before claims begin anew. */
   flushMs: number
   bounds: Bounds
+  /** How often the host is looked at, where it differs. */
+  fitnessPace?: FitnessPace | undefined
 }
 
 /** What a runner is made of, wired and with its loops under way. */
@@ -54,16 +78,21 @@ export type Parts = {
   edge: Edge
   agent: Agent
   containers: Containers
-  docker: KeepOptions
+  engine: Engine
+  fleet: Fleet
   heartbeat: Heartbeat
   leases: Leases
   reporter: Reporter
+  /** Has the containers, and what else may change, as another configuration says. */
+  reload(config: Config): void
   /** Posted when a job has ended. */
   progress: Notice
   /** Resolves when the last claim is over. */
   claimed: Promise<void>
   /** Resolves when nothing is being written to the spool any more. */
   spooled: Promise<void>
+  sources: Sources
+  metrics: Metrics
 }
 
 /** Replies up to this size stay in memory while they are read. */
@@ -72,24 +101,20 @@ const memoryBytes = 1024 * 1024
 const envelopeBytes = 4096
 /** Whatever the edge says. */
 const leastHeartbeatMs = 100
-/** Idle connections to containers close before common servers close them (Gunicorn: 2 s), so that none is used just as it dies. */
-const keepAliveTimeout = 1_500
+/** For the GPUs of this host to be seen, before the edge is told of it. */
+const firstLookMs = 5_000
 
 export function startParts(options: PartsOptions): Parts {
   const { config, key, log, instance, spool, claiming, running: signal } = options
+  let current = config
   const signer = createSigner({ id: key.id, privateKey: key.privateKey, audience: config.edge.audience })
-  const edge = createEdge({ url: config.edge.url, id: key.id, signer })
-  // A job's total time is bounded by a timer of its own.
-  const agent = new Agent({
-    allowH2: false,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout,
-    keepAliveMaxTimeout: 30_000,
-  })
+  const meter = createMeter(createEdge({ url: config.edge.url, id: key.id, signer }))
+  const { edge } = meter
   const leases = createLeases()
   for (const { lease } of spool.left) leases.adopt(lease)
   const containers = createContainers(config.containers)
+  const agent = createContainerAgent(containers.all)
+  const engine = createEngine(options.dockerHost, options.dockerTls)
   const slots = createSlots(containers)
   const reach = createReach({ containers, agent, log, signal })
   const scratchSpace = createScratchSpace({
@@ -101,23 +126,83 @@ export function startParts(options: PartsOptions): Parts {
   const progress = createNotice()
   const back = createNotice()
   const disk = createDisk({ layout: spool.layout, onBack: changed.post, log, signal })
-  const docker: KeepOptions = {
-    engine: createEngine(options.dockerHost),
-    config,
+  const isHere = isLocal(options.dockerHost) && !config.inDocker
+  const gpus = createGpus(isHere ? createQuery() : null)
+  const scope = scopeOf(config)
+  const host = readHost(options.dockerHost)
+  const confinement = createConfinement({ scope, engine, host, log, signal })
+  const drain = createDrain({ containers, slots, timeoutMs: () => current.drainTimeoutMs, log, signal })
+  const events = createEvents({ engine, scope, log, signal })
+  const fleet = createFleet({
+    engine,
+    events,
+    confinement,
+    gpus,
     containers,
+    drain,
+    reach,
     agent,
     log,
     signal,
-  }
+  })
+  const policies = () => current.containers.map(policyOf)
+  const registration = createRegistration({
+    edge,
+    instance,
+    policies,
+    labels: hostLabels,
+    back,
+    log,
+    signal,
+  })
   let pace: RegisterAnswer = { lease_ms: 60_000, heartbeat_ms: 15_000, wait_ms: limits.claimWaitMs }
   let mode: Mode = 'run'
   let full = false
+  let registered = false
+  const tally = createTally()
+
+  /** As they were last seen, by what they are for. */
+  const rooms = new Map<string, SeenRoom>()
+  const fitness = createFitness({
+    checks: checksOf({
+      config: () => current,
+      engine,
+      edge,
+      gpus,
+      isHere,
+      onRoom: room => void rooms.set(room.what, room),
+      signal,
+    }),
+    containers,
+    onLooked(isNews) {
+      tellHost(isNews)
+      void registration.relabel()
+      if (isNews) changed.post()
+    },
+    onMended: (id, cause) => void fleet.renew(id, cause),
+    log,
+    signal,
+    ...(options.fitnessPace && { pace: options.fitnessPace }),
+  })
+
+  function hostReport(): HostReport {
+    return { mode, gpus: gpus.seen().slice(0, limits.gpusPerHost), findings: fitness.findings() }
+  }
+
+  let lastTold = ''
+  function tellHost(isNews: boolean): void {
+    const host = hostReport()
+    const text = JSON.stringify(host)
+    if (text === lastTold) return
+    lastTold = text
+    heartbeat.tell({ kind: 'host', host, isNews })
+  }
 
   const heartbeat = createHeartbeat({
     config,
     key,
     instance,
-    state: () => ({ leases: leases.beating(), health: containers.health() }),
+    state: () => ({ leases: leases.beating(), health: containers.health(), host: hostReport() }),
     onLost: lost => stopJobs(lost, 'lost'),
     log,
   })
@@ -146,6 +231,7 @@ export function startParts(options: PartsOptions): Parts {
     onAnswered(done) {
       for (const lease of done) leases.drop(lease)
       heartbeat.tell({ kind: 'dropped', leases: done })
+      metrics.reported(done.length)
       if (full) changed.post()
     },
   })
@@ -160,6 +246,7 @@ export function startParts(options: PartsOptions): Parts {
     spool,
     disk,
     reporter,
+    tally,
     log,
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
     onUnreachable: reach.lost,
@@ -170,11 +257,21 @@ export function startParts(options: PartsOptions): Parts {
     for (const { id, attempt } of leases.stop(named, reason)) log.info(`Job ${reason}`, { job: id, attempt })
   }
 
+  function hostLabels(): Labels {
+    const { arch, platform } = process
+    return labelsOf({ configured: current.labels, gpus: [...gpus.known().values()], arch, platform })
+  }
+
   async function recover(until: AbortSignal): Promise<void> {
-    pace = await register(edge, { instance, version, containers: config.containers.map(policyOf) }, until)
+    // Without its labels a host would be refused the jobs that wait for it. One whose driver hangs is not waited for.
+    if (isHere) await Promise.race([gpus.looked(), sleep(firstLookMs, until)])
+    pace = await registration.register(until)
     log.info('Registered with the edge', { edge: config.edge.url, runner: key.id })
     heartbeat.start(Math.max(pace.heartbeat_ms, leastHeartbeatMs))
+    // An edge that has forgotten this process has forgotten its host as well.
+    heartbeat.tell({ kind: 'host', host: hostReport(), isNews: false })
     back.post()
+    registered = true
     options.onRegistered()
     startControl()
     // Bounded: one result that the edge fails to take would stop all claims. Claims name what is held anyway.
@@ -183,17 +280,20 @@ export function startParts(options: PartsOptions): Parts {
     await Promise.all([flushed, heartbeat.beat(until)])
   }
 
+  const spoolBytes = () => spool.bytes() + scratchSpace.bytes() + reporter.waitingBytes()
+
   function open(): boolean {
-    const isFull = spool.bytes() + scratchSpace.bytes() + reporter.waitingBytes() >= config.spool.maxBytes
+    const isFull = spoolBytes() >= current.spool.maxBytes
     if (isFull && !full) log.warn('The spool is full, claiming no jobs until results are reported')
     if (!isFull && full) log.info('The spool has room again')
     full = isFull
-    return mode === 'run' && !full && disk.works()
+    return mode === 'run' && !full && disk.works() && fitness.isFit()
   }
 
   function obey(told: Mode): void {
     log.info('The edge has set the mode', { mode: told })
     mode = told
+    tellHost(true)
     changed.post()
     if (told === 'drain') options.onDrain()
   }
@@ -241,13 +341,78 @@ export function startParts(options: PartsOptions): Parts {
       signal: claiming,
     })
 
+  /** Keeping a container means to start it again when it has stopped, so that one which cannot go on is stopped. */
+  function onFailed(target: Target, detail: string): void {
+    const { id, managed } = target.config
+    if (managed) void fleet.renew(id, { code: 'not_ready', detail })
+    else reach.lost(target, detail)
+  }
+
+  const sources: Sources = {
+    runner: key.id,
+    instance,
+    edgeUrl: config.edge.url,
+    edge,
+    meter,
+    tally,
+    containers,
+    labels: hostLabels,
+    gpus: gpus.seen,
+    rooms: () => [...rooms.values()],
+    fitness,
+    leases,
+    heartbeat,
+    disk,
+    spool,
+    spoolBytes,
+    spoolMaxBytes: () => current.spool.maxBytes,
+    isFull: () => full,
+    isRegistered: () => registered,
+    mode: () => mode,
+    isEnding: () => claiming.aborted,
+  }
+  const metrics = createMetrics(sources)
+
+  let watching = false
+
+  /** Looks after what Docker runs, from when it runs anything. */
+  function watch(): void {
+    if (watching || !current.containers.some(({ managed }) => managed)) return
+    watching = true
+    void keepRunning('events', events.listen, { log, signal })
+    void keepRunning('confinement', confinement.watch, { log, signal })
+  }
+
+  function reload(next: Config): void {
+    current = next
+    void fleet.apply(next)
+    watch()
+    void registration.again()
+  }
+
+  void keepRunning('fitness', fitness.loop, { log, signal })
   const spooled = keepRunning('spool', reporter.loops.spool, { log, signal })
   void keepRunning('report', reporter.loops.report, { log, signal })
-  for (const target of containers.all().filter(({ config }) => !config.managed)) reach.seek(target)
-  for (const container of config.containers.filter(({ managed }) => managed))
-    void keepRunning('container', () => keepContainer(docker, container), { log, signal })
+  void keepRunning('health', () => watchHealth({ containers, agent, onFailed, signal }), { log, signal })
+  void fleet.apply(config)
+  watch()
   const claimed = keepRunning('claim', claims, { log, signal: claiming })
-  return { edge, agent, containers, docker, heartbeat, leases, reporter, progress, claimed, spooled }
+  return {
+    edge,
+    agent,
+    containers,
+    engine,
+    fleet,
+    heartbeat,
+    leases,
+    reporter,
+    reload,
+    progress,
+    claimed,
+    spooled,
+    sources,
+    metrics,
+  }
 }
 
 type QuestionOptions = {

@@ -1,7 +1,7 @@
 import type { Agent } from 'undici'
 import { createBackoff } from './backoff.ts'
 import type { Containers, Target } from './containers.ts'
-import { answersOnce } from './docker/answers.ts'
+import { probe } from './health/probe.ts'
 import type { Log } from './log.ts'
 import { sleep } from './sleep.ts'
 
@@ -25,13 +25,13 @@ export function createReach({ containers, agent, log, signal }: ReachOptions): R
   async function untilAnswers(target: Target, firstMs: number): Promise<void> {
     const { id } = target.config
     const backoff = createBackoff(probing)
-    const undecided = () => !signal.aborted && containers.get(id) === target
+    const undecided = () => !signal.aborted && containers.get(id)?.judged === target.judged
     let asked = 0
     await sleep(firstMs, signal)
     while (undecided()) {
-      const answers = await answersOnce(target.baseUrl, agent)
+      const found = await probe(target.baseUrl, { container: target.config, agent })
       if (!undecided()) return
-      if (answers) {
+      if (found.state === 'ready') {
         containers.change(id, { health: 'ready' })
         log.info(target.health === 'unhealthy' ? 'Container(s) back up' : 'Container is ready', {
           container: id,
@@ -39,9 +39,22 @@ export function createReach({ containers, agent, log, signal }: ReachOptions): R
         return
       }
       if (++asked === 1 && target.health === 'starting')
-        log.warn('A container does not answer HTTP yet, asking again', { container: id })
+        log.warn('A container does not answer HTTP yet, asking again', {
+          container: id,
+          detail: found.detail,
+        })
+      if (found.state === 'failed' && target.detail !== found.detail) return judgeFailed(target, found.detail)
       await sleep(backoff.next(), signal)
     }
+  }
+
+  /** It says so itself, and why; asked again all the same, since its operator may help it. */
+  function judgeFailed(target: Target, detail: string): void {
+    const { id } = target.config
+    containers.change(id, { health: 'unhealthy', cause: { code: 'not_ready', detail } })
+    log.warn('A container says that it has failed', { container: id, detail })
+    const suspect = containers.get(id)
+    if (suspect) void untilAnswers(suspect, createBackoff(probing).next())
   }
 
   return {
@@ -51,7 +64,7 @@ export function createReach({ containers, agent, log, signal }: ReachOptions): R
     lost(target, detail) {
       const { id } = target.config
       // Judged anew since the job was begun: by another job, or because it has another port now.
-      if (containers.get(id) !== target) return
+      if (containers.get(id)?.judged !== target.judged) return
       containers.change(id, { health: 'unhealthy', detail })
       log.warn('A container cannot be reached, claiming no jobs for it until it answers', {
         container: id,

@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from './config/config.ts'
-import { stopContainers } from './docker/keep.ts'
+import type { Tls } from './docker/tls.ts'
+import type { FitnessPace } from './fitness/fitness.ts'
 import type { RunnerKey } from './key/key.ts'
 import type { Log } from './log.ts'
 import { type Parts, startParts } from './parts.ts'
+import { settledAtStart, unchangeable } from './reload.ts'
 import { openSpool, type Spool } from './spool/spool.ts'
+import type { Metrics } from './status/metrics.ts'
+import { readStatus } from './status/read.ts'
+import type { RunnerStatus } from './status/status.ts'
 import { type Bounds, bounds as usualBounds } from './stream/bounds.ts'
 
 export type Runner = {
@@ -14,10 +19,16 @@ export type Runner = {
   start(): Promise<void>
   /** Resolves once the edge has registered the runner and every container is ready. */
   readonly ready: Promise<void>
+  /** Has the containers as another configuration says, from here on; what cannot be changed on the run is told in the log. */
+  reload(config: Config): void
   /** Claims nothing more, finishes the jobs in hand within `drain_timeout`, reports them, and ends. */
   drain(): Promise<void>
   /** Ends at once. Finished results stay in the spool; the edge gives out the jobs in hand again when their leases lapse. */
   stop(): Promise<void>
+  /** The state of this moment. Null before `start`. */
+  status(): RunnerStatus | null
+  /** Null before `start`. */
+  readonly metrics: Metrics | null
   /** Resolves when the runner has ended, by `drain`, `stop`, or an order of the edge. */
   readonly ended: Promise<void>
 }
@@ -28,10 +39,14 @@ export type RunnerOptions = {
   log: Log
   /** Where Docker's engine is, as `DOCKER_HOST` says it. */
   dockerHost?: string | undefined
+  /** How it is spoken to over TCP; null: in the clear. */
+  dockerTls?: Tls | null
   /** How long results left over are waited for, at the start and after a gap, before claims begin. */
   recoverMs?: number
   /** Of streaming jobs, where they differ from the usual ones. */
   bounds?: Partial<Bounds>
+  /** How often the host is looked at, where it differs from the usual. */
+  fitnessPace?: FitnessPace
 }
 
 /** For the last report, beyond the drain itself. */
@@ -42,15 +57,19 @@ const cutOffMs = 1_000
 const stopGraceSeconds = { drain: 10, stop: 1 } as const
 
 export function createRunner({
-  config,
+  config: atStart,
   key,
   log,
   dockerHost,
+  dockerTls = null,
   recoverMs = 30_000,
   bounds: unusual = {},
+  fitnessPace,
 }: RunnerOptions): Runner {
-  const bounds = { ...usualBounds, partMs: config.streamPartMs, ...unusual }
+  const bounds = { ...usualBounds, partMs: atStart.streamPartMs, ...unusual }
+  let config = atStart
   const instance = randomUUID()
+  const madeAt = performance.now()
   const claiming = new AbortController()
   const running = new AbortController()
   const ready = Promise.withResolvers<void>()
@@ -68,6 +87,7 @@ export function createRunner({
       key,
       log,
       dockerHost,
+      dockerTls,
       instance,
       spool,
       claiming: claiming.signal,
@@ -79,12 +99,19 @@ export function createRunner({
       onDrain: () => void drain(),
       flushMs: recoverMs,
       bounds,
+      fitnessPace,
     })
     const check = () => {
       if (registered && parts.containers.all().every(({ health }) => health === 'ready')) ready.resolve()
     }
     parts.containers.watch(check)
     begun = { parts, spool }
+  }
+
+  function reload(next: Config): void {
+    for (const what of unchangeable(config, next)) log.warn(`${what} takes effect at the next start`)
+    config = settledAtStart(config, next)
+    begun?.parts.reload(config)
   }
 
   function drain(): Promise<void> {
@@ -123,19 +150,31 @@ export function createRunner({
   }
 
   async function close(parts: Parts, spool: Spool): Promise<void> {
-    const { edge, agent, docker, heartbeat, reporter, spooled } = parts
+    const { edge, agent, engine, fleet, heartbeat, reporter, spooled } = parts
     const graceSeconds = stopGraceSeconds[running.signal.aborted ? 'stop' : 'drain']
     running.abort('stop')
     // What is being written when the end is called is a finished result too.
     await spooled
     await reporter.save()
     await heartbeat.stop()
-    await stopContainers(docker, graceSeconds)
-    await Promise.all([edge.close(), agent.destroy(), docker.engine.close()])
+    if (!config.keepRunning) await fleet.stop(graceSeconds)
+    await Promise.all([edge.close(), agent.destroy(), engine.close()])
     await spool.close()
   }
 
-  return { instance, start, ready: ready.promise, drain, stop, ended: ended.promise }
+  return {
+    instance,
+    start,
+    ready: ready.promise,
+    reload,
+    drain,
+    stop,
+    status: () => begun && readStatus(begun.parts.sources, { uptimeMs: performance.now() - madeAt }),
+    get metrics() {
+      return begun?.parts.metrics ?? null
+    },
+    ended: ended.promise,
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import type { ClaimRequest } from '../protocol/runner.ts'
 import type { Containers } from './containers.ts'
+import { createNotice } from './notice.ts'
 
 export type Slots = {
   /** Ready containers with free slots, as a claim offers them. */
@@ -15,51 +16,84 @@ export type Slots = {
    */
   enter(container: string, signal: AbortSignal): boolean | Promise<boolean>
   leave(container: string): void
+  /** Offers no slot of a container any more, until `open`. Jobs that hold one go on, and may call it. */
+  close(container: string): void
+  open(container: string): void
+  /** Calls back when slots that were offered are not any more: the container is closed, or down. */
+  onClosed(closed: () => void): void
+  /** Jobs that hold a slot of the container. */
+  inHand(container: string): number
+  /** Resolves when there are none, or the signal aborts. */
+  idle(container: string, signal: AbortSignal): Promise<void>
 }
 
-type Counter = { slots: number; reserved: number; calling: number; queue: Set<() => void> }
+type Counter = { reserved: number; calling: number; queue: Set<() => void> }
 
 export function createSlots(containers: Containers): Slots {
-  const counters = new Map<string, Counter>(
-    containers
-      .all()
-      .map(({ config }) => [config.id, { slots: config.slots, reserved: 0, calling: 0, queue: new Set() }]),
-  )
+  const counters = new Map<string, Counter>()
+  const shut = new Set<string>()
+  const released = createNotice()
   let freed: (container: string) => void = () => {}
+  let closed: () => void = () => {}
 
-  const isReady = (id: string) => containers.get(id)?.health === 'ready'
-  containers.watch(({ config }) => {
-    const counter = counters.get(config.id)
-    if (counter && isReady(config.id) && counter.reserved < counter.slots) freed(config.id)
+  function counterOf(id: string): Counter {
+    const counter = counters.get(id) ?? { reserved: 0, calling: 0, queue: new Set() }
+    counters.set(id, counter)
+    return counter
+  }
+
+  const slotsOf = (id: string) => containers.get(id)?.config.slots ?? 0
+  const isReady = (id: string) => containers.get(id)?.health === 'ready' && !shut.has(id)
+  const offer = (id: string) => {
+    if (isReady(id) && counterOf(id).reserved < slotsOf(id)) freed(id)
+  }
+  /** Those that a claim may have listed. */
+  const ready = new Set<string>()
+  containers.watch(({ config: { id } }) => {
+    if (isReady(id)) ready.add(id)
+    else if (ready.delete(id)) closed()
+    offer(id)
   })
 
   return {
     offers() {
       const routes: ClaimRequest['routes'] = []
-      for (const [route, { slots, reserved }] of counters)
-        if (reserved < slots && isReady(route)) routes.push({ route, slots: slots - reserved })
+      for (const { config } of containers.all()) {
+        const free = config.slots - counterOf(config.id).reserved
+        if (free > 0 && isReady(config.id)) routes.push({ route: config.id, slots: free })
+      }
       return routes
     },
     reserve(chain) {
-      for (const id of chain) {
-        const counter = counters.get(id)
-        if (counter) counter.reserved++
-      }
+      for (const id of chain) counterOf(id).reserved++
     },
     release(chain) {
-      for (const id of chain) {
-        const counter = counters.get(id)
-        if (counter && counter.reserved-- === counter.slots && isReady(id)) freed(id)
-      }
+      for (const id of chain) if (counterOf(id).reserved-- === slotsOf(id) && isReady(id)) freed(id)
+      released.post()
     },
     onFreed(callback) {
       freed = callback
     },
+    close(id) {
+      shut.add(id)
+      closed()
+    },
+    open(id) {
+      shut.delete(id)
+      offer(id)
+    },
+    onClosed(callback) {
+      closed = callback
+    },
+    inHand: id => counterOf(id).reserved,
+    async idle(id, signal) {
+      while (counterOf(id).reserved > 0 && !signal.aborted) await released.wait(signal)
+    },
     enter(id, signal) {
       if (signal.aborted) return false
-      const counter = counters.get(id)
-      if (counter === undefined || counter.calling < counter.slots) {
-        if (counter) counter.calling++
+      const counter = counterOf(id)
+      if (counter.calling < slotsOf(id)) {
+        counter.calling++
         return true
       }
       return new Promise(resolve => {
@@ -69,8 +103,7 @@ export function createSlots(containers: Containers): Slots {
       })
     },
     leave(id) {
-      const counter = counters.get(id)
-      if (counter === undefined) return
+      const counter = counterOf(id)
       const [next] = counter.queue
       // The turn passes on without becoming free in between.
       if (next === undefined) counter.calling--

@@ -13,6 +13,7 @@ import type { Entry, PayloadKind, Upload } from './spool/entry.ts'
 import type { Spool } from './spool/spool.ts'
 import { runStream, type StreamRunOptions } from './stream/run.ts'
 import type { Streams } from './stream/streams.ts'
+import type { Tally } from './tally.ts'
 import { messageOf } from './trouble.ts'
 
 export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'onStart'> & {
@@ -22,6 +23,7 @@ export type WorkOptions = Omit<RunOptions, 'job' | 'scratch' | 'controller' | 'o
   spool: Spool
   disk: Disk
   reporter: Reporter
+  tally: Tally
   /** A job has started only after a wait, so the heartbeat does not know yet. */
   onLateStart: (held: Held) => void
   /** A job's result is with the reporter, or the job was cut off. */
@@ -59,6 +61,7 @@ async function seeThrough(options: WorkOptions, task: Task): Promise<void> {
   const { job, held } = task
   const { leases, reporter, slots, streams, onEnd } = options
   const scratch = options.scratchSpace.forJob()
+  const ended = options.tally.begin(job)
   try {
     const outcome = await outcomeOf(options, task, scratch)
     slots.release(job.containers)
@@ -66,9 +69,12 @@ async function seeThrough(options: WorkOptions, task: Task): Promise<void> {
     const entry = wanted ? await entryOf(options, task, outcome) : null
     if (entry === null) leases.drop(held)
     else reporter.add(entry)
+    const { container, code } = outcome?.failure ?? {}
+    ended({ outcome: entry === null ? 'cut_off' : (code ?? 'success'), container })
     held.finished = true
     if (outcome?.stream?.tape && !isUploaded(entry)) await streams.abandon(outcome.stream.tape)
   } finally {
+    ended({ outcome: 'internal' })
     await scratch.clear()
   }
   onEnd()
@@ -139,6 +145,7 @@ async function store({ spool, disk }: WorkOptions, { job, held }: Task, outcome:
       error_code: outcome.failure?.code ?? null,
       result: await keep('result', outcome.result),
       intermediate: outcome.intermediate && (await keep('intermediate', outcome.intermediate)),
+      images: outcome.images,
       stream: outcome.stream && { bytes: outcome.stream.tape?.bytes() ?? 0, utf8: outcome.stream.utf8 },
     }
     const line = JSON.stringify(reported)
@@ -160,7 +167,7 @@ function surprise({ log }: WorkOptions, { job, error }: { job: ClaimedJob; error
   log.error('A job failed in the runner itself', { job: job.id, error: messageOf(error) })
   const container = job.containers.at(-1) ?? ''
   const failure = { code: 'internal', error: 'The runner failed', detail: 'internal', container } as const
-  return { failure, result: errorResult(container, failure), intermediate: null, stream: null }
+  return { failure, result: errorResult(container, failure), intermediate: null, stream: null, images: {} }
 }
 
 function logFailure(

@@ -42,6 +42,7 @@ test('default: a job is created, waited for and read', async () => {
     runner: runner.id,
     error: null,
     result: { container: 'echo', output: { prompt: 'café ☃' } },
+    images: null,
     intermediate_results: [],
     stream: null,
     subscription: null,

@@ -166,6 +166,21 @@ test("behavior: refusals are told in the reference's words, and exit 1; those th
   })
 })
 
+test('behavior: a job may require labels of its host', async () => {
+  const create = (requires: string) =>
+    infernet(['job', '-c', 'echo', '--requires', requires], { stdin: '{}' })
+  expect(await create('gpu=H100, gpu_memory_gib>=40')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      '[422] No enrolled runner with these containers has such labels - [requires={"gpu":"h100","gpu_memory_gib":40}]\n',
+  })
+  const labels = { gpu: ['NVIDIA H100'], gpu_memory_gib: [80] }
+  const host = await startTestRunner(edge, [policyOf('echo')], fetch, labels)
+  const { stdout } = await create('gpu=H100, gpu_memory_gib>=40')
+  expect(await host.claim()).toMatchObject([{ id: stdout.trim() }])
+})
+
 test('behavior: no node, or something else in its place, exits 69', async () => {
   const { code, stderr } = await infernet(['health', '--url', 'http://127.0.0.1:1'])
   expect({ code, stderr }).toEqual({
@@ -190,6 +205,8 @@ test('behavior: wrong use is told in a line, and exits 64', async () => {
     line(['job', '-c', 'echo', ...url], /^The input is not the JSON text of an object\n$/),
     line(['job', '-c', 'echo', '--synk', ...url], /^Unknown option --synk\n$/),
     line(['job', '-c', 'echo', '--requires-proof', 'maybe', ...url], /^Unexpected argument maybe\n$/),
+    line(['job', '-c', 'echo', '--requires', 'gpu', ...url], /^--requires must be labels such as gpu=H100/),
+    line(['job', '-c', 'echo', '--requires', 'gpu>=x', ...url], /^--requires gpu must be a number\n$/),
     line(['job', '-c', 'echo', '--retries', 'x', ...url], /^--retries must be a number of seconds\n$/),
     line(['job', '-c', 'echo', '-i', join(folder, 'none'), ...url], /^Cannot read the input: ENOENT/),
     line(['ids', '--status', 'gone', ...url], /^--status is one of pending, completed, all\n$/),

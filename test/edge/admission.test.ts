@@ -12,12 +12,18 @@ describe('policies', () => {
     schema: 'current',
     keys: new Map(byRunner.map((_, index) => [`runner-${index}`, 'key'])),
     containers: mergePolicies(byRunner),
+    fleets: [],
     live: [],
     loadedAt: 0,
   })
   const codeOf = (snapshot: PolicySnapshot, request: Partial<Parameters<typeof admit>[1]> = {}) =>
-    admit(snapshot, { containers: ['a'], requiresProof: false, address: '192.0.2.1', ...request })?.code ??
-    'admitted'
+    admit(snapshot, {
+      containers: ['a'],
+      requiresProof: false,
+      requires: null,
+      address: '192.0.2.1',
+      ...request,
+    })?.code ?? 'admitted'
 
   test('default: what one runner offers is known, whichever it is', () => {
     const snapshot = snapshotOf([policyOf('a')], [policyOf('b')], [])

@@ -18,6 +18,7 @@ let edge: TestEdge
 let a: TestRunner
 let alsoA: TestRunner
 let b: TestRunner
+let bigA: TestRunner
 
 beforeAll(async () => {
   database = await startDatabase()
@@ -26,6 +27,7 @@ beforeAll(async () => {
   a = await startTestRunner(edge, [policyOf('a')])
   alsoA = await startTestRunner(edge, [policyOf('a')])
   b = await startTestRunner(edge, [policyOf('b')])
+  bigA = await startTestRunner(edge, [policyOf('a')], fetch, { gpu: ['NVIDIA H100 80GB HBM3'] })
 })
 afterAll(async () => {
   await edge[Symbol.asyncDispose]()
@@ -102,6 +104,16 @@ describe('a claim that waits', () => {
     }
     expect(Math.min(...times)).toBeLessThan(100)
     expect(Math.max(...times)).toBeLessThan(soonMs)
+  })
+
+  test('behavior: whose host has what a job requires is woken, and not who waits longer', async () => {
+    const plain = await wait(a, { wait_ms: 3_000 })
+    const waiting = await wait(bigA)
+    const id = await edge.createJob({ ...jobOf('a'), requires: { gpu: 'H100' } })
+    const { result, ms } = await took(waiting.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+    expect(await plain.ids).toEqual([])
   })
 
   test('behavior: is answered empty when its time is over', async () => {

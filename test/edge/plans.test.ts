@@ -36,7 +36,7 @@ const retentionMs = 7 * 24 * 3_600_000
 
 /** What may be walked: arguments, and the claim's own small tables. `queued_routes` has a row for each route, not for each job. */
 const walkable =
-  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |free|registered|runners|queued_routes|servable|candidate|\(subquery|e |policy)/
+  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |w$|free|registered|have|label |one |need |runners|queued_routes|servable|candidate|\(subquery|e |policy)/
 
 type Node = { id: number; parent: number; detail: string }
 
@@ -180,12 +180,12 @@ async function useStreams(host: Host): Promise<void> {
   await cancelUnread(db, waiting.id)
 }
 
-/** Half of them ended, half of them waiting for another route, of 100 owners. */
+/** Half of them ended, half of them waiting: for another route, or for a label that no host here has. Of 100 owners. */
 function fill(count: number): void {
   engine.exec(`
     insert into jobs (id, owner, route, state, created_at, expires_at, finished_at, result, result_bytes)
     with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})
-    select printf('0%019d', i), 'ip:192.0.2.' || (i / 2 % 100), 'other', iif(i % 2, 'success', 'queued'), i, 9e15,
+    select printf('0%019d', i), 'ip:192.0.2.' || (i / 2 % 100), iif(i / 2 % 2, 'other', 'a {"gpu":"h100"}'), iif(i % 2, 'success', 'queued'), i, 9e15,
       iif(i % 2, ${queue.clock.ms} - i, null), iif(i % 2, '{}', null), 2 from n`)
 }
 

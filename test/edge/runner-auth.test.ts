@@ -233,6 +233,8 @@ describe('admin', () => {
       revoked_at: null,
       last_seen_at: null,
       containers: [],
+      labels: {},
+      process: null,
     }
     expect(await listed()).toEqual(fresh)
     expect(await (await call('PATCH', `/admin/runners/${id}`, { mode: 'drain' })).json()).toEqual({

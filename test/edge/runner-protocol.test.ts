@@ -260,6 +260,22 @@ describe('report', () => {
     expect(await refusalOf(response)).toMatchObject({ status: 400, code: 'invalid_request' })
   })
 
+  test("behavior: the images that its containers ran are told with the job, and not in the reference's answer", async () => {
+    const id = await create(['a', 'b'])
+    const [job] = await runner.claim()
+    if (job === undefined) throw new Error('No job')
+    const images = { a: `org/a@sha256:${'a'.repeat(64)}`, b: `sha256:${'b'.repeat(64)}` }
+    await runner.report([{ ...success(job, '1'), images }])
+    expect(await stateOf(id)).toMatchObject({ state: 'success', images })
+    const [listed] = (await (await edge.request(`/api/jobs?id=${id}`)).json()) as object[]
+    expect(Object.keys(listed ?? {})).toEqual(['id', 'status', 'result'])
+    const other = await create(['a'])
+    const [plain] = await runner.claim()
+    if (plain === undefined) throw new Error('No job')
+    await runner.report([success(plain, '1')])
+    expect(await stateOf(other)).not.toHaveProperty('images')
+  })
+
   test('behavior: 1 to 64 results', async () => {
     const report = success({ id: unknownJob, attempt: 1, containers: ['a'] } as never, '1')
     for (const length of [0, 65]) {

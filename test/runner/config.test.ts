@@ -33,21 +33,40 @@ describe('parseConfig', () => {
             "allowed_addresses": [],
             "allowed_delegate_addresses": [],
             "allowed_ips": [],
+            "api": "infernet",
             "baseUrl": "http://localhost:3000",
             "bearer": "",
+            "capabilities": [],
             "command": "",
+            "connectTimeoutMs": 10000,
             "description": "",
+            "egress": "public",
+            "egressAsked": false,
             "env": {},
             "external": true,
             "generates_proofs": false,
             "gpu": false,
+            "healthPath": "/health",
             "httpErrors": "failure",
             "id": "one",
             "image": "org/one",
+            "innerPort": 3000,
+            "limits": {
+              "cpus": null,
+              "diskBytes": null,
+              "memoryBytes": null,
+              "pids": 4096,
+              "shmBytes": 1073741824,
+              "tmpfsBytes": null,
+            },
+            "links": [],
             "managed": true,
             "openai": false,
             "port": 3000,
             "pull": "missing",
+            "pullTimeoutMs": 3600000,
+            "read_only": false,
+            "readyTimeoutMs": 600000,
             "signed_data": false,
             "slots": 1,
             "startTimeoutMs": 60000,
@@ -57,6 +76,7 @@ describe('parseConfig', () => {
           },
         ],
         "docker": null,
+        "dockerConfig": "/.docker/config.json",
         "drainTimeoutMs": 60000,
         "edge": {
           "audience": "https://edge.example.com",
@@ -64,6 +84,14 @@ describe('parseConfig', () => {
           "url": "https://edge.example.com/base",
         },
         "inDocker": false,
+        "keepRunning": false,
+        "labels": {},
+        "listen": {
+          "host": "127.0.0.1",
+          "port": 4001,
+        },
+        "minFreeDisk": 268435456,
+        "requireIsolation": false,
         "spool": {
           "directory": "/etc/infernet/.infernet-runner",
           "maxBytes": 1073741824,
@@ -71,6 +99,41 @@ describe('parseConfig', () => {
         "streamPartMs": 30000,
       }
     `)
+  })
+
+  test('behavior: what is not an API, a path, or an address is told with what would be', () => {
+    const container = { id: 'a', image: 'i', api: 'grpc', health: 'ready', inner_port: 0, connect_timeout: 0 }
+    const problems = problemsOf(JSON.stringify({ edge, listen: '4001', containers: [container] }))
+    expect(problems.map(({ path, what }) => `${path} ${what}`)).toEqual([
+      'containers[0].api must be "infernet" or "cog"',
+      'containers[0].inner_port must be at least 1',
+      'containers[0].health must be a path that begins with /',
+      'containers[0].connect_timeout must be more than 0 seconds',
+      'listen must be an address and a port, such as "127.0.0.1:4001" or "[::1]:4001", or "" for none',
+    ])
+  })
+
+  test("behavior: Cog's containers do not speak OpenAI's API", () => {
+    const container = { id: 'a', image: 'i', api: 'cog', openai: 'yes' }
+    const problems = problemsOf(
+      JSON.stringify({ edge, containers: [container, { ...container, id: 'b', openai: 0 }] }),
+    )
+    expect(problems.map(({ path }) => path)).toEqual(['containers[0].openai'])
+  })
+
+  test('behavior: Cog has a port and a health path of its own, which can be changed', () => {
+    const { config } = parse({
+      listen: '[::1]:9000',
+      containers: [
+        { id: 'a', image: 'i', api: 'cog' },
+        { id: 'b', image: 'i', api: 'cog', inner_port: 80, health: '/up' },
+      ],
+    })
+    expect(config.listen).toEqual({ host: '::1', port: 9000 })
+    expect(config.containers.map(({ innerPort, healthPath }) => [innerPort, healthPath])).toEqual([
+      [5000, '/health-check'],
+      [80, '/up'],
+    ])
   })
 
   test('behavior: numbers and booleans may be text', () => {
@@ -210,6 +273,76 @@ describe('parseConfig', () => {
       'containers[0].rate_limit is not a known key and is ignored',
     ])
     expect(warnings.join()).not.toMatch(/0xdead|key@rpc|vermilion/)
+  })
+})
+
+describe('what containers may be and use', () => {
+  test("default: a container's own keys, else the root's, limit by limit", () => {
+    const { config, warnings } = parse({
+      egress: 'none',
+      limits: { memory: '1.5GiB', pids: 100, colour: 1 },
+      require_isolation: 'yes',
+      containers: [
+        {
+          id: 'a',
+          image: 'x',
+          limits: { pids: '200', disk: 2 ** 30 },
+          capabilities: ['cap_sys_nice', 'CHOWN'],
+        },
+        { id: 'b', image: 'x', egress: 'open', links: ['a'], read_only: true, limits: { cpu: 1 } },
+      ],
+    })
+    const limits = { memoryBytes: 1.5 * 2 ** 30, cpus: null, shmBytes: 2 ** 30, tmpfsBytes: null }
+    expect(config).toMatchObject({
+      requireIsolation: true,
+      containers: [
+        {
+          egress: 'none',
+          egressAsked: true,
+          limits: { ...limits, pids: 200, diskBytes: 2 ** 30 },
+          capabilities: ['SYS_NICE', 'CHOWN'],
+        },
+        {
+          egress: 'open',
+          links: ['a'],
+          limits: { ...limits, pids: 100, diskBytes: null, tmpfsBytes: 2 ** 30 },
+        },
+      ],
+    })
+    expect(warnings).toEqual([
+      'limits.colour is not a known key and is ignored',
+      'containers[1].limits.cpu is not a known key and is ignored',
+    ])
+  })
+
+  test('behavior: problems, links to nowhere among them', () => {
+    const problems = problemsOf(
+      JSON.stringify({
+        edge,
+        egress: 'some',
+        limits: { memory: '1m', disk: 'lots', cpus: 0 },
+        containers: [
+          { id: 'a', image: 'x', links: ['a', 'far', 'none', 'b'], capabilities: ['NET-ADMIN'] },
+          { id: 'b', image: 'x', limits: { pids: 0, shm: -1 } },
+          { id: 'far', url: 'http://far', links: ['a'] },
+        ],
+      }),
+    )
+    expect(problems.map(({ path, what }) => `${path}: ${what}`)).toMatchInlineSnapshot(`
+      [
+        "containers[0].capabilities[0]: must be the name of a Linux capability, such as "SYS_NICE"",
+        "containers[1].limits.pids: must be at least 1",
+        "containers[1].limits.shm: must be a size, such as 1073741824 or "1g"",
+        "egress: must be "open", "public" or "none"",
+        "limits.memory: must be at least 6291456 bytes",
+        "limits.cpus: must be at least 0.01",
+        "limits.disk: must be a size, such as 1073741824 or "1g"",
+        "containers[0].links[0]: is the container itself",
+        "containers[0].links[1]: is no container that is started here",
+        "containers[0].links[2]: is no container that is started here",
+        "containers[2].links[0]: is a link of a container that is not started here",
+      ]
+    `)
   })
 })
 

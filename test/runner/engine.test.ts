@@ -1,23 +1,54 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { stop } from '../../src/runner/docker/container.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
+import { startFakeEngine } from './fake-engine.ts'
 
-test('behavior: an engine that hangs while a container is stopped is given up, ten seconds after its grace', async () => {
+async function start() {
   const real = AbortSignal.timeout
   const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 100))
-  const server = createServer((request, response) => {
-    if (request.url === '/version') response.end('{"Version":"28.3.1","ApiVersion":"1.51"}')
+  onTestFinished(() => void timeout.mockRestore())
+  const fake = await startFakeEngine()
+  const engine = createEngine(fake.dockerHost)
+  onTestFinished(() => engine.close())
+  return { fake, engine, timeout }
+}
+
+test('behavior: an engine that hangs while a container is stopped is given up, twenty seconds after its grace', async () => {
+  const { fake, engine, timeout } = await start()
+  fake.state.hangs = ({ path }) => path !== '/version'
+  await expect(stop(engine, 'one', 5)).rejects.toMatchObject({
+    code: 'undead',
+    message: expect.stringContaining('Container one was told to stop, and killed, and runs on'),
+    cause: { name: 'TimeoutError' },
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const engine = createEngine(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  onTestFinished(async () => {
-    timeout.mockRestore()
-    await engine.close()
-    server.close()
-    server.closeAllConnections()
+  expect(timeout.mock.calls.map(([ms]) => ms)).toEqual([15_000, 5_000, 5_000, 5_000])
+}, 5_000)
+
+test('behavior: a container that does not stop is killed, and that is enough', async () => {
+  const { fake, engine } = await start()
+  await fake.run('one')
+  fake.state.hangs = ({ path }) => path.includes('/stop')
+  await stop(engine, 'one', 5)
+  expect(fake.asked('/kill')).toHaveLength(1)
+  expect(fake.running()).toEqual([])
+}, 5_000)
+
+test('behavior: one that survives its kill is undead; one that ended by itself is not', async () => {
+  const { fake, engine } = await start()
+  await fake.run('one')
+  fake.state.refuses = ({ path }) =>
+    /stop|kill/.test(path) ? 'tried to kill container, but did not receive an exit event' : null
+  await expect(stop(engine, 'one', 5)).rejects.toMatchObject({
+    code: 'undead',
+    cause: { message: 'tried to kill container, but did not receive an exit event' },
   })
-  await expect(stop(engine, 'one', 5)).rejects.toMatchObject({ name: 'TimeoutError' })
-  expect(timeout).toHaveBeenCalledWith(15_000)
+  await fake.end('one')
+  await stop(engine, 'one', 5)
+  await stop(engine, 'unknown', 5)
+}, 5_000)
+
+test('behavior: no engine at all is no undead container', async () => {
+  const { fake, engine } = await start()
+  await fake.close()
+  await expect(stop(engine, 'one', 5)).rejects.not.toHaveProperty('code', 'undead')
 }, 5_000)

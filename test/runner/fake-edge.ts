@@ -81,6 +81,8 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     /** Answers for a report in place of the true one. */
     answer: undefined as 'accepted' | 'duplicate' | 'stale' | undefined,
     lost: [] as Lease[],
+    /** By how much its clock is behind, as its `Date` says. */
+    behindMs: 0,
     completed: 0,
   }
   const streams = createFakeStreams({
@@ -290,9 +292,14 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
     for await (const chunk of request) chunks.push(chunk)
     const path = new URL(request.url ?? '', 'http://edge').pathname
     const fault = state.fault(path, request)
+    if (state.behindMs !== 0) response.setHeader('date', new Date(Date.now() - state.behindMs).toUTCString())
     if (fault === 'hang') return
     if (typeof fault === 'object') {
       response.writeHead(fault.status, fault.headers).end(fault.body)
+      return
+    }
+    if (path === '/health') {
+      response.end('{"status":"healthy"}')
       return
     }
     if (!(await verify(request))) {
@@ -355,6 +362,11 @@ export async function startFakeEdge({ pace, record = true, audience }: FakeEdgeO
       const job = jobs.get(id)
       if (job) job.state = 'cancelled'
       changed()
+    },
+    /** Of its containers, as the last heartbeat of any runner told. */
+    health(): HeartbeatRequest['containers'] {
+      const last = seen.findLast(({ path }) => path === '/runner/heartbeat')
+      return last === undefined ? [] : v.parse(HeartbeatRequest, last.body).containers
     },
     ask(model_id: string | null): Promise<string> {
       return new Promise(resolve => {

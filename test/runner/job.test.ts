@@ -6,7 +6,7 @@ import { Agent } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/protocol/limits.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
-import { createContainers } from '../../src/runner/containers.ts'
+import { type Change, createContainers } from '../../src/runner/containers.ts'
 import { runJob } from '../../src/runner/job/run.ts'
 import { createScratchSpace } from '../../src/runner/job/scratch.ts'
 import { textOf } from '../../src/runner/rope.ts'
@@ -18,7 +18,12 @@ import { setup } from './setup.ts'
 /** Calls a container as a job does, without an edge. */
 async function runDirect(
   handler: Handler,
-  { data = '{}', container = {}, job = {} }: { data?: string; container?: object; job?: object } = {},
+  {
+    data = '{}',
+    container = {},
+    job = {},
+    change = { health: 'ready' },
+  }: { data?: string; container?: object; job?: object; change?: Change } = {},
 ) {
   const served = await serve(handler)
   const agent = new Agent()
@@ -32,7 +37,7 @@ async function runDirect(
   const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers: [entry] })
   const { config } = parseConfig(source, { path: 'config.json', env: {} })
   const containers = createContainers(config.containers)
-  containers.change('one', { health: 'ready' })
+  containers.change('one', change)
   const scratchSpace = createScratchSpace({
     directory,
     memoryBytes: 1024 * 1024,
@@ -59,6 +64,7 @@ async function runDirect(
     edge: {
       send: () => Promise.reject(new Error('not needed')),
       pour: () => Promise.reject(new Error('not needed')),
+      heard: () => null,
       roundTripMs: () => 0,
       close: async () => {},
     },
@@ -387,6 +393,21 @@ describe('outcome', () => {
     const { code, result } = await runDirect(echo, { job: { containers: ['missing'] } })
     expect(code).toBe('container_unavailable')
     expect(JSON.parse(result).error).toBe('Container missing is not configured on this runner')
+  })
+
+  test('behavior: one that is not up fails the job by what it is down by, without its last words', async () => {
+    const starting = await runDirect(echo, { change: { health: 'starting' } })
+    expect(starting.code).toBe('not_ready')
+    const unreached = await runDirect(echo, { change: { health: 'unhealthy', detail: 'connection refused' } })
+    expect(unreached.code).toBe('container_unavailable')
+    const cause = {
+      code: 'disk_limit',
+      detail: 'it wrote 2 GiB',
+      lines: [{ at: Date.now(), text: 'secret' }],
+    } as const
+    const down = await runDirect(echo, { change: { health: 'unhealthy', cause } })
+    expect(down.code).toBe('disk_limit')
+    expect(JSON.parse(down.result).error).toBe('Container one: it wrote 2 GiB')
   })
 })
 

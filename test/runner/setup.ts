@@ -31,6 +31,8 @@ export async function setup(options: FakeEdgeOptions = {}) {
     return JSON.stringify({
       edge: { url: edge.url, key_file: 'runner.key' },
       manage_containers: false,
+      // A free port: what a test does not look at bothers no other.
+      listen: '127.0.0.1:0',
       ...config,
     })
   }
@@ -47,10 +49,19 @@ export async function setup(options: FakeEdgeOptions = {}) {
       return served
     },
     /** A runner inside this process. */
-    async embed(config: object, options: Pick<RunnerOptions, 'recoverMs' | 'bounds'> = {}): Promise<Runner> {
+    async embed(
+      config: object,
+      options: Pick<RunnerOptions, 'recoverMs' | 'bounds' | 'dockerHost' | 'fitnessPace'> = {},
+    ): Promise<Runner> {
       const path = join(directory, 'config.json')
       const parsed = parseConfig(source(config), { path, env: {} })
-      const runner = createRunner({ config: parsed.config, key, log, ...options })
+      const runner = createRunner({
+        config: parsed.config,
+        key,
+        log,
+        dockerHost: process.env.DOCKER_HOST,
+        ...options,
+      })
       closers.push(() => runner.stop())
       await runner.start()
       return runner

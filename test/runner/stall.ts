@@ -1,10 +1,11 @@
-/** Preloaded into a runner: on a message its main thread does nothing else for three seconds, then tells from when to when. */
+/** Preloaded into a runner: on a message, how long in milliseconds or anything for three seconds, its main thread does nothing else. Then it tells from when to when. */
 import { isMainThread } from 'node:worker_threads'
 
-const stallMs = 3_000
+const usualMs = 3_000
 
 if (isMainThread)
-  process.on('message', () => {
+  process.on('message', asked => {
+    const stallMs = typeof asked === 'number' ? asked : usualMs
     const from = Date.now()
     while (Date.now() - from < stallMs);
     process.send?.([from, Date.now()])

@@ -5,7 +5,7 @@ import { createBackoff } from '../../src/runner/backoff.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
 import { controlLoop } from '../../src/runner/control.ts'
-import { splitReference } from '../../src/runner/docker/image.ts'
+import { splitReference } from '../../src/runner/docker/reference.ts'
 import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
 import { EdgeError } from '../../src/runner/edge/error.ts'
@@ -45,6 +45,30 @@ describe('slots', () => {
     expect(slots.offers()).toEqual([{ route: 'a', slots: 1 }])
     containers.change('b', { health: 'ready' })
     expect(freed).toEqual(['a', 'b'])
+  })
+
+  test('behavior: what was offered and is not any more is told: a container that is down, or closed until it is opened', async () => {
+    const { slots, containers, freed } = start(2)
+    let withdrawn = 0
+    slots.onClosed(() => withdrawn++)
+    containers.change('a', { health: 'ready' })
+    containers.change('b', { health: 'ready' })
+    containers.change('a', { health: 'unhealthy' })
+    containers.change('a', { health: 'unhealthy', detail: 'still' })
+    expect(withdrawn).toBe(1)
+    slots.reserve(['b'])
+    slots.close('b')
+    expect(withdrawn).toBe(2)
+    expect(slots.offers()).toEqual([])
+    expect(slots.enter('b', never)).toBe(true)
+    const idle = slots.idle('b', never)
+    freed.length = 0
+    slots.release(['b'])
+    await idle
+    expect(freed).toEqual([])
+    slots.open('b')
+    expect(freed).toEqual(['b'])
+    expect(slots.offers()).toEqual([{ route: 'b', slots: 2 }])
   })
 
   test('behavior: more jobs than slots take turns; one that is stopped leaves the line without taking a turn', async () => {
@@ -120,6 +144,7 @@ describe('control', () => {
       edge: {
         send: () => Promise.reject(new EdgeError('', { status: 503, retry: 'soon' })),
         pour: () => Promise.reject(new Error('not needed')),
+        heard: () => null,
         roundTripMs: () => 0,
         close: async () => {},
       },
@@ -150,7 +175,7 @@ describe('explainRefusal', () => {
 
   test('default: the key is not known there', () => {
     expect(at('Thu, 01 Jan 2026 00:01:50 GMT')).toMatch(
-      /^the key of runner abc is not enrolled there, or was revoked; enrol it with `npm run runner -- enrol`/,
+      /^the key of runner abc is not enrolled there, or was revoked; enrol it with `infernet-runner enrol`/,
     )
     expect(at(undefined)).toMatch(/not enrolled/)
   })
@@ -184,7 +209,7 @@ describe('pulse', () => {
 
   function start() {
     let now = 0
-    const pulse = createPulse({ state: { leases: [], health: [] }, heartbeatMs: 10_000, now: () => now })
+    const pulse = createPulse({ state: { leases: [] }, heartbeatMs: 10_000, now: () => now })
     const beat = (lost: { id: string; attempt: number }[] = []) => pulse.beaten(pulse.leases(), { lost })
     const at = (ms: number) => {
       now = ms

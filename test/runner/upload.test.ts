@@ -19,6 +19,7 @@ test('behavior: a payload file that was cut short is refused, and nothing else o
         return Promise.reject(new Error('not needed'))
       },
       pour: () => Promise.reject(new Error('not needed')),
+      heard: () => null,
       roundTripMs: () => 0,
       close: async () => {},
     },
@@ -48,6 +49,7 @@ test('behavior: an edge that is back is tried at once, however long the pause wa
         throw new EdgeError('away', { status: 403, retry: 'slowly' })
       },
       pour: () => Promise.reject(new Error('not needed')),
+      heard: () => null,
       roundTripMs: () => 0,
       close: async () => {},
     },

@@ -10,6 +10,7 @@ import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs
 import { register } from '../../src/edge/runners/register.ts'
 import { openDb } from '../../src/host/open.ts'
 import { startLibsqlServer } from '../../src/local/libsql/server.ts'
+import type { Labels } from '../../src/protocol/labels.ts'
 import { createDatabaseFile } from './database-file.ts'
 import { host as edgeHost } from './hosts.ts'
 import { policyOf } from './runner.ts'
@@ -43,7 +44,7 @@ export type Queue = {
   proxy: SqlProxy
   clock: { ms: number }
   /** An enrolled runner with one process; `runner`: another process of that runner. */
-  host(runner?: string): Promise<Host>
+  host(runner?: string, labels?: Labels): Promise<Host>
   /** Queues a job; @returns its id. */
   add(options?: {
     route?: string
@@ -152,12 +153,12 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       return database.proxy
     },
     clock,
-    async host(runner = `runner-${randomUUID()}`) {
+    async host(runner = `runner-${randomUUID()}`, labels = {}) {
       await orm.run(sql`
         insert into runners (id, name, public_key, enrolled_at) values (${runner}, 'test', 'x', 0) on conflict do nothing`)
       const instance = randomUUID()
       const containers = ['a', 'b', 'c', 'other'].map(id => policyOf(id))
-      await register(db, { runner, instance, version: 'test', containers })
+      await register(db, { runner, instance, version: 'test', containers, labels })
       return { runner, instance }
     },
     async add({ owner = 'ip:192.0.2.1', ...rest } = {}) {
@@ -220,6 +221,7 @@ export function result({ id, attempt }: Lease, text = '{"container":"a","output"
     result: { text, bytes: Buffer.byteLength(text), parts: 0 },
     intermediate: { text: null, bytes: 0, parts: 0 },
     stream: null,
+    images: null,
   }
 }
 

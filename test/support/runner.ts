@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import type { ContainerPolicy } from '../../src/protocol/container.ts'
+import type { Labels } from '../../src/protocol/labels.ts'
 import type {
   ClaimAnswer,
   ClaimedJob,
@@ -47,6 +48,7 @@ export async function startTestRunner(
   edge: Pick<TestEdge, 'url'>,
   containers: ContainerPolicy[],
   request: (url: URL, init: RequestInit) => Promise<Response> = fetch,
+  labels?: Labels,
 ): Promise<TestRunner> {
   const { privateKey, publicKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   const { x = '' } = await exportJWK(publicKey)
@@ -84,7 +86,7 @@ export async function startTestRunner(
   }
 
   await expectOk(await post('/admin/runners', { name: 'test', public_key: x }, { token: adminToken }))
-  await expectOk(await post('/runner/register', { instance, version: 'test', containers }))
+  await expectOk(await post('/runner/register', { instance, version: 'test', containers, labels }))
   const health = containers.map(container => ({ id: container.id, health: 'ready' }))
   await expectOk(await post('/runner/heartbeat', { instance, leases: [], containers: health }))
 

@@ -1,3 +1,4 @@
+import type { Requires } from '../../protocol/labels.ts'
 import type { NewJob } from '../body.ts'
 import type { Client } from '../client.ts'
 import { InfernetError } from '../error.ts'
@@ -19,6 +20,11 @@ export const job = command({
       valueHint: 'ids',
     },
     'requires-proof': { type: 'boolean', default: false, description: 'Ask for a proof.' },
+    requires: {
+      type: 'string',
+      description: 'Labels that the host must have, separated by commas: gpu=H100,gpu_memory_gib>=40.',
+      valueHint: 'labels',
+    },
     timeout: {
       type: 'string',
       description: 'Seconds that the containers may take, all together.',
@@ -54,6 +60,7 @@ export const job = command({
     const job = {
       containers: args.containers.split(','),
       requires_proof: args['requires-proof'],
+      requires: toRequires(args.requires),
       timeout: toNumber('--timeout', args.timeout),
       expires_in: toNumber('--expires-in', args['expires-in']),
       priority: toNumber('--priority', args.priority),
@@ -100,6 +107,20 @@ function toNumber(name: string, text: string | undefined): number | undefined {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`${name} must be a number`)
   return value
+}
+
+/** `name=text` and `name>=number`. @throws UsageError; the node judges what names and values may be. */
+function toRequires(text: string | undefined): Requires | undefined {
+  if (text === undefined) return undefined
+  return Object.fromEntries(
+    text.split(',').map(part => {
+      const [, name = '', sign, value = ''] = /^([^=>]+)(>?=)(.+)$/.exec(part.trim()) ?? []
+      const number = sign === '>=' ? toNumber(`--requires ${name}`, value) : undefined
+      if (sign === undefined)
+        throw new UsageError('--requires must be labels such as gpu=H100,gpu_memory_gib>=40')
+      return [name.trim(), number ?? value.trim()]
+    }),
+  )
 }
 
 export const cancel = command({

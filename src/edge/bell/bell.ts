@@ -1,3 +1,6 @@
+import { containersOf, requiresOf } from '../../protocol/container.ts'
+import { type Labels, meets } from '../../protocol/labels.ts'
+
 /**
  * Wakes what waits. A waiter takes a ticket, runs its SQL, then waits on the ticket: it returns at once if anything rang in
  * between. A bell keeps nothing worth keeping: one that vanished comes back with another epoch, and old tickets return at once.
@@ -25,6 +28,8 @@ export type Wait = {
   key: string
   /** Only rings for a name among these, or for a route made of them, wake this waiter; absent: any ring does. */
   names?: readonly string[] | undefined
+  /** Of its host: it is woken for no route that requires others. */
+  labels?: Labels | undefined
   waitMs: number
 }
 
@@ -52,6 +57,7 @@ export type Bells = (topic: string) => Bell
 type Waiter = {
   key: string
   names: readonly string[] | undefined
+  labels: Labels | undefined
   seq: number
   wake(): void
   replace(): void
@@ -80,15 +86,15 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
     return recent.slice(recent.length - missed).flatMap(ring => Object.keys(ring))
   }
 
-  function rangSince(ticket: Ticket, names: Waiter['names']): boolean {
-    return rungSince(ticket)?.some(name => serves(names, name)) ?? true
+  function rangSince(ticket: Ticket, waiter: Pick<Waiter, 'names' | 'labels'>): boolean {
+    return rungSince(ticket)?.some(name => serves(waiter, name)) ?? true
   }
 
   function* waitersFor(route: string): Generator<Waiter> {
     yield* [...(byName.get(route) ?? [])]
     // A chain is served by whoever names all of its containers, so by somebody who names the first.
-    const [first = route] = route.split(',')
-    if (first !== route) yield* [...(byName.get(first) ?? [])].filter(waiter => serves(waiter.names, route))
+    const [first = route] = containersOf(route)
+    if (first !== route) yield* [...(byName.get(first) ?? [])].filter(waiter => serves(waiter, route))
     yield* [...forAny]
   }
 
@@ -127,10 +133,10 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   return {
     ticket: async () => ({ epoch, seq }),
 
-    async wait({ ticket, key, names, waitMs }, signal) {
+    async wait({ ticket, key, names, labels, waitMs }, signal) {
       waiters.get(key)?.replace()
       let isReplaced = false
-      if (!rangSince(ticket, names) && !signal?.aborted && waitMs > 0) {
+      if (!rangSince(ticket, { names, labels }) && !signal?.aborted && waitMs > 0) {
         await new Promise<void>(resolve => {
           const wake = () => {
             clearTimeout(timer)
@@ -142,7 +148,7 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
             isReplaced = true
             wake()
           }
-          const waiter: Waiter = { key, names, seq: ticket.seq, wake, replace }
+          const waiter: Waiter = { key, names, labels, seq: ticket.seq, wake, replace }
           const timer = setTimeout(wake, waitMs)
           signal?.addEventListener('abort', wake)
           if (waiters.size < maxWaiters) add(waiter)
@@ -162,8 +168,12 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   }
 }
 
-function serves(names: readonly string[] | undefined, route: string): boolean {
-  return names === undefined || names.includes(route) || route.split(',').every(name => names.includes(name))
+function serves({ names, labels }: Pick<Waiter, 'names' | 'labels'>, route: string): boolean {
+  if (names === undefined || names.includes(route)) return true
+  const requires = requiresOf(route)
+  return (
+    containersOf(route).every(name => names.includes(name)) && (!requires || meets(labels ?? {}, requires))
+  )
 }
 
 /** Bells for a host with one process; the topics longest unused are forgotten beyond 10,000. */

@@ -17,7 +17,7 @@ export const jobs = sqliteTable(
     origin: text({ enum: ['queue', 'status'] })
       .notNull()
       .default('queue'),
-    /** Containers in order, joined by commas. */
+    /** Containers in order, joined by commas; behind a space, as JSON, what it requires of its host, if anything. */
     route: text().notNull(),
     /** `receiving` (input not whole yet, nobody knows the id) or one of protocol's `jobStates`. */
     state: text().notNull(),
@@ -74,6 +74,8 @@ export const jobs = sqliteTable(
     streamTotal: integer('stream_total'),
     /** Of streams that ended: 1 when the output is UTF-8. */
     streamText: integer('stream_text'),
+    /** Of a result, as its runner says: which image each container ran, by its id, as JSON. */
+    images: text(),
   },
   t => [
     // By time of arrival, since ids may be chosen by clients. With the expiry in it, a claim steps over jobs that are past theirs
@@ -164,6 +166,8 @@ export const runners = sqliteTable('runners', {
   revokedAt: integer('revoked_at'),
   /** JSON array of protocol's `ContainerPolicy`, as last registered. */
   containers: text().notNull().default('[]'),
+  /** JSON of protocol's `Labels`, as last registered. */
+  labels: text().notNull().default('{}'),
 })
 
 /** Processes of runners. */
@@ -183,6 +187,8 @@ export const instances = sqliteTable(
     ready: text().notNull().default('[]'),
     /** JSON array of `{id, health, detail?}`, for the operator. */
     health: text().notNull().default('[]'),
+    /** JSON of protocol's `HostReport`, as last told, for the operator; null: never. */
+    host: text(),
   },
   t => [index('instances_runner').on(t.runner), index('instances_seen').on(t.lastSeenAt)],
 )

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type { Labels } from '../../protocol/labels.ts'
 import type { Db } from '../db/open.ts'
 
 export type ClaimOptions = {
@@ -21,9 +22,9 @@ export type ClaimOptions = {
 
 /**
  * `passed` false: an unknown or revoked runner or instance, one told to pause, or a claim overtaken by a later one. `lapsed`: leases
- * that this claim ended, of this instance or another.
+ * that this claim ended, of this instance or another. `labels`: the runner's.
  */
-export type Claimed = { passed: boolean; jobs: ClaimedRow[]; lapsed: Lapsed[] }
+export type Claimed = { passed: boolean; jobs: ClaimedRow[]; lapsed: Lapsed[]; labels: Labels }
 
 /** A job whose lease has ended without a result. */
 export type Lapsed = { id: string; route: string; state: 'queued' | 'failed'; watched: number }
@@ -61,11 +62,11 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
   const held = sql`instance = ${instance} and id || ':' || attempt in (
     select (value ->> 'id') || ':' || (value ->> 'attempt') from json_each(${JSON.stringify(options.holding)}))`
   const [passes, lapsed, lost, jobs] = await orm.batch([
-    orm.all<{ id: string }>(sql`
+    orm.all<{ labels: string }>(sql`
       update instances set claim_seq = ${seq}, claim_token = ${token}, last_seen_at = ${now}
       where id = ${instance} and runner = ${runner} and (claim_seq < ${seq} or claim_token = ${token})
         and exists (select 1 from runners where id = ${runner} and revoked_at is null and mode = 'run')
-      returning id`),
+      returning (select labels from runners where id = ${runner}) as labels`),
     orm.all<Lapsed>(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim, spared: held })),
     orm.all<Lapsed>(
       putBack({
@@ -86,6 +87,7 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
     passed: passes.length === 1,
     jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)),
     lapsed: [...lapsed, ...lost].filter(({ id }) => !claimed.has(id)),
+    labels: JSON.parse(passes[0]?.labels ?? '{}') as Labels,
   }
 }
 
@@ -106,9 +108,10 @@ export async function readOutlook({ orm, now }: Db): Promise<Outlook> {
 
 /**
  * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
- * are its own when it is listed, else the least among its containers, 0 if one is not listed. Whatever a runner lists, it is given
- * only what it has registered, since that is what the policy was made of. Nor is it given a job that it holds: when a lease has
- * lapsed because the edge or the database stood still, the next claim of its holder may come before the heartbeat or the report.
+ * are its own when its containers are listed as such, else the least among them, 0 if one is not listed. Whatever a runner lists, it is given
+ * only what it has registered, since that is what the policy was made of, and what its host has the labels for. Nor is it given a job that it
+ * holds: when a lease has lapsed because the edge or the database stood still, the next claim of its holder may come before the heartbeat or
+ * the report.
  */
 function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
   const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
@@ -116,20 +119,26 @@ function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
     with free (route, slots) as materialized (select key, value from json_each(${slots})),
     registered (container) as materialized (
       select c.value ->> 'id' from runners join json_each(runners.containers) as c where runners.id = ${runner}),
-    servable (route, slots) as materialized (
-      select route, slots from (
-        select q.route, coalesce(
-          (select slots from free where free.route = q.route),
+    have (label, value) as materialized (
+      select label.key, one.value
+      from runners join json_each(runners.labels) as label join json_each(label.value) as one where runners.id = ${runner}),
+    waits (route, names) as materialized (
+      select route, iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1)) from queued_routes as q),
+    servable (route, names, slots) as materialized (
+      select route, names, slots from (
+        select w.route, w.names, coalesce(
+          (select slots from free where free.route = w.names),
           (select min(coalesce(free.slots, 0))
-            from ${containersOf(sql`q.route`)} as c left join free on free.route = c.value)
+            from ${containersOf(sql`w.names`)} as c left join free on free.route = c.value)
         ) as slots
-        from queued_routes as q
+        from waits as w
         where not exists (
-          select 1 from ${containersOf(sql`q.route`)} as c where c.value not in (select container from registered)))
+          select 1 from ${containersOf(sql`w.names`)} as c where c.value not in (select container from registered))
+          and ${isMet(sql`w.route`)})
       where slots > 0),
     candidate (id, priority, created_at, place, slots) as materialized (
       select job.id, job.priority, job.created_at,
-        row_number() over (partition by servable.route order by job.priority desc, job.created_at, job.id), servable.slots
+        row_number() over (partition by servable.names order by job.priority desc, job.created_at, job.id), servable.slots
       from servable cross join jobs as job on job.id in (
         select waiting.id from jobs as waiting
         where waiting.route = servable.route and waiting.state = 'queued' and waiting.expires_at > ${now}
@@ -141,8 +150,19 @@ function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
 }
 
 /** The containers of a route, as rows. Their names need no escapes. */
-function containersOf(route: SQL): SQL {
-  return sql`json_each('["' || replace(${route}, ',', '","') || '"]')`
+function containersOf(names: SQL): SQL {
+  return sql`json_each('["' || replace(${names}, ',', '","') || '"]')`
+}
+
+/** Whether the labels in `have` are what a route requires; protocol's `meets` says the same. */
+function isMet(route: SQL): SQL {
+  return sql`not exists (
+    select 1 from json_each(iif(instr(${route}, ' ') = 0, '{}', substr(${route}, instr(${route}, ' ') + 1))) as need
+    where not exists (
+      select 1 from have where have.label = need.key and case
+        when typeof(need.value) <> 'text' then typeof(have.value) <> 'text' and have.value >= need.value
+        when need.key = 'gpu' then instr(' ' || have.value || ' ', ' ' || need.value || ' ') > 0
+        else have.value = need.value end))`
 }
 
 type Tries = { now: SQL; maxTries: number }

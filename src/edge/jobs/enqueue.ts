@@ -12,7 +12,10 @@ export type QueueBounds = {
   maxBytes: number
 }
 
-/** Different chains that may wait at once: claims look at each of them. Single containers are as many as runners offer. */
+/**
+ * Different chains, and containers with something required of the host, that may wait at once: claims look at each of them. Single containers
+ * are as many as runners offer.
+ */
 const maxWaitingRoutes = 512
 
 /** What every new job has, wherever its input is. */
@@ -140,7 +143,7 @@ function addUp(jobs: readonly NewJob[]): { job: NewJob; bytes: number; chains: n
   let bytes = 0
   return jobs.map(job => {
     bytes += job.dataBytes
-    if (job.route.includes(',') && !places.has(job.route)) places.set(job.route, places.size)
+    if (/[ ,]/.test(job.route) && !places.has(job.route)) places.set(job.route, places.size)
     return { job, bytes, chains: places.get(job.route) ?? 0 }
   })
 }
@@ -152,11 +155,11 @@ export function fits(owner: string, { bytes, bounds }: { bytes: number | SQL; bo
 }
 
 /**
- * Whether a route may wait: a single container, a chain that waits already, or one of not too many others. `others`: those that the same
+ * Whether a route may wait: a single container, anything that waits already, or one of not too many others. `others`: those that the same
  * statement may store before it.
  */
 export function mayWait({ route, others }: { route: SQL; others: SQL }): SQL {
-  return sql`(instr(${route}, ',') = 0 or exists (select 1 from queued_routes where route = ${route})
+  return sql`((instr(${route}, ',') = 0 and instr(${route}, ' ') = 0) or exists (select 1 from queued_routes where route = ${route})
     or (select count(*) from queued_routes) + ${others} < ${maxWaitingRoutes})`
 }
 

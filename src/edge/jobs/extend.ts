@@ -1,11 +1,19 @@
 import { sql } from 'drizzle-orm'
+import type { HostReport } from '../../protocol/host.ts'
 import type { Db } from '../db/open.ts'
 
 export type ExtendOptions = {
   runner: string
   instance: string
   leases: readonly { id: string; attempt: number; started: boolean }[]
-  containers: readonly { id: string; health: string; detail?: string | undefined }[]
+  containers: readonly {
+    id: string
+    health: string
+    code?: string | undefined
+    detail?: string | undefined
+  }[]
+  /** Absent: as it was last told. */
+  host?: HostReport | undefined
   leaseMs: number
   /** Longest time that a lease may be renewed: beyond, whoever beats does not work. */
   maxRunMs: number
@@ -20,11 +28,13 @@ export type Extended = { known: boolean; kept: Set<string> }
  */
 export async function extend({ orm, now }: Db, options: ExtendOptions): Promise<Extended> {
   const { runner, instance, leases, containers, leaseMs, maxRunMs } = options
+  const host = options.host === undefined ? null : JSON.stringify(options.host)
   const ready = containers.filter(({ health }) => health === 'ready').map(({ id }) => id)
   const known = sql`exists (select 1 from runners where id = ${runner} and revoked_at is null)`
   const [seen, kept] = await orm.batch([
     orm.all<{ id: string }>(sql`
-      update instances set last_seen_at = ${now}, ready = ${JSON.stringify(ready)}, health = ${JSON.stringify(containers)}
+      update instances set last_seen_at = ${now}, ready = ${JSON.stringify(ready)}, health = ${JSON.stringify(containers)},
+        host = coalesce(${host}, host)
       where id = ${instance} and runner = ${runner} and ${known} returning id`),
     orm.all<{ id: string }>(sql`
       update jobs set state = 'running', instance = ${instance}, lease_expires_at = ${now} + ${leaseMs},

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type { Images } from '../../protocol/container.ts'
 import type { Db } from '../db/open.ts'
 import { chunks } from './chunks.ts'
 
@@ -15,6 +16,8 @@ export type FinishedJob = {
   intermediate: StoredPayload
   /** Output of a stream, stored before as far as the cap allows. */
   stream: { bytes: number; utf8: boolean } | null
+  /** By container; null: nothing is known of them. */
+  images: Images | null
 }
 
 export type FinishAnswer = 'accepted' | 'duplicate' | 'stale'
@@ -82,7 +85,7 @@ const endedColumns = sql.raw('id, attempt, watched, case destination when 0 then
 /** One statement for all. @returns the leases whose results it stored. */
 async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Finishing): Promise<Ended[]> {
   const items = JSON.stringify(
-    jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate, stream }) => ({
+    jobs.map(({ id, attempt, state, errorCode, errorMessage, result, intermediate, stream, images }) => ({
       id,
       a: attempt,
       s: state,
@@ -96,6 +99,7 @@ async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Fini
       ip: intermediate.parts,
       sb: stream?.bytes ?? null,
       su: stream && (stream.utf8 ? 1 : 0),
+      im: images && JSON.stringify(images),
     })),
   )
   return await orm.all<Ended>(sql`
@@ -105,12 +109,12 @@ async function store({ orm, now }: Db, { runner, jobs, streamStoredBytes }: Fini
       started_at = coalesce(started_at, claimed_at), data = null,
       result = item.result, result_bytes = item.result_bytes, result_parts = item.result_parts,
       intermediate = item.intermediate, intermediate_bytes = item.intermediate_bytes, intermediate_parts = item.intermediate_parts,
-      stream_total = item.stream_bytes, stream_text = item.stream_text
+      stream_total = item.stream_bytes, stream_text = item.stream_text, images = item.images
     from (select value ->> 'id' as id, value ->> 'a' as attempt, value ->> 's' as state, value ->> 'e' as error_code,
         value ->> 'm' as error_message,
         value ->> 'r' as result, value ->> 'rb' as result_bytes, value ->> 'rp' as result_parts,
         value ->> 'i' as intermediate, value ->> 'ib' as intermediate_bytes, value ->> 'ip' as intermediate_parts,
-        value ->> 'sb' as stream_bytes, value ->> 'su' as stream_text
+        value ->> 'sb' as stream_bytes, value ->> 'su' as stream_text, value ->> 'im' as images
       from json_each(${items})) as item
     where jobs.id = item.id and jobs.attempt = item.attempt and jobs.runner = ${runner} and jobs.state in ('running', 'queued')
       and exists (select 1 from runners where id = ${runner} and revoked_at is null)

@@ -31,12 +31,13 @@ export type JobRow = {
   stream_bytes: number
   stream_total: number | null
   stream_text: number | null
+  images: string | null
 }
 
 const columns =
   sql.raw(`id, state, route, requires_proof, attempt, tries, runner, created_at, expires_at, claimed_at,
   started_at, finished_at, origin, error_code, error_message, result_bytes, result_parts, intermediate_bytes, intermediate_parts,
-  source, destination, unread_ms, stream_bytes, stream_total, stream_text`)
+  source, destination, unread_ms, stream_bytes, stream_total, stream_text, images`)
 
 /** Inline results of 12 jobs are at most 1.5 MiB, escaped 3 MiB: a SQL response stays below 4 MiB. */
 const jobsPerRead = 12

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { routeOf } from '../../protocol/container.ts'
+import { requiresOf, routeOf } from '../../protocol/container.ts'
 import { type DelegatedCreated, isDelegated } from '../../protocol/delegated.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
@@ -110,14 +110,14 @@ export async function createJobs(
     const ids = await store(app, { ...options, admitted, epoch: snapshot.epoch })
     const isStored = ({ item }: Candidate) => ids.has(idOf(item, options))
     for (const { item, request } of admitted.filter(isStored)) {
-      const offline = !isOnline(snapshot, request.containers)
+      const route = routeFor(request, options)
+      const offline = !isOnline(snapshot, { containers: request.containers, requires: requiresOf(route) })
       outcomes.set(item, {
         id: idOf(item, options),
         offline,
         replayed: false,
         stream: streamOf(app, request, options),
       })
-      const route = routeOf(options.streamed ? request.containers.slice(0, 1) : request.containers)
       addToRing(stored, route, 1)
     }
     candidates = admitted.filter(candidate => !isStored(candidate))
@@ -202,7 +202,8 @@ function isMade(outcome: Outcome | undefined): boolean {
 
 function judge(snapshot: PolicySnapshot, { request }: Candidate, { address }: Sender): Refusal | null {
   const { containers, requires_proof } = request
-  return admit(snapshot, { containers, requiresProof: requires_proof ?? false, address })
+  const requires = requiresOf(routeFor(request, { streamed: false }))
+  return admit(snapshot, { containers, requiresProof: requires_proof ?? false, requires, address })
 }
 
 /** @returns the ids stored. */
@@ -248,9 +249,14 @@ function streamOf({ config }: App, request: JobRequest, { streamed }: CreateOpti
 
 type Terms = Omit<JobTerms, 'once' | 'watched' | 'endpoint'>
 
-/** Of a chain only the first container is called, as the reference does. Somebody sits there and waits: it expires sooner. */
+/** What it waits under. Of a chain that is streamed only the first container is called, as the reference does. */
+function routeFor({ containers, requires }: JobRequest, { streamed }: { streamed: boolean }): string {
+  return routeOf(streamed ? containers.slice(0, 1) : containers, requires)
+}
+
+/** Somebody sits there and waits: it expires sooner. */
 function streamTermsOf(request: JobRequest, config: App['config']): Terms {
-  const { containers, detach, expires_in } = request
+  const { detach, expires_in } = request
   const seconds =
     detach === true
       ? config.QUEUE_EXPIRY_SECONDS
@@ -259,16 +265,16 @@ function streamTermsOf(request: JobRequest, config: App['config']): Terms {
     typeof detach === 'number' ? Math.max(detach * 1000, limits.streamLeaveMs) : limits.streamLeaveMs
   return {
     ...termsOf(request, config),
-    route: routeOf(containers.slice(0, 1)),
+    route: routeFor(request, { streamed: true }),
     expiryMs: Math.ceil((expires_in ?? seconds) * 1000),
     stream: { unreadMs: detach === true ? null : leaveMs },
   }
 }
 
 function termsOf(request: JobRequest, config: App['config']): Terms {
-  const { containers, requires_proof, priority, timeout, expires_in } = request
+  const { requires_proof, priority, timeout, expires_in } = request
   return {
-    route: routeOf(containers),
+    route: routeFor(request, { streamed: false }),
     requiresProof: requires_proof ?? false,
     priority: priority ?? 0,
     timeoutMs: timeout == null ? null : Math.ceil(timeout * 1000),

@@ -30,6 +30,7 @@ export const creating: ErrorCode[] = [
   'body_too_large',
   'unsupported_container',
   'unsupported_proof',
+  'unmet_requires',
   'queue_full_for_owner',
   'queue_full',
   'no_runner',

@@ -1,3 +1,4 @@
+import type { Labels } from '../../protocol/labels.ts'
 import type { Bell } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
 import { type Claimed, type Outlook, readOutlook } from '../jobs/claim.ts'
@@ -5,9 +6,10 @@ import { type Claimed, type Outlook, readOutlook } from '../jobs/claim.ts'
 export type LookAgainOptions = {
   app: Pick<App, 'db' | 'now'>
   bell: Bell
-  /** Who waits, and for which containers. */
+  /** Who waits, for which containers, and on what host. */
   key: string
   names: readonly string[]
+  labels: Labels
   /** By `app.now`. */
   deadline: number
   signal: AbortSignal
@@ -19,7 +21,7 @@ const lapseJitterMs = 500
 
 /** What a claim does that has found nothing: it waits and looks again, until there are jobs, its time is over, or the runner has left. */
 export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
-  const { app, bell, key, names, deadline, signal, look } = options
+  const { app, bell, key, names, labels, deadline, signal, look } = options
   let ticket = await bell.ticket()
   let rung = false
   while (!signal.aborted) {
@@ -35,11 +37,11 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
     if (outlook === null) continue
     const waitMs = Math.min(leftMs, untilLapseMs(outlook))
     const until = app.now() + waitMs
-    ticket = await bell.wait({ ticket, key, names, waitMs }, signal)
+    ticket = await bell.wait({ ticket, key, names, labels, waitMs }, signal)
     // Also by a later claim of the same instance, as the look will tell.
     rung = app.now() < until
   }
-  return { passed: true, jobs: [], lapsed: [] }
+  return { passed: true, jobs: [], lapsed: [], labels }
 }
 
 /**

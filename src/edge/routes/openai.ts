@@ -13,6 +13,7 @@ import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
 import { type Create, creating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
+import { isJson } from './json.ts'
 import { failureError, modelNotFound, OpenAiErrorBody, openAiError, refusalError } from './openai-error.ts'
 import { openAiStream } from './openai-stream.ts'
 import { RefusalError } from './refuse.ts'
@@ -29,6 +30,8 @@ const ChatRequest = v.looseObject({
 
 /** All fields but `messages`, together. */
 const fieldBytes = 1024 * 1024
+/** JSON of `requires`, as in a request for a job. */
+const requiresHeader = 'infernet-requires'
 /** How long an end is waited for at a time. */
 const waitMs = 60_000
 /** Where too many wait already, the job is looked at this often. */
@@ -64,6 +67,13 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       description:
         '`model` is the id of a container that declares `openai`; the request reaches its `/v1/chat/completions` as it is, and its answer the client, streamed or not. Refusals have OpenAI’s format. When the client leaves, the job is cancelled.',
       body: ChatRequest,
+      parameters: [
+        {
+          name: requiresHeader,
+          in: 'header',
+          description: 'Labels that the host must have, as JSON: `requires` of a job.',
+        },
+      ],
       answer: { description: 'The container’s answer.', schema: v.looseObject({}) },
       refusals: creating,
       refusalBody: OpenAiErrorBody,
@@ -88,7 +98,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       return modelNotFound(c, model)
     const streamed = stream === true
     const [outcome] = await create(c, {
-      request: asJob(c.req.url, model, body),
+      request: asJob(c.req.url, { model, requires: requiresIn(c) }, body),
       batch: false,
       watched: true,
       streamed,
@@ -151,7 +161,7 @@ function isOpen(snapshot: PolicySnapshot, asked: Asked): boolean {
   const { model, address } = asked
   return (
     isOpenAi(snapshot, asked) &&
-    admit(snapshot, { containers: [model], requiresProof: false, address }) === null
+    admit(snapshot, { containers: [model], requiresProof: false, requires: null, address }) === null
   )
 }
 
@@ -208,10 +218,21 @@ function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | Refusa
   return new RefusalError('invalid_request', `${v.getDotPath(issue) ?? 'The body'}: ${issue.message}`)
 }
 
+/** The body is its container's: what is asked of the host stands in a header. @returns JSON text. @throws RefusalError when it is none. */
+function requiresIn(c: Context): string {
+  const text = c.req.header(requiresHeader) ?? 'null'
+  if (isJson(text, value => typeof value === 'object' && !Array.isArray(value))) return text
+  throw new RefusalError('invalid_request', `Invalid header: ${requiresHeader}: must be a JSON object`)
+}
+
 /** The request as one for a job, whose input it is. */
-function asJob(url: string, model: string, body: Uint8Array): Request {
+function asJob(
+  url: string,
+  { model, requires }: { model: string; requires: string },
+  body: Uint8Array,
+): Request {
   const encoder = new TextEncoder()
-  const head = encoder.encode(`{"containers":[${JSON.stringify(model)}],"data":`)
+  const head = encoder.encode(`{"containers":[${JSON.stringify(model)}],"requires":${requires},"data":`)
   const whole = new Uint8Array(head.byteLength + body.byteLength + 1)
   whole.set(head)
   whole.set(body, head.byteLength)

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { containersOf } from '../../protocol/container.ts'
+import { containersOf, type Images, requiresOf } from '../../protocol/container.ts'
 import { destination, jobStatus } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { DeliveryRow } from '../chain/view/read.ts'
@@ -45,11 +45,13 @@ function subscriptionOf(asked: DeliveryRow & { chain: number }) {
 
 /** A job without what its containers said. */
 export function headOf(row: JobRow) {
+  const requires = requiresOf(row.route)
   return {
     id: row.id,
     state: row.state,
     status: jobStatus[row.state],
     containers: containersOf(row.route),
+    ...(requires && { requires }),
     requires_proof: row.requires_proof === 1,
     attempt: row.attempt,
     tries: row.tries,
@@ -62,6 +64,7 @@ export function headOf(row: JobRow) {
     finished_at: isPending(row) ? null : time(row.finished_at),
     error:
       row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? row.error_code },
+    ...(row.images !== null && { images: JSON.parse(row.images) as Images }),
     ...(isStream(row) && {
       stream: { bytes: outputBytes(row), truncated: outputBytes(row) > row.stream_bytes },
     }),

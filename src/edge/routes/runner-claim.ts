@@ -64,7 +64,16 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       // A claim that offers nothing ends the wait of the one before it, whose answer nobody hears: it must not take a ring.
       if (names.length === 0) app.background(c, leave(bell, instance))
       if (claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0)
-        claimed = await lookAgain({ app, bell, key: instance, names, deadline, signal, look })
+        claimed = await lookAgain({
+          app,
+          bell,
+          key: instance,
+          names,
+          labels: claimed.labels,
+          deadline,
+          signal,
+          look,
+        })
       if (!claimed.passed) {
         // A later claim overtook this one while it waited: the ring that woke it, if one did, is for somebody else.
         await bell.ring(Object.fromEntries(names.map(name => [name, 1])))

@@ -112,6 +112,7 @@ function toFinishedJob({
   result,
   intermediate,
   stream,
+  images,
 }: ReportedResult): FinishedJob {
   return {
     id,
@@ -122,6 +123,7 @@ function toFinishedJob({
     result: toStoredPayload(result),
     intermediate: toStoredPayload(intermediate),
     stream,
+    images: images != null && Object.keys(images).length > 0 ? images : null,
   }
 }
 

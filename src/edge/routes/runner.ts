@@ -100,13 +100,14 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
     }),
     valid('json', HeartbeatRequest),
     async c => {
-      const { instance, leases, containers } = c.req.valid('json')
+      const { instance, leases, containers, host } = c.req.valid('json')
       const maxRunMs = config.MAX_RUN_SECONDS * 1000
       const { known, kept } = await extend(db, {
         runner: c.var.runner,
         instance,
         leases,
         containers,
+        host,
         leaseMs,
         maxRunMs,
       })

@@ -1,4 +1,5 @@
 import type { Refusal } from '../../protocol/error.ts'
+import { meets, type Requires } from '../../protocol/labels.ts'
 import { limits } from '../../protocol/limits.ts'
 import { addressAllowed } from './address.ts'
 import type { MergedPolicy, PolicySnapshot } from './policy.ts'
@@ -6,6 +7,8 @@ import type { MergedPolicy, PolicySnapshot } from './policy.ts'
 export type OffchainRequest = {
   containers: readonly string[]
   requiresProof: boolean
+  /** Of the host, as it is compared; null: nothing. */
+  requires: Requires | null
   address: string | null
 }
 
@@ -13,8 +16,9 @@ export type OffchainRequest = {
 const maxEchoLength = 128
 
 /** The reference's checks of an off-chain job, in its order and with its messages (its node page, 4.6). */
-export function admit({ containers: known, keys }: PolicySnapshot, request: OffchainRequest): Refusal | null {
-  const { containers, requiresProof, address } = request
+export function admit(snapshot: PolicySnapshot, request: OffchainRequest): Refusal | null {
+  const { containers: known, keys } = snapshot
+  const { containers, requiresProof, requires, address } = request
   const [first] = containers
   if (first === undefined) return { code: 'no_containers', error: 'No containers specified' }
   if (containers.length > limits.chainContainers) {
@@ -49,10 +53,31 @@ export function admit({ containers: known, keys }: PolicySnapshot, request: Offc
     const params = { container: barred.id, address: (address ?? '').slice(0, maxEchoLength) }
     return { code: 'not_allowed', error: 'Container not allowed for address', params }
   }
+  if (requires && !isOffered(snapshot, { containers, requires })) {
+    const params = { requires }
+    return {
+      code: 'unmet_requires',
+      error: 'No enrolled runner with these containers has such labels',
+      params,
+    }
+  }
   return null
 }
 
+type Wanted = { containers: readonly string[]; requires: Requires | null }
+
+/** Whether hosts that are enrolled have what is wanted, away as they may be. */
+function isOffered({ fleets }: PolicySnapshot, { containers: wanted, requires }: Wanted): boolean {
+  return fleets.some(
+    ({ labels, containers }) =>
+      meets(labels, requires ?? {}) && wanted.every(container => containers.has(container)),
+  )
+}
+
 /** Whether some process that could serve the chain was heard of lately. */
-export function isOnline({ live }: PolicySnapshot, containers: readonly string[]): boolean {
-  return live.some(({ ready }) => containers.every(container => ready.has(container)))
+export function isOnline({ live }: PolicySnapshot, { containers, requires }: Wanted): boolean {
+  return live.some(
+    ({ ready, labels }) =>
+      meets(labels, requires ?? {}) && containers.every(container => ready.has(container)),
+  )
 }

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { calculateJwkThumbprint } from 'jose'
+import type { Labels } from '../../protocol/labels.ts'
 import type { EnrolRequest, Runner } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
+import { readProcesses } from './processes.ts'
 
 /** Enrols a host's public key; enrolling it again renames it and lifts a revocation. @returns the runner's id. */
 export async function enrol({ orm, now }: Db, { name, public_key }: EnrolRequest): Promise<string> {
@@ -37,26 +39,30 @@ type Row = {
   revoked_at: number | null
   /** JSON array of their ids. */
   containers: string
+  /** JSON of protocol's `Labels`. */
+  labels: string
   last_seen_at: number | null
 }
 
-/** Rows of one statement. Each may have 256 containers with names of 128 characters: a SQL response stays below 4 MiB. */
-const runnersPerRead = 100
+/** Rows of one statement. Each may have 256 containers with names of 128 characters, and its labels: a SQL response stays below 4 MiB. */
+const runnersPerRead = 80
 const maxListed = 1_000
 
 /** Every runner that was ever enrolled, newest first, 1,000 at most. */
-export async function listRunners({ orm }: Db): Promise<Runner[]> {
+export async function listRunners(db: Db): Promise<Runner[]> {
+  const { orm } = db
   const listed: Row[] = []
   while (listed.length < maxListed) {
     // Names only: whole policies are up to 256 KiB each.
     const rows = await orm.all<Row>(sql`
-      select id, name, mode, enrolled_at, revoked_at,
+      select id, name, mode, enrolled_at, revoked_at, labels,
         (select json_group_array(value ->> 'id') from json_each(containers)) as containers,
         (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
       from runners order by enrolled_at desc, id limit ${runnersPerRead} offset ${listed.length}`)
     listed.push(...rows)
     if (rows.length < runnersPerRead) break
   }
+  const processes = await readProcesses(db)
   return listed.map(row => ({
     id: row.id,
     name: row.name,
@@ -65,5 +71,7 @@ export async function listRunners({ orm }: Db): Promise<Runner[]> {
     revoked_at: row.revoked_at === null ? null : new Date(row.revoked_at).toISOString(),
     last_seen_at: row.last_seen_at === null ? null : new Date(row.last_seen_at).toISOString(),
     containers: JSON.parse(row.containers) as string[],
+    labels: JSON.parse(row.labels) as Labels,
+    process: processes.get(row.id) ?? null,
   }))
 }

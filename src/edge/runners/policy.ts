@@ -1,12 +1,16 @@
 import { sql } from 'drizzle-orm'
 import * as v from 'valibot'
 import { ContainerPolicy } from '../../protocol/container.ts'
+import { Labels } from '../../protocol/labels.ts'
 import type { Db } from '../db/open.ts'
 import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
 import { chunks } from '../jobs/chunks.ts'
 
 /** A runner's process that was heard of lately. */
-export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string> }
+export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string>; labels: Labels }
+
+/** Hosts with the same labels: what they offer, one or another of them. */
+export type Fleet = { labels: Labels; containers: ReadonlySet<string> }
 
 /** What admission goes by: the strictest of what all enrolled runners say, per container. */
 export type MergedPolicy = {
@@ -33,6 +37,7 @@ export type PolicySnapshot = {
   /** Public keys, base64url, of enrolled and not revoked runners, by id. */
   keys: ReadonlyMap<string, string>
   containers: ReadonlyMap<string, MergedPolicy>
+  fleets: readonly Fleet[]
   live: readonly LiveInstance[]
   loadedAt: number
 }
@@ -93,7 +98,7 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
     selectSchemaVersion(db),
     orm.all<{ epoch: number }>(selectEpoch),
     orm.all<RunnerRow>(
-      sql`select id, public_key, length(containers) as bytes from runners where revoked_at is null limit 1000`,
+      sql`select id, public_key, length(containers) + length(labels) as bytes from runners where revoked_at is null limit 1000`,
     ),
     orm.all<InstanceRow>(sql`
       select id, runner, ready from (
@@ -102,35 +107,57 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
       where total <= ${maxReadyBytes} limit 1000`),
   ])
   // Read after the epoch: a policy that changes in between belongs to a later one, which the next insert will find.
-  const policies: ContainerPolicy[][] = []
-  for (const group of chunks(runners, runner => runner.bytes))
-    policies.push(...(await readPolicies(db, group)))
+  const offers: Offer[] = []
+  for (const group of chunks(runners, runner => runner.bytes)) offers.push(...(await readOffers(db, group)))
+  const labels = new Map(offers.map(offer => [offer.runner, offer.labels]))
   return {
     epoch: epochs[0]?.epoch ?? 0,
     schema: (versions[0]?.version ?? 0) < schemaVersion ? 'outdated' : 'current',
     keys: new Map(runners.map(runner => [runner.id, runner.public_key])),
-    containers: mergePolicies(policies),
-    live: instances.filter(({ runner }) => runners.some(({ id }) => id === runner)).map(liveInstance),
+    containers: mergePolicies(offers.map(offer => offer.containers)),
+    fleets: fleetsOf(offers),
+    live: instances
+      .filter(({ runner }) => labels.has(runner))
+      .map(row => liveInstance(row, labels.get(row.runner) ?? {})),
     loadedAt,
   }
 }
 
+type Offer = { runner: string; containers: ContainerPolicy[]; labels: Labels }
+
 const Containers = v.array(ContainerPolicy)
 
 /** What these runners have registered. One that an older version stored, and this one cannot read, counts as offering nothing. */
-async function readPolicies({ orm }: Db, runners: readonly RunnerRow[]): Promise<ContainerPolicy[][]> {
+async function readOffers({ orm }: Db, runners: readonly RunnerRow[]): Promise<Offer[]> {
   const ids = JSON.stringify(runners.map(({ id }) => id))
-  const rows = await orm.all<{ containers: string }>(
-    sql`select containers from runners where id in (select value from json_each(${ids}))`,
+  const rows = await orm.all<{ id: string; containers: string; labels: string }>(
+    sql`select id, containers, labels from runners where id in (select value from json_each(${ids}))`,
   )
   return rows.map(row => {
-    const parsed = v.safeParse(Containers, JSON.parse(row.containers))
-    return parsed.success ? parsed.output : []
+    const containers = v.safeParse(Containers, JSON.parse(row.containers))
+    const labels = v.safeParse(Labels, JSON.parse(row.labels))
+    return {
+      runner: row.id,
+      containers: containers.success ? containers.output : [],
+      labels: labels.success ? labels.output : {},
+    }
   })
 }
 
-function liveInstance({ id, runner, ready }: InstanceRow): LiveInstance {
-  return { id, runner, ready: new Set(JSON.parse(ready) as string[]) }
+/** A fleet has few kinds of hosts, so this is small where policies are many. */
+function fleetsOf(offers: readonly Offer[]): Fleet[] {
+  const fleets = new Map<string, { labels: Labels; containers: Set<string> }>()
+  for (const { labels, containers } of offers) {
+    const key = JSON.stringify(labels)
+    const fleet = fleets.get(key) ?? { labels, containers: new Set() }
+    fleets.set(key, fleet)
+    for (const { id } of containers) fleet.containers.add(id)
+  }
+  return [...fleets.values()]
+}
+
+function liveInstance({ id, runner, ready }: InstanceRow, labels: Labels): LiveInstance {
+  return { id, runner, ready: new Set(JSON.parse(ready) as string[]), labels }
 }
 
 /** The strictest wins: AND of flags, every runner's allow-lists, the tokens that all accept at the highest price. */

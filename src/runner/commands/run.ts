@@ -1,10 +1,15 @@
 import { defineCommand } from 'citty'
 import { loadConfig } from '../config/load.ts'
+import { ConfigError } from '../config/problem.ts'
+import { openDoor } from '../door/door.ts'
+import { createLines, type Lines } from '../door/lines.ts'
 import { exitCode } from '../exit.ts'
 import { loadKey } from '../key/load.ts'
 import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import { createRunner, type Runner } from '../runner.ts'
+import { messageOf } from '../trouble.ts'
 import { version } from '../version.ts'
+import { dockerTlsOf } from './docker-tls.ts'
 
 export const configArg = {
   type: 'string',
@@ -16,25 +21,58 @@ export const run = defineCommand({
   meta: { name: 'run', description: 'Run the containers of a configuration for an edge' },
   args: { config: configArg },
   run: async ({ args }) => {
-    const log = processLog(process.env)
+    const lines = createLines()
+    const log = processLog(process.env, lines)
     const { config, warnings } = await loadConfig(process.env, args.config)
     for (const warning of warnings) log.warn(warning)
     const key = await loadKey(config.edge.keyFile)
-    const runner = createRunner({ config, key, log, dockerHost: process.env.DOCKER_HOST })
+    const dockerTls = await dockerTlsOf(process.env, config)
+    const runner = createRunner({ config, key, log, dockerHost: process.env.DOCKER_HOST, dockerTls })
     endOnSignals(runner, log)
+    reloadOnSignal(runner, { chosen: args.config, log })
     log.info('Runner starts', { version, runner: key.id, instance: runner.instance, edge: config.edge.url })
     await runner.start()
+    const door =
+      config.listen &&
+      (await openDoor({
+        listen: config.listen,
+        spool: config.spool.directory,
+        instance: runner.instance,
+        runner,
+        lines,
+        log,
+      }))
     runner.ready.then(() => log.info('Runner is ready'))
     await runner.ended
+    await door?.close()
     log.info('Runner has ended')
     process.exit(exitCode.ok)
   },
 })
 
-function processLog({ INFERNET_LOG_LEVEL }: { INFERNET_LOG_LEVEL?: string }): Log {
+function processLog({ INFERNET_LOG_LEVEL }: { INFERNET_LOG_LEVEL?: string }, lines: Lines): Log {
   const level: LogLevel = logLevels.find(known => known === INFERNET_LOG_LEVEL) ?? 'info'
   const format = process.stdout.isTTY ? 'human' : 'json'
-  return createLog({ write: line => process.stdout.write(`${line}\n`), format, level })
+  const write = (line: string) => {
+    process.stdout.write(`${line}\n`)
+    lines.push(line)
+  }
+  return createLog({ write, format, level })
+}
+
+/** Reads the configuration again. One that is wrong changes nothing; every problem of it is told. */
+function reloadOnSignal(runner: Runner, { chosen, log }: { chosen: string | undefined; log: Log }): void {
+  process.on('SIGHUP', async () => {
+    log.info('Reading the configuration again')
+    try {
+      const { config, warnings } = await loadConfig(process.env, chosen)
+      for (const warning of warnings) log.warn(warning)
+      runner.reload(config)
+    } catch (error) {
+      const problems = error instanceof ConfigError ? error.message.split('\n') : [messageOf(error)]
+      for (const problem of problems) log.error('The configuration is wrong, the last one stays', { problem })
+    }
+  })
 }
 
 /** The first signal drains, the second ends at once. What slips through every catch is told and survived. */

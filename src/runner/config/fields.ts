@@ -4,7 +4,7 @@ import * as v from 'valibot'
  * The reference parses its config in a lax mode: numbers and booleans may be written as strings. Messages say what to write and
  * never repeat what was there, which may be a secret.
  */
-const numeric = v.union(
+export const numeric = v.union(
   [
     v.number(),
     v.pipe(v.string(), v.trim(), v.regex(/^[+-]?\d+(\.\d+)?$/, 'must be a number'), v.transform(Number)),
@@ -18,6 +18,21 @@ export const integer = (least: number, most: number) =>
     v.integer('must be a whole number'),
     v.minValue(least, `must be at least ${least}`),
     v.maxValue(most, `must be at most ${most}`),
+  )
+
+const sizeUnits: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
+
+/** An amount of memory or disk, in bytes; text may have a unit, a power of 1024: `512m`, `8g`, `1.5GiB`. */
+export const size = (least: number) =>
+  v.pipe(
+    v.union([v.number(), v.string()], 'must be a size, such as 1073741824 or "1g"'),
+    v.transform(value => {
+      const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(String(value).trim()) ?? []
+      return Math.round(Number(count) * (sizeUnits[unit?.toLowerCase() ?? ''] ?? 1))
+    }),
+    v.check(bytes => Number.isSafeInteger(bytes), 'must be a size, such as 1073741824 or "1g"'),
+    // What is no size is not too small as well.
+    v.check(bytes => !(bytes < least), `must be at least ${least} bytes`),
   )
 
 /** A time in seconds, fractions allowed. */

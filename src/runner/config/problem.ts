@@ -1,4 +1,5 @@
 import type * as v from 'valibot'
+import { program } from '../program.ts'
 
 /** `path` as one would write it in JavaScript; '' is the file itself. */
 export type Problem = { path: string; what: string; fix: string }
@@ -23,8 +24,7 @@ export function pathOf(keys: readonly (string | number)[]): string {
 const missing: Record<string, string> = {
   edge: 'add {"url": "https://...", "key_file": "..."}, or set INFERNET_EDGE_URL and INFERNET_KEY_FILE',
   'edge.url': "add the edge's address, or set INFERNET_EDGE_URL",
-  'edge.key_file':
-    'make a key with `npm run runner -- keygen --out FILE` and name the file here, or set INFERNET_KEY_FILE',
+  'edge.key_file': `make a key with \`${program} keygen --out FILE\` and name the file here, or set INFERNET_KEY_FILE`,
 }
 
 /** Valibot's own messages quote the value they refuse, so only ours are shown. */

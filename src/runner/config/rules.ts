@@ -1,3 +1,4 @@
+import { linkProblems } from './links.ts'
 import { type Problem, pathOf } from './problem.ts'
 
 /** Rules between fields. They read the file as it stands, so that they speak even when something else in it is wrong. */
@@ -5,7 +6,12 @@ export function crossFieldProblems(file: unknown): Problem[] {
   const root = asObject(file)
   const containers = Array.isArray(root.containers) ? root.containers.map(asObject) : []
   const managed = !['false', '0', 'no', 'off'].includes(String(root.manage_containers).toLowerCase())
-  return [...(managed ? imageProblems(containers) : []), ...duplicateProblems(containers)]
+  return [
+    ...(managed ? imageProblems(containers) : []),
+    ...duplicateProblems(containers),
+    ...linkProblems(containers, managed),
+    ...openAiProblems(containers),
+  ]
 }
 
 type Loose = Record<string, unknown>
@@ -22,6 +28,21 @@ function imageProblems(containers: readonly Loose[]): Problem[] {
             fix: 'name a Docker image, or give the container a `url`, or set manage_containers to false',
           },
         ],
+  )
+}
+
+/** A container speaks one API, or ours and OpenAI's. */
+function openAiProblems(containers: readonly Loose[]): Problem[] {
+  return containers.flatMap(({ api, openai }, index) =>
+    api === 'cog' && ['true', '1', 'yes', 'on'].includes(String(openai).toLowerCase())
+      ? [
+          {
+            path: pathOf(['containers', index, 'openai']),
+            what: 'is not for a container whose api is "cog", which has no /v1/chat/completions',
+            fix: 'leave one of the two out',
+          },
+        ]
+      : [],
   )
 }
 

@@ -1,11 +1,17 @@
 import * as v from 'valibot'
 import { ContainerId } from '../../protocol/container.ts'
 import { limits } from '../../protocol/limits.ts'
+import { containerEntries, rootEntries } from './confinement.ts'
 import { amount, flag, httpUrl, integer, seconds, text, texts } from './fields.ts'
+import { GpuChoice } from './gpu.ts'
+import { ConfiguredLabels } from './labels.ts'
+import { ListenText } from './listen.ts'
 
 const object = 'must be an object in braces'
 const HttpErrors = v.picklist(['failure', 'success'], 'must be "failure" or "success"')
 const Pull = v.picklist(['missing', 'always'], 'must be "missing" or "always"')
+const Api = v.picklist(['infernet', 'cog'], 'must be "infernet" or "cog"')
+const UrlPath = v.pipe(text, v.regex(/^\/[^\s#]*$/, 'must be a path that begins with /'))
 const Slots = integer(1, 1024)
 const Timeout = seconds(24 * 3600)
 
@@ -19,9 +25,13 @@ export const ContainerEntry = v.object(
       '',
     ),
     bearer: v.optional(text, ''),
+    api: v.optional(Api, 'infernet'),
+    inner_port: v.optional(integer(1, 65535)),
+    health: v.optional(UrlPath),
+    connect_timeout: v.optional(seconds(300), 10),
     port: v.optional(integer(1, 65535), 3000),
     external: v.optional(flag, true),
-    gpu: v.optional(flag, false),
+    gpu: v.optional(GpuChoice, false),
     accepted_payments: v.optional(v.record(v.string(), amount, object), {}),
     allowed_ips: v.optional(texts, []),
     allowed_addresses: v.optional(texts, []),
@@ -47,8 +57,11 @@ export const ContainerEntry = v.object(
     slots: v.optional(Slots),
     http_errors: v.optional(HttpErrors),
     timeout: v.optional(Timeout),
+    pull_timeout: v.optional(Timeout),
     start_timeout: v.optional(Timeout),
+    ready_timeout: v.optional(Timeout),
     pull: v.optional(Pull),
+    ...containerEntries,
   },
   object,
 )
@@ -65,6 +78,7 @@ export const ConfigFile = v.object(
       },
       object,
     ),
+    labels: v.optional(ConfiguredLabels, {}),
     manage_containers: v.optional(flag, true),
     docker: v.optional(v.object({ username: text, password: text }, object)),
     containers: v.optional(
@@ -78,11 +92,17 @@ export const ConfigFile = v.object(
     slots: v.optional(Slots, 1),
     http_errors: v.optional(HttpErrors, 'failure'),
     timeout: v.optional(Timeout, 180),
+    pull_timeout: v.optional(Timeout, 3600),
     start_timeout: v.optional(Timeout, 60),
+    ready_timeout: v.optional(Timeout, 600),
     pull: v.optional(Pull, 'missing'),
+    keep_running: v.optional(flag, false),
+    ...rootEntries,
     drain_timeout: v.optional(Timeout, 60),
     stream_part: v.optional(seconds(limits.streamPartMs / 1000), limits.streamPartMs / 1000),
     spool: v.optional(v.pipe(text, v.minLength(1, 'must name a directory')), '.infernet-runner'),
+    min_free_disk: v.optional(integer(0, 2 ** 50), 256 * 1024 ** 2),
+    listen: v.optional(ListenText, '127.0.0.1:4001'),
     spool_max_bytes: v.optional(integer(1024 * 1024, 2 ** 50), 1024 ** 3),
   },
   object,

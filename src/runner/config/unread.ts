@@ -1,3 +1,4 @@
+import { Limits } from './confinement.ts'
 import { pathOf } from './problem.ts'
 import { ConfigFile, ContainerEntry } from './schema.ts'
 
@@ -26,9 +27,13 @@ export function unreadKeys(file: unknown): string[] {
   }
   warnings.push(...unknownIn(['edge'], ConfigFile.entries.edge.entries, child(file, 'edge')))
   warnings.push(...unknownIn(['docker'], ConfigFile.entries.docker.wrapped.entries, child(file, 'docker')))
+  warnings.push(...unknownIn(['limits'], Limits.entries, child(file, 'limits')))
   const containers = child(file, 'containers')
-  for (const [index, container] of Array.isArray(containers) ? containers.entries() : [])
+  for (const [index, container] of Array.isArray(containers) ? containers.entries() : []) {
     warnings.push(...unknownIn(['containers', index], ContainerEntry.entries, container))
+    const limits = child(container, 'limits')
+    warnings.push(...unknownIn(['containers', index, 'limits'], Limits.entries, limits))
+  }
   return warnings
 }
 

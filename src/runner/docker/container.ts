@@ -1,15 +1,25 @@
 import * as v from 'valibot'
+import { DownError } from '../cause.ts'
 import type { Log } from '../log.ts'
+import { sleep } from '../sleep.ts'
 import { type Engine, EngineError } from './engine.ts'
 import { freePort } from './free-port.ts'
 import { askEngine, orNull, tellEngine } from './json.ts'
-import { innerPort, label, type Spec } from './spec.ts'
+import { label, type Spec } from './spec.ts'
+import { UndeadError } from './undead.ts'
 
 const Inspected = v.object({
   Id: v.string(),
-  State: v.object({ Running: v.boolean(), ExitCode: v.number() }),
+  State: v.object({
+    Running: v.boolean(),
+    ExitCode: v.number(),
+    OOMKilled: v.optional(v.boolean(), false),
+    StartedAt: v.string(),
+  }),
+  NetworkSettings: v.object({ Networks: v.nullish(v.record(v.string(), v.unknown()), {}) }),
   Config: v.object({ Labels: v.nullish(v.record(v.string(), v.string()), {}) }),
   HostConfig: v.object({
+    Memory: v.optional(v.number(), 0),
     PortBindings: v.nullish(
       v.record(v.string(), v.nullable(v.array(v.object({ HostPort: v.string() })))),
       {},
@@ -20,44 +30,59 @@ export type Inspected = v.InferOutput<typeof Inspected>
 
 /** For the engine's answer, beyond what the container is given. */
 const answerMs = 10_000
+/** For a kill, and then for the process to go. */
+const killMs = 5_000
+const pollMs = 250
+/** A host that is busy takes seconds to start a process, which says nothing of the container. */
+const leastStartMs = 60_000
 
-export type Started = { id: string; port: number }
+/** `isNew`: it did not run before. */
+export type Started = { id: string; port: number; isNew: boolean }
 
 export async function inspect(engine: Engine, name: string): Promise<Inspected | null> {
   return await orNull(askEngine(engine, { method: 'GET', path: `/containers/${name}/json` }, Inspected))
+}
+
+export type RunningOptions = {
+  spec: Spec
+  port: number
+  startTimeoutMs: number
+  log: Log
+  /** One of another spec runs, and is about to be removed; awaited. */
+  onReplace: () => Promise<void>
 }
 
 /**
  * Has a container running as the spec says: one of the same spec is taken over, and started if it has stopped; one of another
  * spec is replaced. Answers the host port that it was given.
  */
-export async function ensureRunning(
-  engine: Engine,
-  { spec, port, log }: { spec: Spec; port: number; log: Log },
-): Promise<Started> {
+export async function ensureRunning(engine: Engine, options: RunningOptions): Promise<Started> {
+  const { spec, port, log, onReplace } = options
   const found = await inspect(engine, spec.name)
   if (found !== null && found.Config.Labels[label.spec] !== spec.hash) {
     log.info('Replacing container, its configuration has changed', { container: spec.name })
+    if (found.State.Running) await onReplace()
     await remove(engine, found.Id)
   } else if (found !== null) {
-    if (found.State.Running || (await start(engine, found.Id)))
-      return { id: found.Id, port: portOf(found) ?? port }
+    const started = { id: found.Id, port: portOf(found) ?? port }
+    const isWhole = isJoined(found, spec)
+    if (found.State.Running && isWhole) return { ...started, isNew: false }
+    if (isWhole && (await start(engine, found.Id, options))) return { ...started, isNew: true }
+    if (found.State.Running) await onReplace()
     await remove(engine, found.Id)
   }
-  return await createAndStart(engine, { spec, port, log })
+  return await createAndStart(engine, options)
 }
 
-async function createAndStart(
-  engine: Engine,
-  { spec, port, log }: { spec: Spec; port: number; log: Log },
-): Promise<Started> {
+async function createAndStart(engine: Engine, options: RunningOptions): Promise<Started> {
+  const { spec, port, log } = options
   const id = await create(engine, spec, port)
-  if (await start(engine, id)) return { id, port }
+  if (await start(engine, id, options)) return { id, port, isNew: true }
   await remove(engine, id)
   const spare = await freePort()
   log.warn('The port of a container is taken, using another', { container: spec.name, port, spare })
   const second = await create(engine, spec, spare)
-  if (await start(engine, second)) return { id: second, port: spare }
+  if (await start(engine, second, options)) return { id: second, port: spare, isNew: true }
   throw new Error(`Ports ${port} and ${spare} are both taken`)
 }
 
@@ -68,15 +93,29 @@ async function create(engine: Engine, spec: Spec, port: number): Promise<string>
     { method: 'POST', path, body: spec.create(port) },
     v.object({ Id: v.string() }),
   )
+  for (const { network, alias } of spec.joined)
+    await tellEngine(engine, {
+      method: 'POST',
+      path: `/networks/${network}/connect`,
+      body: { Container: Id, EndpointConfig: { Aliases: alias === null ? [] : [alias] } },
+    })
   return Id
 }
 
 /** False when its host port is taken, which the engine tells in words alone. */
-async function start(engine: Engine, id: string): Promise<boolean> {
+async function start(
+  engine: Engine,
+  id: string,
+  { startTimeoutMs }: Pick<RunningOptions, 'startTimeoutMs'>,
+): Promise<boolean> {
+  const withinMs = Math.max(startTimeoutMs, leastStartMs)
+  const signal = AbortSignal.timeout(withinMs)
   try {
-    await tellEngine(engine, { method: 'POST', path: `/containers/${id}/start` })
+    await tellEngine(engine, { method: 'POST', path: `/containers/${id}/start`, signal })
     return true
   } catch (error) {
+    if (signal.aborted)
+      throw new DownError('start_timeout', `Docker did not start it within ${withinMs / 1000} s`)
     if (
       error instanceof EngineError &&
       /port is already allocated|address already in use/i.test(error.message)
@@ -86,19 +125,72 @@ async function start(engine: Engine, id: string): Promise<boolean> {
   }
 }
 
-/** An engine that hangs is given up: the end of a runner waits for this. */
+/**
+ * Stops a container, and kills one that does not stop. Each has its deadline, since an engine may hang with a process that no signal
+ * reaches, as of a GPU that is gone.
+ * @throws UndeadError when it runs on, or nobody says that it does not.
+ */
 export async function stop(engine: Engine, id: string, graceSeconds: number): Promise<void> {
-  const signal = AbortSignal.timeout(graceSeconds * 1000 + answerMs)
-  await orNull(
-    tellEngine(engine, { method: 'POST', path: `/containers/${id}/stop?t=${graceSeconds}`, signal }),
+  const refused = await refusalOf(
+    tell(engine, {
+      path: `/containers/${id}/stop?t=${graceSeconds}`,
+      withinMs: graceSeconds * 1000 + answerMs,
+    }),
+  )
+  if (refused === null) return
+  // One that has ended meanwhile cannot be killed: what counts is whether it runs.
+  const unkilled = await refusalOf(tell(engine, { path: `/containers/${id}/kill`, withinMs: killMs }))
+  if (await runsOn(engine, id)) throw new UndeadError(id, unkilled ?? refused)
+}
+
+async function refusalOf(told: Promise<unknown>): Promise<unknown> {
+  return await told.then(
+    () => null,
+    (error: unknown) => error,
   )
 }
 
-async function remove(engine: Engine, id: string): Promise<void> {
-  await orNull(tellEngine(engine, { method: 'DELETE', path: `/containers/${id}?force=true` }))
+async function tell(
+  engine: Engine,
+  { method = 'POST', path, withinMs }: { method?: 'POST' | 'DELETE'; path: string; withinMs: number },
+): Promise<void> {
+  await orNull(tellEngine(engine, { method, path, signal: AbortSignal.timeout(withinMs) }))
 }
 
-function portOf({ HostConfig }: Inspected): number | null {
-  const bound = HostConfig.PortBindings[innerPort]?.[0]?.HostPort
+/** Looks for as long as a killed process may take to go. An engine that hangs with it says nothing, one that is not there throws. */
+async function runsOn(engine: Engine, id: string): Promise<boolean> {
+  const signal = AbortSignal.timeout(killMs)
+  while (!signal.aborted) {
+    const asked = askEngine(engine, { method: 'GET', path: `/containers/${id}/json`, signal }, Inspected)
+    const found = await orNull(asked).catch((error: unknown) => {
+      if (signal.aborted) return undefined
+      throw error
+    })
+    if (found === null || found?.State.Running === false) return false
+    await sleep(pollMs, signal)
+  }
+  return true
+}
+
+/**
+ * With its disk, its anonymous volumes included: they would stay for ever, and nobody knows whose they were.
+ * @throws UndeadError as `stop` does
+ */
+export async function remove(engine: Engine, id: string): Promise<void> {
+  const path = `/containers/${id}?force=true&v=true`
+  const refused = await refusalOf(tell(engine, { method: 'DELETE', path, withinMs: answerMs }))
+  if (refused === null) return
+  if (await runsOn(engine, id)) throw new UndeadError(id, refused)
+  throw refused
+}
+
+/** False when it was made by a process that was killed before it had joined it to its networks. */
+function isJoined({ NetworkSettings }: Inspected, { joined }: Spec): boolean {
+  return joined.every(({ network }) => network in NetworkSettings.Networks)
+}
+
+export function portOf({ HostConfig }: Inspected): number | null {
+  // One port is published, whichever it is inside.
+  const bound = Object.values(HostConfig.PortBindings)[0]?.[0]?.HostPort
   return bound === undefined ? null : Number(bound)
 }

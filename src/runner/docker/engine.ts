@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import * as v from 'valibot'
+import type { Tls } from './tls.ts'
 
 /** The engine answered with a status that is no success. */
 export class EngineError extends Error {
@@ -39,15 +40,15 @@ const Version = v.object({ Version: v.string(), ApiVersion, MinAPIVersion: v.opt
 const helloTimeoutMs = 5_000
 const Refusal = v.object({ message: v.string() })
 
-/** Docker's HTTP API at `DOCKER_HOST` (`unix://` or `tcp://`), or at the usual socket. */
-export function createEngine(dockerHost: string | undefined): Engine {
-  const { origin, socketPath } = addressOf(dockerHost)
+/** Docker's HTTP API at `DOCKER_HOST` (`unix://` or `tcp://`), or at the usual socket. `tls`: for `tcp://`; null: in the clear. */
+export function createEngine(dockerHost: string | undefined, tls: Tls | null = null): Engine {
+  const { origin, connect } = addressOf(dockerHost, tls)
   const agent = new Agent({
     allowH2: false,
     // Pulls and builds are silent for minutes.
     headersTimeout: 0,
     bodyTimeout: 0,
-    ...(socketPath !== null && { connect: { socketPath } }),
+    connect,
   })
   let met: Promise<v.InferOutput<typeof Version>> | null = null
 
@@ -101,10 +102,25 @@ export function createEngine(dockerHost: string | undefined): Engine {
   }
 }
 
-function addressOf(dockerHost: string | undefined): { origin: string; socketPath: string | null } {
-  const host = dockerHost || 'unix:///var/run/docker.sock'
-  if (host.startsWith('unix://')) return { origin: 'http://docker', socketPath: host.slice('unix://'.length) }
-  return { origin: host.replace(/^tcp:/, 'http:').replace(/\/+$/, ''), socketPath: null }
+/** Whether its containers run on this host. */
+export function isLocal(dockerHost: string | undefined): boolean {
+  return hostOf(dockerHost).startsWith('unix://')
+}
+
+function hostOf(dockerHost: string | undefined): string {
+  return dockerHost || 'unix:///var/run/docker.sock'
+}
+
+function addressOf(dockerHost: string | undefined, tls: Tls | null) {
+  const host = hostOf(dockerHost)
+  if (host.startsWith('unix://'))
+    return { origin: 'http://docker', connect: { socketPath: host.slice('unix://'.length) } }
+  const { host: place, port } = new URL(host.replace(/^tcp:/, 'http:'))
+  // Docker's own ports, which are no browser's.
+  const withPort = port === '' ? `${place}:${tls === null ? 2375 : 2376}` : place
+  return tls === null
+    ? { origin: `http://${withPort}`, connect: {} }
+    : { origin: `https://${withPort}`, connect: { ...tls } }
 }
 
 function older(one: string, other: string): string {

@@ -3,7 +3,9 @@ import type { Engine } from './engine.ts'
 import { askEngine } from './json.ts'
 
 const Bridge = v.object({
-  IPAM: v.object({ Config: v.array(v.object({ Gateway: v.optional(v.string()) })) }),
+  IPAM: v.object({
+    Config: v.array(v.object({ Subnet: v.optional(v.string()), Gateway: v.optional(v.string()) })),
+  }),
 })
 
 /**
@@ -13,5 +15,11 @@ const Bridge = v.object({
 export async function hostIp(engine: Engine, inDocker: boolean): Promise<string> {
   if (!inDocker) return '127.0.0.1'
   const { IPAM } = await askEngine(engine, { method: 'GET', path: '/networks/bridge' }, Bridge)
-  return IPAM.Config[0]?.Gateway ?? '127.0.0.1'
+  const [{ Gateway, Subnet } = {}] = IPAM.Config
+  return Gateway ?? (Subnet === undefined ? '127.0.0.1' : firstOf(Subnet))
+}
+
+/** An engine that has just made its bridge does not tell the gateway until it is started again. */
+function firstOf(subnet: string): string {
+  return subnet.replace(/\d+\/\d+$/, '1')
 }

@@ -1,90 +1,76 @@
-import * as v from 'valibot'
+import { DownError } from '../cause.ts'
 import type { Config, Container } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import { messageOf } from '../trouble.ts'
+import { credentialsFor } from './credentials.ts'
 import type { Engine } from './engine.ts'
-import { findImage } from './find-image.ts'
-
-const Progress = v.object({
-  status: v.optional(v.string()),
-  id: v.optional(v.string()),
-  error: v.optional(v.string()),
-})
+import { type FoundImage, findImage } from './find-image.ts'
+import { type Progress, pull } from './pull.ts'
+import { splitReference } from './reference.ts'
 
 export type ImageOptions = {
   container: Container
-  credentials: Config['docker']
+  config: Pick<Config, 'docker' | 'dockerConfig'>
   log: Log
+  /** Now and then, while it is pulled. */
+  onProgress: (text: string) => void
   signal: AbortSignal
 }
 
+/** `name`: by which others can have the same image, where a registry has it, else the id of this engine. */
+export type EnsuredImage = { id: string; name: string }
+
+const tellEveryMs = 5_000
+
 /**
- * Makes sure that the image is here and answers its id. It is pulled when it is absent, or always if the container says so; when
- * that fails a local copy will do, as in the reference.
+ * Makes sure that the image is here. It is pulled when it is absent, or always if the container says so; when that fails a local copy will
+ * do, as in the reference.
+ * @throws DownError `image_pull_failed`
  */
-export async function ensureImage(engine: Engine, options: ImageOptions): Promise<string> {
+export async function ensureImage(engine: Engine, options: ImageOptions): Promise<EnsuredImage> {
   const { container, log } = options
-  const local = (await findImage(engine, container.image))?.id ?? null
-  if (local !== null && container.pull === 'missing') return local
+  const { image } = container
+  const local = await findImage(engine, image)
+  if (local !== null && container.pull === 'missing') return named(image, local)
   try {
-    await pull(engine, options)
+    await pullInTime(engine, options)
   } catch (error) {
-    if (local === null) throw new Error(`Could not pull image ${container.image}`, { cause: error })
-    log.warn('Could not pull image, using the local copy', {
-      image: container.image,
-      error: messageOf(error),
-    })
-    return local
+    if (local === null)
+      throw new DownError('image_pull_failed', `Could not pull image ${image}`, { cause: error })
+    log.warn('Could not pull image, using the local copy', { image, error: messageOf(error) })
+    return named(image, local)
   }
-  const pulled = await findImage(engine, container.image)
-  if (pulled === null) throw new Error(`Image ${container.image} is not there after its pull`)
-  return pulled.id
+  const pulled = await findImage(engine, image)
+  if (pulled === null) throw new DownError('image_pull_failed', `Image ${image} is not there after its pull`)
+  return named(image, pulled)
 }
 
-async function pull(
+function named(image: string, { id, digests }: FoundImage): EnsuredImage {
+  const { name } = splitReference(image)
+  return { id, name: digests.find(digest => digest.startsWith(`${name}@`)) ?? digests[0] ?? id }
+}
+
+async function pullInTime(
   engine: Engine,
-  { container: { image }, credentials, log, signal }: ImageOptions,
+  { container: { image, pullTimeoutMs }, config, log, onProgress, signal }: ImageOptions,
 ): Promise<void> {
-  const { name, tag } = splitReference(image)
   log.info('Pulling image', { image })
-  const path = `/images/create?fromImage=${encodeURIComponent(name)}&tag=${encodeURIComponent(tag)}`
-  const headers: Record<string, string> =
-    credentials === null ? {} : { 'x-registry-auth': authOf(image, credentials) }
-  const { body } = await engine.send({ method: 'POST', path, headers, signal })
-  for await (const line of linesOf(body)) {
-    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Progress), line)
-    if (!parsed.success) continue
-    const { status, id, error } = parsed.output
-    if (error !== undefined) throw new Error(error)
-    if (status !== undefined && /^(Pull complete|Status:|Digest:)/.test(status))
-      log.info('Pulling image', { image, status, layer: id })
+  const auth = await credentialsFor({ image, configured: config.docker, dockerConfig: config.dockerConfig })
+  const late = AbortSignal.timeout(pullTimeoutMs)
+  let toldAt = performance.now()
+
+  function tell({ bytes, totalBytes }: Progress): void {
+    if (performance.now() - toldAt < tellEveryMs) return
+    toldAt = performance.now()
+    const [mib, totalMib] = [bytes, totalBytes].map(value => Math.round(value / 1024 / 1024))
+    log.info('Pulling image', { image, mib, total_mib: totalMib })
+    onProgress(`pulling its image: ${mib} of ${totalMib} MiB`)
   }
-}
 
-/** `name:tag`, `name@digest` or a bare name, which means its tag `latest`. A registry's port is no tag. */
-export function splitReference(image: string): { name: string; tag: string } {
-  const [name = '', digest] = image.split('@')
-  if (digest !== undefined) return { name, tag: digest }
-  const colon = name.lastIndexOf(':')
-  return colon > name.lastIndexOf('/')
-    ? { name: name.slice(0, colon), tag: name.slice(colon + 1) }
-    : { name, tag: 'latest' }
-}
-
-function authOf(image: string, { username, password }: { username: string; password: string }): string {
-  const [first = '', rest] = image.split('/')
-  const registry =
-    rest !== undefined && /[.:]|^localhost$/.test(first) ? first : 'https://index.docker.io/v1/'
-  return Buffer.from(JSON.stringify({ username, password, serveraddress: registry })).toString('base64url')
-}
-
-async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
+  try {
+    await pull(engine, { image, auth, onProgress: tell, signal: AbortSignal.any([signal, late]) })
+  } catch (error) {
+    throw late.aborted ? new Error(`it took longer than ${pullTimeoutMs / 1000} s`) : error
   }
-  if (rest !== '') yield rest
+  log.info('Pulled image', { image })
 }

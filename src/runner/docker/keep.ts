@@ -1,103 +1,112 @@
-import { createHash } from 'node:crypto'
 import type { Agent } from 'undici'
 import { createBackoff } from '../backoff.ts'
-import { type Config, type Container, localUrl } from '../config/config.ts'
+import { type Cause, causeOf } from '../cause.ts'
+import type { Config, Container } from '../config/config.ts'
+import type { Confinement } from '../confine/confine.ts'
 import type { Containers } from '../containers.ts'
+import type { Drain } from '../drain.ts'
+import type { Devices } from '../gpu/devices.ts'
 import type { Log } from '../log.ts'
 import { sleep } from '../sleep.ts'
-import { createTrouble, messageOf } from '../trouble.ts'
-import { answersHttp } from './answers.ts'
-import { ensureRunning, inspect, stop } from './container.ts'
+import { createTrouble } from '../trouble.ts'
+import { bringUp, prepare } from './bring-up.ts'
+import { diskUse } from './disk-use.ts'
+import { createDiskWatch } from './disk-watch.ts'
 import type { Engine } from './engine.ts'
-import { hostIp } from './host-ip.ts'
-import { ensureImage } from './image.ts'
-import { nameOf, specOf } from './spec.ts'
+import type { Events } from './events.ts'
+import { scopeOf } from './scope.ts'
+import { nameOf } from './spec.ts'
+import { untilDown } from './until-down.ts'
 
 export type KeepOptions = {
   engine: Engine
+  events: Events
   config: Config
+  confinement: Confinement
   containers: Containers
+  drain: Drain
   agent: Agent
+  /** The GPUs that a container gets; throws when it cannot have them. */
+  devicesOf: (container: Container) => Promise<Devices>
   log: Log
   signal: AbortSignal
 }
 
-const watchMs = 10_000
+/** Takes a container over from whoever keeps it under its last configuration. */
+export type Heir = { takeOver: () => Promise<void> }
 
-/**
- * Names in Docker begin with this. Two runners on one engine differ in it unless they share a spool, which is locked, or are in
- * containers and see their spools at the same path.
- */
-export function scopeOf(config: Config): string {
-  return createHash('sha256').update(config.spool.directory).digest('hex').slice(0, 8)
-}
+/** A container that has been up so long is not in a crash loop. */
+const stableMs = 60_000
+const restarting = { baseMs: 2_000, capMs: 60_000 }
 
 /**
  * Brings one container up and looks after it until the signal aborts: ready when it answers, unhealthy when it stopped. Each
- * container has a loop of its own, so that a slow pull holds up nobody else.
+ * container has a loop of its own, so that a slow pull holds up nobody else. `heir`: somebody keeps it so far, and goes on until the new
+ * image is here.
  */
-export async function keepContainer(options: KeepOptions, container: Container): Promise<void> {
-  const { engine, containers, log, signal } = options
-  const { id } = container
-  const trouble = createTrouble({ log, what: `Starting container ${id}` })
-  const backoff = createBackoff({ baseMs: 2_000, capMs: 60_000 })
-  while (!signal.aborted) {
-    try {
-      const name = await bringUp(options, container)
-      trouble.over()
-      backoff.reset()
-      while (!signal.aborted && (await isRunning(engine, name))) await sleep(watchMs, signal)
-      if (signal.aborted) return
-      containers.change(id, { health: 'unhealthy', detail: 'it stopped' })
-      log.warn('Container(s) failed / exited / crashed', { container: id })
-    } catch (error) {
-      if (signal.aborted) return
-      containers.change(id, { health: 'unhealthy', detail: messageOf(error) })
-      trouble.failed(error)
-    }
-    await sleep(backoff.next(), signal)
-  }
-}
-
-async function bringUp(
-  { engine, config, containers, agent, log, signal }: KeepOptions,
+export async function keepContainer(
+  options: KeepOptions,
   container: Container,
-): Promise<string> {
-  const { id, port, startTimeoutMs } = container
-  const imageId = await ensureImage(engine, { container, credentials: config.docker, log, signal })
-  const spec = specOf({
-    container,
-    imageId,
-    scope: scopeOf(config),
-    hostIp: await hostIp(engine, config.inDocker),
-  })
-  const started = await ensureRunning(engine, { spec, port, log })
-  const baseUrl = localUrl(started.port, config.inDocker).replace('//localhost', '//127.0.0.1')
-  if (!(await answersHttp(baseUrl, { agent, withinMs: startTimeoutMs, signal }))) {
-    if (!signal.aborted) await stop(engine, started.id, 5)
-    throw new Error(`It did not answer HTTP on port 3000 within ${startTimeoutMs / 1000} s`)
-  }
-  const wasDown = containers.get(id)?.health === 'unhealthy'
-  containers.change(id, { health: 'ready', baseUrl })
-  log.info(wasDown ? 'Container(s) back up' : 'Container is ready', { container: id, port: started.port })
-  return spec.name
-}
-
-async function isRunning(engine: Engine, name: string): Promise<boolean> {
-  return (await inspect(engine, name))?.State.Running ?? false
-}
-
-/** Stops this runner's containers, side by side. They stay, stopped, for the next start. */
-export async function stopContainers(
-  { engine, config, containers, log }: KeepOptions,
-  graceSeconds: number,
+  heir: Heir | null = null,
 ): Promise<void> {
-  const managed = containers.all().filter(target => target.config.managed)
-  await Promise.all(
-    managed.map(({ config: { id } }) =>
-      stop(engine, nameOf(scopeOf(config), id), graceSeconds).catch((error: unknown) =>
-        log.warn('A container could not be stopped', { container: id, error: messageOf(error) }),
-      ),
-    ),
-  )
+  const { engine, config, events, containers, log, signal } = options
+  const { id } = container
+  const name = nameOf(scopeOf(config), id)
+  const diskWatch = createDiskWatch({
+    limitBytes: container.limits.diskBytes,
+    measure: () => diskUse(engine, name),
+  })
+  const kept = { container, diskWatch }
+  const trouble = createTrouble({ log, what: `Starting container ${id}` })
+  const backoff = createBackoff(restarting)
+  let inARow = 0
+  let isMine = heir === null
+
+  async function once(): Promise<Cause | null> {
+    try {
+      const prepared = await prepare(options, container, detail => {
+        if (isMine) containers.change(id, { health: 'starting', detail })
+      })
+      if (!isMine) await heir?.takeOver()
+      isMine = true
+      const running = await bringUp(options, kept, prepared)
+      trouble.over()
+      const upAt = performance.now()
+      const cause = await untilDown(options, kept, running)
+      if (performance.now() - upAt > stableMs) {
+        inARow = 0
+        backoff.reset()
+      }
+      if (cause !== null)
+        log.warn('Container(s) failed / exited / crashed', { container: id, ...told(cause) })
+      return cause
+    } catch (error) {
+      if (signal.aborted) return null
+      trouble.failed(error)
+      return causeOf(error)
+    }
+  }
+
+  while (!signal.aborted) {
+    const seen = events.gaps()
+    const cause = await once()
+    if (signal.aborted || cause === null) return
+    inARow++
+    const waitMs = cause.code === 'disk_limit' ? diskWatch.stopped() : backoff.next()
+    if (isMine) goDown(containers, id, { cause, inARow, waitMs })
+    // An engine that is back has been waited for.
+    await (cause.code === 'container_unavailable' ? events.gap(seen, signal, waitMs) : sleep(waitMs, signal))
+  }
+}
+
+/** Without its last words, which may be of jobs. */
+function told({ code, detail }: Cause) {
+  return { code, detail }
+}
+
+type Down = { cause: Cause; inARow: number; waitMs: number }
+
+function goDown(containers: Containers, id: string, { cause, inARow, waitMs }: Down): void {
+  const again = inARow > 1 ? ` (${inARow} times in a row, tried again in ${Math.ceil(waitMs / 1000)} s)` : ''
+  containers.change(id, { health: 'unhealthy', cause, detail: `${cause.detail}${again}` })
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Container } from '../config/config.ts'
+import { type Devices, deviceRequests } from '../gpu/devices.ts'
+import { boundsOf } from './bounds.ts'
 import { splitWords } from './words.ts'
 
 /** Labels of the containers that we make. */
@@ -9,12 +11,32 @@ export const label = {
   spec: 'infernet.spec',
 } as const
 
-/** Every container listens here inside (reference node 2.1). */
-export const innerPort = '3000/tcp'
+/** The networks that a container is on, by name and id: its own, and those it joins before it starts. */
+export type Standing = {
+  network: string
+  id: string
+  joined: { network: string; id: string; alias: string | null }[]
+}
 
-export type SpecOptions = { container: Container; imageId: string; scope: string; hostIp: string }
+/** Of each container. What floods its log fills no disk. */
+const logs = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } }
 
-export type Spec = { name: string; hash: string; create(hostPort: number): object }
+export type SpecOptions = {
+  container: Container
+  imageId: string
+  scope: string
+  hostIp: string
+  standing: Standing
+  /** The GPUs that it gets. */
+  devices: Devices
+}
+
+export type Spec = {
+  name: string
+  hash: string
+  joined: Standing['joined']
+  create(hostPort: number): object
+}
 
 /** `scope` tells apart runners on one engine, so that equal ids in two configs never meet. */
 export function nameOf(scope: string, id: string): string {
@@ -26,8 +48,9 @@ export function nameOf(scope: string, id: string): string {
  * covers all that the config says, the image's content included, but not the port that was found free: a container on a spare
  * port is the same container.
  */
-export function specOf({ container, imageId, scope, hostIp }: SpecOptions): Spec {
-  const { id, image, env, command, volumes, gpu, port } = container
+export function specOf({ container, imageId, scope, hostIp, standing, devices }: SpecOptions): Spec {
+  const { id, image, env, command, volumes, port } = container
+  const innerPort = `${container.innerPort}/tcp`
   const fixed = {
     Image: image,
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
@@ -36,17 +59,22 @@ export function specOf({ container, imageId, scope, hostIp }: SpecOptions): Spec
   }
   const host = {
     Binds: volumes,
-    RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 5 },
-    SecurityOpt: ['no-new-privileges'],
-    ...(gpu && { DeviceRequests: [{ Count: -1, Capabilities: [['gpu']] }] }),
+    ...boundsOf(container),
+    NetworkMode: standing.network,
+    ...deviceRequests(devices),
+    // The runner starts it again: it has to see why it ended first, and Docker would forget. After a boot it would be up before its
+    // firewall rules are.
+    RestartPolicy: { Name: 'no' },
+    LogConfig: logs,
   }
   const hash = createHash('sha256')
-    .update(JSON.stringify([fixed, host, imageId, port, hostIp]))
+    .update(JSON.stringify([fixed, host, imageId, port, hostIp, standing]))
     .digest('hex')
     .slice(0, 32)
   return {
     name: nameOf(scope, id),
     hash,
+    joined: standing.joined,
     create: hostPort => ({
       ...fixed,
       Labels: { [label.scope]: scope, [label.container]: id, [label.spec]: hash },

@@ -1,9 +1,10 @@
 import { Agent, type Dispatcher } from 'undici'
 import * as v from 'valibot'
 import { ErrorBody } from '../../protocol/error.ts'
+import type { Heard } from '../fitness/edge.ts'
 import type { Signer } from '../key/signer.ts'
 import { version } from '../version.ts'
-import { explainRefusal } from './clock.ts'
+import { aheadMs, explainRefusal } from './clock.ts'
 import { EdgeError } from './error.ts'
 import { type Body, BrokenError, createPour } from './pour.ts'
 import { retryOf } from './retry.ts'
@@ -32,6 +33,8 @@ export type Edge = {
    * @throws as `send`, and whatever the body throws.
    */
   pour(request: PourRequest): Promise<string>
+  /** When it, or whoever stands before it, was last heard; null: never. */
+  heard(): Heard | null
   /** How long the edge takes to answer what it does not hold, lately. */
   roundTripMs(): number
   close(): Promise<void>
@@ -59,6 +62,7 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
   const live = createPour({ connectMs, answerMs })
 
   let roundTripMs = 0
+  let heard: Heard | null = null
 
   async function identify() {
     return { authorization: `Bearer ${await signer.token()}`, 'user-agent': `infernet-runner/${version}` }
@@ -113,10 +117,11 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
     async send(request) {
       const askedAt = performance.now()
       const response = await dispatch(request)
+      const date = dateOf(response)
+      heard = { at: performance.now(), aheadMs: aheadMs({ date, now: now() }) }
       if (!request.waitMs) roundTripMs += 0.2 * (performance.now() - askedAt - roundTripMs)
       if (isOk(response.statusCode)) return response
-      const { statusCode: status, headers, body } = response
-      const date = Array.isArray(headers.date) ? headers.date[0] : headers.date
+      const { statusCode: status, body } = response
       const text = await body.text().catch(() => '')
       throw refusal(`${request.method} ${plain(request.path)}`, { status, date, text })
     },
@@ -129,6 +134,7 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
       if (isOk(poured.status)) return poured.text
       throw refusal(`PUT ${plain(path)}`, poured)
     },
+    heard: () => heard,
     roundTripMs: () => roundTripMs,
     close() {
       live.close()
@@ -138,6 +144,10 @@ export function createEdge({ url, id, signer, now = Date.now, answerMs = 20_000 
 }
 
 type Refused = { status: number; date: string | undefined; text: string }
+
+function dateOf({ headers: { date } }: Dispatcher.ResponseData): string | undefined {
+  return Array.isArray(date) ? date[0] : date
+}
 
 function isOk(status: number): boolean {
   return status >= 200 && status < 300

@@ -13,6 +13,8 @@ export type Heartbeat = {
   tell(message: Exclude<ToThread, { kind: 'beat' | 'ping' }>): void
   /** Resolves when a beat begun after this call was answered, or the signal aborts. */
   beat(until: AbortSignal): Promise<void>
+  /** Milliseconds since the edge took a beat; null: never. */
+  ageMs(): number | null
   stop(): Promise<void>
 }
 
@@ -26,6 +28,8 @@ export type HeartbeatOptions = {
   log: Log
 }
 
+/** Beside this file, as a source or in a package. */
+const threadFile = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js'
 const restartMs = 1_000
 const pingMs = 1_000
 
@@ -38,6 +42,7 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
   let everyMs = 0
   let lastTicket = 0
   let lastBeaten = 0
+  let takenAt: number | null = null
 
   function spawn(): void {
     if (stopped) return
@@ -50,7 +55,7 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
       heartbeatMs: everyMs,
       state: state(),
     }
-    thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: setup })
+    thread = new Worker(new URL(threadFile, import.meta.url), { workerData: setup })
     thread.on('message', hear)
     thread.on('error', error => log.error('The heartbeat thread failed', { error: messageOf(error) }))
     thread.on('exit', () => {
@@ -66,8 +71,10 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
   function hear(message: FromThread): void {
     if (message.kind === 'lost') onLost(message.leases)
     else if (message.kind === 'failed') trouble.failed(message.error)
-    else if (message.kind === 'works') trouble.over()
-    else {
+    else if (message.kind === 'works') {
+      takenAt = performance.now()
+      trouble.over()
+    } else {
       lastBeaten = Math.max(lastBeaten, message.ticket)
       beaten.post()
     }
@@ -90,6 +97,7 @@ export function createHeartbeat({ config, key, instance, state, onLost, log }: H
         await beaten.wait(until, 5_000)
       }
     },
+    ageMs: () => (takenAt === null ? null : performance.now() - takenAt),
     async stop() {
       stopped = true
       clearInterval(pings)

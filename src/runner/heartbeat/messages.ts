@@ -1,3 +1,4 @@
+import type { HostReport } from '../../protocol/host.ts'
 import type { HeartbeatRequest, Lease } from '../../protocol/runner.ts'
 
 /** What the heartbeat thread is started with. The private key is in PKCS#8 PEM. */
@@ -12,13 +13,19 @@ export type Setup = {
 }
 
 /** Everything a beat tells. */
-export type State = { leases: HeartbeatRequest['leases']; health: HeartbeatRequest['containers'] }
+export type State = {
+  leases: HeartbeatRequest['leases']
+  health: HeartbeatRequest['containers']
+  host: HostReport
+}
 
 export type ToThread =
   | { kind: 'held'; leases: HeartbeatRequest['leases'] }
   | { kind: 'started'; lease: Lease }
   | { kind: 'dropped'; leases: readonly Lease[] }
   | { kind: 'health'; health: HeartbeatRequest['containers'] }
+  /** Goes with the next beat, and no other. `isNews`: the edge should not wait for the regular one. */
+  | { kind: 'host'; host: HostReport; isNews: boolean }
   | { kind: 'pace'; heartbeatMs: number }
   /** The main thread is alive. */
   | { kind: 'ping' }

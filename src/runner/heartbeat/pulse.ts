@@ -33,7 +33,7 @@ export function createPulse({
   heartbeatMs,
   now,
 }: {
-  state: State
+  state: Pick<State, 'leases'>
   heartbeatMs: number
   now: () => number
 }): Pulse {

@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { HostReport } from '../../protocol/host.ts'
 import { limits } from '../../protocol/limits.ts'
 import { createBackoff } from '../backoff.ts'
 import { createEdge } from '../edge/connect.ts'
@@ -23,6 +24,8 @@ const tickets: number[] = []
 const asked = createNotice()
 const never = new AbortController().signal
 let { health } = state
+/** To be told; null: it was. */
+let host: HostReport | null = state.host
 
 /** How often it is looked whether a beat is due. */
 const tickMs = 150
@@ -47,6 +50,12 @@ parentPort?.on('message', (message: ToThread) => {
       pulse.news()
       asked.post()
       return
+    case 'host':
+      host = message.host
+      if (!message.isNews) return
+      pulse.news()
+      asked.post()
+      return
     case 'beat':
       tickets.push(message.ticket)
       asked.post()
@@ -56,7 +65,9 @@ parentPort?.on('message', (message: ToThread) => {
 async function beat(): Promise<void> {
   const leases = pulse.leases().slice(0, limits.holding)
   const served = tickets.length
-  const answer = await heartbeat(edge, { instance, leases, containers: health })
+  const told = host
+  const answer = await heartbeat(edge, { instance, leases, containers: health, ...(told && { host: told }) })
+  if (host === told) host = null
   const lost = pulse.beaten(leases, answer)
   if (lost.length > 0) post({ kind: 'lost', leases: lost })
   for (const ticket of tickets.splice(0, served)) post({ kind: 'beaten', ticket })

@@ -1,5 +1,6 @@
 import type { Agent } from 'undici'
 import { createBackoff } from '../backoff.ts'
+import { cancelPrediction } from '../cog/cancel.ts'
 import type { Target } from '../containers.ts'
 import { DiskError } from '../disk.ts'
 import { EdgeError } from '../edge/error.ts'
@@ -10,7 +11,7 @@ import { connectionFailure } from './connection.ts'
 import type { ContainerRequest } from './envelope.ts'
 import { type Failed, type Failure, failed } from './failure.ts'
 import { InputError } from './input.ts'
-import { RedirectError, type Sent, send } from './send.ts'
+import { RedirectError, type Sent, sendWished } from './send.ts'
 
 export type CallOptions = {
   agent: Agent
@@ -46,7 +47,8 @@ export async function call<T extends { ok: true }>(
     clock.run()
     const timer = setTimeout(() => controller.abort('timeout'), timeoutMs)
     try {
-      return await judge(await send({ agent, url, bearer, body: request.body, signal }), () =>
+      const { body, accept } = request
+      return await judge(await sendWished({ agent, url, bearer, body, accept, signal }), () =>
         clearTimeout(timer),
       )
     } catch (error) {
@@ -60,8 +62,18 @@ export async function call<T extends { ok: true }>(
       await sleep(paceOf(error.cause, backoff, askAgainMs), signal)
     } finally {
       clearTimeout(timer)
+      cancelAborted({ agent, target, request, signal })
     }
   }
+}
+
+type Called = Pick<CallOptions, 'agent' | 'target' | 'request'> & { signal: AbortSignal }
+
+/** A closed connection ends the work of most containers; of some it does not. */
+function cancelAborted({ agent, target, request, signal }: Called): void {
+  if (!signal.aborted || request.cancelPath === undefined) return
+  const url = new URL(`${target.baseUrl}${request.cancelPath}`)
+  void cancelPrediction(agent, { url, bearer: target.config.bearer })
 }
 
 /** What a job that was stopped before its container was done reports. `reason`: a `StopReason`. */

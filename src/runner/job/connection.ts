@@ -24,11 +24,24 @@ export function connectionFailure(url: URL, error: unknown): Failure {
     }
   if (notReached.has(cause.code))
     return { code: 'connection_failed', error: `${told} [${cause.message}]`, detail: cause.code }
+  if (isTls(cause.code))
+    return {
+      code: 'connection_failed',
+      error: `Cannot connect to host ${host}:${port} ssl:True [${cause.message.trim()}]`,
+      detail: `TLS: ${cause.code}`,
+    }
   return {
     code: 'connection_lost',
     error: `Server disconnected: ${host}:${port} closed the connection before its reply was complete`,
     detail: cause.code,
   }
+}
+
+/** What OpenSSL, and Node's check of names, say of a certificate or a handshake. */
+function isTls(code: string): boolean {
+  return /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/.test(
+    code,
+  )
 }
 
 type Cause = { code: string; message: string; address: string | undefined }

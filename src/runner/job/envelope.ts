@@ -5,7 +5,14 @@ import type { Rope } from '../rope.ts'
 export type Position = { index: number; count: number }
 
 /** What a container is posted, and at which path of its own. */
-export type ContainerRequest = { path: string; body: Rope }
+export type ContainerRequest = {
+  path: string
+  body: Rope
+  /** The type of reply that is wished for; absent: any. */
+  accept?: string
+  /** Posted to when the job ends before its reply; absent: there is no such thing. */
+  cancelPath?: string
+}
 
 /** `openai`: the input is the request, in a protocol that is not ours. Such a job names one container. */
 export function requestOf(job: ClaimedJob, position: Position, data: Rope): ContainerRequest {

@@ -1,5 +1,8 @@
 import type { Agent } from 'undici'
+import type { Images } from '../../protocol/container.ts'
 import type { ClaimedJob } from '../../protocol/runner.ts'
+import { judgePrediction } from '../cog/judge.ts'
+import { predictionOf } from '../cog/request.ts'
 import type { Edge } from '../edge/connect.ts'
 import { bytesOf, type Rope } from '../rope.ts'
 import type { Streamed } from '../stream/record.ts'
@@ -28,6 +31,8 @@ export type Outcome = {
   result: Rope
   intermediate: Rope | null
   stream: Streamed | null
+  /** Of the containers that were called and are started here, by container. */
+  images: Images
 }
 
 /**
@@ -37,27 +42,31 @@ export type Outcome = {
  */
 export async function runJob(options: RunOptions): Promise<Outcome> {
   const clock = createClock(options.job, options.controller)
+  const images: Images = {}
   try {
-    return await runChain({ ...options, clock })
+    return { ...(await runChain({ ...options, clock, images })), images }
   } finally {
     clock.reset()
   }
 }
 
-type ChainOptions = RunOptions & { clock: Clock }
+type ChainOptions = RunOptions & { clock: Clock; images: Images }
 
-async function runChain(options: ChainOptions): Promise<Outcome> {
-  const { job, agent, scratch, controller, clock } = options
+async function runChain(options: ChainOptions): Promise<Omit<Outcome, 'images'>> {
+  const { job, agent, scratch, controller, clock, images } = options
   const count = job.containers.length
   const results: Rope[] = []
   let data = inputOf(options)
   let intermediateBytes = 0
 
   for (const [index, container] of job.containers.entries()) {
-    const request = requestOf(job, { index, count }, data)
-    const reply = await inTurn(options, container, target =>
-      call({ agent, target, request, controller, clock }, sent => judge(sent, target, scratch)),
-    )
+    const reply = await inTurn(options, container, target => {
+      if (target.image !== undefined) images[container] = target.image
+      const isCog = target.config.api === 'cog'
+      const request = isCog ? predictionOf(job, index, data) : requestOf(job, { index, count }, data)
+      const judged = isCog ? judgePrediction : judge
+      return call({ agent, target, request, controller, clock }, sent => judged(sent, target, scratch))
+    })
     if (!reply.ok) return failedAt(container, reply.failure, results)
     data = reply.text
     results.push(outputResult(container, data))
@@ -75,7 +84,7 @@ function intermediateTooLarge({ maxBytes }: Scratch): Failure {
   return { code: 'output_too_large', error, detail: error }
 }
 
-function failedAt(container: string, failure: Failure, before: readonly Rope[]): Outcome {
+function failedAt(container: string, failure: Failure, before: readonly Rope[]): Omit<Outcome, 'images'> {
   return {
     failure: { ...failure, container },
     result: errorResult(container, failure),

@@ -6,7 +6,14 @@ import { discard } from './reply.ts'
 
 export type Sent = { url: URL; response: Dispatcher.ResponseData }
 
-export type SendOptions = { agent: Agent; url: URL; bearer: string; body: Rope; signal: AbortSignal }
+export type SendOptions = {
+  agent: Agent
+  url: URL
+  bearer: string
+  body: Rope
+  accept?: string | undefined
+  signal: AbortSignal
+}
 
 const maxRedirects = 10
 const redirects = new Set([301, 302, 303, 307, 308])
@@ -16,13 +23,30 @@ export class RedirectError extends Error {
   override readonly name = 'RedirectError'
 }
 
+const anything = '*/*'
+
+/** As `send`; a container that has not the type that is wished for is asked for what it has. Nothing has been computed then. */
+export async function sendWished(options: SendOptions): Promise<Sent> {
+  const sent = await send(options)
+  if (options.accept === undefined || sent.response.statusCode !== 406) return sent
+  discard(sent.response.body)
+  return await send({ ...options, accept: undefined })
+}
+
 /**
  * Posts a job to a container and follows redirects within its origin as the reference's HTTP client does: 301, 302 and 303 become
  * a GET without a body, 307 and 308 repeat the request.
  * @throws RedirectError on one that leaves the origin.
  */
-export async function send({ agent, url, bearer, body, signal }: SendOptions): Promise<Sent> {
-  let hop: Hop = { url, method: 'POST', bearer, body }
+export async function send({
+  agent,
+  url,
+  bearer,
+  body,
+  accept = anything,
+  signal,
+}: SendOptions): Promise<Sent> {
+  let hop: Hop = { url, method: 'POST', bearer, accept, body }
   for (let followed = 0; ; followed++) {
     const response = await request(agent, hop, signal)
     const next = followed < maxRedirects ? redirectOf(hop, response) : null
@@ -36,11 +60,11 @@ export async function send({ agent, url, bearer, body, signal }: SendOptions): P
   }
 }
 
-type Hop = { url: URL; method: 'POST' | 'GET'; bearer: string; body: Rope | null }
+type Hop = { url: URL; method: 'POST' | 'GET'; bearer: string; accept: string; body: Rope | null }
 
 function request(
   agent: Agent,
-  { url, method, bearer, body }: Hop,
+  { url, method, bearer, accept, body }: Hop,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
   const text = body === null ? null : textOf(body)
@@ -49,7 +73,7 @@ function request(
     path: url.pathname + url.search,
     method,
     headers: {
-      accept: '*/*',
+      accept,
       'user-agent': `infernet-runner/${version}`,
       ...(body !== null && { 'content-type': 'application/json' }),
       ...(bearer !== '' && { authorization: `Bearer ${bearer}` }),
@@ -62,7 +86,7 @@ function request(
 }
 
 function redirectOf(
-  { url, method, bearer, body }: Hop,
+  { url, method, bearer, accept, body }: Hop,
   { statusCode, headers }: Dispatcher.ResponseData,
 ): Hop | null {
   const location = Array.isArray(headers.location) ? headers.location[0] : headers.location
@@ -73,6 +97,7 @@ function redirectOf(
     url: target,
     method: repeats ? method : 'GET',
     bearer,
+    accept,
     body: repeats ? body : null,
   }
 }

@@ -1,6 +1,7 @@
 import type { Containers, Target } from '../containers.ts'
 import type { Slots } from '../slots.ts'
 import { stopped } from './call.ts'
+import { explain, failureOf } from './explain.ts'
 import { type Failed, type Failure, type FailureCode, failed } from './failure.ts'
 
 export type TurnOptions = {
@@ -30,16 +31,21 @@ export async function inTurn<T extends { ok: true }>(
   if (!entered) return failed(stopped(String(signal.reason), target))
   try {
     onStart()
+    const before = containers.blamed(container)
+    const at = Date.now()
     const reply = await call(target)
-    if (!reply.ok && unreachable.has(reply.failure.code)) onUnreachable(target, reply.failure.detail)
-    return reply
+    if (reply.ok) return reply
+    const failure = await explain(containers, { target, before, at, signal }, reply.failure)
+    if (unreachable.has(failure.code)) onUnreachable(target, failure.detail)
+    return failed(failure)
   } finally {
     slots.leave(container)
   }
 }
 
 function absent(container: string, target: Target | undefined): Failure {
+  if (target?.cause !== undefined) return failureOf(target, target.cause, null)
   const what = target === undefined ? 'is not configured' : `is not ready (${target.health})`
   const error = `Container ${container} ${what} on this runner`
-  return { code: 'container_unavailable', error, detail: error }
+  return { code: target?.health === 'starting' ? 'not_ready' : 'container_unavailable', error, detail: error }
 }

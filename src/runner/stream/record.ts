@@ -1,9 +1,11 @@
+import { PredictionError } from '../cog/stream.ts'
 import type { Target } from '../containers.ts'
 import type { Disk } from '../disk.ts'
 import { type Judge, noInput, refusedOrLost, stopped } from '../job/call.ts'
 import { type Failed, type Failure, failed } from '../job/failure.ts'
 import { InputError } from '../job/input.ts'
 import { httpError, isHttpError } from '../job/judge.ts'
+import type { Sent } from '../job/send.ts'
 import { outlast } from '../outlast.ts'
 import type { Bounds } from './bounds.ts'
 import type { Tape } from './tape.ts'
@@ -18,8 +20,15 @@ export type RecordOptions = {
   disk: Disk
   controller: AbortController
   bounds: Pick<Bounds, 'idleMs' | 'aheadBytes'>
+  /** The output in a reply. A piece without bytes says that the container is at work. */
+  read: (sent: Sent) => AsyncIterable<Uint8Array>
   /** How it ended: whether all of it is text. */
   onUtf8: (whole: boolean) => void
+}
+
+/** Of a container whose reply is its output. */
+export function bodyOf({ response }: Sent): AsyncIterable<Uint8Array> {
+  return response.body
 }
 
 /**
@@ -32,6 +41,7 @@ export function record({
   disk,
   controller,
   bounds,
+  read,
   onUtf8,
 }: RecordOptions): Judge<{ ok: true }> {
   const { signal } = controller
@@ -58,17 +68,18 @@ export function record({
     let idle: NodeJS.Timeout | undefined
     let begun = false
     try {
-      for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      for await (const chunk of read({ url, response })) {
         clearTimeout(idle)
         answers()
         begun = true
-        await take(chunk)
+        if (chunk.length > 0) await take(chunk)
         await untilRoom()
         // Only from here on do we wait for the container.
         idle = setTimeout(() => controller.abort('idle'), bounds.idleMs)
       }
       return { ok: true }
     } catch (error) {
+      if (error instanceof PredictionError && !signal.aborted) return failed(error.failure)
       if (!begun) throw error
       return brokenOff(url, error)
     } finally {

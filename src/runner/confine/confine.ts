@@ -1,0 +1,201 @@
+import { DownError } from '../cause.ts'
+import type { Config, Container } from '../config/config.ts'
+import type { Engine } from '../docker/engine.ts'
+import type { Standing } from '../docker/spec.ts'
+import type { Log } from '../log.ts'
+import { sleep } from '../sleep.ts'
+import { messageOf } from '../trouble.ts'
+import { createFirewall } from './firewall.ts'
+import type { Host } from './host.ts'
+import { endpointsOf, ensureNetwork, listNetworks, removeNetwork } from './network.ts'
+import { type Bridge, type Network, networksOf, placeOf } from './plan.ts'
+import { type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
+
+export type Confinement = {
+  /**
+   * Keeps these containers in their place from here on: those of a configuration, and those of the last one that still have jobs in hand,
+   * whose networks stay as they are for so long.
+   */
+  configure(config: Pick<Config, 'requireIsolation'>, containers: readonly Container[]): void
+  /**
+   * Has the networks of a container there, with the rules in place before them.
+   * @throws Error when a network cannot be made; DownError when the container may not run here, see `refusal`.
+   */
+  place(container: Container): Promise<Standing>
+  /** Why a container may not run, where isolation is required; null: it may. */
+  refusal(container: Container): string | null
+  /** In what the containers are not kept in their place. */
+  problems(): IsolationProblem[]
+  /** Tells of problems, and heals the rules until the signal aborts. */
+  watch(): Promise<void>
+  /** Takes the rules away, unless a container of this runner still runs. */
+  end(): Promise<void>
+}
+
+export type ConfinementOptions = {
+  /** Of the names of this runner's containers and networks. */
+  scope: string
+  engine: Engine
+  host: Host
+  log: Log
+  signal: AbortSignal
+}
+
+/** Whatever flushes a firewall (a reload of firewalld, a script) opens the containers for so long. */
+const healMs = 15_000
+const endMs = 10_000
+/** Failures in a row after which rules that stood are held to be gone. */
+const patience = 3
+
+export function createConfinement(options: ConfinementOptions): Confinement {
+  const { scope, engine, host, log, signal } = options
+  const firewall = createFirewall({ scope, tables: host.tables, nameservers: host.nameservers })
+  const obstacle = obstacleOf(host)
+  const inTurn = createTurns()
+  let config: Pick<Config, 'containers' | 'requireIsolation'> = { containers: [], requireIsolation: false }
+  let planned: Network[] = []
+  /** Why the rules do not stand; undefined: nobody has tried yet. */
+  let unheld: string | null | undefined = obstacle?.what
+  let left: Bridge[] = []
+  let failures = 0
+  let ended = false
+  let told = ''
+
+  const problems = () => isolationProblems(config, host, unheld ?? null)
+
+  function tell(): void {
+    const missed = problems()
+    const text = JSON.stringify(missed)
+    if (text === told) return
+    told = text
+    for (const { container, what, fix } of missed.filter(({ asked }) => asked))
+      log.warn('A container is not isolated', { container, what, fix })
+    const usual = missed.filter(({ asked }) => !asked)
+    const ids = usual.map(({ container }) => container)
+    if (usual[0])
+      log.warn('Containers reach more than the internet', {
+        containers: ids.join(),
+        what: usual[0].what,
+        fix: usual[0].fix,
+      })
+  }
+
+  function settle(why: string | null): void {
+    if (why === unheld) return
+    if (unheld && why === null) log.info('Containers are kept in their place again')
+    unheld = why
+    tell()
+  }
+
+  /** The rules of what is configured, and of what an earlier configuration has left: nothing of that leads anywhere. */
+  async function hold(): Promise<void> {
+    if (obstacle !== null || ended) return
+    // Rules are healed also while the engine is away: containers may run on without it.
+    const found = await leftOver().catch(() => null)
+    left = found ?? left
+    const failure = await firewall.hold([...planned, ...left]).then(
+      ({ healed }) => {
+        if (healed) log.warn('The firewall rules of containers had been changed, and are in place again')
+        return null
+      },
+      (error: unknown) => messageOf(error),
+    )
+    failures = failure === null ? 0 : failures + 1
+    // What stood a moment ago stands: somebody else may be busy with the table.
+    if (failure !== null && unheld === null && failures < patience) return
+    settle(failure ?? (await whereBridgesAre()))
+  }
+
+  async function leftOver(): Promise<Bridge[]> {
+    const names = new Set(planned.map(({ name }) => name))
+    const found = (await listNetworks(engine, scope)).filter(({ name }) => !names.has(name))
+    const kept: Bridge[] = []
+    for (const { id, bridge } of found) {
+      // The engine refuses while a container runs there.
+      const gone = await removeNetwork(engine, id).then(
+        () => true,
+        () => false,
+      )
+      if (!gone && bridge !== '') kept.push({ bridge, egress: 'none' })
+    }
+    return kept
+  }
+
+  /** Rules in one place do nothing for bridges in another: an engine without root, or a runner in a container. */
+  async function whereBridgesAre(): Promise<string | null> {
+    const made = (await listNetworks(engine, scope)).filter(({ bridge }) => bridge !== '')
+    const here = await Promise.all(made.map(({ bridge }) => host.hasInterface(bridge)))
+    if (made.length === 0 || here.some(Boolean)) return null
+    await firewall.remove()
+    return "Docker's bridges are not in the runner's own network"
+  }
+
+  function refusal(container: Container): string | null {
+    if (!config.requireIsolation) return null
+    const found = problems().find(problem => problem.container === container.id)
+    return found ? `it may not run, as isolation is required: ${found.what}` : null
+  }
+
+  async function standing(container: Container): Promise<Standing> {
+    await hold()
+    const { own, joints } = placeOf(scope, container, config.containers)
+    const ownId = await ensureNetwork(engine, scope, own)
+    const joined = []
+    for (const { network, alias } of joints)
+      joined.push({ network: network.name, id: await ensureNetwork(engine, scope, network), alias })
+    // There may have been no bridge yet to be looked for.
+    if (unheld === null) settle(await whereBridgesAre())
+    const why = refusal(container)
+    if (why !== null) throw new DownError('not_isolated', why)
+    return { network: own.name, id: ownId, joined }
+  }
+
+  async function removeRules(): Promise<void> {
+    for (const { id } of await listNetworks(engine, scope)) if ((await endpointsOf(engine, id)) > 0) return
+    await firewall.remove()
+  }
+
+  return {
+    configure({ requireIsolation }, containers) {
+      config = { requireIsolation, containers: [...containers] }
+      planned = networksOf(scope, config)
+      // Else the first look tells.
+      if (unheld !== undefined) tell()
+    },
+    place: container => inTurn(() => standing(container)),
+    refusal,
+    problems,
+    async watch() {
+      if (obstacle !== null) return await aborted(signal)
+      while (!signal.aborted) {
+        // An engine that is away is told of by those who bring containers up.
+        await inTurn(hold).catch((error: unknown) =>
+          log.debug('The firewall rules of containers were not looked at', { error: messageOf(error) }),
+        )
+        await sleep(healMs, signal)
+      }
+    },
+    async end() {
+      ended = true
+      // An engine that hangs is given up: the end of a runner waits for this.
+      if (obstacle === null) await Promise.race([inTurn(removeRules), sleep(endMs)])
+    },
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** One after another: two that make one network at once would make two. */
+function createTurns() {
+  let last: Promise<unknown> = Promise.resolve()
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work)
+    last = turn.catch(() => {})
+    return turn
+  }
+}

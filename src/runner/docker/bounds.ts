@@ -1,0 +1,23 @@
+import type { Container } from '../config/config.ts'
+
+/** Nobody answers there: Docker's own resolver knows the neighbours of a container, and would ask the host's for all else. */
+const nobody = '127.0.0.1'
+
+/** What a container may be and use, as Docker's `HostConfig` has it. */
+export function boundsOf({ egress, limits, capabilities, read_only: readOnly }: Container) {
+  const { memoryBytes, cpus, pids, shmBytes, tmpfsBytes } = limits
+  return {
+    SecurityOpt: ['no-new-privileges'],
+    CapDrop: ['ALL'],
+    ...(capabilities.length > 0 && { CapAdd: capabilities }),
+    ...(egress === 'none' && { Dns: [nobody] }),
+    ...(readOnly && { ReadonlyRootfs: true }),
+    // Executable: compilers of kernels load from there what they have written.
+    ...(tmpfsBytes !== null && { Tmpfs: { '/tmp': `rw,exec,nosuid,nodev,mode=1777,size=${tmpfsBytes}` } }),
+    // Swap beyond the limit would make of it a limit of speed.
+    ...(memoryBytes !== null && { Memory: memoryBytes, MemorySwap: memoryBytes }),
+    ...(cpus !== null && { NanoCpus: Math.round(cpus * 1e9) }),
+    PidsLimit: pids,
+    ShmSize: shmBytes,
+  }
+}

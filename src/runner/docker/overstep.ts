@@ -1,0 +1,50 @@
+import type { Cause } from '../cause.ts'
+import { sleep } from '../sleep.ts'
+import { messageOf } from '../trouble.ts'
+import { remove, stop } from './container.ts'
+import type { KeepOptions } from './keep.ts'
+import type { Kept, Running } from './until-down.ts'
+
+const watchMs = 10_000
+const graceSeconds = 5
+
+/** Resolves with the cause when a running container may not go on, and with null when the signal aborts. */
+export async function untilOverstep(
+  { confinement, log, signal }: KeepOptions,
+  { container, diskWatch }: Kept,
+): Promise<Cause | null> {
+  /** An engine that is just counting for somebody else refuses: it is asked again. */
+  async function excess(): Promise<number | null> {
+    return await diskWatch.excess().catch((error: unknown) => {
+      log.warn("A container's disk use could not be told", {
+        container: container.id,
+        error: messageOf(error),
+      })
+      return null
+    })
+  }
+
+  while (!signal.aborted) {
+    const refused = confinement.refusal(container)
+    if (refused !== null) return { code: 'not_isolated', detail: refused }
+    const bytes = await excess()
+    if (bytes !== null) {
+      const detail = `it has written ${bytes} bytes to its disk, and its limit is ${container.limits.diskBytes}`
+      return { code: 'disk_limit', detail }
+    }
+    await sleep(watchMs, signal)
+  }
+  return null
+}
+
+/** Told before it is done: the jobs in its hands are about to fail. @throws UndeadError */
+export async function takeDown(
+  { engine, containers }: KeepOptions,
+  { id, containerId }: Running,
+  cause: Cause,
+): Promise<void> {
+  containers.change(id, { health: 'unhealthy', cause })
+  // Its files go with it, or it would be full when it comes back.
+  if (cause.code === 'disk_limit') await remove(engine, containerId)
+  else await stop(engine, containerId, graceSeconds)
+}

@@ -1,0 +1,18 @@
+/** `name:tag`, `name@digest` or a bare name, which means its tag `latest`. A registry's port is no tag. */
+export function splitReference(image: string): { name: string; tag: string } {
+  const [name = '', digest] = image.split('@')
+  if (digest !== undefined) return { name, tag: digest }
+  const colon = name.lastIndexOf(':')
+  return colon > name.lastIndexOf('/')
+    ? { name: name.slice(0, colon), tag: name.slice(colon + 1) }
+    : { name, tag: 'latest' }
+}
+
+/** What Docker calls its own registry, where an image names none. */
+export const dockerHub = 'https://index.docker.io/v1/'
+
+/** The registry that a reference names: a first part with a dot or a port in it, or `localhost`. */
+export function registryOf(image: string): string {
+  const [first = '', rest] = image.split('/')
+  return rest !== undefined && /[.:]|^localhost$/.test(first) ? first : dockerHub
+}

@@ -1,0 +1,42 @@
+import type { Config } from '../config/config.ts'
+import { type Host, readHost } from '../confine/host.ts'
+import { type IsolationProblem, isolationProblems, obstacleOf } from '../confine/problems.ts'
+import { messageOf } from '../trouble.ts'
+import { type Check, type Finding, ill, well } from './check.ts'
+
+export type IsolationOptions = { config: Config; dockerHost: string | undefined }
+
+/** That containers are kept in their place: those that have to be, and those that just are by default. */
+export function isolationChecks(
+  { config, dockerHost }: IsolationOptions,
+  host: Host = readHost(dockerHost),
+): Check[] {
+  if (!config.containers.some(({ managed }) => managed)) return []
+  return [
+    {
+      name: 'isolation',
+      async run() {
+        const problems = isolationProblems(config, host, await unreadable(host))
+        return judged(problems, config)
+      },
+    },
+  ]
+}
+
+/** Reading the rules takes the program and the right that setting them takes. Null: they can be read. */
+async function unreadable(host: Host): Promise<string | null> {
+  if (obstacleOf(host) !== null) return null
+  const read = Promise.all(host.tables.map(table => table.save()))
+  return await read.then(() => null, messageOf)
+}
+
+function judged(problems: readonly IsolationProblem[], { requireIsolation }: Config): Finding {
+  const [first] = problems
+  if (first === undefined) return well('containers are kept in their place')
+  const told = problems.map(({ container, what }) => `${container}: ${what}`).join('; ')
+  const [must] = requireIsolation ? problems : problems.filter(({ asked }) => asked)
+  // Nobody has asked for it, and the runner works without.
+  return must === undefined
+    ? well(`not kept, by default: ${told}. To have it: ${first.fix}`)
+    : ill(told, must.fix)
+}

@@ -1,0 +1,161 @@
+import type { Cause } from './cause.ts'
+import type { Config, Container } from './config/config.ts'
+import { type KeepOptions, keepContainer } from './docker/keep.ts'
+import { removeContainer, renewContainer, stopContainers } from './docker/stop.ts'
+import type { Gpus } from './gpu/gpus.ts'
+import { keepRunning } from './loop.ts'
+import type { Reach } from './reach.ts'
+import { messageOf } from './trouble.ts'
+
+/** The containers of a configuration, each looked after by itself. */
+export type Fleet = {
+  /**
+   * Has it so from here on, and resolves when containers that are not wanted any more are gone. One that is the same goes on without a
+   * break; one that differs is replaced when its jobs in hand are done.
+   */
+  apply(config: Config): Promise<void>
+  /** Has a container started anew that something has broken while it ran. */
+  renew(id: string, cause: Cause): Promise<void>
+  /** Stops what Docker runs for it, and takes its firewall rules away. */
+  stop(graceSeconds: number): Promise<void>
+}
+
+export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf'> & {
+  reach: Reach
+  gpus: Pick<Gpus, 'configure' | 'devicesOf'>
+}
+
+type Kept = { container: Container; end: () => Promise<void> }
+
+/** For a container that is not wanted any more, whose jobs are done. */
+const retireGraceSeconds = 10
+/** For one that is broken. */
+const renewGraceSeconds = 5
+
+export function createFleet(options: FleetOptions): Fleet {
+  const { engine, containers, confinement, gpus, drain, reach, log } = options
+  const { devicesOf } = gpus
+  const kept = new Map<string, Kept>()
+  /** By id, those that are not wanted any more; `gone` resolves when it is gone. */
+  const leaving = new Map<string, { container: Container; gone: Promise<void> }>()
+  let current: Config | null = null
+  /** Docker has run something for it. */
+  let hasManaged = false
+
+  /** Gives out networks, firewall rules and GPUs. A container that is leaving keeps its own while jobs are in its hands. */
+  function settle(config: Config): void {
+    const wanted = new Set(config.containers.map(({ id }) => id))
+    const staying = [...leaving.values()].map(({ container }) => container)
+    const there = [...config.containers, ...staying.filter(({ id }) => !wanted.has(id))]
+    const managed = there.filter(container => container.managed)
+    if (managed.length > 0) hasManaged = true
+    confinement.configure(config, there)
+    gpus.configure(managed)
+  }
+
+  /** `before`: who keeps it under its last configuration. */
+  function keep(config: Config, container: Container, before: Kept | null): Kept {
+    const controller = new AbortController()
+    const signal = AbortSignal.any([options.signal, controller.signal])
+    let last = before
+    const takeOver = async () => {
+      await last?.end()
+      last = null
+    }
+    const loop = () =>
+      keepContainer({ ...options, devicesOf, config, signal }, container, last === null ? null : { takeOver })
+    const done = keepRunning('container', loop, { log, signal })
+    return {
+      container,
+      async end() {
+        controller.abort()
+        await takeOver()
+        await done
+      },
+    }
+  }
+
+  function begin(config: Config, container: Container): void {
+    containers.configure(container)
+    if (container.managed) return void kept.set(container.id, keep(config, container, null))
+    kept.set(container.id, { container, end: async () => {} })
+    const target = containers.get(container.id)
+    if (target !== undefined) reach.seek(target)
+  }
+
+  function succeed(config: Config, container: Container, old: Kept): void {
+    // Calls in hand end where they were begun.
+    if (!container.managed && container.baseUrl !== old.container.baseUrl) containers.remove(container.id)
+    containers.configure(container)
+    kept.set(container.id, container.managed ? keep(config, container, old) : { ...old, container })
+    const target = containers.get(container.id)
+    if (!container.managed && target?.health !== 'ready' && target !== undefined) reach.seek(target)
+  }
+
+  async function retire(config: Config, { container: { id, managed }, end }: Kept): Promise<void> {
+    kept.delete(id)
+    log.info('Container is not wanted any more', { container: id })
+    const reopen = await drain(id)
+    // The runner itself ends, and stops all that it has.
+    if (options.signal.aborted) return
+    await end()
+    if (managed) await removeContainer(id, { engine, config, log, graceSeconds: retireGraceSeconds })
+    containers.remove(id)
+    reopen()
+  }
+
+  function leave(config: Config, old: Kept): void {
+    const { container } = old
+    const gone = retire(config, old).finally(() => {
+      leaving.delete(container.id)
+      if (current !== null) settle(current)
+    })
+    leaving.set(container.id, { container, gone })
+  }
+
+  async function apply(config: Config): Promise<void> {
+    const before = current ?? config
+    current = config
+    const wanted = new Map(config.containers.map(container => [container.id, container]))
+    for (const old of [...kept.values()]) {
+      const next = wanted.get(old.container.id)
+      if (next === undefined || next.managed !== old.container.managed) leave(before, old)
+    }
+    settle(config)
+    for (const container of config.containers) {
+      const old = kept.get(container.id)
+      const gone = leaving.get(container.id)?.gone
+      if (gone !== undefined) void gone.then(() => current === config && begin(config, container))
+      else if (old === undefined) begin(config, container)
+      else succeed(config, container, old)
+    }
+    await Promise.all([...leaving.values()].map(({ gone }) => gone))
+  }
+
+  return {
+    apply,
+    async renew(id, cause) {
+      if (current !== null)
+        await renewContainer(id, cause, {
+          engine,
+          config: current,
+          containers,
+          log,
+          graceSeconds: renewGraceSeconds,
+        })
+    },
+    async stop(graceSeconds) {
+      const config = current
+      if (config === null) return
+      const managed = containers.all().filter(target => target.config.managed)
+      await stopContainers(
+        managed.map(target => target.config.id),
+        { engine, config, log, graceSeconds },
+      )
+      if (hasManaged)
+        await confinement
+          .end()
+          .catch((error: unknown) => log.warn('The firewall rules stay', { error: messageOf(error) }))
+    },
+  }
+}

@@ -1,0 +1,84 @@
+import type { Gpu } from '../../protocol/host.ts'
+import { DownError } from '../cause.ts'
+import type { Container } from '../config/config.ts'
+
+/** The GPUs that a container gets: all there are, so many that Docker chooses, or these, by UUID or as they were configured. */
+export type Devices = 'none' | 'all' | { count: number } | { ids: readonly string[] }
+
+/** What it cannot have, and why. */
+export class GpuError extends DownError {
+  override readonly name = 'GpuError'
+
+  constructor(message: string) {
+    super('gpu_unavailable', message)
+  }
+}
+
+/** As Docker's engine is told. */
+export function deviceRequests(devices: Devices): { DeviceRequests?: object[] } {
+  if (devices === 'none') return {}
+  const Capabilities = [['gpu']]
+  if (devices === 'all') return { DeviceRequests: [{ Count: -1, Capabilities }] }
+  if ('count' in devices) return { DeviceRequests: [{ Count: devices.count, Capabilities }] }
+  return { DeviceRequests: [{ DeviceIDs: devices.ids, Capabilities }] }
+}
+
+type Wish = Pick<Container, 'id' | 'gpu'>
+
+/**
+ * Gives each container its GPUs. Those that are named are given to whoever names them, also to several; those that are counted go to one
+ * container each, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
+ * others may get new ones. `gpus` null: nobody knows what there is, and Docker decides. `before`: what was given already, and stays.
+ * @returns by container id; an error for one that cannot have what it asks for.
+ */
+export function assignDevices(
+  containers: readonly Wish[],
+  gpus: readonly Gpu[] | null,
+  before: ReadonlyMap<string, Devices> = new Map(),
+): Map<string, Devices | GpuError> {
+  const kept = new Map([...before].filter(([, devices]) => uuidsOf(devices).length > 0))
+  const given = [...kept.values()].flatMap(uuidsOf)
+  const named = containers.flatMap(({ gpu }) => idsOf(gpu).map(name => uuidOf(name, gpus)))
+  const taken = new Set([...named, ...given])
+  const free = gpus
+    ?.filter(({ uuid, problem }) => !taken.has(uuid) && problem === null)
+    .map(({ uuid }) => uuid)
+  return new Map(containers.map(({ id, gpu }) => [id, kept.get(id) ?? assign(gpu, { gpus, free })]))
+}
+
+/** Of GPUs that were found; none of what was given by another name, or unseen. */
+export function uuidsOf(devices: Devices): readonly string[] {
+  const ids = typeof devices === 'object' && 'ids' in devices ? devices.ids : []
+  return ids.every(id => id.startsWith('GPU-')) ? ids : []
+}
+
+function idsOf(gpu: Wish['gpu']): string[] {
+  return typeof gpu === 'object' && 'devices' in gpu ? gpu.devices : []
+}
+
+/** `free` is taken from. */
+function assign(
+  gpu: Wish['gpu'],
+  { gpus, free }: { gpus: readonly Gpu[] | null; free: string[] | undefined },
+): Devices | GpuError {
+  if (typeof gpu === 'boolean') return gpu ? 'all' : 'none'
+  if ('devices' in gpu) {
+    const missing = gpus === null ? undefined : gpu.devices.find(name => !isThere(name, gpus))
+    if (missing !== undefined) return new GpuError(`This host has no GPU ${missing}`)
+    return { ids: gpu.devices.map(name => uuidOf(name, gpus)) }
+  }
+  if (free === undefined) return { count: gpu.count }
+  if (free.length < gpu.count)
+    return new GpuError(`It wants ${gpu.count} of this host's GPUs for itself, and ${free.length} are free`)
+  return { ids: free.splice(0, gpu.count) }
+}
+
+/** MIG instances are not among what the driver was asked for: Docker knows them. */
+function isThere(name: string, gpus: readonly Gpu[]): boolean {
+  const isInstance = name.startsWith('MIG-') || name.includes(':')
+  return isInstance || gpus.some(({ index, uuid }) => name === String(index) || name === uuid)
+}
+
+function uuidOf(name: string, gpus: readonly Gpu[] | null): string {
+  return gpus?.find(({ index }) => name === String(index))?.uuid ?? name
+}

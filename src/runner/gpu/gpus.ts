@@ -1,0 +1,95 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Gpu } from '../../protocol/host.ts'
+import type { Container } from '../config/config.ts'
+import { assignDevices, type Devices, GpuError } from './devices.ts'
+import type { Query, Sight } from './query.ts'
+
+type Wish = Pick<Container, 'id' | 'gpu'>
+
+export type Gpus = {
+  /** Gives these containers what they ask for, those that got it before the same again. */
+  configure(containers: readonly Wish[]): void
+  /** Looks anew. One failure is none: the driver is asked again before it is believed. */
+  look(): Promise<Sight>
+  /** Resolves once there was a look. */
+  looked(): Promise<void>
+  /** As they were last seen. */
+  seen(): readonly Gpu[]
+  /** All that were seen since the start, by UUID. */
+  known(): ReadonlyMap<string, Gpu>
+  /** What a container gets, once there was a look. @throws GpuError when it cannot have it. */
+  devicesOf(container: Pick<Container, 'id'>): Promise<Devices>
+  /** What each container was given; nothing before the first look. */
+  given(): ReadonlyMap<string, Devices>
+}
+
+/** `query` null: the containers run where nobody can look from here. */
+export function createGpus(query: Query | null): Gpus {
+  let wishes: readonly Wish[] = []
+  const known = new Map<string, Gpu>()
+  let seen: readonly Gpu[] = []
+  /** What the driver has told last; null: nothing ever. */
+  let there: readonly Gpu[] | null = null
+  let assigned: Map<string, Devices | GpuError> | null = null
+  let looking: Promise<Sight> | null = null
+
+  function take(sight: Sight): Sight {
+    seen = sight.kind === 'seen' ? sight.gpus : []
+    if (sight.kind === 'seen') there = sight.gpus
+    const isNew = seen.some(({ uuid }) => !known.has(uuid))
+    for (const gpu of seen) known.set(gpu.uuid, gpu)
+    // What was given stays given: one that is lost is missed, and not replaced by another container's.
+    if (assigned === null || isNew) assigned = assignDevices(wishes, there, given())
+    return sight
+  }
+
+  async function ask(): Promise<Sight> {
+    if (query === null) return take({ kind: 'absent' })
+    const sight = await query()
+    return take(sight.kind === 'failed' ? await query() : sight)
+  }
+
+  /** One at a time: who comes meanwhile is told the same. */
+  async function look(): Promise<Sight> {
+    looking ??= ask().finally(() => {
+      looking = null
+    })
+    return await looking
+  }
+
+  async function looked(): Promise<void> {
+    if (assigned === null) await look()
+  }
+
+  function given(): Map<string, Devices> {
+    const all = [...(assigned ?? [])]
+    return new Map(all.flatMap(([id, devices]) => (devices instanceof GpuError ? [] : [[id, devices]])))
+  }
+
+  return {
+    configure(containers) {
+      const asBefore = containers.filter(({ id, gpu }) =>
+        wishes.some(wish => wish.id === id && isDeepStrictEqual(wish.gpu, gpu)),
+      )
+      wishes = containers
+      if (assigned === null) return
+      const before = given()
+      const kept = asBefore.flatMap(({ id }): [string, Devices][] => {
+        const devices = before.get(id)
+        return devices === undefined ? [] : [[id, devices]]
+      })
+      assigned = assignDevices(containers, there, new Map(kept))
+    },
+    look,
+    looked,
+    seen: () => seen,
+    known: () => known,
+    async devicesOf({ id }) {
+      await looked()
+      const devices = assigned?.get(id) ?? 'none'
+      if (devices instanceof GpuError) throw devices
+      return devices
+    },
+    given,
+  }
+}

@@ -1,0 +1,215 @@
+import * as v from 'valibot'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { HostReport } from '../../src/protocol/host.ts'
+import { Runner } from '../../src/protocol/runner.ts'
+import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
+
+let edge: TestEdge
+beforeAll(async () => {
+  edge = await startTestEdge()
+})
+afterAll(() => edge[Symbol.asyncDispose]())
+
+const host: HostReport = {
+  mode: 'run',
+  gpus: [
+    {
+      index: 0,
+      uuid: 'GPU-0',
+      name: 'NVIDIA H100 80GB HBM3',
+      driver: '550.54.15',
+      memory_mib: 81559,
+      memory_used_mib: 1024,
+      utilization: null,
+      temperature: 41,
+      problem: null,
+    },
+  ],
+  findings: [{ code: 'gpu_lost', detail: 'nvidia-smi lists GPU-1 no more', containers: ['b'] }],
+}
+
+async function listed({ id }: TestRunner) {
+  const response = await edge.request('/admin/runners', {
+    headers: { authorization: `Bearer ${adminToken}` },
+  })
+  return v.parse(v.array(Runner), await response.json()).find(runner => runner.id === id)
+}
+
+async function beat({ instance, post }: TestRunner, body: object) {
+  const response = await post('/runner/heartbeat', { instance, leases: [], containers: [], ...body })
+  expect(response.status).toBe(200)
+}
+
+describe('GET /admin/runners', () => {
+  test('default: the GPUs of a host, what is wrong with it, and containers that are not ready', async () => {
+    const runner = await startTestRunner(edge, [policyOf('a'), policyOf('b')])
+    expect((await listed(runner))?.process).toEqual({
+      instance: runner.instance,
+      version: 'test',
+      unready: [],
+      host: null,
+    })
+    const lost = { id: 'b', health: 'unhealthy', code: 'gpu_lost', detail: 'nvidia-smi lists GPU-1 no more' }
+    await beat(runner, { containers: [{ id: 'a', health: 'ready' }, lost], host })
+    expect((await listed(runner))?.process).toMatchObject({ unready: [lost], host })
+  })
+
+  test('behavior: a beat that tells nothing of the host leaves it as it was told', async () => {
+    const runner = await startTestRunner(edge, [policyOf('a')])
+    await beat(runner, { host })
+    await beat(runner, { containers: [{ id: 'a', health: 'starting' }] })
+    expect((await listed(runner))?.process).toMatchObject({
+      unready: [{ id: 'a', health: 'starting' }],
+      host,
+    })
+    await beat(runner, { host: { ...host, mode: 'drain', findings: [] } })
+    expect((await listed(runner))?.process?.host).toEqual({ ...host, mode: 'drain', findings: [] })
+  })
+
+  test('behavior: of several processes the one that was heard of last', async () => {
+    const runner = await startTestRunner(edge, [policyOf('a')])
+    await beat(runner, { host })
+    const instance = crypto.randomUUID()
+    await runner.post('/runner/register', { instance, version: 'newer', containers: [policyOf('a')] })
+    expect((await listed(runner))?.process).toMatchObject({ instance, version: 'newer', host: null })
+  })
+
+  test('error: what is no report is refused, and says where', async () => {
+    const { instance, post } = await startTestRunner(edge, [policyOf('a')])
+    const told = (wrong: object) =>
+      post('/runner/heartbeat', { instance, leases: [], containers: [], host: { ...host, ...wrong } })
+    const response = await told({ gpus: [{ ...host.gpus[0], utilization: '37 %' }] })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({
+      code: 'invalid_request',
+      error: expect.stringContaining('host.gpus.0.utilization'),
+    })
+    expect((await told({ mode: 'sleep' })).status).toBe(400)
+  })
+})
+
+describe('requires', () => {
+  let big: TestRunner
+  let plain: TestRunner
+  const job = (requires?: unknown, containers = ['work']) => ({ containers, data: {}, requires })
+
+  beforeAll(async () => {
+    const containers = [policyOf('work'), policyOf('chat', { openai: true })]
+    plain = await startTestRunner(edge, containers)
+    big = await startTestRunner(edge, containers, fetch, {
+      gpu: ['NVIDIA H100 80GB HBM3'],
+      gpu_memory_gib: [80],
+    })
+  })
+  beforeEach(async () => await edge.db.orm.run('delete from jobs'))
+
+  test('default: a job goes to a host with these labels, and says what it requires', async () => {
+    const id = await edge.createJob(job({ gpu_memory_gib: 40, gpu: 'H100' }))
+    expect(await plain.claim()).toEqual([])
+    expect(await big.claim()).toMatchObject([{ id, containers: ['work'] }])
+    const asked = await (await edge.request(`/api/jobs/${id}`)).json()
+    expect(asked).toMatchObject({ containers: ['work'], requires: { gpu: 'h100', gpu_memory_gib: 40 } })
+    expect((await listed(big))?.labels).toEqual({ gpu: ['nvidia h100 80gb hbm3'], gpu_memory_gib: [80] })
+  })
+
+  test('behavior: what no enrolled runner has is refused at once; what only is away waits', async () => {
+    const refused = await edge.create(job({ gpu: 'H100', gpu_memory_gib: 81 }))
+    expect(refused.status).toBe(422)
+    expect(await refused.json()).toEqual({
+      code: 'unmet_requires',
+      error: 'No enrolled runner with these containers has such labels',
+      params: { requires: { gpu: 'h100', gpu_memory_gib: 81 } },
+    })
+    await beat(big, { containers: [] })
+    await edge.db.orm.run('update policy set epoch = epoch + 1')
+    const other = await startTestRunner(edge, [policyOf('elsewhere')])
+    await expect
+      .poll(async () => (await edge.create(job({ gpu: 'H100' }))).headers.get('infernet-runner'))
+      .toBe('offline')
+    await beat(big, {
+      containers: [
+        { id: 'work', health: 'ready' },
+        { id: 'chat', health: 'ready' },
+      ],
+    })
+    expect(other.id).not.toBe(big.id)
+  })
+
+  test('behavior: batches, streams, PUT, and keys', async () => {
+    const batch = await edge.create([job({ gpu: 'H100' }), job({ gpu: 'B300' }), job({ gpu: 7.5 })], {
+      path: '/api/jobs/batch',
+    })
+    expect(await batch.json()).toEqual([
+      { id: expect.any(String) },
+      expect.objectContaining({ code: 'unmet_requires' }),
+      expect.objectContaining({ code: 'invalid_request', error: expect.stringContaining('requires.gpu') }),
+    ])
+    const stream = await edge.create(job({ gpu: 'B300' }), { path: '/api/jobs/stream' })
+    expect(stream.status).toBe(422)
+    const put = async (id: string, requires: unknown) =>
+      (await edge.request(`/api/jobs/${id}`, { method: 'PUT', body: JSON.stringify(job(requires)) })).status
+    const id = crypto.randomUUID()
+    expect([
+      await put(id, { gpu: 'H100' }),
+      await put(id, { gpu: 'H100' }),
+      await put(id, { region: 'x' }),
+    ]).toEqual([200, 200, 409])
+    const keyed = async (requires: unknown) =>
+      (
+        await edge.request('/api/jobs', {
+          method: 'POST',
+          body: JSON.stringify(job(requires)),
+          headers: { 'idempotency-key': `k-${id}` },
+        })
+      ).status
+    expect([await keyed({ gpu: 'H100' }), await keyed({ gpu: 'H100' }), await keyed(undefined)]).toEqual([
+      200, 200, 409,
+    ])
+  })
+
+  test("behavior: OpenAI's door takes them in a header, and the container gets the body as it is", async () => {
+    const ask = (requires: string) =>
+      edge.request('/v1/chat/completions', {
+        method: 'POST',
+        headers: { 'infernet-requires': requires },
+        body: '{"model":"chat","messages":[]}',
+      })
+    const answered = ask('{"gpu": "h100"}')
+    const [claimed] = await big.claim({ wait_ms: 10_000 })
+    expect(claimed?.data).toBe('{"model":"chat","messages":[]}')
+    await big.report([success(claimed!, '{"choices":[]}')])
+    expect(await (await answered).json()).toEqual({ choices: [] })
+    const unmet = await ask('{"gpu": "b300"}')
+    expect(unmet.status).toBe(422)
+    expect(await unmet.json()).toMatchObject({ error: { code: 'unmet_requires' } })
+    for (const wrong of ['gpu=h100', '["h100"]', '{"gpu":"h100"},"data":{}', '{"GPU":"h100"}'])
+      expect((await ask(wrong)).status).toBe(400)
+  })
+
+  test('behavior: an older runner, which knows of no labels, registers and works', async () => {
+    const response = await plain.post('/runner/register', {
+      instance: plain.instance,
+      version: 'old',
+      containers: [policyOf('work'), policyOf('chat', { openai: true })],
+    })
+    expect(response.status).toBe(200)
+    const id = await edge.createJob(job())
+    expect(await plain.claim()).toMatchObject([{ id }])
+  })
+
+  test('error: labels that are none', async () => {
+    const register = async (labels: unknown) =>
+      (
+        await plain.post('/runner/register', {
+          instance: plain.instance,
+          version: 'x',
+          containers: [],
+          labels,
+        })
+      ).status
+    expect(await register({ Gpu: ['x'] })).toBe(400)
+    expect(await register({ gpu: 'x' })).toBe(400)
+    expect(await register({ gpu: [-1] })).toBe(400)
+  })
+})

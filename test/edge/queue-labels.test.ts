@@ -1,0 +1,122 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { requiresOf, routeOf } from '../../src/protocol/container.ts'
+import { type Labels, meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
+import { miscounts, newJob, type Queue, startQueue } from '../support/queue.ts'
+
+let queue: Queue
+
+beforeAll(async () => {
+  queue = await startQueue()
+})
+afterAll(async () => await queue.close())
+beforeEach(async () => await queue.clear())
+
+const idsOf = (jobs: readonly { id: string }[]) => jobs.map(job => job.id)
+const h100 = { gpu: ['NVIDIA H100 80GB HBM3'], gpu_memory_gib: [80], region: ['eu'] }
+const add = (requires: Requires, options: { priority?: number; containers?: string[] } = {}) => {
+  const { containers = ['a'], ...rest } = options
+  return queue.add({ route: routeOf(containers, requires), ...rest })
+}
+
+describe('labels', () => {
+  test('default: a job goes to a host that has what it requires, and to no other', async () => {
+    const id = await add({ gpu: 'H100', gpu_memory_gib: 40 })
+    const plain = await queue.host()
+    const small = await queue.host(undefined, { gpu: ['Tesla T4'], gpu_memory_gib: [15] })
+    expect(await queue.claim(plain)).toEqual([])
+    expect(await queue.claim(small)).toEqual([])
+    const [job] = await queue.claim(await queue.host(undefined, h100))
+    expect(job).toMatchObject({ id, route: 'a {"gpu":"h100","gpu_memory_gib":40}' })
+    expect(await miscounts(queue.db)).toEqual([])
+  })
+
+  test('behavior: what requires nothing goes anywhere; all go by priority and age', async () => {
+    const any = await queue.add()
+    const wanted = await add({ region: 'EU' })
+    const urgent = await add({ gpu: 'h100' }, { priority: 5 })
+    const host = await queue.host(undefined, h100)
+    expect((await queue.claim(host, { max: 1 })).map(({ id }) => id)).toEqual([urgent])
+    const holding = [{ id: urgent, attempt: 1 }]
+    expect(idsOf(await queue.claim(host, { holding })).toSorted()).toEqual([any, wanted].toSorted())
+  })
+
+  test('behavior: a container has its slots once, whatever its jobs require', async () => {
+    for (let i = 0; i < 3; i += 1) {
+      await queue.add()
+      await add({ gpu: 'h100' })
+      await add({ region: 'eu' })
+    }
+    const host = await queue.host(undefined, h100)
+    const claimed = await queue.claim(host, {
+      routes: [
+        { route: 'a', slots: 2 },
+        { route: 'b', slots: 9 },
+      ],
+      max: 11,
+    })
+    expect(claimed).toHaveLength(2)
+  })
+
+  test('behavior: a chain is computed where its containers and its labels are', async () => {
+    const id = await add({ gpu: 'h100' }, { containers: ['a', 'b'] })
+    const routes = ['a', 'b'].map(route => ({ route, slots: 1 }))
+    const host = await queue.host(undefined, h100)
+    expect(await queue.claim(host)).toEqual([])
+    expect(await queue.claim(await queue.host(), { routes })).toEqual([])
+    expect(idsOf(await queue.claim(host, { routes }))).toEqual([id])
+  })
+
+  test('behavior: a host that registers anew without a label gets no more of it', async () => {
+    const host = await queue.host('relabelled', h100)
+    await add({ gpu: 'h100' })
+    const again = await queue.host('relabelled', { region: ['eu'] })
+    expect(await queue.claim(host)).toEqual([])
+    expect(await queue.claim(again)).toEqual([])
+    expect(await queue.claim(await queue.host('relabelled', h100))).toHaveLength(1)
+  })
+
+  test('behavior: only so many different ones may wait', async () => {
+    const jobs = Array.from({ length: 520 }, (_, index) =>
+      newJob({ route: routeOf(['a'], { gpu_memory_gib: index }) }),
+    )
+    const stored = await queue.enqueue({ jobs })
+    expect(stored.size).toBe(512)
+    // One that waits already, and what requires nothing, still may.
+    expect(
+      (await queue.enqueue({ jobs: [newJob({ route: routeOf(['a'], { gpu_memory_gib: 7 }) })] })).size,
+    ).toBe(1)
+    expect((await queue.enqueue({ jobs: [newJob()] })).size).toBe(1)
+  })
+
+  test('behavior: SQL and JavaScript agree on who meets what', async () => {
+    const word = fc.constantFrom(
+      'h100',
+      'H100',
+      'a100',
+      '100',
+      'h',
+      'NVIDIA H100 80GB',
+      'nvidia-h100',
+      'eu',
+      '',
+      '7',
+    )
+    const value = fc.oneof(word, fc.nat(9))
+    const name = fc.constantFrom('gpu', 'gpu_memory_gib', 'region', 'constructor')
+    const required = fc.dictionary(
+      name,
+      value.filter(one => one !== ''),
+      { maxKeys: 3 },
+    )
+    const labels = fc.dictionary(name, fc.array(value, { maxLength: 3 }), { maxKeys: 4 })
+    const check = async (has: Labels, requires: Requires) => {
+      await queue.clear()
+      const route = routeOf(['a'], requires)
+      await queue.enqueue({ jobs: [newJob({ route })] })
+      const claimed = await queue.claim(await queue.host(undefined, has))
+      expect(claimed.length === 1).toBe(meets(plainLabels(has), requiresOf(route) ?? {}))
+    }
+    await fc.assert(fc.asyncProperty(labels, required, check), { numRuns: 200 })
+  })
+})

@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { Agent } from 'undici'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { createContainers } from '../../src/runner/containers.ts'
+import { watchHealth } from '../../src/runner/health/watch.ts'
+import { eventually, setup } from './setup.ts'
+import { spawnMain } from './spawn.ts'
+
+const fake = fileURLToPath(new URL('./cog-main.ts', import.meta.url))
+
+type Asked = { method: string; path: string; accept: string; body: string; authorization: string }
+
+/** A container of Cog's kind as a process, and ways to set how it is and to see what it was asked. */
+async function startCog() {
+  const process = spawnMain(['0'], {}, fake)
+  onTestFinished(() => void process.child.kill('SIGKILL'))
+  await process.said('listens on')
+  const url = `http://127.0.0.1:${/listens on (\d+)/.exec(process.output())?.[1]}`
+  return {
+    url,
+    set: (state: object) => fetch(`${url}/control`, { method: 'POST', body: JSON.stringify(state) }),
+    asked: async () => (await (await fetch(`${url}/control`)).json()) as Asked[],
+  }
+}
+
+async function start(config: object = {}) {
+  const cog = await startCog()
+  const { edge, embed, logged } = await setup()
+  const entry = { id: 'one', url: cog.url, api: 'cog', bearer: 'token', slots: 4, ...config }
+  const runner = await embed({ containers: [entry], drain_timeout: 1 })
+  return {
+    cog,
+    edge,
+    logged,
+    runner,
+    async run(data: string, job: object = {}) {
+      const { id } = edge.enqueue({ containers: ['one'], data, ...job })
+      const { status, error_code, resultText } = await edge.reported(id)
+      return { id, status, error_code, resultText }
+    },
+  }
+}
+
+describe('predictions', () => {
+  test('default: the data is the input, and the output the result, byte for byte', async () => {
+    const { cog, runner, run } = await start()
+    await runner.ready
+    const say = '{"n": 12345678901234567890, "output": [1.0, "\\u00e9"]}'
+    const { id, ...result } = await run(`{"say": ${say}}`)
+    expect(result).toEqual({
+      status: 'success',
+      error_code: null,
+      resultText: `{"container":"one","output":${say}}`,
+    })
+    const [asked] = (await cog.asked()).filter(({ path }) => path === '/predictions')
+    expect(asked).toEqual({
+      method: 'POST',
+      path: '/predictions',
+      accept: '*/*',
+      authorization: 'Bearer token',
+      body: `{"id": "${id}-1-0", "input": {"say": ${say}}}`,
+    })
+  })
+
+  test('behavior: an answer too large for memory, and one without an output', async () => {
+    const { runner, run } = await start()
+    await runner.ready
+    const large = await run('{"say": [1.0], "pad": 3000000}')
+    expect(large.resultText).toBe('{"container":"one","output":[1.0]}')
+    const none = await run('{"other": 1}')
+    expect(none.resultText).toBe('{"container":"one","output":null}')
+  })
+
+  test('behavior: what fails there fails here, in its words', async () => {
+    const { runner, run } = await start()
+    await runner.ready
+    expect(await run('{"fail": "CUDA out of memory"}')).toMatchObject({
+      status: 'failed',
+      error_code: 'prediction_failed',
+      resultText: '{"container":"one","error":"CUDA out of memory","code":"prediction_failed"}',
+    })
+    const refused = await run('"text"')
+    expect(refused.error_code).toBe('http_error')
+    expect(refused.resultText).toContain('input: not an object')
+  })
+
+  test('behavior: a job that is cancelled, or takes too long, is cancelled there too', async () => {
+    const { cog, edge, runner, run } = await start({ timeout: 0.5 })
+    await runner.ready
+    const late = await run('{"hang": true}')
+    expect(late.error_code).toBe('timeout')
+    const { id } = edge.enqueue({ containers: ['one'], data: '{"hang": true}' })
+    const started = async () => (await cog.asked()).some(({ body }) => body.includes(id))
+    await expect.poll(started).toBe(true)
+    edge.cancel(id)
+    const paths = async () => (await cog.asked()).map(({ method, path }) => `${method} ${path}`)
+    for (const job of [late.id, id]) await expect.poll(paths).toContain(`POST /predictions/${job}-1-0/cancel`)
+    expect((await cog.asked()).at(-1)?.authorization).toBe('Bearer token')
+  })
+})
+
+describe('streams', () => {
+  const stream = { destination: 2 }
+
+  test('default: pieces as they come, of a model that streams', async () => {
+    const { cog, edge, runner, run } = await start()
+    await runner.ready
+    const { id, status } = await run('{"stream": ["On", "ions ", "é", {"n": 1}]}', stream)
+    expect(status).toBe('success')
+    expect(edge.streams.bytes(id).toString()).toBe('Onions é{"n":1}\n')
+    const asked = (await cog.asked()).filter(({ path }) => path === '/predictions')
+    expect(asked.map(({ accept }) => accept)).toEqual(['text/event-stream'])
+  })
+
+  test('behavior: in one piece of a model that does not', async () => {
+    const { cog, edge, runner, run } = await start()
+    await cog.set({ streams: false })
+    await runner.ready
+    for (const [said, output] of [
+      ['"Onions é"', 'Onions é'],
+      ['["On", "ions"]', 'Onions'],
+      ['{"n": 1.0}', '{"n": 1.0}'],
+    ] as const) {
+      const { id, status } = await run(`{"say": ${said}}`, stream)
+      expect(status).toBe('success')
+      expect(edge.streams.bytes(id).toString()).toBe(output)
+    }
+    const failed = await run('{"fail": "no"}', stream)
+    expect(failed.resultText).toBe('{"container":"one","error":"no","code":"prediction_failed"}')
+  })
+
+  test('behavior: one that fails in the middle leaves its output, and says why', async () => {
+    const { edge, runner, run } = await start()
+    await runner.ready
+    const failed = await run('{"stream": ["a", "b"], "end": "failed"}', stream)
+    expect(failed.error_code).toBe('prediction_failed')
+    expect(failed.resultText).toContain('"error":"out of memory"')
+    expect(edge.streams.bytes(failed.id).toString()).toBe('ab')
+    const cut = await run('{"stream": ["a"], "end": "cut"}', stream)
+    expect(cut.error_code).toBe('connection_lost')
+  })
+})
+
+describe('health', () => {
+  test('default: starting until it is ready, however soon it answers', async () => {
+    const { cog, edge, runner, logged } = await (async () => {
+      const cog = await startCog()
+      await cog.set({ status: 'STARTING' })
+      const { edge, embed, logged } = await setup()
+      const runner = await embed({ containers: [{ id: 'one', url: cog.url, api: 'cog' }] })
+      return { cog, edge, runner, logged }
+    })()
+    await eventually(() => logged.some(({ fields }) => fields.detail === 'STARTING'))
+    expect(runner.status()?.containers).toMatchObject([{ health: 'starting' }])
+    await cog.set({ status: 'BUSY' })
+    await runner.ready
+    const { id } = edge.enqueue({ containers: ['one'], data: '{"say": 1}' })
+    expect((await edge.reported(id)).status).toBe('success')
+  })
+
+  test('behavior: a setup that failed is told with its log, and another try is seen', async () => {
+    const cog = await startCog()
+    await cog.set({ status: 'SETUP_FAILED', logs: `${'.'.repeat(2000)}\nNo weights at /src/model` })
+    const { embed, logged } = await setup()
+    const runner = await embed({ containers: [{ id: 'one', url: cog.url, api: 'cog' }] })
+    await eventually(() => runner.status()?.containers[0]?.health === 'unhealthy')
+    const detail = runner.status()?.containers[0]?.detail ?? ''
+    expect(detail).toMatch(/^SETUP_FAILED: \.+\nNo weights at \/src\/model$/)
+    expect(detail.length).toBeLessThan(600)
+    await cog.set({ status: 'READY' })
+    await runner.ready
+    const failures = logged.filter(({ event }) => event === 'A container says that it has failed')
+    expect(failures.length).toBe(1)
+  })
+
+  test('behavior: what is no health as Cog tells it is not ready', async () => {
+    const { embed, logged, container } = await setup()
+    let body = '<html>'
+    const served = await container((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(body)
+    })
+    const entry = { id: 'one', url: served.url, api: 'cog' }
+    const first = await embed({ containers: [entry] })
+    await eventually(() => logged.some(({ fields }) => fields.detail === 'its health is not as Cog tells it'))
+    await first.stop()
+    body = `{"status":"READY","setup":{"logs":"${'.'.repeat(9 * 1024 * 1024)}"}}`
+    const second = await embed({ containers: [entry] })
+    await eventually(() =>
+      logged.some(({ fields }) => String(fields.detail).includes('is longer than 8388608')),
+    )
+    expect(second.status()?.containers).toMatchObject([{ health: 'starting' }])
+  })
+
+  test('behavior: one that fails after it was ready is found out', async () => {
+    const cog = await startCog()
+    const source = {
+      edge: { url: 'http://edge', key_file: 'k' },
+      containers: [{ id: 'one', url: cog.url, api: 'cog' }],
+    }
+    const { config } = parseConfig(JSON.stringify(source), { path: 'config.json', env: {} })
+    const containers = createContainers(config.containers)
+    containers.change('one', { health: 'ready' })
+    const agent = new Agent()
+    const controller = new AbortController()
+    const failed = Promise.withResolvers<string>()
+    const { signal } = controller
+    const onFailed = (_: unknown, detail: string) => failed.resolve(detail)
+    const watched = watchHealth({ containers, agent, onFailed, signal, everyMs: 20 })
+    await expect.poll(async () => (await cog.asked()).length).toBeGreaterThan(1)
+    await cog.set({ status: 'DEFUNCT', logs: randomUUID() })
+    expect(await failed.promise).toMatch(/^DEFUNCT: /)
+    controller.abort()
+    await watched
+    await agent.destroy()
+  })
+})

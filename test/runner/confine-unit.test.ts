@@ -1,0 +1,271 @@
+import fc from 'fast-check'
+import ipaddr from 'ipaddr.js'
+import { describe, expect, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { hasNetAdmin } from '../../src/runner/confine/capability.ts'
+import { createConfinement } from '../../src/runner/confine/confine.ts'
+import type { Host } from '../../src/runner/confine/host.ts'
+import type { Iptables } from '../../src/runner/confine/iptables.ts'
+import { networksOf, placeOf } from '../../src/runner/confine/plan.ts'
+import { isolationProblems } from '../../src/runner/confine/problems.ts'
+import { closedRanges, type Family } from '../../src/runner/confine/ranges.ts'
+import { spareSubnets } from '../../src/runner/confine/subnets.ts'
+import { hooksOf, isHooked, parseTable, unhook } from '../../src/runner/confine/table.ts'
+import { createDiskWatch } from '../../src/runner/docker/disk-watch.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+
+const configOf = (containers: object[]) =>
+  parseConfig(JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers }), {
+    path: '/config.json',
+    env: {},
+  }).config
+
+const usual: Host = {
+  platform: 'linux',
+  uid: 0,
+  mayChangeNetwork: true,
+  dockerHost: null,
+  tables: [],
+  nameservers: async () => [],
+  hasInterface: async () => true,
+}
+
+describe('closed ranges', () => {
+  const isClosed = (address: ipaddr.IPv4 | ipaddr.IPv6, family: Family) =>
+    closedRanges[family].some(range => address.match(ipaddr.parseCIDR(range)))
+
+  test('default: whatever is no address of the internet is in them', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 4, maxLength: 4 }), bytes => {
+        const address = new ipaddr.IPv4([...bytes])
+        const azure = address.toString() === '168.63.129.16'
+        // The library knows AMT and AS 112, which are reached like others.
+        if (['amt', 'as112'].includes(address.range())) return
+        expect(isClosed(address, 4)).toBe(address.range() !== 'unicast' || azure)
+      }),
+      { examples: [[Uint8Array.of(168, 63, 129, 16)], [Uint8Array.of(100, 100, 100, 200)]], numRuns: 2000 },
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.boolean(), (bytes, near) => {
+        const address = new ipaddr.IPv6([...(near ? [0x20, 0x01, 0x0d, 0xb8, ...bytes.slice(4)] : bytes)])
+        const first = address.parts[0] ?? 0
+        if (first >> 13 !== 1 || address.range() !== 'unicast') expect(isClosed(address, 6)).toBe(true)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('behavior: the internet is open, metadata services are not', () => {
+    const closed = (address: string) => {
+      const parsed = ipaddr.parse(address)
+      return isClosed(parsed, parsed.kind() === 'ipv4' ? 4 : 6)
+    }
+    const open = ['1.1.1.1', '8.8.8.8', '172.15.0.1', '172.32.0.1', '192.167.0.1', '223.255.255.1']
+    const six = ['2606:4700:4700::1111', '2a00:1450::1', '2400:cb00::1', '3ffe::1']
+    expect([...open, ...six].filter(closed)).toEqual([])
+    const metadata = ['169.254.169.254', '100.100.100.200', '192.0.0.192', 'fd00:ec2::254', 'fe80::1']
+    const wrapped = ['::ffff:10.0.0.1', '64:ff9b::a00:1', '2002:a00:1::', '::1']
+    expect([...metadata, ...wrapped].filter(address => !closed(address))).toEqual([])
+  })
+})
+
+describe('the filter table', () => {
+  const jump = (from: string, name: string) => `-A ${from} -j INFERNET-${name}`
+  const tableOf = (...rules: string[]) => parseTable([':INPUT ACCEPT [0:0]', ...rules, 'COMMIT'].join('\n'))
+  const hooks = (...rules: string[]) => {
+    const table = tableOf(...rules)
+    return isHooked(table, hooksOf(table, 'mine')[1]!)
+  }
+  const own = jump('INPUT', 'mine-INPUT')
+  const other = jump('INPUT', 'other-INPUT')
+
+  test('default: a jump counts where only other runners are before it, once', () => {
+    expect(hooks(own, '-A INPUT -j ACCEPT')).toBe(true)
+    expect(hooks(other, own)).toBe(true)
+    expect(hooks('-A FORWARD -j ACCEPT', own)).toBe(true)
+    expect(hooks('-A INPUT -i lo -j ACCEPT', own)).toBe(false)
+    expect(hooks(own, own)).toBe(false)
+    expect(hooks(other)).toBe(false)
+    expect(hooks()).toBe(false)
+  })
+
+  test("behavior: Docker's own place is taken where there is one, and jumps are taken back from anywhere", () => {
+    const forward = jump('FORWARD', 'mine-FORWARD')
+    expect(hooksOf(tableOf(), 'mine')[0]?.from).toBe('FORWARD')
+    expect(hooksOf(tableOf(':DOCKER-USER - [0:0]'), 'mine')[0]?.from).toBe('DOCKER-USER')
+    const inside = '-A INFERNET-mine-FORWARD -i ifn1 ! -o ifn1 -j INFERNET-mine-PUBLIC'
+    expect(unhook(tableOf(forward, other, own, inside), 'mine')).toEqual([
+      '-D FORWARD -j INFERNET-mine-FORWARD',
+      '-D INPUT -j INFERNET-mine-INPUT',
+    ])
+  })
+})
+
+describe('the plan', () => {
+  const { containers } = configOf([
+    { id: 'a', image: 'x', links: ['b', 'b'] },
+    { id: 'b', image: 'x', links: ['a'], egress: 'open' },
+    { id: 'c', image: 'x', egress: 'none' },
+    { id: 'd', url: 'http://far' },
+  ])
+
+  test('default: a bridge for each container, and one for each link', () => {
+    const networks = networksOf('mine', { containers })
+    expect(networks.map(({ name, egress, link }) => [name.replace(/\.\w{6}$/, ''), egress, link])).toEqual([
+      ['infernet-mine-a', 'public', false],
+      ['infernet-mine.a.b', 'none', true],
+      ['infernet-mine-b', 'open', false],
+      ['infernet-mine.b.a', 'none', true],
+      ['infernet-mine-c', 'none', false],
+    ])
+    const bridges = networks.map(({ bridge }) => bridge)
+    expect(new Set(bridges).size).toBe(5)
+    expect(bridges.every(bridge => /^ifn[0-9a-f]{11}$/.test(bridge))).toBe(true)
+    const others = networksOf('other', { containers }).map(({ bridge }) => bridge)
+    expect(bridges.filter(bridge => others.includes(bridge))).toEqual([])
+  })
+
+  test('behavior: who is named in a link has a name there', () => {
+    const { joints } = placeOf('mine', containers[0]!, containers)
+    expect(joints.map(({ alias }) => alias)).toEqual([null, 'a'])
+    expect(placeOf('mine', containers[2]!, containers).joints).toEqual([])
+  })
+})
+
+describe('spareSubnets', () => {
+  test('default: each of 198.19.0.0/16 once, and bridges begin in different places', () => {
+    const all = [...spareSubnets('ifn0123456789a')]
+    expect(new Set(all).size).toBe(8192)
+    expect(all.every(subnet => /^198\.19\.\d+\.\d+\/29$/.test(subnet))).toBe(true)
+    expect(all.map(subnet => `${ipaddr.IPv4.networkAddressFromCIDR(subnet)}/29`)).toEqual(all)
+    expect(all[0]).not.toBe([...spareSubnets('ifn0123456789b')][0])
+  })
+})
+
+describe('hasNetAdmin', () => {
+  test('default: by what is in effect, not by what may be', () => {
+    const status = (effective: string) => `Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t${effective}\n`
+    expect(hasNetAdmin(status('0000000000001000'))).toBe(true)
+    expect(hasNetAdmin(status('000001ffffffffff'))).toBe(true)
+    // Root in a container of Docker's.
+    expect(hasNetAdmin(status('00000000a80425fb'))).toBe(false)
+    expect(hasNetAdmin('Name:\tnode\n')).toBe(false)
+  })
+})
+
+describe('createConfinement', () => {
+  test('behavior: rules are set while the engine is away', async () => {
+    const restored: string[][] = []
+    const table: Iptables = {
+      family: 4,
+      save: async () => '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n',
+      restore: async lines => void restored.push([...lines]),
+    }
+    const controller = new AbortController()
+    const { signal } = controller
+    const engine = createEngine('unix:///nowhere/docker.sock')
+    const quiet = () => {}
+    const log = { debug: () => controller.abort(), info: quiet, warn: quiet, error: quiet }
+    const config = configOf([{ id: 'a', image: 'x', egress: 'none' }])
+    const host = { ...usual, tables: [table] }
+    const confinement = createConfinement({ scope: 'mine', engine, host, log, signal })
+    confinement.configure(config, config.containers)
+    await confinement.watch()
+    await engine.close()
+    const bridge = networksOf('mine', config)[0]?.bridge
+    expect(restored).toHaveLength(1)
+    expect(restored[0]).toContain(
+      `-A INFERNET-mine-INPUT -i ${bridge} -j REJECT --reject-with icmp-admin-prohibited`,
+    )
+    expect(restored[0]?.slice(-2)).toEqual([
+      '-I FORWARD 1 -j INFERNET-mine-FORWARD',
+      '-I INPUT 1 -j INFERNET-mine-INPUT',
+    ])
+  })
+})
+
+describe('isolationProblems', () => {
+  const config = configOf([
+    { id: 'a', image: 'x' },
+    { id: 'b', image: 'x', egress: 'none' },
+    {
+      id: 'c',
+      image: 'x',
+      egress: 'open',
+      capabilities: ['SYS_ADMIN'],
+      volumes: ['/:/host:ro', '/data:/data'],
+    },
+    { id: 'd', url: 'http://far', egress: 'none' },
+  ])
+  const found = (unusual: Partial<Host>, why: string | null = null) =>
+    isolationProblems(config, { ...usual, ...unusual }, why)
+      .filter(({ container }) => container !== 'c')
+      .map(({ container, what }) => `${container}: ${what}`)
+
+  test('default: none where rules can be set, but what hands over the host', () => {
+    expect(isolationProblems(config, usual)).toEqual([
+      {
+        container: 'c',
+        what: 'capability SYS_ADMIN gives it the host',
+        fix: 'leave it out of capabilities',
+        asked: true,
+      },
+      { container: 'c', what: 'volume / gives it the host', fix: 'leave it out of volumes', asked: true },
+    ])
+  })
+
+  test('behavior: the user, the platform, an engine elsewhere, what iptables has said', () => {
+    expect(found({ uid: 501, mayChangeNetwork: false, platform: 'darwin' })).toEqual([
+      'a: egress "public" is not kept: the host is darwin',
+      'b: egress "none" is not kept: the host is darwin',
+    ])
+    expect(found({ uid: 1000 })).toEqual([])
+    const [, refused] = found({ uid: 1000, mayChangeNetwork: false })
+    expect(refused).toBe(
+      'b: egress "none" is not kept: the runner (its user is 1000) may not set firewall rules',
+    )
+    expect(found({ dockerHost: 'tcp://gpu:2375' })[1]).toContain("Docker's engine is at tcp://gpu:2375")
+    expect(found({ dockerHost: 'unix:///run/docker.sock' })).toEqual([])
+    expect(found({}, 'ip6tables is not installed')[1]).toContain('not kept: ip6tables is not installed')
+  })
+})
+
+describe('createDiskWatch', () => {
+  test('default: looks again when it has rested nineteen times as long as it took', async () => {
+    let time = 0
+    let looks = 0
+    const watch = createDiskWatch({
+      limitBytes: 100,
+      measure: async () => {
+        looks++
+        time += 1_000
+        return 100
+      },
+      now: () => time,
+    })
+    expect(await watch.excess()).toBe(null)
+    time += 18_999
+    await watch.excess()
+    expect(looks).toBe(1)
+    time += 1
+    await watch.excess()
+    expect(looks).toBe(2)
+  })
+
+  test('behavior: tells what is too much; nothing is measured without a limit', async () => {
+    const measured = (limitBytes: number | null, bytes: number | null) =>
+      createDiskWatch({ limitBytes, measure: async () => bytes }).excess()
+    expect(await measured(100, 101)).toBe(101)
+    expect(await measured(100, null)).toBe(null)
+    expect(await measured(null, 101)).toBe(null)
+  })
+
+  test('behavior: comes back ever later, until it has stood for an hour', () => {
+    let time = 0
+    const watch = createDiskWatch({ limitBytes: 1, measure: async () => 0, now: () => time })
+    const longest = () => Math.max(...Array.from({ length: 50 }, () => watch.stopped()))
+    expect(longest()).toBeGreaterThan(60_000)
+    time += 3_600_001
+    expect(watch.stopped()).toBeLessThanOrEqual(10_000)
+  })
+})

@@ -1,0 +1,551 @@
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { type Host, readHost } from '../../src/runner/confine/host.ts'
+import { hostFamilies } from '../../src/runner/confine/iptables.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
+import { scopeOf } from '../../src/runner/docker/scope.ts'
+import { nameOf } from '../../src/runner/docker/spec.ts'
+import { docker, removeContainers } from './docker.ts'
+import { answered, beyond, createInternet, type Internet } from './internet.ts'
+import { keepFleet } from './kept.ts'
+import { attempt, buildLab, labImage } from './lab.ts'
+import { eventually, setup } from './setup.ts'
+
+/** The real engine, and the real firewall: these tests are skipped without an engine, or without root. */
+const able =
+  process.getuid?.() === 0 && answers('docker', 'version') && answers('iptables-save') && answers('ip', '-V')
+const wanted = 'they want root, a Docker engine, iptables and iproute2'
+if (!able && process.env.CI === 'true') throw new Error(`Tests of isolation cannot run: ${wanted}`)
+if (!able) console.log(`Tests of isolation are skipped: ${wanted}`)
+
+function answers(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const tables = () => execFileSync('iptables-save', ['-t', 'filter'], { encoding: 'utf8' })
+const hostAddress = () =>
+  Object.entries(networkInterfaces())
+    .filter(([name]) => !/^(docker|br-|ifn|ift)/.test(name))
+    .flatMap(([, addresses]) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? ''
+
+describe.skipIf(!able)('containers in their place', () => {
+  let internet: Internet
+  let spare: string
+  const scopes = new Set<string>()
+
+  beforeAll(async () => {
+    await buildLab()
+    internet = await createInternet()
+    // A container of somebody else's, on Docker's usual network.
+    spare = docker(['run', '-d', '--rm', '-p', '3000', labImage])
+  }, 120_000)
+  afterAll(async () => {
+    docker(['rm', '-f', spare])
+    await removeContainers(scopes)
+    internet?.close()
+    docker(['rmi', '-f', labImage])
+  })
+
+  type Entry = { id: string } & Record<string, unknown>
+  type Options = { root?: object; host?: Partial<Host>; env?: object; spool?: string }
+
+  /** Keeps the containers of a configuration, as a runner does, until the test ends. */
+  async function keep(entries: Entry[], { root, host: unusual, env = {}, spool }: Options = {}) {
+    const ports = await Promise.all(entries.map(freePort))
+    const containers = entries.map((entry, index) => ({ image: labImage, port: ports[index], ...entry }))
+    const source = JSON.stringify({
+      edge: { url: 'http://edge', key_file: 'key' },
+      spool: spool ?? join(tmpdir(), `infernet-confine-${randomUUID()}`),
+      containers,
+      ...root,
+    })
+    const { config } = parseConfig(source, { path: '/config.json', env })
+    const { scope, seen, logged, confinement, end } = await keepFleet(config, unusual)
+    scopes.add(scope)
+    onTestFinished(async () => {
+      await end()
+      await removeContainers([scope])
+    })
+    const ready = () => eventually(() => seen.all().every(({ health }) => health === 'ready'))
+    const tell = (id: string) => (wanted: Parameters<typeof attempt>[1]) =>
+      attempt(seen.get(id)?.baseUrl ?? '', wanted)
+    const inspected = (id: string) => JSON.parse(docker(['inspect', nameOf(scope, id)]))[0]
+    return { scope, seen, logged, confinement, config, end, ready, tell, inspected }
+  }
+
+  /** A server of this host's that speaks HTTP, and answers everything. */
+  async function listen(address: string): Promise<number> {
+    const server = createServer((_, response) => response.end('here'))
+    await new Promise<void>(resolve => server.listen(0, address, resolve))
+    onTestFinished(() => void server.close())
+    return (server.address() as AddressInfo).port
+  }
+
+  type Inspected = {
+    State: { Pid: number }
+    NetworkSettings: { Networks: Record<string, { Gateway: string; IPAddress: string }>; Ports: Ports }
+  }
+  type Ports = Record<string, { HostPort: string }[]>
+  const networkOf = ({ NetworkSettings }: Inspected) => Object.values(NetworkSettings.Networks)[0]!
+  const portOf = ({ NetworkSettings }: Inspected) => Number(NetworkSettings.Ports['3000/tcp']?.[0]?.HostPort)
+  const open = { try: 'connect', host: beyond.public, port: beyond.port } as const
+
+  test('default: with egress none nothing is reached, and jobs are answered', {
+    timeout: 90_000,
+  }, async () => {
+    const { ready, tell, inspected } = await keep([
+      { id: 'shut', egress: 'none' },
+      { id: 'open', egress: 'open' },
+      { id: 'near', egress: 'open' },
+    ])
+    await ready()
+    const [loopback, everywhere] = [await listen('127.0.0.1'), await listen('0.0.0.0')]
+    const { Gateway: gateway } = networkOf(inspected('shut'))
+    const [stranger] = JSON.parse(docker(['inspect', spare]))
+    const near = inspected('near')
+    const targets: Record<string, [string, number]> = {
+      'a service on all addresses, by the gateway': [gateway, everywhere],
+      'the same, by the address of the host': [hostAddress(), everywhere],
+      'a service on loopback, by the gateway': [gateway, loopback],
+      'a service on loopback, by its address': ['127.0.0.1', loopback],
+      'a neighbour by its address': [networkOf(near).IPAddress, 3000],
+      "a neighbour's published port": [gateway, portOf(near)],
+      "a stranger's container": [networkOf(stranger).IPAddress, 3000],
+      'the port that it has published everywhere': [hostAddress(), portOf(stranger)],
+      'the metadata of a cloud': [beyond.metadata, beyond.port],
+      'a private network': [beyond.private, beyond.port],
+      'the internet': [beyond.public, beyond.port],
+    }
+    const reached: Record<string, string[]> = { shut: [], open: [] }
+    for (const [what, [host, port]] of Object.entries(targets))
+      for (const [id, list] of Object.entries(reached))
+        if ((await tell(id)({ try: 'connect', host, port })) === 'open') list.push(what)
+    expect(reached).toEqual({
+      shut: [],
+      open: [
+        'a service on all addresses, by the gateway',
+        'the same, by the address of the host',
+        'the port that it has published everywhere',
+        'the metadata of a cloud',
+        'a private network',
+        'the internet',
+      ],
+    })
+    expect(await tell('shut')({ try: 'find', path: '/var/run/docker.sock' })).toBe(false)
+    expect(await tell('shut')({ try: 'find', path: '/lab.js' })).toBe(true)
+  })
+
+  test('behavior: with egress none no name is asked of anybody', { timeout: 60_000 }, async () => {
+    const { ready, tell, inspected } = await keep([
+      { id: 'shut', egress: 'none' },
+      { id: 'open', egress: 'open' },
+    ])
+    await ready()
+    const asked = { try: 'resolve', name: 'secret.example.com', server: beyond.public } as const
+    expect(await tell('open')(asked)).toBe(answered)
+    expect(await tell('shut')(asked)).not.toBe(answered)
+    // Docker's resolver asks from outside the container where the host's own resolver is on loopback.
+    expect(inspected('shut').HostConfig.Dns).toEqual(['127.0.0.1'])
+    expect(await tell('shut')({ ...asked, server: '127.0.0.11' })).toMatch(/^E/)
+  })
+
+  test('behavior: public is the internet alone, and names', { timeout: 60_000 }, async () => {
+    const nameservers = async () => [beyond.private]
+    const { ready, tell, inspected } = await keep([{ id: 'one' }], { host: { nameservers } })
+    await ready()
+    const one = tell('one')
+    const connect = (host: string, port: number = beyond.port) => one({ try: 'connect', host, port })
+    expect(await connect(beyond.public)).toBe('open')
+    const [stranger] = JSON.parse(docker(['inspect', spare]))
+    const everywhere = await listen('0.0.0.0')
+    const closed: [string, number][] = [
+      [beyond.private, beyond.port],
+      [beyond.metadata, beyond.port],
+      [hostAddress(), everywhere],
+      [networkOf(inspected('one')).Gateway, everywhere],
+      [networkOf(stranger).IPAddress, 3000],
+      [hostAddress(), portOf(stranger)],
+    ]
+    for (const [host, port] of closed) expect(await connect(host, port), host).not.toBe('open')
+    // Refused at once, and not met with silence.
+    expect(await connect(beyond.private)).toMatch(/^(EHOSTUNREACH|EACCES|ECONNREFUSED)$/)
+    const name = { try: 'resolve', name: 'example.com' } as const
+    expect(await one({ ...name, server: beyond.private })).toBe(answered)
+    expect(await one({ ...name, server: beyond.metadata })).not.toBe(answered)
+  })
+
+  test.skipIf(hostFamilies().length === 1)(
+    'behavior: IPv6 is closed as well',
+    { timeout: 60_000 },
+    async () => {
+      const { ready, tell, inspected } = await keep([
+        { id: 'shut', egress: 'none' },
+        { id: 'public' },
+        { id: 'open', egress: 'open' },
+      ])
+      await ready()
+      const port = await listen('::')
+      const answers: Record<string, unknown> = {}
+      for (const [index, id] of ['shut', 'public', 'open'].entries()) {
+        const { State, NetworkSettings } = inspected(id)
+        const [, bridge = ''] =
+          /"com.docker.network.bridge.name": "(\w+)"/.exec(
+            docker(['network', 'inspect', Object.keys(NetworkSettings.Networks)[0]!]),
+          ) ?? []
+        const prefix = `fd00:213:${index}`
+        // As an engine does that gives out such addresses.
+        const inside = ['nsenter', '-t', String(State.Pid), '-n']
+        const commands = [
+          [...inside, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6'],
+          [...inside, 'ip', 'addr', 'add', `${prefix}::2/64`, 'dev', 'eth0', 'nodad'],
+          ['sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`],
+          ['ip', 'addr', 'add', `${prefix}::1/64`, 'dev', bridge, 'nodad'],
+        ]
+        for (const [program = '', ...args] of commands) execFileSync(program, args, { stdio: 'pipe' })
+        answers[id] = await tell(id)({ try: 'connect', host: `${prefix}::1`, port })
+      }
+      expect(answers).toEqual({ shut: 'EACCES', public: 'EACCES', open: 'open' })
+    },
+  )
+
+  test('behavior: nobody who routes to a container reaches it, past its queue', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, inspected, tell } = await keep([{ id: 'one', egress: 'open' }])
+    await ready()
+    const { IPAddress } = networkOf(inspected('one'))
+    const from = `require('node:http').get('http://${IPAddress}:3000/', { timeout: 1500 }, () => {
+      console.log('reached'); process.exit() }).on('timeout', () => process.exit()).on('error', () => {})`
+    expect(internet.run(process.execPath, '-e', from)).toBe('')
+    expect(await tell('one')(open)).toBe('open')
+  })
+
+  test('behavior: a link leads to the neighbour that it names, and no further', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, tell, inspected } = await keep([
+      { id: 'front', egress: 'none', links: ['middle'] },
+      { id: 'middle', egress: 'none', links: ['back'] },
+      { id: 'back', egress: 'none' },
+    ])
+    await ready()
+    const asks = async (id: string, host: string) => await tell(id)({ try: 'connect', host, port: 3000 })
+    expect(await asks('front', 'middle')).toBe('open')
+    expect(await asks('middle', 'back')).toBe('open')
+    expect(await asks('front', 'back')).not.toBe('open')
+    for (const { IPAddress } of Object.values((inspected('back') as Inspected).NetworkSettings.Networks))
+      expect(await asks('front', IPAddress)).not.toBe('open')
+    const everywhere = await listen('0.0.0.0')
+    const { Networks } = (inspected('middle') as Inspected).NetworkSettings
+    const gateways = Object.values(Networks).map(({ Gateway, IPAddress }) =>
+      Gateway === '' ? IPAddress.replace(/\.\d+$/, '.1') : Gateway,
+    )
+    expect(gateways).toHaveLength(3)
+    for (const host of gateways)
+      expect(await tell('middle')({ try: 'connect', host, port: everywhere }), host).not.toBe('open')
+    expect(await tell('middle')(open)).not.toBe('open')
+  })
+
+  test('behavior: a thousand processes are stopped by the limit, and disturb nobody', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, tell, seen } = await keep([{ id: 'greedy', limits: { pids: 128 } }, { id: 'other' }])
+    await ready()
+    const alive = await tell('greedy')({ try: 'fork', count: 1000 })
+    expect(alive).toBeGreaterThan(32)
+    expect(alive).toBeLessThan(128)
+    expect(await tell('other')({ try: 'fork', count: 150 })).toBe(150)
+    expect(seen.health().map(({ health }) => health)).toEqual(['ready', 'ready'])
+  })
+
+  test('behavior: capabilities, limits and a read-only root', { timeout: 60_000 }, async () => {
+    const { ready, tell, inspected } = await keep(
+      [
+        { id: 'plain' },
+        {
+          id: 'bound',
+          capabilities: ['cap_sys_nice'],
+          read_only: true,
+          limits: { memory: '256m', tmpfs: '1m', shm: '32m' },
+        },
+      ],
+      { root: { limits: { cpus: '0.5', memory: '1g' } } },
+    )
+    await ready()
+    expect(inspected('plain').HostConfig).toMatchObject({
+      CapDrop: ['ALL'],
+      CapAdd: null,
+      SecurityOpt: ['no-new-privileges'],
+      PidsLimit: 4096,
+      RestartPolicy: { Name: 'no' },
+      ShmSize: 2 ** 30,
+      Memory: 2 ** 30,
+      NanoCpus: 5e8,
+      ReadonlyRootfs: false,
+    })
+    expect(inspected('bound').HostConfig).toMatchObject({
+      CapDrop: ['ALL'],
+      CapAdd: ['SYS_NICE'],
+      Memory: 2 ** 28,
+      MemorySwap: 2 ** 28,
+      ShmSize: 2 ** 25,
+      ReadonlyRootfs: true,
+    })
+    const fill = (bytes: number, path: string) => tell('bound')({ try: 'fill', bytes, path })
+    expect(await fill(2 ** 16, '/data/file')).toBe('EROFS')
+    expect(await fill(2 ** 16, '/tmp/small')).toBe('written')
+    expect(await fill(2 ** 21, '/tmp/large')).toBe('ENOSPC')
+    expect(await tell('plain')({ try: 'fill', bytes: 2 ** 16, path: '/data/file' })).toBe('written')
+  })
+
+  test('behavior: a container that fills its disk is stopped, its job says so, and it comes back empty', {
+    timeout: 90_000,
+  }, async () => {
+    const { edge, embed, directory, logged } = await setup()
+    scopes.add(scopeOf({ spool: { directory: join(directory, '.infernet-runner') } }))
+    const one = { id: 'one', image: labImage, port: await freePort(), limits: { disk: '16m' } }
+    const runner = await embed({ manage_containers: true, containers: [one] })
+    await runner.ready
+    const path = '/data/file'
+    const data = JSON.stringify({ try: 'fill', bytes: 2 ** 25, path, hang: true })
+    const report = await edge.reported(edge.enqueue({ containers: ['one'], data }).id)
+    expect(report).toMatchObject({ status: 'failed', error_code: 'disk_limit' })
+    expect(JSON.parse(report.resultText)).toMatchObject({
+      container: 'one',
+      code: 'disk_limit',
+      error: expect.stringMatching(/^Container one: it has written \d{8} bytes .* is 16777216$/),
+    })
+    await eventually(() => logged.some(({ event }) => event === 'Container(s) back up'))
+    const again = edge.enqueue({ containers: ['one'], data: JSON.stringify({ try: 'find', path }) })
+    expect(JSON.parse((await edge.reported(again.id)).resultText)).toMatchObject({ output: { said: false } })
+    await runner.drain()
+  })
+
+  test('behavior: what a container writes into volumes without a name counts, and goes with it', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, seen, tell, inspected, end } = await keep([
+      { id: 'one', volumes: ['/data'], limits: { disk: '4m' } },
+    ])
+    await ready()
+    const [{ Name: volume }] = inspected('one').Mounts
+    expect(await tell('one')({ try: 'fill', bytes: 2 ** 23, path: '/data/file' })).toBe('written')
+    await eventually(() => seen.get('one')?.cause?.code === 'disk_limit')
+    expect(seen.get('one')?.detail).toMatch(
+      /^it has written \d{7} bytes to its disk, and its limit is 4194304$/,
+    )
+    await eventually(() => !answers('docker', 'volume', 'inspect', volume))
+    await end()
+  })
+
+  test('behavior: rules are healed, do not meet those of another runner, and go at the end', {
+    timeout: 90_000,
+  }, async () => {
+    const [one, two] = [await keep([{ id: 'one', egress: 'none' }]), await keep([{ id: 'one' }])]
+    await Promise.all([one.ready(), two.ready()])
+    const mine = () => tables().match(new RegExp(`INFERNET-${one.scope}`, 'g'))?.length
+    const before = mine()
+    execFileSync('iptables', ['-F', `INFERNET-${one.scope}-FORWARD`])
+    const foreign = ['INPUT', '-s', '192.0.2.200/32', '-j', 'ACCEPT']
+    execFileSync('iptables', ['-I', ...foreign])
+    onTestFinished(() => {
+      execFileSync('iptables', ['-D', ...foreign])
+    })
+    expect(await one.tell('one')(open)).toBe('open')
+    const told = 'The firewall rules of containers had been changed, and are in place again'
+    await eventually(() => [one, two].every(({ logged }) => logged.some(({ event }) => event === told)))
+    expect(await one.tell('one')(open)).not.toBe('open')
+    expect(mine()).toBe(before)
+    const input = tables()
+      .match(/^-A INPUT .*$/gm)
+      ?.filter(rule => [one.scope, two.scope, foreign[2]!].some(mark => rule.includes(mark)))
+    expect(input).toHaveLength(3)
+    expect(input?.[2]).toBe(`-A ${foreign.join(' ')}`)
+    await one.end()
+    expect(tables()).not.toContain(one.scope)
+    expect(tables()).toContain(two.scope)
+    expect(await two.tell('one')({ ...open, host: beyond.private })).not.toBe('open')
+  })
+
+  test('behavior: what an earlier configuration has left running leads nowhere; the rest goes', {
+    timeout: 90_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-confine-${randomUUID()}`)
+    const first = await keep([{ id: 'old', egress: 'open' }, { id: 'gone' }], { spool })
+    await first.ready()
+    const { Pid } = (first.inspected('old') as Inspected).State
+    await first.end()
+    expect(Pid).toBeGreaterThan(0)
+    docker(['start', nameOf(first.scope, 'old')])
+    const second = await keep([{ id: 'new' }], { spool })
+    await second.ready()
+    expect(await attempt(`http://127.0.0.1:${portOf(first.inspected('old'))}`, open)).not.toBe('open')
+    const names = docker(['network', 'ls', '--format', '{{.Name}}', '--filter', `name=${first.scope}`])
+    expect(names.split('\n').sort()).toEqual([`infernet-${first.scope}-new`, `infernet-${first.scope}-old`])
+  })
+
+  test('behavior: where the engine has no more networks to give, there are others', {
+    timeout: 90_000,
+  }, async () => {
+    const made: string[] = []
+    onTestFinished(() => void docker(['network', 'rm', ...made]))
+    for (let more = true; more; ) {
+      const name = `infernet-lab-${process.pid}-${made.length}`
+      more = answers('docker', 'network', 'create', name)
+      if (more) made.push(name)
+    }
+    const { ready, tell, inspected } = await keep([
+      { id: 'one', egress: 'open', links: ['two'] },
+      { id: 'two', egress: 'none' },
+    ])
+    await ready()
+    expect(networkOf(inspected('two')).IPAddress).toMatch(/^198\.19\./)
+    expect(await tell('one')({ try: 'connect', host: 'two', port: 3000 })).toBe('open')
+    expect(await tell('one')(open)).toBe('open')
+    expect(await tell('two')(open)).not.toBe('open')
+  })
+
+  test('behavior: one that was killed between making a container and linking it makes it anew', {
+    timeout: 60_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-confine-${randomUUID()}`)
+    const entries = [{ id: 'front', links: ['back'] }, { id: 'back' }]
+    const first = await keep(entries, { spool })
+    await first.ready()
+    await first.end()
+    const link = Object.keys((first.inspected('front') as Inspected).NetworkSettings.Networks)
+    docker(['network', 'disconnect', link.find(name => name.includes('.'))!, nameOf(first.scope, 'front')])
+    const second = await keep(
+      entries.map((entry, index) => ({ ...entry, port: first.config.containers[index]?.port })),
+      { spool },
+    )
+    await second.ready()
+    expect(await second.tell('front')({ try: 'connect', host: 'back', port: 3000 })).toBe('open')
+  })
+
+  test('behavior: without root the runner says what it does not keep, and does not start what must be', {
+    timeout: 60_000,
+  }, async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-confine-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const socket = join(directory, 'docker.sock')
+    await writeFile(socket, '')
+    const entries = [
+      { id: 'shut', egress: 'none' },
+      { id: 'usual' },
+      { id: 'open', egress: 'open' },
+      { id: 'master', egress: 'open', volumes: [`${socket}:/docker.sock`] },
+    ]
+    const notRoot = { uid: 1000, mayChangeNetwork: false }
+    const loose = await keep(entries, { host: notRoot })
+    await loose.ready()
+    expect(tables()).not.toContain(loose.scope)
+    const why = 'the runner (its user is 1000) may not set firewall rules'
+    const fix = 'run it as root or with CAP_NET_ADMIN, or set egress to "open"'
+    expect(loose.confinement.problems()).toEqual([
+      { container: 'shut', what: `egress "none" is not kept: ${why}`, fix, asked: true },
+      { container: 'usual', what: `egress "public" is not kept: ${why}`, fix, asked: false },
+      {
+        container: 'master',
+        what: `volume ${socket} gives it the host`,
+        fix: 'leave it out of volumes',
+        asked: true,
+      },
+    ])
+    expect(loose.logged.filter(({ event }) => event === 'A container is not isolated')).toHaveLength(2)
+    expect(
+      loose.logged.filter(({ event }) => event === 'Containers reach more than the internet'),
+    ).toHaveLength(1)
+
+    const strict = await keep(entries, { host: notRoot, root: { require_isolation: true } })
+    await eventually(() => strict.seen.all().every(({ health }) => health !== 'starting'))
+    expect(strict.seen.health()).toMatchObject([
+      { id: 'shut', health: 'unhealthy', code: 'not_isolated', detail: expect.stringContaining(why) },
+      { id: 'usual', health: 'unhealthy', code: 'not_isolated', detail: expect.stringContaining(why) },
+      { id: 'open', health: 'ready' },
+      {
+        id: 'master',
+        health: 'unhealthy',
+        code: 'not_isolated',
+        detail: expect.stringContaining('docker.sock'),
+      },
+    ])
+    expect(docker(['ps', '-aq', '--filter', `name=infernet-${strict.scope}-shut`])).toBe('')
+  })
+
+  test('behavior: a firewall that cannot be told anything is no isolation, and says why', {
+    timeout: 60_000,
+  }, async () => {
+    const restore = async () => {
+      throw new Error('iptables-restore: Permission denied (you must be root)')
+    }
+    const usual = readHost(process.env.DOCKER_HOST)
+    const { logged, seen } = await keep([{ id: 'one' }, { id: 'open', egress: 'open' }], {
+      host: { tables: usual.tables.map(table => ({ ...table, restore })) },
+      root: { require_isolation: true },
+    })
+    await eventually(() => seen.all().every(({ health }) => health !== 'starting'))
+    const what = 'egress "public" is not kept: iptables-restore: Permission denied (you must be root)'
+    expect(seen.health()).toMatchObject([
+      { id: 'one', health: 'unhealthy', code: 'not_isolated' },
+      { id: 'open', health: 'ready' },
+    ])
+    // Its health may say how often by now.
+    expect(seen.get('one')?.cause).toEqual({
+      code: 'not_isolated',
+      detail: `it may not run, as isolation is required: ${what}`,
+    })
+    expect(logged).toContainEqual({
+      event: 'Containers reach more than the internet',
+      fields: {
+        containers: 'one',
+        what,
+        fix: "install iptables, and run the runner where Docker's bridges are",
+      },
+    })
+  })
+
+  test('behavior: rules that stand where no bridge is are not called isolation, nor left there', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, confinement, scope } = await keep([{ id: 'shut', egress: 'none' }], {
+      host: { hasInterface: async () => false },
+    })
+    await ready()
+    expect(confinement.problems()).toMatchObject([
+      { what: 'egress "none" is not kept: Docker\'s bridges are not in the runner\'s own network' },
+    ])
+    expect(tables()).not.toContain(scope)
+  })
+
+  test('behavior: a runner that is in a container itself reaches its own by the gateway', {
+    timeout: 60_000,
+  }, async () => {
+    const { inspected, config, scope } = await keep([{ id: 'one', egress: 'none' }], {
+      env: { RUNTIME: 'docker' },
+    })
+    const isUp = () => docker(['ps', '-q', '--filter', `name=${nameOf(scope, 'one')}`]) !== ''
+    await eventually(isUp)
+    const { Gateway } = networkOf(JSON.parse(docker(['inspect', spare]))[0])
+    expect(inspected('one').HostConfig.PortBindings['3000/tcp']).toEqual([
+      { HostIp: Gateway, HostPort: String(config.containers[0]?.port) },
+    ])
+    const url = `http://${Gateway}:${config.containers[0]?.port}/health`
+    const ask = `fetch('${url}').then(answer => console.log(answer.status))`
+    await eventually(() => answers('docker', 'exec', spare, '/node', '-e', `fetch('${url}').then(() => {})`))
+    expect(docker(['exec', spare, '/node', '-e', ask])).toBe('200')
+  })
+})

@@ -1,0 +1,175 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Config } from '../../src/runner/config/config.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
+import { scopeOf } from '../../src/runner/docker/scope.ts'
+import { nameOf } from '../../src/runner/docker/spec.ts'
+import { buildImage, docker, reachable, removeContainers } from './docker.ts'
+import { eventually, setup } from './setup.ts'
+
+/** What containers do wrong, on a real engine: each ends in its own error, and nothing else is touched. */
+const image = `infernet-runner-deaths:${process.pid}`
+const program = readFileSync(fileURLToPath(new URL('./program.js', import.meta.url)), 'utf8')
+const started = new Set<string>()
+
+describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
+  beforeAll(() => buildImage(image, program), 60_000)
+  afterAll(async () => {
+    await removeContainers(started)
+    docker(['rmi', '-f', image])
+  })
+
+  /** A runner with containers of the image, and ways to see what the edge sees. `ids` is a container each, with what it differs in. */
+  async function run(ids: Record<string, object>, more: object = {}) {
+    const kit = await setup()
+    const scope = scopeOf({ spool: { directory: join(kit.directory, '.infernet-runner') } } as Config)
+    started.add(scope)
+    const containers = await Promise.all(
+      Object.entries(ids).map(async ([id, differing]) => ({
+        id,
+        image,
+        port: await freePort(),
+        slots: 4,
+        ...differing,
+      })),
+    )
+    const runner = await kit.embed({ manage_containers: true, containers, ...more })
+    const { edge } = kit
+    const job = (container: string, data: object) =>
+      edge.enqueue({ containers: [container], data: JSON.stringify(data) }).id
+
+    return {
+      ...kit,
+      runner,
+      job,
+      name: (id: string) => nameOf(scope, id),
+      async result(id: string) {
+        const report = await edge.reported(id)
+        return JSON.parse(report.resultText)
+      },
+      health: (id: string) => edge.health().find(container => container.id === id),
+    }
+  }
+
+  test('behavior: slow to start, or loading: claimed for once it is ready, and not before', async () => {
+    const { runner, job, result } = await run(
+      { slow: { env: { BOOT: 'slow' } }, loads: { env: { BOOT: 'loads', SAY: 'hi' }, start_timeout: 1 } },
+      { ready_timeout: 20 },
+    )
+    const early = job('loads', {})
+    await runner.ready
+    expect(await result(early)).toMatchObject({ container: 'loads', output: { said: 'hi' } })
+    expect(await result(job('slow', {}))).toMatchObject({ container: 'slow', output: {} })
+  })
+
+  test('behavior: one that never answers, one that never loads, one that crashes: each says so, and holds up no other', async () => {
+    const { job, result, health } = await run({
+      good: {},
+      mute: { env: { BOOT: 'mute' }, start_timeout: 0.4 },
+      loading: { env: { BOOT: 'loading' }, ready_timeout: 0.4 },
+      crash: { env: { BOOT: 'crash' } },
+    })
+    await eventually(() =>
+      /^it exited with code 7 \([3-9] times in a row/.test(health('crash')?.detail ?? ''),
+    )
+    await eventually(() =>
+      health('mute')?.detail?.startsWith('It did not answer HTTP on port 3000 within 0.4 s'),
+    )
+    await eventually(() =>
+      health('loading')?.detail?.startsWith('It was not ready within 0.4 s, and answered 503'),
+    )
+    expect(health('mute')?.health).not.toBe('ready')
+    expect(health('loading')?.health).not.toBe('ready')
+    expect(await result(job('good', {}))).toMatchObject({ output: {} })
+  })
+
+  test('behavior: it exits: its jobs are told so, with what it wrote since each began; the job of another goes on', async () => {
+    const { runner, edge, job, result, health } = await run({ one: {}, two: { env: { SAY: 'two' } } })
+    await runner.ready
+    const other = job('two', { do: 'wait', ms: 2_500 })
+    const first = job('one', { do: 'never', name: 'A' })
+    await eventually(() => edge.jobs.get(first)?.started)
+    const second = job('one', { do: 'exit', name: 'B' })
+    const failed = { container: 'one', code: 'exited' }
+    const said = 'does B\nthe last words of B'
+    expect(await result(second)).toEqual({
+      ...failed,
+      error: `Container one: it exited with code 3\n${said}`,
+    })
+    expect(await result(first)).toEqual({
+      ...failed,
+      error: `Container one: it exited with code 3\ndoes A\n${said}`,
+    })
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+    expect(await result(other)).toEqual({ container: 'two', output: { said: 'two' } })
+  })
+
+  test('behavior: it runs out of memory', async () => {
+    const { runner, job, result, health, name } = await run({ one: {}, two: {} })
+    await runner.ready
+    docker(['update', '--memory', '160m', '--memory-swap', '160m', name('one')])
+    const other = job('two', { do: 'wait', ms: 1_500 })
+    expect(await result(job('one', { do: 'oom' }))).toEqual({
+      container: 'one',
+      code: 'oom_killed',
+      error: 'Container one: it ran out of memory and was killed (its limit is 160 MiB)',
+    })
+    expect(await result(other)).toMatchObject({ output: {} })
+    await eventually(() => health('one')?.health === 'ready')
+  })
+
+  test('behavior: it is removed behind our back, and made anew', async () => {
+    const { edge, runner, job, result, health, name } = await run({ one: {} })
+    await runner.ready
+    const id = job('one', { do: 'never' })
+    await eventually(() => edge.jobs.get(id)?.started)
+    docker(['rm', '-f', name('one')])
+    expect(await result(id)).toMatchObject({ code: 'exited' })
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+  })
+
+  test('behavior: it says HTML, an error, 100 MiB, or nothing', async () => {
+    const { runner, job, result } = await run({ one: { timeout: 3 } })
+    await runner.ready
+    const [html, refusal, huge, never] = ['html', 'refuse', 'huge', 'never'].map(act =>
+      job('one', { do: act }),
+    )
+    expect(await result(html ?? '')).toMatchObject({ code: 'invalid_output' })
+    const refused = await result(refusal ?? '')
+    expect(refused.code).toBe('http_error')
+    expect(refused.error).toMatch(/^500, message='Internal Server Error'.*\n\{"no":"x+$/s)
+    expect(refused.error.split('\n')[1]).toHaveLength(2048)
+    expect(await result(huge ?? '')).toMatchObject({ code: 'output_too_large' })
+    expect(await result(never ?? '')).toMatchObject({
+      code: 'timeout',
+      error: 'Container one did not answer within 3 s',
+    })
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+  })
+
+  test('behavior: what it writes to its log is bounded', async () => {
+    const { runner, job, result, name } = await run({ one: {} })
+    await runner.ready
+    // 60 MB, of which 30 are kept at most.
+    expect(await result(job('one', { do: 'flood', lines: 60_000 }))).toMatchObject({ output: {} })
+    const folder = dirname(docker(['inspect', '-f', '{{.LogPath}}', name('one')]))
+    // Files are renamed while one looks.
+    const bytes = () =>
+      readdirSync(folder)
+        .filter(file => file.includes('-json.log'))
+        .reduce((sum, file) => sum + (statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0), 0)
+    await expect.poll(bytes).toBeGreaterThan(19_000_000)
+    expect(bytes()).toBeLessThan(33_000_000)
+  })
+
+  test('behavior: one that ignores SIGTERM is killed', async () => {
+    const { runner, name } = await run({ one: { env: { BOOT: 'deaf' } } })
+    await runner.ready
+    await runner.stop()
+    expect(docker(['inspect', '-f', '{{.State.Running}} {{.State.ExitCode}}', name('one')])).toBe('false 137')
+  })
+})

@@ -1,0 +1,246 @@
+import { chmod, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import type { Host } from '../../src/runner/confine/host.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
+import { clockCheck } from '../../src/runner/doctor/edge.ts'
+import { examine, lineOf } from '../../src/runner/doctor/examine.ts'
+import { gpuChecks } from '../../src/runner/doctor/gpu.ts'
+import { isolationChecks } from '../../src/runner/doctor/isolation.ts'
+import { adminToken, startTestEdge } from '../support/edge.ts'
+import { gpuLine, startFakeSmi, uuidOf } from './gpu/fake-smi.ts'
+import { echo } from './serve.ts'
+import { setup } from './setup.ts'
+
+/** Lines as `[ok or FAIL, name, what]`. */
+function linesOf(output: string): string[][] {
+  return output
+    .trim()
+    .split('\n')
+    .map(line => [line.slice(0, 4).trim(), line.slice(6, 17).trim(), line.slice(19)])
+}
+
+/** Containers c0, c1, ... */
+function configOf(entries: object[], root: object = {}) {
+  const containers = entries.map((entry, index) => ({ id: `c${index}`, image: 'i', ...entry }))
+  const source = { edge: { url: 'http://edge', key_file: 'k' }, containers, ...root }
+  return parseConfig(JSON.stringify(source), { path: 'config.json', env: {} }).config
+}
+
+/** A Docker engine that answers what it is given, by path, and 404 to the rest. */
+async function fakeEngine(answers: Record<string, object>): Promise<string> {
+  const all: Record<string, object> = { '/version': { Version: '20.10.0', ApiVersion: '1.41' }, ...answers }
+  const server = createServer((request, response) => {
+    const answer = all[(request.url ?? '').replace(/^\/v1\.\d+/, '')]
+    response.writeHead(answer ? 200 : 404).end(JSON.stringify(answer ?? { message: 'no such thing' }))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+describe('doctor', () => {
+  test('default: all is well with a real edge that knows the host, and not before', async () => {
+    await using edge = await startTestEdge()
+    const { spawn, container, key } = await setup()
+    const { url } = await container(echo)
+    const config = {
+      edge: { url: edge.url, key_file: 'runner.key' },
+      spool_max_bytes: 2 ** 20,
+      containers: [{ id: 'one', url }],
+    }
+    const doctor = async () => {
+      const { exited, output } = await spawn(config, { args: ['doctor'] })
+      return { ...(await exited), lines: linesOf(output()) }
+    }
+    const before = await doctor()
+    expect(before.code).toBe(1)
+    const bad = before.lines.filter(([how]) => how === 'FAIL')
+    expect(bad.map(([, name]) => name)).toEqual(['enrolment'])
+    expect(bad[0]?.[2]).toContain(`Fix: enrol it: \`enrol --name NAME --public-key ${key.publicKey}\``)
+
+    const enrolled = await edge.request('/admin/runners', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'host', public_key: key.publicKey }),
+    })
+    expect(enrolled.status).toBe(200)
+    const after = await doctor()
+    expect(after.code).toBe(0)
+    expect(after.lines.map(([how, name]) => `${how} ${name}`)).toEqual(
+      ['config', 'key', 'edge', 'clock', 'enrolment', 'spool', 'container'].map(name => `ok ${name}`),
+    )
+  })
+
+  test('behavior: each thing that is wrong is told with what to do', async () => {
+    const { spawn, edge, directory } = await setup()
+    await chmod(join(directory, 'runner.key'), 0o640)
+    edge.state.fault = () => ({ status: 502 })
+    const port = await freePort()
+    const blocker = createServer()
+    await new Promise<void>(resolve => blocker.listen(port, '127.0.0.1', resolve))
+    onTestFinished(() => void blocker.close())
+    const config = {
+      manage_containers: true,
+      spool_max_bytes: 2 ** 50,
+      containers: [
+        { id: 'one', image: 'org/absent:1', port, gpu: true },
+        { id: 'two', image: 'org/here:1', port: await freePort() },
+        { id: 'far', url: `http://127.0.0.1:${await freePort()}` },
+      ],
+    }
+    const DOCKER_HOST = await fakeEngine({
+      '/images/org/here:1/json': { Id: 'sha256:1' },
+      '/info': { DockerRootDir: '/nowhere/docker', Runtimes: { runc: {} } },
+    })
+    const { exited, output } = await spawn(config, { args: ['doctor'], env: { DOCKER_HOST } })
+    expect((await exited).code).toBe(1)
+    const told = linesOf(output()).map(
+      ([how, name, what = '']) => `${how} ${name}: ${what.split(/[:.] /)[0]}`,
+    )
+    expect(told).toEqual([
+      'ok config: 3 containers',
+      `FAIL key: ${join(directory, 'runner.key')} has mode 640`,
+      `FAIL edge: ${edge.url}/health answers 502`,
+      expect.stringMatching(/^(ok|FAIL) clock/),
+      'FAIL enrolment: Not known',
+      expect.stringMatching(/^FAIL spool: Only .* free for/),
+      'ok docker: engine 20.10.0 answers',
+      'FAIL image: one',
+      'ok image: two',
+      'FAIL port: one',
+      'ok port: two',
+      'ok docker disk: /nowhere/docker cannot be seen from here',
+      'FAIL gpu: Docker has no nvidia runtime, and containers want GPUs',
+      'ok isolation: not kept, by default',
+      'FAIL container: far',
+    ])
+    for (const line of output()
+      .trim()
+      .split('\n')
+      .filter(text => text.startsWith('FAIL')))
+      expect(line).toMatch(/\. Fix: \S.*\.$/)
+  })
+
+  test('behavior: no engine, and a configuration that cannot be used', async () => {
+    const { spawn, directory } = await setup()
+    const config = {
+      manage_containers: true,
+      containers: [{ id: 'one', image: 'i', port: await freePort() }],
+    }
+    const env = { DOCKER_HOST: `unix://${join(directory, 'no.sock')}` }
+    const { exited, output } = await spawn(config, { args: ['doctor'], env })
+    expect((await exited).code).toBe(1)
+    expect(output()).toContain(`No engine answers at ${env.DOCKER_HOST}: connect ENOENT`)
+    const bad = await spawn({ slots: 0, timeout: -1 }, { args: ['doctor'] })
+    expect((await bad.exited).code).toBe(1)
+    expect(linesOf(bad.output()).map(line => line.slice(0, 2).join(' '))).toEqual([
+      'FAIL config',
+      'FAIL config',
+    ])
+    await writeFile(join(directory, 'runner.key'), 'no key')
+    const keyless = await spawn({}, { args: ['doctor'] })
+    await keyless.exited
+    expect(keyless.output()).toMatch(/FAIL {2}key .*is not an Ed25519 private key.* Fix: make a key with/)
+  })
+
+  test('behavior: a clock that is off is told with how much', async () => {
+    const { edge } = await setup()
+    const config = { edge: { url: edge.url, audience: edge.url, keyFile: '' } }
+    const ahead = await clockCheck({ config, now: () => Date.now() + 60_000 }).run()
+    expect(ahead).toMatchObject({
+      ok: false,
+      detail: expect.stringMatching(/^This host's clock is \d\d s ahead of/),
+    })
+    const behind = await clockCheck({ config, now: () => Date.now() - 60_000 }).run()
+    expect(behind).toMatchObject({ ok: false, detail: expect.stringMatching(/\d\d s behind the edge's$/) })
+    expect(await clockCheck({ config }).run()).toMatchObject({ ok: true })
+  })
+
+  test('behavior: an engine with the nvidia runtime is well, and GPUs that nobody wants are not looked at', async () => {
+    const dockerHost = await fakeEngine({ '/info': { Runtimes: { runc: {}, nvidia: {} } } })
+    const engine = createEngine(dockerHost)
+    onTestFinished(() => engine.close())
+    expect(gpuChecks({ config: configOf([{ gpu: false }]), engine, dockerHost })).toEqual([])
+    const [check] = gpuChecks({ config: configOf([{ gpu: true }]), engine, dockerHost })
+    expect(await check?.run()).toMatchObject({ ok: true })
+  })
+
+  test('behavior: of GPUs it tells who gets which, and what is not there, as the runner would', async () => {
+    const smi = await startFakeSmi([gpuLine(0), gpuLine(1, { name: 'NVIDIA L4' })])
+    const engine = createEngine(undefined)
+    onTestFinished(() => engine.close())
+    const told = async (...wishes: unknown[]) => {
+      const config = configOf(wishes.map(gpu => ({ gpu })))
+      const [, ...checks] = gpuChecks({ config, engine, dockerHost: undefined })
+      return (await examine(checks)).map(({ ok, detail }) => `${ok ? 'ok' : 'FAIL'} ${detail}`)
+    }
+    expect(await told([1], { count: 1 }, { count: 2 }, true)).toEqual([
+      'ok c0: GPU 1 (NVIDIA L4)',
+      'ok c1: GPU 0 (NVIDIA H100 80GB HBM3)',
+      "FAIL c2: It wants 2 of this host's GPUs for itself, and 0 are free",
+      'ok c3: GPU 0 (NVIDIA H100 80GB HBM3), GPU 1 (NVIDIA L4)',
+    ])
+    expect(await told('7')).toEqual(['FAIL c0: This host has no GPU 7'])
+    await smi.says([gpuLine(0, { rest: '[GPU is lost], 0, 0, 0' })])
+    expect(await told(true)).toEqual([`FAIL c0: ${uuidOf(0)}: GPU is lost`])
+    await smi.does('echo "Driver/library version mismatch"; exit 18')
+    expect(await told(true)).toEqual([
+      'FAIL c0: nvidia-smi has ended with 18: Driver/library version mismatch',
+    ])
+  })
+
+  test('behavior: isolation that was asked for has to be kept; what is just the default is told', async () => {
+    const host = (unusual: Partial<Host> = {}): Host => ({
+      platform: 'linux',
+      uid: 1000,
+      mayChangeNetwork: true,
+      dockerHost: null,
+      tables: [{ family: 4, save: async () => '', restore: async () => {} }],
+      nameservers: async () => [],
+      hasInterface: async () => true,
+      ...unusual,
+    })
+    const told = async (entries: object[], unusual: Partial<Host> = {}, root: object = {}) => {
+      const config = configOf(entries, root)
+      const [found] = await examine(isolationChecks({ config, dockerHost: undefined }, host(unusual)))
+      return found
+    }
+    expect(await told([{ url: 'http://far' }])).toBeUndefined()
+    expect(await told([{}])).toMatchObject({ ok: true, detail: 'containers are kept in their place' })
+    const notRoot = { mayChangeNetwork: false }
+    const what = 'egress "public" is not kept: the runner (its user is 1000) may not set firewall rules'
+    expect(await told([{}], notRoot)).toMatchObject({
+      ok: true,
+      detail: expect.stringContaining(`not kept, by default: c0: ${what}`),
+    })
+    expect(await told([{}], notRoot, { require_isolation: true })).toMatchObject({
+      ok: false,
+      detail: `c0: ${what}`,
+      fix: expect.stringContaining('CAP_NET_ADMIN'),
+    })
+    expect(await told([{ egress: 'none' }, {}], notRoot)).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('c0: egress "none" is not kept'),
+    })
+    const save = async () => {
+      throw new Error('iptables-save is not installed')
+    }
+    expect(
+      await told([{ egress: 'public' }], { tables: [{ family: 4, save, restore: async () => {} }] }),
+    ).toMatchObject({
+      ok: false,
+      detail: 'c0: egress "public" is not kept: iptables-save is not installed',
+    })
+  })
+
+  test('behavior: a finding is one line, whatever an engine says', () => {
+    expect(lineOf({ name: 'image', ok: false, detail: 'one\n  two.', fix: 'three' })).toBe(
+      'FAIL  image        one two. Fix: three.',
+    )
+  })
+})

@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { docker } from './docker.ts'
+
+export const labImage = `infernet-runner-lab:${process.pid}`
+
+/** What a container of the lab is asked to try, and what it says of it. */
+export type Attempt =
+  | { try: 'connect'; host: string; port: number }
+  | { try: 'resolve'; name: string; server?: string }
+  | { try: 'fork'; count: number }
+  | { try: 'fill'; bytes: number; path: string; hang?: boolean }
+  | { try: 'find'; path: string }
+
+/** Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code. */
+const script = `
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const http = require('node:http')
+const { Resolver } = require('node:dns').promises
+process.on('SIGTERM', () => process.exit(0))
+const codeOf = error => error.code || String(error)
+const attempts = {
+  connect: ({ host, port }) => new Promise(resolve => {
+    const request = http.get({ host, port, path: '/admin/runners', timeout: 1500 }, response => {
+      response.resume()
+      resolve('open')
+    })
+    request.on('timeout', () => request.destroy(Object.assign(new Error(), { code: 'silent' })))
+    request.on('error', error => resolve(codeOf(error)))
+  }),
+  async resolve({ name, server }) {
+    const resolver = new Resolver({ timeout: 1000, tries: 1 })
+    if (server) resolver.setServers([server])
+    return await resolver.resolve4(name).then(found => found[0], codeOf)
+  },
+  async fork({ count }) {
+    let alive = 0
+    for (let made = 0; made < count; made++)
+      await new Promise(resolve => {
+        const child = spawn('/sleep', ['1000'], { stdio: 'ignore' })
+        child.on('spawn', () => resolve(alive++)).on('error', resolve)
+      })
+    return alive
+  },
+  async fill({ bytes, path, hang }) {
+    try {
+      const file = fs.openSync(path, 'w')
+      for (let written = 0; written < bytes; written += 65536) fs.writeSync(file, Buffer.alloc(65536, 1))
+      fs.closeSync(file)
+    } catch (error) { return codeOf(error) }
+    return hang ? new Promise(() => {}) : 'written'
+  },
+  find: async ({ path }) => fs.existsSync(path),
+}
+http.createServer((request, response) => {
+  let body = ''
+  request.on('data', chunk => { body += chunk }).on('end', async () => {
+    const asked = body === '' ? null : JSON.parse(body)
+    const attempt = asked && (asked.data || asked)
+    const said = attempt && attempt.try ? await attempts[attempt.try](attempt).catch(codeOf) : 'here'
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ said }))
+  })
+}).listen(3000, '::').on('error', () => process.exit(1))
+`
+
+/** An image from nothing: this Node, `sleep`, the libraries they are linked to, and the script. */
+export async function buildLab(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-lab-'))
+  const root = join(directory, 'root')
+  const programs = [process.execPath, '/bin/sleep']
+  const linked = programs.flatMap(
+    path => execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/\S+(?= \()/g) ?? [],
+  )
+  for (const path of new Set(linked)) {
+    await mkdir(join(root, dirname(path)), { recursive: true })
+    await copyFile(path, join(root, path))
+  }
+  await mkdir(join(root, 'data'))
+  await copyFile(process.execPath, join(root, 'node'))
+  await copyFile('/bin/sleep', join(root, 'sleep'))
+  await writeFile(join(root, 'lab.js'), script)
+  await writeFile(
+    join(directory, 'Dockerfile'),
+    'FROM scratch\nCOPY root /\nENTRYPOINT ["/node", "/lab.js"]\n',
+  )
+  docker(['build', '-q', '-t', labImage, directory])
+  await rm(directory, { recursive: true })
+}
+
+/** Has a container of the lab try something. */
+export async function attempt(baseUrl: string, wanted: Attempt): Promise<unknown> {
+  const answer = await fetch(`${baseUrl}/service_output`, { method: 'POST', body: JSON.stringify(wanted) })
+  return ((await answer.json()) as { said: unknown }).said
+}

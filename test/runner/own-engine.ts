@@ -1,0 +1,77 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { tether } from '../../src/local/child.ts'
+import { docker } from './docker.ts'
+import { eventually } from './setup.ts'
+
+const programs = ['dockerd', 'ip'].map(name =>
+  ['/usr/bin', '/usr/sbin', '/sbin', '/bin']
+    .map(folder => `${folder}/${name}`)
+    .find(path => existsSync(path)),
+)
+const [dockerd = '', ip = ''] = programs
+
+/** For root, on a machine with the programs. */
+export const canStartEngines = process.getuid?.() === 0 && dockerd !== '' && ip !== ''
+
+/** An engine beside the machine's own, with nothing of it in common, so that a test can end it. */
+export async function createOwnEngine() {
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-engine-'))
+  const host = `unix://${directory}/docker.sock`
+  const bridge = `infernet${process.pid % 100_000}`
+  execFileSync(ip, ['link', 'add', bridge, 'type', 'bridge'])
+  execFileSync(ip, ['addr', 'add', `172.30.${process.pid % 250}.1/24`, 'dev', bridge])
+  execFileSync(ip, ['link', 'set', bridge, 'up'])
+  let end = async () => {}
+
+  function answers(): boolean {
+    try {
+      return docker(['version', '--format', '{{.Server.Version}}'], host) !== ''
+    } catch {
+      return false
+    }
+  }
+
+  /** Begins, and resolves when it answers. */
+  async function start(): Promise<void> {
+    const paths = ['data-root', 'exec-root'].flatMap(name => [`--${name}`, join(directory, name)])
+    const rest = ['--pidfile', join(directory, 'pid'), '-H', host, '--bridge', bridge, '--iptables=false']
+    const child = spawn(dockerd, [...paths, ...rest], { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    if (child.pid !== undefined) tether(child.pid, { ended, graceSeconds: 5 })
+    end = async () => {
+      child.kill('SIGTERM')
+      await ended
+    }
+    await eventually(answers)
+  }
+
+  return {
+    host,
+    start,
+    /** Tells it to end, and waits for that; containers that run are stopped by it. */
+    end: () => end(),
+    /** Ends it with all that it has. */
+    async close() {
+      // Their bridges are this machine's, and would outlive it.
+      const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
+      const ids = all('ps', '-aq')
+      if (ids.length > 0) docker(['rm', '-f', ...ids], host)
+      const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
+      if (networks.length > 0) docker(['network', 'rm', ...networks], host)
+      await end()
+      execFileSync(ip, ['link', 'del', bridge])
+      // Of a network namespace, which it leaves mounted.
+      const mounts = readFileSync('/proc/mounts', 'utf8')
+        .split('\n')
+        .map(line => line.split(' ')[1] ?? '')
+      for (const path of mounts.filter(mount => mount.startsWith(`${directory}/`)).toReversed())
+        spawnSync('umount', ['-l', path])
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+import { type EnsuredImage, ensureImage } from '../../src/runner/docker/image.ts'
+import { docker, reachable } from './docker.ts'
+import { startRegistry } from './registry.ts'
+
+/** Pulls by a real engine, from a registry of our own that wants a password. */
+describe.skipIf(!reachable)('pulls', () => {
+  async function setup() {
+    const registry = await startRegistry({ username: 'me', password: 'pass:word' })
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-pull-'))
+    const engine = createEngine(process.env.DOCKER_HOST)
+    const image = `${registry.host}/thing:1`
+    onTestFinished(async () => {
+      registry.close()
+      await engine.close()
+      await rm(directory, { recursive: true })
+      if (docker(['images', '-q', image]) !== '') docker(['rmi', '-f', image])
+    })
+    const say = () => {}
+
+    return {
+      registry,
+      image,
+      directory,
+      async ensure(more: object = {}): Promise<EnsuredImage> {
+        const containers = [{ id: 'one', image, pull_timeout: 20, pull: 'always' }]
+        const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers, ...more })
+        const { config } = parseConfig(source, { path: '/config.json', env: { DOCKER_CONFIG: directory } })
+        const [container] = config.containers
+        if (container === undefined) throw new Error('No container')
+        return await ensureImage(engine, {
+          container,
+          config,
+          log: { debug: say, info: say, warn: say, error: say },
+          onProgress: say,
+          signal: AbortSignal.timeout(25_000),
+        })
+      },
+    }
+  }
+
+  test('default: with credentials of the configuration; the image is named by its digest in the registry', async () => {
+    const { registry, ensure, image } = await setup()
+    const ensured = await ensure({ docker: { username: 'me', password: 'pass:word' } })
+    expect(ensured).toEqual({
+      id: docker(['inspect', '-f', '{{.Id}}', image]),
+      name: `${registry.host}/thing@${registry.digest}`,
+    })
+  })
+
+  test("behavior: with those of `docker login`, by registry, where the configuration has none; else the registry's words", async () => {
+    const { registry, directory, ensure } = await setup()
+    const auth = (text: string) => ({ auth: Buffer.from(text).toString('base64') })
+    await expect(ensure()).rejects.toMatchObject({
+      code: 'image_pull_failed',
+      cause: { message: expect.stringMatching(/no basic auth credentials|unauthorized/) },
+    })
+    const auths = {
+      'other.example.com': auth('you:no'),
+      [`https://${registry.host}/v2/`]: auth('me:pass:word'),
+    }
+    await writeFile(join(directory, 'config.json'), JSON.stringify({ auths }))
+    expect((await ensure()).name).toContain(registry.digest)
+  })
+
+  test('behavior: a pull that takes too long, and none of a local copy', async () => {
+    const { registry, ensure } = await setup()
+    registry.state.hangs = true
+    const config = { docker: { username: 'me', password: 'pass:word' } }
+    const late = {
+      ...config,
+      containers: [{ id: 'one', image: `${registry.host}/thing:1`, pull_timeout: 0.7 }],
+    }
+    await expect(ensure(late)).rejects.toMatchObject({
+      code: 'image_pull_failed',
+      cause: { message: 'it took longer than 0.7 s' },
+    })
+    registry.state.hangs = false
+    const { id } = await ensure(config)
+    registry.close()
+    expect((await ensure(config)).id).toBe(id)
+  })
+})

@@ -1,0 +1,19 @@
+/** A certificate of its own making for `container.invalid`, and its key, which guards nothing. Good until 2126. */
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBrDCCAVOgAwIBAgIUHgFiZWYE81MswZf7cpngpcnggMMwCgYIKoZIzj0EAwIw
+HDEaMBgGA1UEAwwRY29udGFpbmVyLmludmFsaWQwIBcNMjYxMTI4MjEyODM1WhgP
+MjEyNjExMDQyMTI4MzVaMBwxGjAYBgNVBAMMEWNvbnRhaW5lci5pbnZhbGlkMFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYYApsk1qit8Zpbp6bHdH0LnS8T1HKhI4
+TDfLDEd+rBTUd5YXFhRtinbbu1fNSWo0eqloEg1CwfbpfyH0ojM2k6NxMG8wHQYD
+VR0OBBYEFKjFrYNiS5D0BjfkCu5KH/Efc6/PMB8GA1UdIwQYMBaAFKjFrYNiS5D0
+BjfkCu5KH/Efc6/PMA8GA1UdEwEB/wQFMAMBAf8wHAYDVR0RBBUwE4IRY29udGFp
+bmVyLmludmFsaWQwCgYIKoZIzj0EAwIDRwAwRAIgWtTzwN2BaPFG17YxizLydcH0
+1X7kHaJE9XPAUhoHcyQCIFmIZggCUu5pxIf74axuTfofs/iCWJhv54MWkyjlNQXp
+-----END CERTIFICATE-----
+`
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwPsEfruYTVcuNFnD
+jCZY3mF6rm785xig3aOAxo6ro2KhRANCAARhgCmyTWqK3xmlunpsd0fQudLxPUcq
+EjhMN8sMR36sFNR3lhcWFG2Kdtu7V81JajR6qWgSDULB9ul/IfSiMzaT
+-----END PRIVATE KEY-----
+`
