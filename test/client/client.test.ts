@@ -42,8 +42,8 @@ test('default: a job is created, waited for and read', async () => {
     runner: runner.id,
     error: null,
     result: { container: 'echo', output: { prompt: 'café ☃' } },
-    images: null,
     intermediate_results: [],
+    images: null,
     stream: null,
     subscription: null,
   })

@@ -1,11 +1,14 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { hasNetAdmin } from '../../src/runner/confine/capability.ts'
 import { createConfinement } from '../../src/runner/confine/confine.ts'
 import type { Host } from '../../src/runner/confine/host.ts'
-import type { Iptables } from '../../src/runner/confine/iptables.ts'
+import { createFloor, type Iptables } from '../../src/runner/confine/iptables.ts'
 import { networksOf, placeOf } from '../../src/runner/confine/plan.ts'
 import { isolationProblems } from '../../src/runner/confine/problems.ts'
 import { closedRanges, type Family } from '../../src/runner/confine/ranges.ts'
@@ -101,6 +104,42 @@ describe('the filter table', () => {
   })
 })
 
+describe('createFloor', () => {
+  /** A kernel that has these tables, as iptables shows it; what is restored lies in the folder. */
+  async function withTables(...tables: string[]): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-iptables-'))
+    const usual = process.env.PATH
+    process.env.PATH = `${directory}:${usual}`
+    onTestFinished(async () => {
+      process.env.PATH = usual
+      await rm(directory, { recursive: true })
+    })
+    const save = `case " ${tables.join(' ')} " in *" $2 "*) echo "*$2";; *) echo "no table $2" >&2; exit 1;; esac`
+    for (const [name, script] of [
+      ['iptables-save', save],
+      ['iptables-restore', `cat > ${directory}/restored`],
+    ])
+      await writeFile(join(directory, name!), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    return join(directory, 'restored')
+  }
+
+  test.for([
+    { tables: ['filter', 'security', 'mangle'], taken: 'security' },
+    { tables: ['filter', 'mangle'], taken: 'mangle' },
+  ])('default: of $tables it is $taken', async ({ tables, taken }) => {
+    const restored = await withTables(...tables)
+    const floor = createFloor(4)
+    expect(await floor.save()).toBe(`*${taken}\n`)
+    await floor.restore(['-A X'])
+    expect(await readFile(restored, 'utf8')).toBe(`*${taken}\n-A X\nCOMMIT\n`)
+  })
+
+  test('behavior: with neither it fails as iptables does', async () => {
+    await withTables('filter')
+    await expect(createFloor(4).save()).rejects.toThrow('iptables-save: no table mangle')
+  })
+})
+
 describe('the plan', () => {
   const { containers } = configOf([
     { id: 'a', image: 'x', links: ['b', 'b'] },
@@ -158,6 +197,7 @@ describe('createConfinement', () => {
     const restored: string[][] = []
     const table: Iptables = {
       family: 4,
+      layer: 'filter',
       save: async () => '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n',
       restore: async lines => void restored.push([...lines]),
     }

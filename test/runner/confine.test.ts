@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { type Host, readHost } from '../../src/runner/confine/host.ts'
@@ -34,7 +35,8 @@ function answers(command: string, ...args: string[]): boolean {
   }
 }
 
-const tables = () => execFileSync('iptables-save', ['-t', 'filter'], { encoding: 'utf8' })
+const run = promisify(execFile)
+const tables = (...args: string[]) => execFileSync('iptables-save', args, { encoding: 'utf8' })
 const hostAddress = () =>
   Object.entries(networkInterfaces())
     .filter(([name]) => !/^(docker|br-|ifn|ift)/.test(name))
@@ -146,6 +148,26 @@ describe.skipIf(!able)('containers in their place', () => {
     })
     expect(await tell('shut')({ try: 'find', path: '/var/run/docker.sock' })).toBe(false)
     expect(await tell('shut')({ try: 'find', path: '/lab.js' })).toBe(true)
+  })
+
+  test('behavior: with egress none nothing is reached while Docker makes networks, and moves the jump to our rules', {
+    timeout: 60_000,
+  }, async () => {
+    const { ready, tell } = await keep([{ id: 'shut', egress: 'none' }])
+    await ready()
+    const tried = tell('shut')({ try: 'hammer', host: beyond.public, port: beyond.port, ms: 8_000 })
+    let isTrying = true
+    void tried.finally(() => {
+      isTrying = false
+    })
+    const name = `infernet-lab-${process.pid}`
+    let made = 0
+    for (; isTrying; made++) {
+      await run('docker', ['network', 'create', name])
+      await run('docker', ['network', 'rm', name])
+    }
+    expect(made).toBeGreaterThan(3)
+    expect(await tried).toEqual({ open: 0, others: expect.any(Number) })
   })
 
   test('behavior: with egress none no name is asked of anybody', { timeout: 60_000 }, async () => {
@@ -358,18 +380,26 @@ describe.skipIf(!able)('containers in their place', () => {
     await Promise.all([one.ready(), two.ready()])
     const mine = () => tables().match(new RegExp(`INFERNET-${one.scope}`, 'g'))?.length
     const before = mine()
-    execFileSync('iptables', ['-F', `INFERNET-${one.scope}-FORWARD`])
+    const flush = (table: string) =>
+      execFileSync('iptables', ['-t', table, '-F', `INFERNET-${one.scope}-FORWARD`])
+    flush('filter')
+    // Whatever becomes of one table, the other one keeps the containers in their place.
+    expect(await one.tell('one')(open)).not.toBe('open')
+    flush('security')
     const foreign = ['INPUT', '-s', '192.0.2.200/32', '-j', 'ACCEPT']
     execFileSync('iptables', ['-I', ...foreign])
     onTestFinished(() => {
       execFileSync('iptables', ['-D', ...foreign])
     })
     expect(await one.tell('one')(open)).toBe('open')
+    const talk = one.tell('one')({ try: 'talk', host: open.host, port: beyond.talk })
     const told = 'The firewall rules of containers had been changed, and are in place again'
     await eventually(() => [one, two].every(({ logged }) => logged.some(({ event }) => event === told)))
     expect(await one.tell('one')(open)).not.toBe('open')
+    // What was opened meanwhile is over as well.
+    expect(await talk).toBe('cut off')
     expect(mine()).toBe(before)
-    const input = tables()
+    const input = tables('-t', 'filter')
       .match(/^-A INPUT .*$/gm)
       ?.filter(rule => [one.scope, two.scope, foreign[2]!].some(mark => rule.includes(mark)))
     expect(input).toHaveLength(3)

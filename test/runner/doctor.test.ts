@@ -200,7 +200,7 @@ describe('doctor', () => {
       uid: 1000,
       mayChangeNetwork: true,
       dockerHost: null,
-      tables: [{ family: 4, save: async () => '', restore: async () => {} }],
+      tables: [{ family: 4, layer: 'filter', save: async () => '', restore: async () => {} }],
       nameservers: async () => [],
       hasInterface: async () => true,
       ...unusual,
@@ -231,7 +231,9 @@ describe('doctor', () => {
       throw new Error('iptables-save is not installed')
     }
     expect(
-      await told([{ egress: 'public' }], { tables: [{ family: 4, save, restore: async () => {} }] }),
+      await told([{ egress: 'public' }], {
+        tables: [{ family: 4, layer: 'filter', save, restore: async () => {} }],
+      }),
     ).toMatchObject({
       ok: false,
       detail: 'c0: egress "public" is not kept: iptables-save is not installed',

@@ -10,6 +10,8 @@ export const beyond = {
   private: '10.213.99.99',
   metadata: '169.254.169.254',
   port: 8053,
+  /** Here all that comes is sent back. */
+  talk: 8054,
 } as const
 
 /** The name server answers each name with this address. */
@@ -24,9 +26,11 @@ export type Internet = {
 const servers = `
 const addresses = ${JSON.stringify([beyond.public, beyond.private, beyond.metadata])}
 const http = require('node:http')
+const net = require('node:net')
 const udp = require('node:dgram')
 for (const address of addresses) {
   http.createServer((_, response) => response.end('there')).listen(${beyond.port}, address)
+  net.createServer(socket => socket.on('error', () => {}).pipe(socket)).listen(${beyond.talk}, address)
   const socket = udp.createSocket('udp4')
   socket.on('message', (query, { port, address: to }) => {
     const end = query.indexOf(0, 12) + 5
@@ -68,6 +72,8 @@ export async function createInternet(): Promise<Internet> {
     run: inside,
     close() {
       child.kill('SIGKILL')
+      // A namespace goes when the kernel finds the time, and its routes with it.
+      ip('link', 'del', here)
       ip('netns', 'del', name)
     },
   }

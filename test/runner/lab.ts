@@ -9,16 +9,22 @@ export const labImage = `infernet-runner-lab:${process.pid}`
 /** What a container of the lab is asked to try, and what it says of it. */
 export type Attempt =
   | { try: 'connect'; host: string; port: number }
+  | { try: 'hammer'; host: string; port: number; ms: number }
+  | { try: 'talk'; host: string; port: number }
   | { try: 'resolve'; name: string; server?: string }
   | { try: 'fork'; count: number }
   | { try: 'fill'; bytes: number; path: string; hang?: boolean }
   | { try: 'find'; path: string }
 
-/** Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code. */
+/**
+ * Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code. `hammer` tries that again and again. `talk` sends
+ * to who sends all back, until nothing comes.
+ */
 const script = `
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const http = require('node:http')
+const net = require('node:net')
 const { Resolver } = require('node:dns').promises
 process.on('SIGTERM', () => process.exit(0))
 const codeOf = error => error.code || String(error)
@@ -30,6 +36,23 @@ const attempts = {
     })
     request.on('timeout', () => request.destroy(Object.assign(new Error(), { code: 'silent' })))
     request.on('error', error => resolve(codeOf(error)))
+  }),
+  async hammer({ host, port, ms }) {
+    const said = { open: 0, others: 0 }
+    const one = () => new Promise(resolve => {
+      const socket = net.connect({ host, port, timeout: 50 })
+      const end = what => { said[what]++; socket.destroy(); resolve() }
+      socket.on('connect', () => end('open')).on('timeout', () => end('others')).on('error', () => end('others'))
+    })
+    const until = Date.now() + ms
+    const lane = async () => { while (Date.now() < until) { await one(); await new Promise(setImmediate) } }
+    await Promise.all([lane(), lane(), lane(), lane()])
+    return said
+  },
+  talk: ({ host, port }) => new Promise(resolve => {
+    const socket = net.connect({ host, port, timeout: 1500 })
+    socket.on('connect', () => socket.write('x')).on('data', () => setTimeout(() => socket.write('x'), 20))
+    socket.on('timeout', () => { socket.destroy(); resolve('cut off') }).on('error', () => resolve('cut off'))
   }),
   async resolve({ name, server }) {
     const resolver = new Resolver({ timeout: 1000, tries: 1 })

@@ -21,11 +21,12 @@ export type FirewallOptions = {
 
 /** A runner's part of the host's firewall: chains that bear its scope, so that runners on one host do not meet. */
 export function createFirewall({ scope, tables, nameservers }: FirewallOptions): Firewall {
-  /** What each family was told last, and how that reads. */
+  /** What each table was told last, and how that reads. */
   const held = new Map<Iptables, { told: string; reads: string }>()
 
   async function holdOne(iptables: Iptables, bridges: readonly Bridge[], servers: readonly string[]) {
-    const rules = rulesOf({ scope, family: iptables.family, bridges, nameservers: servers })
+    const { family, layer } = iptables
+    const rules = rulesOf({ scope, family, layer, bridges, nameservers: servers })
     const told = rules.join('\n')
     const before = parseTable(await iptables.save())
     const last = held.get(iptables)

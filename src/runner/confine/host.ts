@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { mayChangeNetwork } from './capability.ts'
-import { createIptables, hostFamilies, type Iptables } from './iptables.ts'
+import { createFloor, createIptables, hostFamilies, type Iptables } from './iptables.ts'
 import { readNameservers } from './nameservers.ts'
 
 /** What of the runner's host decides whether containers can be kept in their place. */
@@ -23,7 +23,7 @@ export function readHost(dockerHost: string | undefined): Host {
     uid: process.getuid?.() ?? null,
     mayChangeNetwork: mayChangeNetwork(),
     dockerHost: dockerHost || null,
-    tables: hostFamilies().map(createIptables),
+    tables: hostFamilies().flatMap(family => [createIptables(family), createFloor(family)]),
     nameservers: readNameservers,
     hasInterface: name =>
       access(`/sys/class/net/${name}`).then(

@@ -2,9 +2,14 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Family } from './ranges.ts'
 
-/** One family's filter table of this host. */
+/** A table of one family of this host. */
 export type Iptables = {
   family: Family
+  /**
+   * `filter`: whoever is refused there is told. `floor`: the same again where nobody else sets rules, and so in silence: Docker takes its jump to
+   * `DOCKER-USER` away for a moment whenever it makes a network, and whatever flushes the first table opens it.
+   */
+  layer: 'filter' | 'floor'
   /** As iptables-save writes it. */
   save(): Promise<string>
   /** All of the lines or none take effect, and what they do not name stays. */
@@ -21,12 +26,40 @@ export function hostFamilies(): Family[] {
 
 /** @throws Error with what iptables says: it is absent, or this process may not, or the kernel cannot. */
 export function createIptables(family: Family): Iptables {
-  const program = family === 4 ? 'iptables' : 'ip6tables'
+  return { family, layer: 'filter', ...tableOf(family, 'filter') }
+}
+
+/** `security` comes after `filter`. Some kernels are built without it; `mangle` comes before, and so there a refusal is always silent. */
+export function createFloor(family: Family): Iptables {
+  const [security, mangle] = [tableOf(family, 'security'), tableOf(family, 'mangle')]
+  const found = once(() =>
+    security.save().then(
+      () => security,
+      () => mangle,
+    ),
+  )
   return {
     family,
-    save: () => run(`${program}-save`, ['-t', 'filter'], ''),
+    layer: 'floor',
+    save: async () => await (await found()).save(),
+    restore: async lines => await (await found()).restore(lines),
+  }
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined
+  return () => {
+    done ??= work()
+    return done
+  }
+}
+
+function tableOf(family: Family, table: string): Pick<Iptables, 'save' | 'restore'> {
+  const program = family === 4 ? 'iptables' : 'ip6tables'
+  return {
+    save: () => run(`${program}-save`, ['-t', table], ''),
     async restore(lines) {
-      const text = ['*filter', ...lines, 'COMMIT', ''].join('\n')
+      const text = [`*${table}`, ...lines, 'COMMIT', ''].join('\n')
       await run(`${program}-restore`, ['--noflush', '--wait', String(lockSeconds)], text)
     },
   }

@@ -1,5 +1,6 @@
+import type { Iptables } from './iptables.ts'
 import type { Bridge } from './plan.ts'
-import { closedRanges, type Family } from './ranges.ts'
+import { closedRanges } from './ranges.ts'
 
 /** Chains of one runner: what is forwarded, what is for the host itself, and what `public` reaches. */
 export function chainsOf(scope: string) {
@@ -10,9 +11,8 @@ export function chainsOf(scope: string) {
 /** Chains of any runner begin with this. */
 export const chainPrefix = 'INFERNET-'
 
-export type Ruleset = {
+export type Ruleset = Pick<Iptables, 'family' | 'layer'> & {
   scope: string
-  family: Family
   bridges: readonly Bridge[]
   /** Addresses of the host's name servers, of either family: names are asked of them wherever they are. */
   nameservers: readonly string[]
@@ -20,11 +20,13 @@ export type Ruleset = {
 
 /**
  * The chains' rules, as lines of iptables-restore. Rules go by the interface that a packet comes in by, which no container chooses.
- * Answers pass. Whoever is refused is told at once, and does not wait for a timeout.
+ * Answers pass, and nothing else of a connection because it stands: one that was opened while there were no rules ends with them.
+ * Whoever is refused is told at once, and does not wait for a timeout.
  */
-export function rulesOf({ scope, family, bridges, nameservers }: Ruleset): string[] {
+export function rulesOf({ scope, family, layer, bridges, nameservers }: Ruleset): string[] {
   const chains = chainsOf(scope)
-  const refuse = `-j REJECT --reject-with ${family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'}`
+  const reason = family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'
+  const refuse = layer === 'filter' ? `-j REJECT --reject-with ${reason}` : '-j DROP'
   const asked = nameservers.filter(address => address.includes(':') === (family === 6))
   const names = (chain: string, from: string) =>
     asked.flatMap(address =>
@@ -32,7 +34,8 @@ export function rulesOf({ scope, family, bridges, nameservers }: Ruleset): strin
     )
   // By which IPv6 finds who has an address on the same wire.
   const neighbours = family === 6 ? ['neighbour-solicitation', 'neighbour-advertisement'] : []
-  const answers = (chain: string) => `-A ${chain} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`
+  const answers = (chain: string) =>
+    `-A ${chain} -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN`
   return [
     answers(chains.forward),
     ...bridges.flatMap(({ bridge, egress }) => [
