@@ -239,6 +239,20 @@ describe('what readers see', () => {
     expect(store.job.note).toEqual({ relay: 'one that is gone', turn: 1 })
   })
 
+  test('behavior: what another relay has noted may be taken back by it at any time: bytes are stored first', async () => {
+    const { store, sit, relay } = setup()
+    const reader = await sit()
+    void reader.follow()
+    store.job.note = { relay: 'one that is gone', turn: 1 }
+    const body = writableBody()
+    void relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, body.stream)
+    await soon()
+    store.isDown = true
+    body.write('says something')
+    await soon()
+    expect(reader.seen.bytes).toBe(0)
+  })
+
   test('behavior: a note of which nobody knows whether it was made is taken back', async () => {
     const { store, relay } = setup()
     store.opening = Promise.reject(new Error('The answer is lost'))
@@ -282,6 +296,102 @@ describe('what readers see', () => {
     for (let count = 0; count < limits.streamReaders; count += 1) await sit({ key: `r${count}` })
     expect((await sit()).isCrowded).toBe(true)
     expect((await sit({ key: 'r7' })).isCrowded).toBe(false)
+  })
+})
+
+describe('told of a lease ahead of its upload', () => {
+  const lease = { runner: 'r', id: 'j', attempt: 1 }
+
+  async function prepared() {
+    const world = setup()
+    const reader = await world.sit()
+    void reader.follow()
+    await world.relay.prepare(lease)
+    return { ...world, reader }
+  }
+
+  test('default: the upload asks nothing, and its bytes are passed on', async () => {
+    const { store, reader, relay } = await prepared()
+    expect(store.job.note).not.toBeNull()
+    store.isDown = true
+    const { stream, write } = writableBody()
+    void relay.write({ ...lease, from: 0 }, stream)
+    write('says something')
+    await soon()
+    expect([reader.seen.bytes, store.appends]).toEqual([10, 0])
+  })
+
+  test('behavior: an upload that comes first waits for that, and asks nothing', async () => {
+    const { store, sit, relay } = setup()
+    const reader = await sit()
+    void reader.follow()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    store.opening = promise
+    void relay.prepare(lease)
+    const { stream, write } = writableBody()
+    void relay.write({ ...lease, from: 0 }, stream)
+    write('says something')
+    await soon()
+    expect(reader.seen.bytes).toBe(0)
+    const note = store.job.note
+    resolve()
+    await soon()
+    expect([reader.seen.bytes, store.job.note]).toEqual([10, note])
+  })
+
+  test('behavior: when none comes for a second another attempt may begin, and the relay goes', async () => {
+    const { store, relay, onIdle } = setup()
+    await relay.prepare(lease)
+    await soon(999)
+    expect([store.job.note === null, onIdle.mock.calls.length]).toEqual([false, 0])
+    await soon(1)
+    expect([store.job.note === null, onIdle.mock.calls.length]).toEqual([true, 1])
+    expect(vi.getTimerCount()).toBe(0)
+    const late = relay.write({ ...lease, from: 0 }, writableBody().stream)
+    await soon()
+    expect(store.job.note).not.toBeNull()
+    void late
+  })
+
+  test('behavior: an upload that comes late has a second of its own', async () => {
+    const { store, relay } = await prepared()
+    await soon(900)
+    void relay.write({ ...lease, from: 0 }, writableBody().stream)
+    await soon(900)
+    expect(store.job.note).not.toBeNull()
+    await soon(100)
+    expect(store.job.note).toBeNull()
+  })
+
+  test('behavior: what one of an earlier attempt, or another runner, says is not passed on for it', async () => {
+    const { store, sit, relay } = setup()
+    const reader = await sit()
+    void reader.follow()
+    const old = writableBody()
+    void relay.write({ ...lease, from: 0 }, old.stream)
+    await soon(1_000)
+    store.job.attempt = 2
+    await relay.prepare({ ...lease, attempt: 2 })
+    old.write('says something')
+    await soon()
+    expect(reader.seen.bytes).toBe(0)
+    store.isDown = true
+    const foreign = relay.write({ ...lease, runner: 'another', attempt: 2, from: 0 }, writableBody().stream)
+    await expect(foreign).rejects.toThrow('away')
+  })
+
+  test('behavior: without the database it is left to the upload; told late, it does nothing', async () => {
+    const { store, relay } = setup()
+    store.isDown = true
+    await relay.prepare(lease)
+    store.isDown = false
+    expect(store.job.note).toBeNull()
+    void relay.write({ ...lease, from: 0 }, writableBody().stream)
+    await soon()
+    const note = store.job.note
+    expect(note).not.toBeNull()
+    await relay.prepare(lease)
+    expect(store.job.note).toBe(note)
   })
 })
 

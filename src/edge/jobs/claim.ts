@@ -73,6 +73,7 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
         now,
         maxTries: options.maxTries,
         leases: sql`state = 'running' and instance = ${instance} and ${passed} and not (${held})`,
+        isUnheard: true,
       }),
     ),
     orm.all<ClaimedRow>(sql`
@@ -177,13 +178,15 @@ export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spar
 
 /**
  * Ends leases: back into the queue, or failed when the job was started `maxTries` times. The attempt stays as it is, so that a
- * result that comes late is still accepted if nobody has claimed the job since.
+ * result that comes late is still accepted if nobody has claimed the job since. `isUnheard`: their runner has never heard of them, so
+ * that nothing was passed on, although a relay may have made ready to.
  */
-function putBack({ now, maxTries, leases }: Tries & { leases: SQL }): SQL {
+function putBack({ now, maxTries, leases, isUnheard }: Tries & { leases: SQL; isUnheard?: boolean }): SQL {
   // Bytes of a stream may be out: another attempt could contradict them.
-  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0 or stream_relay is not null)`
+  const isOut = isUnheard ? sql`stream_bytes > 0` : sql`stream_bytes > 0 or stream_relay is not null`
+  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or ${isOut})`
   return sql`
-    update jobs set lease_expires_at = null,
+    update jobs set lease_expires_at = null, ${isUnheard ? sql`stream_relay = null,` : sql``}
       state = case when ${spent} then 'failed' else 'queued' end,
       finished_at = case when ${spent} then ${now} end,
       error_code = case when ${spent} then 'lease_lost' end,

@@ -23,6 +23,9 @@ export async function selectUpload({ orm }: Db, lease: StreamLease): Promise<Sto
 /** Says which relay may have passed output on, and which time it began to: what comes late takes back nothing newer. */
 export type OutputNote = { relay: string; turn: number }
 
+/** `noted`: the note is there, and of who asked: nobody else takes it back. */
+export type OpenedStream = StoredStream & { noted: boolean }
+
 /**
  * Lets a relay pass output on before any of it is stored: from then on no other attempt may begin, since somebody may have read what this
  * one said. The note of another relay stays, as only that one knows whether it has passed anything on. A lease that has lapsed, on a job
@@ -32,13 +35,27 @@ export type OutputNote = { relay: string; turn: number }
 export async function openOutput(
   { orm, now }: Db,
   { relay, turn, leaseMs, ...lease }: StreamLease & OutputNote & { leaseMs: number },
-): Promise<StoredStream | null> {
+): Promise<OpenedStream | null> {
   const isOurs = sql`substr(stream_relay, 1, ${relay.length + 1}) = ${`${relay} `}`
-  const [row] = await orm.all<{ stored: number; unread_ms: number | null }>(sql`
-    update jobs set stream_relay = iif(stream_relay is null or ${isOurs}, ${noteOf({ relay, turn })}, stream_relay),
-      ${takenUp(now, leaseMs)}
-    where ${holds(lease)} returning stream_bytes as stored, unread_ms`)
-  return row ? { stored: row.stored, unreadMs: row.unread_ms } : null
+  const note = noteOf({ relay, turn })
+  const [row] = await orm.all<{ stored: number; unread_ms: number | null; note: string }>(sql`
+    update jobs set stream_relay = iif(stream_relay is null or ${isOurs}, ${note}, stream_relay), ${takenUp(now, leaseMs)}
+    where ${holds(lease)} returning stream_bytes as stored, unread_ms, stream_relay as note`)
+  return row ? { stored: row.stored, unreadMs: row.unread_ms, noted: row.note === note } : null
+}
+
+/**
+ * The same ahead of the upload, for a lease that was given just now: nothing when it has ended meanwhile, or a note is there.
+ * @returns null then.
+ */
+export async function prepareOutput(
+  { orm }: Db,
+  { relay, turn, ...lease }: StreamLease & OutputNote,
+): Promise<StoredStream | null> {
+  const [row] = await orm.all<{ unread_ms: number | null }>(sql`
+    update jobs set stream_relay = ${noteOf({ relay, turn })}
+    where ${holds(lease)} and state = 'running' and stream_relay is null and stream_bytes = 0 returning unread_ms`)
+  return row ? { stored: 0, unreadMs: row.unread_ms } : null
 }
 
 /** A relay that has passed nothing on does not intend to: another attempt may begin. */

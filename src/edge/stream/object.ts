@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { createRemoteBells } from '../bell/remote.ts'
 import { parseConfig, relayOptionsOf } from '../config.ts'
 import { openDb } from '../db/open.ts'
+import type { StreamLease } from '../jobs/output.ts'
 import { toWire } from './frames.ts'
 import { createRelay, type Output, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
 import { createRelayStore, type StoreOptions } from './store.ts'
@@ -29,6 +30,9 @@ export class Relay extends DurableObject<Env> {
     const job = url.searchParams.get('job') ?? ''
     this.#relay ??= this.#create(job)
     switch (url.pathname) {
+      case '/prepare':
+        await this.#relay.prepare(told<StreamLease>(url))
+        return new Response(null, { status: 204 })
       case '/write':
         return Response.json(await this.#relay.write(told<Upload>(url), request.body))
       case '/read':

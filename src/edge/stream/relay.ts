@@ -1,5 +1,5 @@
 import { limits } from '../../protocol/limits.ts'
-import type { StoredStream, StreamLease } from '../jobs/output.ts'
+import type { OpenedStream, StoredStream, StreamLease } from '../jobs/output.ts'
 import { createStop, readPieces, type Stop } from './body.ts'
 import { createFence } from './fence.ts'
 import { createReaders, type Frame } from './readers.ts'
@@ -20,6 +20,8 @@ export type Output = ReadableStream<Frame> | null
 
 /** Where a runner's upload of one job meets the job's readers. It may vanish at any time: both come back, and say where they stand. */
 export type Relay = {
+  /** An upload of this lease is about to come. */
+  prepare(lease: StreamLease): Promise<void>
   write(upload: Upload, body: ReadableStream<Uint8Array> | null): Promise<Written>
   read(reading: Reading): Promise<Output>
   /** Ends a reading whose reader cannot do so itself any more. `isOver`: it has seen the job's end. */
@@ -31,8 +33,10 @@ export type Relays = (job: string) => Relay
 
 /** What a relay needs of the world. */
 export type RelayStore = {
-  /** From then on no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
-  open(lease: StreamLease, turn: number): Promise<StoredStream | null>
+  /** From then on, if it is noted, no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
+  open(lease: StreamLease, turn: number): Promise<OpenedStream | null>
+  /** The same for a lease that was given just now; null also when there is a note. */
+  prepare(lease: StreamLease, turn: number): Promise<StoredStream | null>
   close(lease: StreamLease, turn: number): Promise<void>
   select(lease: StreamLease): Promise<StoredStream | null>
   /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
@@ -80,9 +84,9 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   const have = () => (isFull() ? Math.max(stored, window.base()) : stored)
   const isWanted = (mine: Stop) => writer === mine && !isStale && !isAbandoned
 
-  const fence = createFence({ store, hasOutput: () => window.end() > 0 })
+  const fence = createFence({ store, hasOutput: () => window.end() > 0, onQuiet: rest })
   /** Nothing while another attempt may still begin, which would say something else. */
-  const isReleased = () => fence.isUp() || stored > 0
+  const isReleased = () => fence.isUp(lease) || stored > 0
 
   const readers = createReaders({
     window,
@@ -307,12 +311,20 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
 
   function rest(): void {
     if (uploads > 0 || readers.count() > 0 || absence !== null || flushing !== null) return
+    if (fence.isTentative()) return
     if (storeTimer !== null) clearTimeout(storeTimer)
     storeTimer = null
     onIdle()
   }
 
   return {
+    async prepare(upload) {
+      if (lease !== null && lease.attempt >= upload.attempt) return
+      uploads += 1
+      await fence.prepare(upload)
+      uploads -= 1
+      rest()
+    },
     write,
     async read({ key, from, unreadMs: told }) {
       readers.close(key)

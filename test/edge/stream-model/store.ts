@@ -35,7 +35,15 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
       async open(lease, turn) {
         const known = await store.select(lease)
         const { note } = store.job
-        if (known !== null && (note === null || note.relay === relay)) store.job.note = { relay, turn }
+        const noted = known !== null && (note === null || note.relay === relay)
+        if (noted) store.job.note = { relay, turn }
+        await store.opening
+        return known && { ...known, noted }
+      },
+      async prepare(lease, turn) {
+        const known = await store.select(lease)
+        if (known === null || store.job.note !== null || known.stored > 0) return null
+        store.job.note = { relay, turn }
         await store.opening
         return known
       },
@@ -47,6 +55,7 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
       },
     }),
     open: async (lease, turn) => await store.as('the only one').open(lease, turn),
+    prepare: async (lease, turn) => await store.as('the only one').prepare(lease, turn),
     close: async (lease, turn) => await store.as('the only one').close(lease, turn),
     async append({ attempt, from, bytes }) {
       reach()
