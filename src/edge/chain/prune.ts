@@ -29,7 +29,8 @@ export type Pruned = {
   isLeft: boolean
 }
 
-type Key = { subscription: number; interval: number }
+/** `tx`: in which it was sent; null: in none. */
+type Over = { subscription: number; interval: number; tx: string | null }
 
 /**
  * Forgets what is older than the retention, and so deep that no reorganisation reaches it: answers that are final or dropped, subscriptions
@@ -59,10 +60,14 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
         and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
         and ${isOver(options)}`),
     orm.run(sql`
-      delete from proofs where chain = ${chain}
-        and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
+      delete from proofs where rowid in (
+          select rowid from proofs where chain = ${chain}
+            and (subscription, interval) in (select value ->> 'subscription', value ->> 'interval' from json_each(${JSON.stringify(over)}))
+          union all select rowid from proofs indexed by proofs_answer
+            where answer_tx in (select value ->> 'tx' from json_each(${JSON.stringify(over)}) where value ->> 'tx' is not null))
         and not exists (select 1 from deliveries where deliveries.chain = proofs.chain and deliveries.subscription = proofs.subscription
-          and deliveries.interval = proofs.interval)`),
+          and deliveries.interval = proofs.interval)
+        and not exists (select 1 from deliveries indexed by deliveries_tx where deliveries.tx = proofs.answer_tx and deliveries.interval < 0)`),
     orm.run(sql`
       delete from subscriptions
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and ${isKept} and seen_block < ${horizon}
@@ -111,12 +116,12 @@ function horizonOf({ head, reorgDepth }: PruneOptions): number {
 }
 
 /** What may go, the oldest first. */
-async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: Key[]; ended: number[] }> {
+async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: Over[]; ended: number[] }> {
   const { chain, retentionMs } = options
   const isOld = sql`kept_since <= ${now} - ${retentionMs}`
   const [over, ended, refused] = await orm.batch([
-    orm.all<Key>(sql`
-      select subscription, interval from deliveries indexed by deliveries_over
+    orm.all<Over>(sql`
+      select subscription, interval, tx from deliveries indexed by deliveries_over
       where chain = ${chain} and created_at <= ${now} - ${retentionMs} and ${isOver(options)}
       order by created_at limit ${prunePerStatement}`),
     orm.all<{ id: number }>(sql`
@@ -131,11 +136,13 @@ async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: 
   return { over, ended: [...ended, ...refused].slice(0, prunePerStatement).map(({ id }) => id) }
 }
 
-/** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. */
+/** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. One that is given up may be another's proof. */
 function isOver(options: PruneOptions) {
+  const isOpen = sql`(proofs.state = 'pending' or proofs.settled_block >= ${horizonOf(options)})`
   return sql`state in ('final', 'dropped') and coalesce(dropped_block, 0) < ${horizonOf(options)}
     and not exists (select 1 from proofs where proofs.chain = deliveries.chain and proofs.subscription = deliveries.subscription
-      and proofs.interval = deliveries.interval and (proofs.state = 'pending' or proofs.settled_block >= ${horizonOf(options)}))
+      and proofs.interval = deliveries.interval and ${isOpen})
+    and not exists (select 1 from proofs indexed by proofs_answer where deliveries.interval < 0 and proofs.answer_tx = deliveries.tx and ${isOpen})
     and not exists (select 1 from transactions where transactions.id = deliveries.tx and transactions.state in ('signed', 'sent', 'mined'))
     and not exists (select 1 from subscriptions where subscriptions.chain = deliveries.chain
       and subscriptions.id = deliveries.subscription
@@ -143,7 +150,7 @@ function isOver(options: PruneOptions) {
 }
 
 /** The first interval of each subscription that has not been forgotten. */
-function marksOf(chain: number, over: readonly Key[]): { c: number; i: number; n: number }[] {
+function marksOf(chain: number, over: readonly Over[]): { c: number; i: number; n: number }[] {
   const marks = new Map<number, number>()
   for (const { subscription, interval } of over)
     marks.set(subscription, Math.max(marks.get(subscription) ?? 0, interval + 1))

@@ -461,8 +461,8 @@ export const deliveries = sqliteTable(
 )
 
 /**
- * Proofs of answers that were mined, and what was found of them: written with the mark that the answer is delivered, and undone with it.
- * A row stays as long as its delivery.
+ * Proofs of answers that were mined, and what was found of them: written with the mark that their transaction is mined, and undone with it. A row
+ * stays as long as its delivery, which is another's where the coordinator has given the answer to another subscription.
  */
 export const proofs = sqliteTable(
   'proofs',
@@ -477,6 +477,8 @@ export const proofs = sqliteTable(
     stake: text(),
     stakeVerifier: text('stake_verifier'),
     nodeWallet: text('node_wallet'),
+    /** The transaction that has brought the answer: what undoes that undoes this, wherever its delivery is. */
+    answerTx: text('answer_tx'),
     /**
      * `pending`: no verdict. `accepted`: the node is paid. `rejected`: its stake is lost. `finalized`: there was none in time, and the money has
      * moved without. `settled`: it is not told how.
@@ -512,6 +514,7 @@ export const proofs = sqliteTable(
       .where(sql`stake_token is not null and state = 'pending'`),
     // Of a reorganisation: verdicts in blocks that are undone.
     index('proofs_settled').on(t.chain, t.settledBlock).where(sql`settled_block is not null`),
+    index('proofs_answer').on(t.answerTx).where(sql`answer_tx is not null`),
   ],
 )
 

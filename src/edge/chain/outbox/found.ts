@@ -3,23 +3,23 @@ import { storedCall, toStored } from '../delegated/stored.ts'
 import { anchorCall } from '../next-id.ts'
 import { RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
+import type { Fate } from './fate.ts'
 import type { Receipt } from './receipt.ts'
 
-/** An answer that was mined. `created`: what it was to create, and has created or found there; null: nothing. */
-type Answer = { created: number | null }
-
 /**
- * What answers were given to that were to create it, and found it there, by id: the coordinator does not compare, so its terms may be others than
- * those that were signed for. One request where there is any, which is seldom.
+ * What answers were given to that may not be what they were computed for, by id: one that was to create it, and found it there, as the coordinator does
+ * not compare; one whose row was given up. Its terms move the money. One request where there is any, which is seldom.
  * @throws RpcUnavailable when it is not told.
  */
 export async function readFound(
   { chain, contracts, latest }: Step,
-  { answers, receipt }: { answers: readonly Answer[]; receipt: Receipt },
+  { fates, receipt }: { fates: readonly Fate[]; receipt: Receipt },
 ): Promise<ReadonlyMap<number, Subscription>> {
-  const ids = answers.flatMap(({ created }) =>
-    created === null || receipt.created.includes(created) ? [] : [created],
-  )
+  const ids = fates.flatMap(({ answer, created, interval }) => {
+    if (answer === null) return []
+    const isFound = created !== null && !receipt.created.includes(created)
+    return isFound || interval < 0 ? [answer.subscription] : []
+  })
   if (ids.length === 0) return new Map()
   const at = latest.number
   const told = await chain.rpc.send(

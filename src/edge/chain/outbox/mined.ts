@@ -1,9 +1,7 @@
 import { sql } from 'drizzle-orm'
-import type { Address, Hex } from 'viem'
+import type { Address } from 'viem'
 import type { Subscription } from '../chain.ts'
-import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
-import { begunTwice } from '../delegated/twice.ts'
 import { countMined, type MinedAnswer } from '../guard/record.ts'
 import { shares } from '../guard/share.ts'
 import { entriesOf } from '../ledger/entries.ts'
@@ -14,37 +12,15 @@ import { outcomeOf } from '../proofs/verdict.ts'
 import { isStaked } from '../stakes/purse.ts'
 import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
-import { answered, keyOf } from './batch.ts'
-import type { Key } from './computed.ts'
+import { keyOf } from './batch.ts'
+import { readCarried } from './carried.ts'
+import { type Fate, fateOf } from './fate.ts'
 import { readFound } from './found.ts'
 import type { Open } from './open.ts'
 import type { Receipt } from './receipt.ts'
 import { restoreDelivery } from './restore.ts'
 
-/** Times that an answer may be mined and fail. */
-const maxReverts = 3
 const firstPauseMs = 2_000
-
-/**
- * `place`: of its delegation, where the chain did not have the subscription. `creates`: whether the answer would have created it. `given_up`: call
- * data of one whose interval was begun twice, and that was not kept.
- */
-type Carried = {
-  subscription: number
-  interval: number
-  tries: number
-  gas: number | null
-  /** Who asked, and for how much; null: it is gone. */
-  owner: string | null
-  price: string | null
-  place: number | null
-  creates: number
-  given_up: Hex | null
-  /** Whether its proof is backed with money of the node. */
-  staked: number
-  /** The wallet that it names. */
-  nodeWallet: Address | null
-}
 
 /**
  * Writes down that a transaction was mined, and what has become of the answers that it carried: delivered, or to be tried again, or given up.
@@ -57,20 +33,9 @@ export async function writeMined(
   const { db, chain, contracts } = step
   const { orm, now } = db
   const { id } = chain.config
-  const carried = await orm.all<Carried>(
-    sql`select subscription, interval, tries, gas,
-      (select owner from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as owner,
-      (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as price,
-      (select place from delegations where delegations.chain = deliveries.chain
-      and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
-      call is not null and call like ${`${delegatedDeliverSelector}%`} as creates, stake_token is not null as staked, node_wallet as "nodeWallet",
-      iif(interval < 0 and state = 'dropped' and reason = ${begunTwice.reason}, call, null) as given_up
-      from deliveries indexed by deliveries_tx where tx = ${open.id}`,
-  )
-  // What was mined may be what was to replace it, and carries nothing.
+  const carried = await readCarried(db, open.id)
   const isAnswer = receipt.to === contracts.coordinator
-  const fates = carried.map(delivery => fateOf(step, { delivery, receipt, isAnswer }))
-  const restored = isAnswer ? carried.flatMap(delivery => restoredBy(step, { delivery, receipt })) : []
+  const fates = carried.map(each => fateOf(step, { carried: each, receipt }))
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
       s: subscription,
@@ -81,20 +46,17 @@ export async function writeMined(
   )
   const isMined = sql`exists (select 1 from transactions where id = ${open.id} and state = 'mined' and mined_hash = ${receipt.hash}
     and mined_block_hash = ${receipt.blockHash})`
-  const found = await readFound(step, { answers: fates, receipt })
-  const answers = fates.map(fate => {
-    const to = restored.find(({ from }) => isSameKey(from, fate))?.to
-    if (to) return { ...fate, ...to, key: keyOf(to), delivered: true }
-    const subscription = fate.created ?? fate.subscription
-    return { ...fate, ...askedBy(found.get(subscription)), subscription }
-  })
-  const proven = answers
-    .filter(({ delivered, staked }) => delivered && staked === 1)
-    .map(({ subscription, interval }) => ({ subscription, interval }))
+  const found = await readFound(step, { fates, receipt })
+  const answers = fates.map(fate => answerOf(fate, found))
+  const proven = answers.flatMap(({ isTaken, subscription, interval, stake, nodeWallet }) =>
+    isTaken && stake !== null ? [{ subscription, interval, stake, nodeWallet }] : [],
+  )
   const parties = await partiesOf(step, answers, found)
   const entries = entriesOf(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
-    isAnswer ? answers.map(answer => ({ ...answer, parties: parties(answer) })) : [],
+    isAnswer
+      ? answers.map(answer => ({ ...answer, delivered: answer.isTaken, parties: parties(answer) }))
+      : [],
   )
   const [, , , stored] = await orm.batch([
     ...countMined(db, {
@@ -130,7 +92,6 @@ export async function writeMined(
       entries,
       guard: isMined,
     }),
-    ...restored.flatMap(each => restoreDelivery(db, { chain: id, tx: open.id, guard: isMined, ...each })),
     ...fates.flatMap(({ place, created }) => {
       if (place === null || created === null) return []
       // What was there before may be another, signed with the same nonce: the next look tells.
@@ -138,12 +99,25 @@ export async function writeMined(
       const block = { number: receipt.block, hash: receipt.blockHash }
       return linkSubscription(db, { chain: id, link: { place, id: created }, block, guard: isMined })
     }),
+    // After those, which may have something else under the id.
+    ...fates.flatMap(({ subscription, interval, answer, isRestored }) =>
+      isRestored && answer !== null
+        ? restoreDelivery(db, {
+            chain: id,
+            tx: open.id,
+            from: { subscription, interval },
+            to: answer,
+            guard: isMined,
+          })
+        : [],
+    ),
     ...(proven.length === 0
       ? []
       : [
           beginProofs(db, {
             chain: id,
             node: open.signer,
+            tx: open.id,
             answers: proven,
             receipt,
             time: step.latest.time,
@@ -156,12 +130,17 @@ export async function writeMined(
   tell(step, { open, receipt, fates })
 }
 
-/** What another asks for that has the nonce of what was signed; its owner is the same. */
-function askedBy(found: Subscription | undefined): Partial<Pick<Carried, 'price' | 'staked'>> {
-  return found === undefined ? {} : { price: String(found.paymentAmount), staked: isStaked(found) ? 1 : 0 }
+/** An answer, under what the chain has taken it for. `found`: that which may have other terms than were asked for. */
+function answerOf({ answer, ...fate }: Fate, found: ReadonlyMap<number, Subscription>) {
+  const given = { ...fate, ...answer, isTaken: answer !== null }
+  const terms = answer === null ? undefined : found.get(answer.subscription)
+  if (terms === undefined) return given
+  const { owner, verifier, paymentToken: token, paymentAmount: amount } = terms
+  const stake = isStaked(terms) ? { token, amount, verifier } : null
+  return { ...given, owner, price: String(amount), stake }
 }
 
-type Fate = ReturnType<typeof fateOf>
+type Answer = ReturnType<typeof answerOf>
 
 function tell(
   { chain, log }: Step,
@@ -171,11 +150,11 @@ function tell(
   if (open.kind === 'approve' || open.kind === 'finalize')
     log.info('Errand mined', { chain: id, kind: open.kind, hash: receipt.hash, succeeded: receipt.succeeded })
   const fields = { chain: id, nonce: open.nonce, hash: receipt.hash, block: receipt.block }
-  for (const { created, interval, delivered, isOver, ...carried } of fates) {
-    const subscription = created ?? carried.subscription
+  for (const { created, answer, isOver, ...carried } of fates) {
+    const { subscription, interval } = answer ?? carried
     if (created !== null && receipt.created.includes(created))
       log.info('Delegated subscription created', { ...fields, subscription })
-    if (delivered) log.info('Delivered', { ...fields, subscription, interval, gas: receipt.gasUsed })
+    if (answer !== null) log.info('Delivered', { ...fields, subscription, interval, gas: receipt.gasUsed })
     else if (open.kind === 'deliver') log.warn('Evicted failed tx', { ...fields, subscription, interval })
     if (isOver && open.kind === 'deliver')
       log.warn('Subscription has exceeded the maximum number of attempts', {
@@ -186,51 +165,14 @@ function tell(
   }
 }
 
-/** What has become of an answer. `created`: the subscription that it has created, or found there. */
-function fateOf(
-  { contracts }: Step,
-  { delivery, receipt, isAnswer }: { delivery: Carried; receipt: Receipt; isAnswer: boolean },
-) {
-  // One that is gone from the chain was an answer to another subscription.
-  const isHere = delivery.interval > 0
-  // One that may have been created as well is alone in its transaction.
-  const subscription = delivery.creates === 1 ? receipt.fulfilled[0] : delivery.subscription
-  const created = delivery.place === null || subscription === undefined ? null : subscription
-  // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
-  const isTaken =
-    subscription !== undefined &&
-    (contracts.features.batch ? receipt.judged.has(keyOf({ ...delivery, subscription })) : receipt.succeeded)
-  const delivered = isAnswer && isTaken && isHere
-  const isOver = !delivered && delivery.tries + 1 >= maxReverts
-  const key = keyOf({ ...delivery, subscription: subscription ?? delivery.subscription })
-  return { ...delivery, delivered, isOver, created: delivered ? created : null, key }
-}
-
-/** Of an answer that was given up for another to the same: the chain has taken this one after all. */
-function restoredBy(
-  { contracts }: Step,
-  { delivery: { subscription, interval, given_up }, receipt }: { delivery: Carried; receipt: Receipt },
-): { from: Key; to: Key }[] {
-  const told = given_up === null ? null : answered(given_up)
-  const id = told?.subscription ?? receipt.fulfilled[0]
-  if (told === null || id === undefined) return []
-  const to = { subscription: id, interval: told.interval }
-  const isTaken = contracts.features.batch ? receipt.judged.has(keyOf(to)) : receipt.succeeded
-  return isTaken ? [{ from: { subscription, interval }, to }] : []
-}
-
-function isSameKey(one: Key, other: Key): boolean {
-  return one.subscription === other.subscription && one.interval === other.interval
-}
-
 /** For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. */
 function answersOf(
-  fates: readonly (Carried & { delivered: boolean; key: string })[],
+  answers: readonly Answer[],
   { receipt: { gasUsed, gasPrice: price, moves, verdicts }, node }: { receipt: Receipt; node: Address },
 ): MinedAnswer[] {
   const parts = shares(
     gasUsed,
-    fates.map(({ gas }) => gas ?? 0),
+    answers.map(({ gas }) => gas ?? 0),
   )
   // An answer that is rejected for its proof brings nothing, and may cost the stake.
   const rejected = new Set([
@@ -238,13 +180,13 @@ function answersOf(
     // The first coordinators tell it by the proof alone.
     ...verdicts.filter(verdict => verdict.node === node && outcomeOf(verdict) === 'rejected').map(keyOf),
   ])
-  return fates.flatMap(({ owner, price: amount, interval, delivered, key }, index) =>
+  return answers.flatMap(({ owner, price: amount, interval, isTaken, key }, index) =>
     owner !== null && interval > 0
       ? [
           {
             owner,
             isPaid: amount !== '0',
-            outcome: delivered ? (rejected.has(key) ? 'rejected' : 'delivered') : 'failed',
+            outcome: isTaken ? (rejected.has(key) ? 'rejected' : 'delivered') : 'failed',
             gas: parts[index] ?? 0,
             price,
           },

@@ -11,15 +11,14 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
   const { orm } = db
   const undone = sql`(select id from transactions indexed by transactions_mined
     where chain = ${chain} and state = 'mined' and ${where})`
-  const verdicts = sql`(select ${verdictTx} from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`
+  const proven = sql`proofs indexed by proofs_answer where answer_tx in ${undone}`
+  const verdicts = sql`(select ${verdictTx} from ${proven})`
   return [
     unbook(db, undone),
     unbook(db, verdicts),
     ...uncountMined(db, { chain, txs: verdicts }),
     // Before they are put back: what was proven by them was not.
-    orm.run(sql`
-      delete from proofs where (chain, subscription, interval) in (select chain, subscription, interval
-        from deliveries indexed by deliveries_tx where tx in ${undone} and state = 'delivered')`),
+    orm.run(sql`delete from ${proven}`),
     ...uncountMined(db, { chain, txs: undone }),
     orm.run(sql`update deliveries set state = 'sending' where tx in ${undone} and state = 'delivered'`),
     orm.run(sql`

@@ -111,11 +111,11 @@ async function readAnswers({ db, chain }: Step, found: readonly Key[]): Promise<
   if (found.length === 0) return () => unknown
   const keys = JSON.stringify(found.map(({ subscription, interval }) => [subscription, interval]))
   const rows = await db.orm.all<Row>(sql`
-    select answer.subscription, answer.interval, answer.node_wallet, gas_used, gas_cost from json_each(${keys}) as asked
-      cross join deliveries as answer on answer.chain = ${chain.config.id} and answer.subscription = asked.value ->> 0
-        and answer.interval = asked.value ->> 1
-      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = answer.tx and ledger.subscription = answer.subscription
-        and ledger.interval = answer.interval`)
+    select proofs.subscription, proofs.interval, proofs.node_wallet, gas_used, gas_cost from json_each(${keys}) as asked
+      cross join proofs on proofs.chain = ${chain.config.id} and proofs.subscription = asked.value ->> 0
+        and proofs.interval = asked.value ->> 1
+      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = proofs.answer_tx and ledger.subscription = proofs.subscription
+        and ledger.interval = proofs.interval`)
   const answers = new Map(
     rows.map(row => {
       const { node_wallet: nodeWallet, gas_used: gas, gas_cost: cost } = row

@@ -1,10 +1,11 @@
 import { sql } from 'drizzle-orm'
-import { type Address, type Hex, parseEther, toHex, zeroAddress } from 'viem'
+import { type Address, parseEther, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { deploy, fund, nodeAddress, transact } from '../../../support/chain.ts'
 import { type Asking, type Delegating, type Sending, startDelegating } from './delegating.ts'
+import { foil as foilAnswer } from './foiling.ts'
 
 /** A nonce with which something else was signed as well: whatever the chain creates first is what it stands for. */
 
@@ -93,18 +94,8 @@ describe.for([false, true])(
   firstDeployment => {
     startEach({ firstDeployment })
 
-    /** Our answer was simulated and is on its way; then another is created with its nonce, and ours is mined after that. */
     async function foil(other: Asking, mine: Asking = {}, options?: Sending): Promise<void> {
-      await world.call('give', toHex('input'))
-      await world.request('evm_setAutomine', false)
-      await world.take({ nonce: 5, ...mine }, options)
-      await world.compute()
-      await world.look(node)
-      const [sent] = await world.queue.db.orm.all<{ hash: Hex; raw: Hex }>(sql`select hash, raw from raws`)
-      await world.chain.anvil.dropTransaction({ hash: sent!.hash })
-      await world.request('evm_setAutomine', true)
-      await world.create(await world.sign({ nonce: 5, ...other }))
-      await world.request('eth_sendRawTransaction', sent!.raw)
+      await foilAnswer(world, { node, other, mine, ...(options ? { options } : {}) })
       await world.settle(node)
       await world.compute()
       await world.settle(node)
