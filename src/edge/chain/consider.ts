@@ -18,7 +18,6 @@ import { ownObstacles } from './own-wallet.ts'
 import { type Due, ended, later, type Plan, postponed, putOff, readOf, unmoved } from './plan.ts'
 import { isThere, type ReadStatuses } from './reading.ts'
 import { dueAgain } from './rewind-subscriptions.ts'
-import { backed } from './stakes/backed.ts'
 import { isStaked } from './stakes/purse.ts'
 import type { Step } from './step.ts'
 import { sentenceOf, type Told, tellPassed, tellSkipped, tellStopped } from './telling.ts'
@@ -88,7 +87,7 @@ export async function consider(
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
     } else judge(step, { plan, row, status, court, failing, own, barred })
   }
-  const left = await backed(step, await servable(step, plan))
+  const left = await servable(step, plan)
   return left.replaced.length === 0 ? left : await withCreated(step, left)
 }
 

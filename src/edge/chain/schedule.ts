@@ -3,12 +3,12 @@ import type { Status } from './chain.ts'
 import { consider } from './consider.ts'
 import type { RouteFinder } from './containers.ts'
 import { selectDue } from './due.ts'
-import { withBounds } from './guard/with-bounds.ts'
+import { feasible } from './feasible.ts'
 import type { ReadStatuses } from './reading.ts'
 import { begin, settle } from './settle.ts'
 import { approveStakes } from './stakes/approve.ts'
 import type { Step } from './step.ts'
-import { type Simulate, tryPlan } from './trial.ts'
+import type { Simulate } from './trial.ts'
 
 export type ScheduleOptions = {
   readStatuses: ReadStatuses
@@ -46,11 +46,10 @@ export async function schedule(step: Step, options: ScheduleOptions): Promise<Sc
     const { epoch } = snapshot
     const court = { snapshot, config, time: block.time, routes }
     const considered = await consider(step, { rows, court, readStatuses, known, nextId })
-    const tried = simulate ? await tryPlan(step, considered, simulate) : considered
-    const plan = await withBounds(step, tried)
+    const plan = await feasible(step, considered, simulate)
     const settled = await settle(step, { plan, epoch })
     const { jobs, moved } = await begin(step, { plan, epoch })
-    await approveStakes(step, considered.approvals)
+    await approveStakes(step, plan.approvals)
     begun += jobs
     looked += rows.length
     if (settled + moved < rows.length) return { begun, left: true }

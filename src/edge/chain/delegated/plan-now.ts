@@ -1,11 +1,10 @@
 import { describe } from '../../log.ts'
 import { consider } from '../consider.ts'
-import { withBounds } from '../guard/with-bounds.ts'
+import { feasible } from '../feasible.ts'
 import { intervalAt } from '../interval.ts'
 import type { Plan } from '../plan.ts'
 import { simulateDummies } from '../simulate.ts'
 import type { Step } from '../step.ts'
-import { tryPlan } from '../trial.ts'
 import type { Asked } from './asked.ts'
 import type { Door } from './door.ts'
 import type { Judged } from './judge.ts'
@@ -57,8 +56,7 @@ export async function planNow(
       nextId: 0,
       uncreated: new Map([[subscription.id, { kind: 'there', status }]]),
     })
-    const plan = await tryPlan(step, considered, requests => simulateDummies(step, requests))
-    return await withBounds(step, plan)
+    return await feasible(step, considered, requests => simulateDummies(step, requests))
   } catch (error) {
     door.log.warn('Not begun at once', { chain: door.chain.config.id, error: describe(error) })
     return nothing

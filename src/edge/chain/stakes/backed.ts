@@ -2,27 +2,29 @@ import { nextAfter } from '../decide.ts'
 import { type Plan, postponed } from '../plan.ts'
 import type { Step } from '../step.ts'
 import { sentenceOf, tellSkipped } from '../telling.ts'
-import { readPurse, type StakeObstacle } from './purse.ts'
+import type { Purse, StakeObstacle } from './purse.ts'
 
 type Entry = Plan['begun'][number]
 
-/**
- * Takes out of a plan what cannot be backed. The last to do so before trials, of which what is staked has none: what is promised here is begun, so
- * that nothing is kept from others, or approved, for what the node does not work for.
- * @throws RpcUnavailable
- */
-export async function backed(step: Step, plan: Plan): Promise<Plan> {
-  const purse = await readPurse(
-    step,
-    plan.begun.map(({ status }) => status.subscription),
-  )
+/** Takes out of a plan what its verifier would not judge. */
+export function judged(step: Step, plan: Plan, purse: Purse): Plan {
+  return without(step, plan, ({ status }) => purse.objection(status.subscription))
+}
+
+/** Takes out of a plan what cannot be backed. What it leaves is promised, and begun: nothing else is to be taken out after it. */
+export function backed(step: Step, plan: Plan, purse: Purse): Plan {
+  const left = without(step, plan, ({ status }) => purse.promise(status.subscription))
+  return { ...left, approvals: purse.approvals(), stakings: purse.stakings }
+}
+
+function without(step: Step, plan: Plan, why: (entry: Entry) => StakeObstacle | null): Plan {
   const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }
   for (const entry of plan.begun) {
-    const reason = purse.promise(entry.status.subscription)
+    const reason = why(entry)
     if (reason === null) left.begun.push(entry)
     else left.moves.push(waiting(step, entry, reason))
   }
-  return { ...left, approvals: purse.approvals(), stakings: purse.stakings }
+  return left
 }
 
 function waiting(

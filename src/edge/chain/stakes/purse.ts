@@ -20,6 +20,8 @@ export type Approval = { token: Address; amount: bigint }
 
 /** What there is to back answers with, less what they are promised. */
 export type Purse = {
+  /** Why an answer has no use whatever there is to back it with; null: it has. */
+  objection(subscription: Subscription): StakeObstacle | null
   /** Promises what an answer has to be backed with. @returns null when that is nothing, or is there. */
   promise(subscription: Subscription): StakeObstacle | null
   /** What has to be approved for those that could not be. */
@@ -55,7 +57,7 @@ export async function readPurse(step: Step, subscriptions: readonly Subscription
   return createPurse({ backings, charges, stakes, verifiers: guard.verifiers })
 }
 
-const noPurse: Purse = { promise: () => null, approvals: () => [], stakings: null }
+const noPurse: Purse = { objection: () => null, promise: () => null, approvals: () => [], stakings: null }
 
 /**
  * There is no endless allowance, and with the first deployments one near 2^256 would have no stake come back: what is unlocked is added to it.
@@ -86,14 +88,21 @@ function createPurse({
   const risk = createRisk(verifiers, [...promised, ...locked])
   const lacking = new Map<Address, bigint>()
   const wanted = new Map<Address, Approval>()
+  const objection = (subscription: Subscription): StakeObstacle | null => {
+    if (!isStaked(subscription)) return null
+    const charge = charges.get(pairOf(subscription)) ?? null
+    if (charge === null) return 'unreadable'
+    return charge === 'none' || charge > subscription.paymentAmount ? 'unsupported_verifier' : null
+  }
   return {
+    objection,
     promise(subscription) {
       if (!isStaked(subscription)) return null
       const { paymentToken: token, paymentAmount: amount } = subscription
-      const charge = charges.get(pairOf(subscription)) ?? null
       const backing = byToken.get(token) ?? null
-      if (charge === null || backing === null) return 'unreadable'
-      if (charge === 'none' || charge > amount) return 'unsupported_verifier'
+      const why = objection(subscription)
+      if (why !== null) return why
+      if (backing === null) return 'unreadable'
       if (risk.isTooMuch(subscription)) return 'stake_limit'
       const already = amountOf(taken, token)
       if (backing.free < already + amount) return 'insufficient_stake'

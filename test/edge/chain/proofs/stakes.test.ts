@@ -57,6 +57,24 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
   })
 })
 
+test('behavior: what is not begun for another reason is promised nothing, and nothing is approved for it', async () => {
+  world = await startProving()
+  const fee = world.chain.fee.toLowerCase()
+  world.proxy.setOverride(({ params }) =>
+    JSON.stringify(params).toLowerCase().includes(fee)
+      ? { error: { code: 3, message: 'execution reverted', data: '0x' } }
+      : null,
+  )
+  await world.prove()
+  await world.look(world.node, 2)
+  expect([await world.reasons(), await world.sent()]).toEqual([['fee_unknown'], []])
+  world.proxy.setOverride(undefined)
+  await world.warp(60)
+  await world.later(2)
+  expect(await world.sent()).toEqual(['approve mined'])
+  expect(await world.compute()).toBe(1)
+})
+
 describe.for([false, true])('a stake; first deployment: %s', firstDeployment => {
   test('behavior: is neither kept nor approved for what the node does not work for', async () => {
     world = await startProving({ firstDeployment, stake: price })
