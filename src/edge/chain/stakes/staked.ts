@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Address } from 'viem'
 import type { Db } from '../../db/open.ts'
+import { keyOf } from '../outbox/batch.ts'
 import { pairOf } from './judges.ts'
 
 /**
@@ -15,22 +16,45 @@ export type Stakes = { promised: readonly Stake[]; locked: readonly Stake[]; sta
 type Row = { token: Address; verifier: Address | null; stake: string; wallet: Address | null; count: number }
 
 /** All that is at stake at one moment. As much work as there are amounts that differ among what is open, whatever was before. */
-export async function readStakes({ orm }: Db, chain: number): Promise<Stakes> {
+export async function readStakes(db: Db, chain: number): Promise<Stakes> {
+  const { orm } = db
   const [chains, promised, locked] = await orm.batch([
     orm.all<{ stakings: number }>(sql`select stakings from chains where id = ${chain}`),
     orm.all<Row>(sql`
       select stake_token as token, stake_verifier as verifier, stake, null as wallet, count(*) as count from deliveries indexed by deliveries_staked
       where chain = ${chain} and stake_token is not null and state in ('computing', 'computed', 'sending')
       group by stake_token, stake_verifier, stake`),
-    orm.all<Row>(sql`
-      select stake_token as token, stake_verifier as verifier, stake, node_wallet as wallet, count(*) as count from proofs indexed by proofs_staked
-      where chain = ${chain} and stake_token is not null and state = 'pending' group by stake_token, stake_verifier, stake, node_wallet`),
+    selectLocked(db, chain),
   ])
   return {
     promised: promised.map(toStake),
     locked: locked.map(toStake),
     stakings: chains[0]?.stakings ?? null,
   }
+}
+
+/** `sent`: the answers, by `keyOf`, whose stakes are among these since transactions on their way carry them. */
+export type Committed = { stakes: readonly Stake[]; sent: ReadonlySet<string> }
+
+/** What is locked, and what transactions on their way will lock, at one moment: what is mined meanwhile is one of them, and never neither. */
+export async function readCommitted(db: Db, chain: number): Promise<Committed> {
+  const { orm } = db
+  const [locked, sending] = await orm.batch([
+    selectLocked(db, chain),
+    orm.all<Row & { subscription: number; interval: number }>(sql`
+      select d.subscription, d.interval, d.stake_token as token, d.stake_verifier as verifier, d.stake, null as wallet, 1 as count
+      from transactions t indexed by transactions_open
+        cross join deliveries d indexed by deliveries_tx on d.tx = t.id and d.state = 'sending' and d.stake_token is not null
+      where t.chain = ${chain} and t.state in ('signed', 'sent')`),
+  ])
+  return { stakes: [...locked, ...sending].map(toStake), sent: new Set(sending.map(keyOf)) }
+}
+
+/** A statement. */
+function selectLocked({ orm }: Db, chain: number) {
+  return orm.all<Row>(sql`
+    select stake_token as token, stake_verifier as verifier, stake, node_wallet as wallet, count(*) as count from proofs indexed by proofs_staked
+    where chain = ${chain} and stake_token is not null and state = 'pending' group by stake_token, stake_verifier, stake, node_wallet`)
 }
 
 function toStake({ token, verifier, stake, wallet, count }: Row): Stake {

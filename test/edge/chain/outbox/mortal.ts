@@ -28,7 +28,7 @@ export function mortal({ db, rpc, signer }: { db: Db; rpc: Rpc; signer: Signer }
 }
 
 /** A statement is run when it is awaited; those of a batch, with the batch. */
-function mortalDb(db: Db, gate: Gate): Db {
+export function mortalDb(db: Db, gate: Gate): Db {
   const { orm } = db
   const lazy =
     (method: 'all' | 'run') =>

@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
-import { encodeFunctionData, zeroAddress } from 'viem'
+import { type Address, encodeFunctionData, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import { overstaked } from '../../../../src/edge/chain/stakes/limited.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
 import {
@@ -14,6 +15,7 @@ import {
   transact,
 } from '../../../support/chain.ts'
 import { type Delegating, startDelegating } from '../delegated/delegating.ts'
+import { mortalDb } from '../outbox/mortal.ts'
 import type { Ticking } from '../ticking.ts'
 import { type Proving, price, startProving } from './proving.ts'
 
@@ -25,9 +27,10 @@ const numRuns = Number(process.env.MODEL_RUNS ?? 4)
 let world: Proving | Delegating | undefined
 afterEach(async () => await world?.close())
 
+const lower = (address: Address) => address.toLowerCase() as Address
 const risking = (verifier: Contract, most: bigint) => ({
   ...openGuard,
-  verifiers: new Map([[verifier.address.toLowerCase() as `0x${string}`, new Map([[zeroAddress, most]])]]),
+  verifiers: new Map([[lower(verifier.address), new Map([[zeroAddress, most]])]]),
 })
 
 describe.for([false, true])('first deployment: %s', firstDeployment => {
@@ -108,6 +111,43 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await look(node)
     expect(await proving.states()).toEqual(['delivered', 'delivered'])
   })
+
+  test.for([0, 1])(
+    'behavior: what is mined while it is looked at is at stake all the same; before statement %s',
+    async at => {
+      const proving = await start(2n * price)
+      const { chain, queue, verifier, look, compute } = proving
+      const node = proving.limited()
+      await proving.prove()
+      await look(node)
+      await chain.warp(5)
+      await look(node, 2)
+      expect(await compute()).toBe(1)
+      await look(node)
+      expect(await proving.states()).toEqual(['sending'])
+      const { config } = (await proving.door({ guard: risking(verifier, price) })).chain
+      const answerOf = (subscription: number, amount: bigint) => {
+        const stake = { token: zeroAddress, verifier: lower(verifier.address), amount }
+        return { subscription, interval: 1, stake }
+      }
+      // Who has read it before counts it once.
+      const [sent, none] = [answerOf(1, price), answerOf(2, 0n)]
+      expect(await overstaked({ db: queue.db, chain: { config } }, [sent, none])).toEqual(new Set())
+      await proving.mine()
+      let statements = 0
+      const db = mortalDb(queue.db, async (_, run) => {
+        if (statements++ === at) {
+          await look(node)
+          expect(await proving.proofs()).toMatchObject([{ state: 'pending' }])
+        }
+        return await run()
+      })
+      const answer = answerOf(2, 1n)
+      expect(await overstaked({ db, chain: { config } }, [answer])).toEqual(new Set([answer]))
+      // It was looked at in one piece: nothing comes in between.
+      expect(statements).toBe(1)
+    },
+  )
 
   const inBetween = 'two who begin at once stake no more than one would, wherever the one comes in between'
   test.for([true, false])(
