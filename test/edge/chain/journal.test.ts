@@ -121,6 +121,41 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await subscriptions()).toEqual([{ id, state: 'ended', reason: 'vanished' }])
   })
 
+  test('behavior: another one, which did not know of it, has been at many later blocks', async () => {
+    const node = world.ticker()
+    const id = await world.ask()
+    await look(node, true)
+    await world.reorganise(1)
+    await world.mine(50)
+    const { chain } = world.chain.deployer
+    const head = await chain.getBlockNumber({ cacheTime: 0 })
+    for (let number = head - 49n; number <= head; number++) {
+      const { hash } = await chain.getBlock({ blockNumber: number })
+      await world.queue.db.orm.run(
+        sql`insert into chain_blocks (chain, number, hash) values (${world.chain.id}, ${Number(number)}, ${hash})`,
+      )
+    }
+    await look(node, true)
+    expect(await subscriptions()).toEqual([{ id, state: 'ended', reason: 'vanished' }])
+  })
+
+  test('behavior: a fork that is deeper than all that one request compares', async () => {
+    const node = world.ticker()
+    const id = await world.ask()
+    await look(node, true)
+    const ids: number[] = []
+    for (let block = 0; block < 40; block++) {
+      ids.push(await world.ask())
+      await look(node, true)
+    }
+    await world.reorganise(40)
+    await look(node, true)
+    expect(await subscriptions()).toEqual([
+      { id, state: 'ended', reason: 'begun' },
+      ...ids.map(each => ({ id: each, state: 'ended', reason: 'vanished' })),
+    ])
+  })
+
   test('behavior: another one has been at the other block of this height while this one looked', async () => {
     let height: number | null = null
     let hasHead = false

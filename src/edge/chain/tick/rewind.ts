@@ -13,7 +13,7 @@ import { findAncestor } from './ancestor.ts'
  */
 export async function rewind(step: Step, { known }: { known: number }): Promise<{ from: number }> {
   const { db, chain, log, block } = step
-  const ancestor = await findAncestor(db, chain)
+  const ancestor = await findAncestor(step)
   // Nothing happened: only the head is another.
   const from = Math.min(ancestor ?? known, known)
   log.info('Chain rewound', { chain: chain.config.id, from, known })
