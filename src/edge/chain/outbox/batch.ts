@@ -1,4 +1,12 @@
-import { decodeFunctionData, encodeFunctionData, getAbiItem, type Hex, toFunctionSelector } from 'viem'
+import {
+  type Address,
+  decodeFunctionData,
+  encodeFunctionData,
+  getAbiItem,
+  type Hex,
+  toFunctionSelector,
+  zeroAddress,
+} from 'viem'
 import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
 import type { OnchainSubscription } from '../../../protocol/delegation.ts'
 
@@ -69,6 +77,24 @@ export function answered(data: Hex): { subscription: number | null; interval: nu
   return call?.functionName === 'deliverComputeDelegatee'
     ? { subscription: null, interval: call.args[6] }
     : null
+}
+
+/** The node's wallet that an answer names, in lower case. `data`: its call data, or a batch's that has it. `key`: by `keyOf`. null: none is there. */
+export function namedWallet(data: Hex, key: string): Address | null {
+  const call = read(data)
+  if (call?.functionName === 'deliverComputeBatch') {
+    const own = call.args[0].find(each => answerOf(each.data) === key)
+    return own === undefined ? null : namedWallet(own.data, key)
+  }
+  const named =
+    call?.functionName === 'deliverCompute'
+      ? call.args[5]
+      : call?.functionName === 'deliverComputeBounded'
+        ? call.args[0].nodeWallet
+        : call?.functionName === 'deliverComputeDelegatee'
+          ? call.args[10]
+          : zeroAddress
+  return named === zeroAddress ? null : (named.toLowerCase() as Address)
 }
 
 /** What we encoded ourselves; null: nothing, as of a transfer. */

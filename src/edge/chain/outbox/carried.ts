@@ -4,6 +4,7 @@ import type { Db } from '../../db/open.ts'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
 import { begunTwice } from '../delegated/twice.ts'
 import type { Stake } from '../stakes/staked.ts'
+import { keyOf, namedWallet } from './batch.ts'
 import type { Key } from './computed.ts'
 
 /** An answer that a transaction carries, as its row has it. */
@@ -29,6 +30,8 @@ export type Carried = Key & {
 }
 
 type Row = Omit<Carried, 'creates' | 'isTwice' | 'stake'> & {
+  /** Call data of one that is paid, and whose wallet an older version has not noted. */
+  unnoted: Hex | null
   creates: number
   twice: number
   token: Address | null
@@ -47,10 +50,13 @@ export async function readCarried({ orm }: Db, tx: string): Promise<Carried[]> {
       call is not null and call like ${`${delegatedDeliverSelector}%`} as creates,
       iif(interval < 0 and state = 'dropped', call, null) as "givenUp",
       interval < 0 and state = 'dropped' and reason = ${begunTwice.reason} as twice,
-      stake_token as token, stake, stake_verifier as verifier, node_wallet as "nodeWallet"
+      stake_token as token, stake, stake_verifier as verifier, node_wallet as "nodeWallet",
+      iif(node_wallet is null and (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) <> '0',
+        call, null) as unnoted
     from deliveries indexed by deliveries_tx where tx = ${tx}`)
-  return rows.map(({ creates, twice, token, stake, verifier, ...rest }) => ({
+  return rows.map(({ creates, twice, token, stake, verifier, unnoted, ...rest }) => ({
     ...rest,
+    nodeWallet: rest.nodeWallet ?? (unnoted === null ? null : namedWallet(unnoted, keyOf(rest))),
     creates: creates === 1,
     isTwice: twice === 1,
     stake: token === null || stake === null ? null : { token, amount: BigInt(stake), verifier },

@@ -1,5 +1,4 @@
 import { type SQL, sql } from 'drizzle-orm'
-import type { Address } from 'viem'
 import { countRejected } from '../guard/record.ts'
 import { verdictEntry } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
@@ -9,6 +8,7 @@ import { keyOf } from '../outbox/batch.ts'
 import { blockTimes } from '../outbox/block-times.ts'
 import { type Receipt, readReceipt } from '../outbox/receipt.ts'
 import type { Step } from '../step.ts'
+import { readAnswers } from './answers.ts'
 import type { Key } from './proof.ts'
 import type { Settled } from './settle.ts'
 
@@ -100,27 +100,4 @@ function pendingWith({
 }: Key & { id: number; refunds?: boolean }): SQL {
   return sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
     and state = 'pending' ${refunds ? sql`and refunds = 1` : sql``})`
-}
-
-type Answer = { nodeWallet: Address | null; gas: number; cost: bigint }
-type Row = Key & { node_wallet: Address | null; gas_used: number | null; gas_cost: string | null }
-
-/** The answers, by `keyOf`: which wallet each names, and what it has cost, as that is booked: nothing, where it is forgotten by now. */
-async function readAnswers({ db, chain }: Step, found: readonly Key[]): Promise<(key: string) => Answer> {
-  const unknown: Answer = { nodeWallet: null, gas: 0, cost: 0n }
-  if (found.length === 0) return () => unknown
-  const keys = JSON.stringify(found.map(({ subscription, interval }) => [subscription, interval]))
-  const rows = await db.orm.all<Row>(sql`
-    select proofs.subscription, proofs.interval, proofs.node_wallet, gas_used, gas_cost from json_each(${keys}) as asked
-      cross join proofs on proofs.chain = ${chain.config.id} and proofs.subscription = asked.value ->> 0
-        and proofs.interval = asked.value ->> 1
-      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = proofs.answer_tx and ledger.subscription = proofs.subscription
-        and ledger.interval = proofs.interval`)
-  const answers = new Map(
-    rows.map(row => {
-      const { node_wallet: nodeWallet, gas_used: gas, gas_cost: cost } = row
-      return [keyOf(row), { nodeWallet, gas: gas ?? 0, cost: BigInt(cost ?? 0) }] as const
-    }),
-  )
-  return key => answers.get(key) ?? unknown
 }

@@ -28,8 +28,13 @@ test('default: what is promised, and what waits for a verdict', () => {
       insert into deliveries (chain, subscription, interval, job, state, created_at, stake_token, stake)
       values (1, 7, 1, 'a', 'computing', 1, '0xtoken', '5'), (1, 7, 2, 'b', 'delivered', 1, '0xtoken', '5'),
         (1, 7, 3, 'c', 'computing', 1, null, null), (1, 7, 4, 'd', 'final', 1, '0xtoken', '5');
+      update deliveries set tx = 'tx-' || interval where interval in (2, 4);
+      insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed, protocol_fee,
+        verifier_fee, gas_used, gas_cost)
+      values ('tx-5', 0, 1, '', 1, 1, 1, 'failed', 7, 6, '', '', '0', '0', '0', '0', 1, '1'),
+        ('tx-6', 0, 1, '', 1, 1, 1, 'answer', 7, 6, '', '', '0', '0', '0', '0', 1, '1');
       insert into proofs (chain, subscription, interval, node, state, looked_block)
-      values (1, 7, 2, '0xnode', 'pending', 1), (1, 7, 4, '0xnode', 'accepted', 1)`)
+      values (1, 7, 2, '0xnode', 'pending', 1), (1, 7, 4, '0xnode', 'accepted', 1), (1, 7, 6, '0xnode', 'pending', 1)`)
     apply(files.toSorted().slice(first))
     const read = (text: string) => {
       const statement = engine.prepare(text)
@@ -42,12 +47,14 @@ test('default: what is promised, and what waits for a verdict', () => {
       ['3', null],
       ['4', null],
     ])
-    expect(read('select interval, stake_token, stake, stake_verifier from proofs order by interval')).toEqual(
-      [
-        ['2', '0xtoken', '5', '0xjudge'],
-        ['4', null, null, null],
-      ],
-    )
+    // The last one's answer was given to another than it was computed for: it has no delivery of its own.
+    expect(
+      read('select interval, stake_token, stake, stake_verifier, answer_tx from proofs order by interval'),
+    ).toEqual([
+      ['2', '0xtoken', '5', '0xjudge', 'tx-2'],
+      ['4', null, null, null, 'tx-4'],
+      ['6', '0xtoken', '5', '0xjudge', 'tx-6'],
+    ])
   } finally {
     engine.close()
     rmSync(scratch, { recursive: true, force: true })
