@@ -2,8 +2,10 @@ import { sql } from 'drizzle-orm'
 import { zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
 import { readConsumer } from '../../../../src/edge/chain/view/consumers.ts'
-import { createdBy, nodeAddress } from '../../../support/chain.ts'
+import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
+import { type Contract, createdBy, deploy, nodeAddress } from '../../../support/chain.ts'
 import { type Proving, price, startProving, week } from './proving.ts'
 
 /** What verdicts are to the record of who asked. */
@@ -95,6 +97,38 @@ test('behavior: one that nobody judges in time, by terms that give the pay back'
   await world.warp(60)
   expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
   expect(await record()).toMatchObject(await bad())
+})
+
+test('behavior: one that nobody judges in time is paid for by its terms, be it that the token lets nothing through', async () => {
+  world = await startProving()
+  const { chain, verifier, payer, nodeWallet, consumer } = world
+  const token = await deploy(chain, { name: 'StrangeToken', file: 'StrangeToken' })
+  const amount = 10_000_000n
+  for (const to of [payer, nodeWallet]) await world.call(token, 'mint', to, amount)
+  const wallet = { address: payer, abi: walletAbi as Contract['abi'] }
+  await world.call(wallet, 'approve', consumer.address, token.address, amount)
+  await world.call(verifier, 'setFee', token.address, 0n)
+  await world.deliver({ amount, token: token.address })
+  await world.call(token, 'setBlocked', nodeWallet, true)
+  await world.warp(week)
+  await world.later(2)
+  await world.warp(60)
+  await world.warp(60)
+  expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
+  // It has not moved, and is owed.
+  const question = { chain: chain.id, from: 0, to: 1e6, consumer: null, token: null, after: null, limit: 10 }
+  const entries = await readLedgerEntries(world.queue.db, question)
+  expect(entries.map(({ row }) => row)).toContainEqual(
+    expect.objectContaining({ kind: 'verdict', payment: '0', slashed: '0' }),
+  )
+  const owed = await chain.deployer.chain.readContract({
+    address: payer,
+    abi: walletAbi,
+    functionName: 'owed',
+    args: [token.address, nodeWallet],
+  })
+  expect(owed).toBeGreaterThan(0n)
+  expect(await record()).toMatchObject(good)
 })
 
 describe('reorganisations', () => {
