@@ -26,7 +26,7 @@ export async function createOwnEngine() {
   execFileSync(ip, ['link', 'add', bridge, 'type', 'bridge'])
   execFileSync(ip, ['addr', 'add', `172.30.${process.pid % 250}.1/24`, 'dev', bridge])
   execFileSync(ip, ['link', 'set', bridge, 'up'])
-  let end = async () => {}
+  let end = async (_: 'SIGTERM' | 'SIGKILL') => {}
 
   function answers(): boolean {
     try {
@@ -43,8 +43,8 @@ export async function createOwnEngine() {
     const child = spawn(dockerd, [...paths, ...rest], { stdio: 'ignore' })
     const ended = once(child, 'exit')
     if (child.pid !== undefined) tether(child.pid, { ended, graceSeconds: 5 })
-    end = async () => {
-      child.kill('SIGTERM')
+    end = async signal => {
+      child.kill(signal)
       await ended
     }
     await eventually(answers)
@@ -54,16 +54,20 @@ export async function createOwnEngine() {
     host,
     start,
     /** Tells it to end, and waits for that; containers that run are stopped by it. */
-    end: () => end(),
+    end: () => end('SIGTERM'),
+    /** As a host that is out of memory does: its containers run on, cut off from their ports, until it is started again. */
+    kill: () => end('SIGKILL'),
     /** Ends it with all that it has. */
     async close() {
+      // What a killed one has left is known to its successor alone.
+      if (!answers()) await start()
       // Their bridges are this machine's, and would outlive it.
       const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
       const ids = all('ps', '-aq')
       if (ids.length > 0) docker(['rm', '-f', ...ids], host)
       const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
       if (networks.length > 0) docker(['network', 'rm', ...networks], host)
-      await end()
+      await end('SIGTERM')
       execFileSync(ip, ['link', 'del', bridge])
       // Of a network namespace, which it leaves mounted.
       const mounts = readFileSync('/proc/mounts', 'utf8')
