@@ -19,6 +19,7 @@ import { until } from './until.ts'
 
 const options = { concurrent: true, timeout: 120_000 }
 const starve = new URL('./starve.ts', import.meta.url).pathname
+const stall = new URL('../runner/stall.ts', import.meta.url).pathname
 const isClaim = ({ path }: { path: string }) => path === '/runner/claim'
 
 /** The edge knows that the job has started: from here on its try counts. */
@@ -182,6 +183,38 @@ describe('lost messages', () => {
       await expectSuccesses(system, jobs)
       for (const id of jobs.keys())
         expect(costOf(await system.job(id))).toEqual({ state: 'success', attempt: 4, tries: 1 })
+      expect(['one', 'two'].map(container.calls)).toEqual([1, 1])
+    },
+  )
+})
+
+describe('a runner that is blocked', () => {
+  // 90 s at a lease of 60.
+  const blockedMs = 1.5 * pace.leaseMs
+
+  test(
+    'its main thread stands still for longer than a lease, and another waits for work: it keeps its jobs',
+    options,
+    async ({ onTestFinished }) => {
+      const system = await systemOf({ slots: 4, onTestFinished })
+      const { container } = system
+      const runner = await system.startRunner({ preload: stall })
+      await container.hold('one', 'two')
+      const jobs = await createAll(system, ['one', 'two'])
+      for (const id of jobs.keys()) await started(system, id)
+      await system.startRunner({ key: 'other', spool: 'other' })
+
+      const over = new Promise<[from: number, to: number]>(resolve =>
+        runner.child.once('message', message => resolve(message as [number, number])),
+      )
+      runner.child.send(blockedMs)
+      await container.release('one')
+      const [from, to] = await over
+      expect(to - from).toBeGreaterThan(pace.leaseMs)
+      await container.release('two')
+      await expectSuccesses(system, jobs)
+      for (const id of jobs.keys())
+        expect(costOf(await system.job(id))).toEqual({ state: 'success', attempt: 1, tries: 1 })
       expect(['one', 'two'].map(container.calls)).toEqual([1, 1])
     },
   )
