@@ -2,11 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Config } from '../../src/runner/config/config.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
 import { type EnsuredImage, ensureImage } from '../../src/runner/docker/image.ts'
-import { docker, reachable } from './docker.ts'
+import { scopeOf } from '../../src/runner/docker/scope.ts'
+import { docker, reachable, removeContainers } from './docker.ts'
 import { startRegistry } from './registry.ts'
+import { eventually, setup as setUpRunner } from './setup.ts'
 
 /** Pulls by a real engine, from a registry of our own that wants a password. */
 describe.skipIf(!reachable)('pulls', () => {
@@ -84,5 +88,38 @@ describe.skipIf(!reachable)('pulls', () => {
     const { id } = await ensure(config)
     registry.close()
     expect((await ensure(config)).id).toBe(id)
+  })
+
+  test('behavior: whoever watches a slow one sees how far it is: in the status, in the log, and at the edge', async () => {
+    const credentials = { username: 'me', password: 'pass:word' }
+    const registry = await startRegistry({ ...credentials, layerBytes: 32 * 1024 * 1024 })
+    const image = `${registry.host}/thing:1`
+    const { embed, edge, logged, directory } = await setUpRunner()
+    const scope = scopeOf({ spool: { directory: join(directory, '.infernet-runner') } } as Config)
+    registry.state.isSlow = true
+    const runner = await embed({
+      manage_containers: true,
+      docker: credentials,
+      containers: [{ id: 'one', image, port: await freePort() }],
+    })
+    onTestFinished(async () => {
+      registry.close()
+      await runner.stop()
+      await removeContainers([scope])
+      if (docker(['images', '-q', image]) !== '') docker(['rmi', '-f', image])
+    })
+    const told = /^pulling its image: \d+ of 32 MiB$/
+    const inStatus = () => runner.status()?.containers.find(({ id }) => id === 'one')?.detail ?? ''
+    const atEdge = () => edge.health().find(({ id }) => id === 'one')?.detail ?? ''
+    await eventually(() => told.test(inStatus()) && told.test(atEdge()))
+    const progress = logged.filter(({ event, fields }) => event === 'Pulling image' && 'mib' in fields)
+    expect(progress[0]?.fields).toEqual({ image, mib: expect.any(Number), total_mib: 32 })
+    const { mib } = progress[0]?.fields ?? {}
+    expect(mib).toBeGreaterThan(0)
+    expect(mib).toBeLessThan(32)
+
+    registry.state.isSlow = false
+    await eventually(() => logged.some(({ event }) => event === 'Pulled image'))
+    expect(docker(['images', '-q', image])).not.toBe('')
   })
 })

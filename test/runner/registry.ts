@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { tar } from '../../src/local/containers/tar.ts'
 
-/** An image registry with one small image, `thing:1`, for whoever has the password. */
-export async function startRegistry({ username, password }: { username: string; password: string }) {
-  const layer = await archive()
+export type RegistryOptions = { username: string; password: string; layerBytes?: number }
+
+/** While it is slow a layer comes in such pieces, so many milliseconds apart. */
+const slow = { bytes: 64 * 1024, everyMs: 100 }
+
+/** An image registry with one image, `thing:1`, of one layer, for whoever has the password. */
+export async function startRegistry({ username, password, layerBytes = 1024 * 1024 }: RegistryOptions) {
+  const layer = await archive(layerBytes)
   const config = Buffer.from(
     JSON.stringify({
       architecture: 'amd64',
@@ -26,7 +32,7 @@ export async function startRegistry({ username, password }: { username: string; 
     }),
   )
   const blobs = new Map([config, packed].map(blob => [digestOf(blob), blob]))
-  const state = { hangs: false }
+  const state = { hangs: false, isSlow: false }
   const wanted = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 
   const server = createServer((request, response) => {
@@ -48,9 +54,20 @@ export async function startRegistry({ username, password }: { username: string; 
     else if (blob === undefined) response.writeHead(404).end()
     else if (state.hangs && blob === packed)
       response.writeHead(200, { 'content-length': blob.length }).write(blob.subarray(0, 100))
+    else if (blob === packed) void drip(response.writeHead(200, { 'content-length': blob.length }), blob)
     else response.writeHead(200, { 'content-length': blob.length }).end(blob)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+
+  async function drip(response: ServerResponse, blob: Buffer): Promise<void> {
+    let from = 0
+    while (state.isSlow && from < blob.length && !response.destroyed) {
+      response.write(blob.subarray(from, from + slow.bytes))
+      from += slow.bytes
+      await setTimeout(slow.everyMs)
+    }
+    response.end(blob.subarray(from))
+  }
 
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -63,9 +80,9 @@ export async function startRegistry({ username, password }: { username: string; 
   }
 }
 
-async function archive(): Promise<Buffer> {
+async function archive(bytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
-  const content = Buffer.alloc(1024 * 1024, 'thing ')
+  const content = Buffer.alloc(bytes, 'thing ')
   for await (const chunk of tar([{ path: 'thing', mode: 0o644, content }])) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
