@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Config } from '../../src/runner/config/config.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
@@ -25,10 +25,12 @@ describe.skipIf(!reachable)('pulls', () => {
       await rm(directory, { recursive: true })
       if (docker(['images', '-q', image]) !== '') docker(['rmi', '-f', image])
     })
-    const say = () => {}
+    const logged: object[] = []
+    const say = (_: string, fields: object = {}) => void logged.push(fields)
 
     return {
       registry,
+      logged,
       image,
       directory,
       async ensure(more: object = {}): Promise<EnsuredImage> {
@@ -41,7 +43,7 @@ describe.skipIf(!reachable)('pulls', () => {
           container,
           config,
           log: { debug: say, info: say, warn: say, error: say },
-          onProgress: say,
+          onProgress: () => {},
           signal: AbortSignal.timeout(25_000),
         })
       },
@@ -70,6 +72,24 @@ describe.skipIf(!reachable)('pulls', () => {
     }
     await writeFile(join(directory, 'config.json'), JSON.stringify({ auths }))
     expect((await ensure()).name).toContain(registry.digest)
+  })
+
+  test('behavior: with those that a credential helper keeps; one that fails is told of, and the pull is tried without', async () => {
+    const { registry, directory, ensure, logged } = await setup()
+    vi.stubEnv('PATH', `${directory}:${process.env.PATH}`)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await writeFile(join(directory, 'config.json'), JSON.stringify({ credsStore: 'kept' }))
+    const words = /no basic auth credentials|unauthorized/
+    await expect(ensure()).rejects.toMatchObject({ cause: { message: expect.stringMatching(words) } })
+    expect(logged).toContainEqual({
+      image: `${registry.host}/thing:1`,
+      error: 'docker-credential-kept is not installed',
+    })
+    const answer = JSON.stringify({ ServerURL: registry.host, Username: 'me', Secret: 'pass:word' })
+    const program = join(directory, 'docker-credential-kept')
+    await writeFile(program, `#!/bin/sh\necho '${answer}'\n`, { mode: 0o755 })
+    expect((await ensure()).name).toContain(registry.digest)
+    expect(JSON.stringify(logged)).not.toContain('pass:word')
   })
 
   test('behavior: a pull that takes too long, and none of a local copy', async () => {

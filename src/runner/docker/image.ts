@@ -55,7 +55,13 @@ async function pullInTime(
   { container: { image, pullTimeoutMs }, config, log, onProgress, signal }: ImageOptions,
 ): Promise<void> {
   log.info('Pulling image', { image })
-  const auth = await credentialsFor({ image, configured: config.docker, dockerConfig: config.dockerConfig })
+  const auth = await credentialsFor({
+    image,
+    configured: config.docker,
+    dockerConfig: config.dockerConfig,
+    onTrouble: error => log.warn('No credentials to be had for a pull, trying without', { image, error }),
+    signal,
+  })
   const late = AbortSignal.timeout(pullTimeoutMs)
   let toldAt = performance.now()
 

@@ -53,11 +53,13 @@ function imageCheck({ engine, config }: DockerOptions, { id, image }: Container)
     name: 'image',
     async run() {
       if ((await findImage(engine, image)) !== null) return well(`${id}: ${image} is here`)
+      const troubles: string[] = []
+      const onTrouble = (text: string) => void troubles.push(text)
       try {
         const { docker: configured, dockerConfig } = config
-        const auth = await credentialsFor({ image, configured, dockerConfig })
-        const headers: Record<string, string> = auth === null ? {} : { 'x-registry-auth': auth }
         const signal = AbortSignal.timeout(timeoutMs)
+        const auth = await credentialsFor({ image, configured, dockerConfig, onTrouble, signal })
+        const headers: Record<string, string> = auth === null ? {} : { 'x-registry-auth': auth }
         const path = `/distribution/${image}/json`
         const { body } = await engine.send({ method: 'GET', path, headers, signal })
         await body.dump()
@@ -65,7 +67,7 @@ function imageCheck({ engine, config }: DockerOptions, { id, image }: Container)
       } catch (error) {
         const why = error instanceof EngineError ? error.message : messageOf(error)
         return ill(
-          `${id}: ${image} is neither here nor to be had: ${why}`,
+          `${id}: ${image} is neither here nor to be had: ${[why, ...troubles].join('; ')}`,
           'correct its name, build it here, or give credentials in `docker` or with `docker login`',
         )
       }
