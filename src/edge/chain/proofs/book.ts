@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { countRejected } from '../guard/record.ts'
 import { verdictEntry } from '../ledger/entries.ts'
 import { partiesOf } from '../ledger/parties.ts'
@@ -9,7 +9,6 @@ import { blockTimes } from '../outbox/block-times.ts'
 import { type Receipt, readReceipt } from '../outbox/receipt.ts'
 import type { Step } from '../step.ts'
 import { readAnswers } from './answers.ts'
-import type { Key } from './proof.ts'
 import type { Settled } from './settle.ts'
 
 export type BookVerdicts = { settled: readonly Settled[]; receipts: ReadonlyMap<Settled, Receipt> }
@@ -48,7 +47,7 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     const receipt = receipts.get(one)
     return one.verdict === null || receipt === undefined
       ? []
-      : [{ ...one.verdict, state: one.state, receipt }]
+      : [{ ...one.verdict, state: one.state, refunds: one.refunds, receipt }]
   })
   const timeOf = await blockTimes(
     step,
@@ -58,7 +57,7 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
   const named = found.map(one => ({ ...one, place: null, nodeWallet: answerOf(keyOf(one)).nodeWallet }))
   const parties = await partiesOf(step, named)
   return named.flatMap(one => {
-    const { subscription, interval, node, state, receipt } = one
+    const { subscription, interval, node, state, refunds, receipt } = one
     const whose = parties(one)
     if (whose === null) {
       log.warn('Verdict not booked', { chain: id, subscription, interval })
@@ -66,20 +65,16 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
     }
     const key = keyOf({ subscription, interval })
     const { hash, block, moves } = receipt
-    const isPending = pendingWith({ id, subscription, interval })
+    const isPending = sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
+      and state = 'pending')`
     const tx = verdictTxOf({ chain: id, subscription, interval })
     const entry = verdictEntry(moves, { subscription, interval, key, node, parties: whose })
     // By the terms, not by what has moved: what a token has not let through is owed, and the wallet may be another by now.
-    const whereLost =
-      state === 'rejected'
-        ? isPending
-        : state === 'finalized'
-          ? pendingWith({ id, subscription, interval, refunds: true })
-          : null
+    const isLost = state === 'rejected' || (state === 'finalized' && refunds)
     const { gas, cost } = answerOf(key)
     const rejected = { source: tx, owner: whose.owner, gas, cost }
     return [
-      ...(whereLost ? countRejected(db, { chain: id, block, rejected, guard: whereLost }) : []),
+      ...(isLost ? countRejected(db, { chain: id, block, rejected, guard: isPending }) : []),
       book(db, {
         chain: id,
         tx,
@@ -89,15 +84,4 @@ export async function bookVerdicts(step: Step, { settled, receipts }: BookVerdic
       }),
     ]
   })
-}
-
-/** `refunds`: who asked is paid back where nobody has judged in time. */
-function pendingWith({
-  id,
-  subscription,
-  interval,
-  refunds = false,
-}: Key & { id: number; refunds?: boolean }): SQL {
-  return sql`exists (select 1 from proofs where chain = ${id} and subscription = ${subscription} and interval = ${interval}
-    and state = 'pending' ${refunds ? sql`and refunds = 1` : sql``})`
 }

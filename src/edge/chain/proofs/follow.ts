@@ -79,15 +79,18 @@ async function sort(step: Step, proofs: readonly Proof[]): Promise<Sorted> {
     [...proofs.map(proof => requestCall(step, proof)), ...asked.map(proof => termsCall(step, proof))],
     anchorCall(contracts, { at: block.number, ids: proofs.map(({ subscription }) => subscription) }),
   )
-  const terms = new Map(asked.map((proof, index) => [proof, answers[proofs.length + index]]))
-  for (const [index, proof] of proofs.entries()) {
+  const terms = new Map(asked.map((proof, index) => [proof, refundsOf(answers[proofs.length + index])]))
+  for (const [index, each] of proofs.entries()) {
     const request = requestOf(answers[index])
-    if (request === null)
-      sorted.kept.push({ ...later(step, proof), problem: 'The coordinator does not tell of it' })
-    else if (request.expiry === 0) sorted.gone.push(proof)
+    const refunds = terms.has(each) ? terms.get(each) : each.refunds
+    if (request === null || refunds == null) {
+      sorted.kept.push({ ...later(step, each), problem: 'The coordinator does not tell of it' })
+      continue
+    }
+    const proof = { ...each, refunds }
+    if (request.expiry === 0) sorted.gone.push(proof)
     else {
-      const refunds = isNew(proof) ? refundsOf(terms.get(proof)) : null
-      sorted.waiting.push(stillWaiting(step, { proof, request, refunds }))
+      sorted.waiting.push(stillWaiting(step, { proof, request }))
       if (latest.time >= request.expiry) sorted.over.push(proof)
     }
   }
@@ -114,10 +117,7 @@ function later({ block }: Step, proof: Proof): Kept {
   return { ...unchanged(proof), looks: proof.looks + 1, dueAt: block.time + pause }
 }
 
-function stillWaiting(
-  step: Step,
-  { proof, request, refunds }: { proof: Proof; request: Request; refunds: boolean | null },
-): Kept {
+function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: Request }): Kept {
   const next = later(step, proof)
   return {
     ...next,
@@ -125,7 +125,7 @@ function stillWaiting(
     dueAt: Math.min(next.dueAt, Math.max(request.expiry, step.block.time)),
     expiresAt: request.expiry,
     payout: request.payout,
-    refunds,
+    refunds: proof.refunds,
   }
 }
 
@@ -145,7 +145,7 @@ function settledOf(
     state,
     by: verdict?.by ?? null,
   })
-  return { subscription, interval, state, verdict }
+  return { subscription, interval, state, verdict, refunds: proof.refunds }
 }
 
 function furtherOn(step: Step, { proof, until, isKnown }: Searched): Kept {

@@ -11,6 +11,8 @@ export type Proof = Key & {
   looks: number
   lookedBlock: number
   expiresAt: number | null
+  /** Whether the consumer gets the pay back when nobody judges; known once it was looked at. */
+  refunds: boolean
   /** Whether a transaction of this node that would finalize it is on its way. */
   isFinalizing: boolean
 }
@@ -33,6 +35,7 @@ type Row = {
   looks: number
   looked_block: number
   expires_at: number | null
+  refunds: number
   finalizing: number
 }
 
@@ -42,7 +45,7 @@ export async function selectDueProofs(
   { chain, time, limit }: { chain: number; time: number; limit: number },
 ): Promise<Proof[]> {
   const rows = await orm.all<Row>(sql`
-    select subscription, interval, node, looks, looked_block, expires_at, exists (select 1 from transactions
+    select subscription, interval, node, looks, looked_block, expires_at, refunds, exists (select 1 from transactions
       where transactions.id = proofs.tx and transactions.state in ('signed', 'sent')) as finalizing
     from proofs indexed by proofs_due
     where chain = ${chain} and state = 'pending' and due_at <= ${time} order by due_at limit ${limit}`)
@@ -53,6 +56,7 @@ export async function selectDueProofs(
     looks: row.looks,
     lookedBlock: row.looked_block,
     expiresAt: row.expires_at,
+    refunds: row.refunds === 1,
     isFinalizing: row.finalizing === 1,
   }))
 }

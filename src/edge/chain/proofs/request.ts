@@ -29,8 +29,9 @@ export function termsCall({ contracts, block }: Step, { subscription }: Proof): 
   return toCall({ to: contracts.coordinator, data }, block.number)
 }
 
-/** Whether the consumer gets the pay back when nobody judges. The first deployments have no terms, and pay. */
-export function refundsOf(answer: RpcAnswer | undefined): boolean {
+/** Whether the consumer gets the pay back when nobody judges; null: it is not told. The first deployments have no terms, and pay. */
+export function refundsOf(answer: RpcAnswer | undefined): boolean | null {
+  if (answer?.error?.isUnclear) return null
   const data = returned(answer)
   if (data === null) return false
   return (

@@ -6,8 +6,8 @@ import { bookVerdicts, readVerdictReceipts } from './book.ts'
 import type { Key } from './proof.ts'
 import type { Outcome, Placed } from './verdict.ts'
 
-/** A proof that waits no longer. `verdict` null: no log tells of it. */
-export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null }
+/** A proof that waits no longer. `verdict` null: no log tells of it. `refunds`: without one in time the consumer gets the pay back. */
+export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null; refunds: boolean }
 
 /** Writes and books what has become of these, with the blocks in which it has: one that is undone undoes it. */
 export async function settleProofs(step: Step, found: readonly Settled[]): Promise<void> {
@@ -17,7 +17,7 @@ export async function settleProofs(step: Step, found: readonly Settled[]): Promi
   if (settled.length === 0) return
   const { db, chain, block } = step
   const { id } = chain.config
-  const items = settled.map(({ subscription, interval, state, verdict }) => ({
+  const items = settled.map(({ subscription, interval, state, verdict, refunds }) => ({
     c: id,
     s: subscription,
     i: interval,
@@ -25,6 +25,7 @@ export async function settleProofs(step: Step, found: readonly Settled[]): Promi
     by: verdict?.by ?? null,
     h: verdict?.hash ?? null,
     b: verdict?.block ?? block.number,
+    r: Number(refunds),
   }))
   const blocks = settled.map(({ verdict }) => ({
     number: verdict?.block ?? block.number,
@@ -35,8 +36,8 @@ export async function settleProofs(step: Step, found: readonly Settled[]): Promi
     // Who is slashed gets nothing; nor does who got no verdict, where that is in the terms.
     db.orm.run(sql`
       update proofs set state = item.value ->> 'st', due_at = null, problem = null, settled_by = item.value ->> 'by',
-        settled_hash = item.value ->> 'h', settled_block = item.value ->> 'b',
-        payout = iif(item.value ->> 'st' = 'rejected' or (item.value ->> 'st' = 'finalized' and refunds = 1), '0', payout)
+        settled_hash = item.value ->> 'h', settled_block = item.value ->> 'b', refunds = item.value ->> 'r',
+        payout = iif(item.value ->> 'st' = 'rejected' or (item.value ->> 'st' = 'finalized' and item.value ->> 'r' = 1), '0', payout)
       from json_each(${JSON.stringify(items)}) as item
       where proofs.chain = item.value ->> 'c' and proofs.subscription = item.value ->> 's' and proofs.interval = item.value ->> 'i'
         and +proofs.state = 'pending'`),

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
 import { readConsumer } from '../../../../src/edge/chain/view/consumers.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
 import { type Contract, createdBy, deploy, nodeAddress } from '../../../support/chain.ts'
 import { type Proving, price, startProving, week } from './proving.ts'
@@ -72,31 +73,53 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
   })
 })
 
-test('behavior: one that nobody judges in time, by terms that give the pay back', async () => {
-  world = await startProving()
-  const request = {
-    containerId: 'echo',
-    frequency: 1,
-    period: 0,
-    redundancy: 1,
-    lazy: false,
-    paymentToken: zeroAddress,
-    paymentAmount: price,
-    wallet: world.payer,
-    verifier: world.verifier.address,
+describe('one that nobody judges in time, by terms that give the pay back', () => {
+  /** Has it computed and sent. */
+  async function send(): Promise<number> {
+    world = await startProving()
+    const request = {
+      containerId: 'echo',
+      frequency: 1,
+      period: 0,
+      redundancy: 1,
+      lazy: false,
+      paymentToken: zeroAddress,
+      paymentAmount: price,
+      wallet: world.payer,
+      verifier: world.verifier.address,
+    }
+    const terms = { expiresAt: 0, maxFee: 0, prepaid: false, committed: false, refundOnSilence: true }
+    const id = await createdBy(world.chain, world.consumer, { functionName: 'open', args: [request, terms] })
+    await world.look(world.node)
+    await world.later(2)
+    await world.compute()
+    await world.look(world.node)
+    expect(await world.states()).toEqual(['sending'])
+    return id
   }
-  const terms = { expiresAt: 0, maxFee: 0, prepaid: false, committed: false, refundOnSilence: true }
-  await createdBy(world.chain, world.consumer, { functionName: 'open', args: [request, terms] })
-  await world.look(world.node)
-  await world.later(2)
-  await world.compute()
-  await world.later(2)
-  await world.warp(week)
-  await world.later(2)
-  await world.warp(60)
-  await world.warp(60)
-  expect(await world.proofs()).toMatchObject([{ state: 'finalized' }])
-  expect(await record()).toMatchObject(await bad())
+
+  test('default: it counts as rejected', async () => {
+    await send()
+    await world.later(2)
+    await world.warp(week)
+    await world.later(2)
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', payout: '0' }])
+    expect(await record()).toMatchObject(await bad())
+  })
+
+  test('behavior: it was not looked at before that was over, and another has finalized it', async () => {
+    const id = await send()
+    await world.mine()
+    await world.chain.warp(week)
+    const coordinator = { address: world.chain.coordinator, abi: eip712CoordinatorAbi as Contract['abi'] }
+    await world.call(coordinator, 'finalizeProofVerification', id, 1, nodeAddress, true)
+    await world.warp(60)
+    await world.warp(60)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', payout: '0' }])
+    expect(await record()).toMatchObject(await bad())
+  })
 })
 
 test('behavior: one that nobody judges in time is paid for by its terms, be it that the token lets nothing through', async () => {
