@@ -11,6 +11,7 @@ import { listJobs, readJobs } from '../src/edge/jobs/read.ts'
 import { sweep } from '../src/edge/jobs/sweep.ts'
 import { register } from '../src/edge/runners/register.ts'
 import { type LibsqlServer, startLibsqlServer } from '../src/local/libsql/server.ts'
+import { routeOf } from '../src/protocol/container.ts'
 import { miscounts, newJob, result } from '../test/support/queue.ts'
 import { fewOwner, fillDatabase, manyOwner } from './fill.ts'
 import type { Report } from './report.ts'
@@ -21,6 +22,9 @@ const warmUps = 5
 const runs = 60
 
 const route = 'ours'
+/** Of the same container, for hosts with labels, which the bench's runner has. */
+const choosyRoute = routeOf([route], { gpu: 'L4', gpu_memory_gib: 20, region: 'eu' })
+const labels = { gpu: ['NVIDIA L4'], gpu_memory_gib: [22], region: ['eu'], arch: ['x64'], os: ['linux'] }
 const owner = 'ip:192.0.2.3'
 const runner = 'runner-of-the-bench'
 const policy = {
@@ -88,7 +92,7 @@ async function openSide(path: string): Promise<Side> {
   await db.orm.run(
     sql`insert into runners (id, name, public_key, enrolled_at) values (${runner}, 'bench', 'x', 0)`,
   )
-  await register(db, { runner, instance, version: 'bench', containers: [policy] })
+  await register(db, { runner, instance, version: 'bench', containers: [policy], labels })
   const [admission] = await db.orm.all<{ epoch: number }>(sql`select epoch from policy`)
   const rows = await db.orm.all<{ id: string }>(sql`
     select id from jobs where state = 'success' and owner = ${manyOwner}
@@ -134,14 +138,10 @@ function median(values: readonly number[]): number {
 type Operation = (side: Side, time: Time) => Promise<unknown>
 
 const operations: readonly Operation[] = [
-  async function oneJob(side, time) {
-    const { db, epoch } = side
-    const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
-    const options = { owner, jobs: [newJob({ route })], epoch, bounds }
-    const stored = await time('enqueue', () => enqueue(db, options))
-    const [lease] = await time('claim', () => claimOurs(side))
-    if (stored.size !== 1 || !lease) throw new Error('A job was not stored, or not claimed')
-    await time('finish', () => finish(db, { runner, jobs: [result(lease)], streamStoredBytes: 0 }))
+  // In turns, so that both see the same machine.
+  async function twoJobs(side, time) {
+    await oneJob(side, time, { route, suffix: '' })
+    await oneJob(side, time, { route: choosyRoute, suffix: '_requires' })
   },
   (side, time) => time('claim_empty', () => claimOurs(side)),
   (side, time) => time('list_pending_few', () => list(side, fewOwner, true)),
@@ -162,6 +162,20 @@ const operations: readonly Operation[] = [
     if (`${lapsed} ${expired} ${pruned}` !== '40 30 30') throw new Error('The sweep missed something')
   },
 ]
+
+async function oneJob(
+  side: Side,
+  time: Time,
+  { route: of, suffix }: { route: string; suffix: string },
+): Promise<void> {
+  const { db, epoch } = side
+  const bounds = { maxQueuedPerOwner: 1e9, maxQueued: 1e9, maxBytesPerOwner: 2 ** 40, maxBytes: 2 ** 40 }
+  const options = { owner, jobs: [newJob({ route: of })], epoch, bounds }
+  const stored = await time(`enqueue${suffix}`, () => enqueue(db, options))
+  const [lease] = await time(`claim${suffix}`, () => claimOurs(side))
+  if (stored.size !== 1 || !lease) throw new Error('A job was not stored, or not claimed')
+  await time(`finish${suffix}`, () => finish(db, { runner, jobs: [result(lease)], streamStoredBytes: 0 }))
+}
 
 async function claimOurs(side: Side) {
   side.seq += 1
