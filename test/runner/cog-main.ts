@@ -10,6 +10,8 @@ type Input = {
   hang?: boolean
   pad?: number
   stream?: unknown[]
+  /** An event of 24 MiB: one line of data, or many. */
+  flood?: 'line' | 'lines'
   end?: 'succeeded' | 'failed' | 'canceled' | 'cut'
 }
 type Asked = { method: string; path: string; accept: string; body: string; authorization: string }
@@ -57,7 +59,7 @@ async function predict(request: IncomingMessage, response: ServerResponse, body:
 
 async function stream(
   response: ServerResponse,
-  { stream: chunks = [], end = 'succeeded' }: Input,
+  { stream: chunks = [], flood, end = 'succeeded' }: Input,
 ): Promise<void> {
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   const event = (name: string, data: unknown) => {
@@ -72,6 +74,9 @@ async function stream(
     event('log', { source: 'stdout', data: 'noise' })
     event('output', { chunk, index })
   }
+  const mib = 1024 * 1024
+  if (flood === 'line') response.write(`event: output\ndata: ${'x'.repeat(24 * mib)}\n\n`)
+  if (flood === 'lines') response.write(`event: log\n${`data: ${'x'.repeat(1018)}\n`.repeat(24 * 1024)}\n`)
   if (end === 'cut') event('error', { detail: 'replay buffer' })
   else
     event('completed', { status: end, output: chunks, ...(end === 'failed' && { error: 'out of memory' }) })

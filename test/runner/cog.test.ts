@@ -141,6 +141,17 @@ describe('streams', () => {
     const cut = await run('{"stream": ["a"], "end": "cut"}', stream)
     expect(cut.error_code).toBe('connection_lost')
   })
+
+  test('behavior: an event that does not end is no output, whether in one line or in many', async () => {
+    const { edge, runner, run } = await start()
+    await runner.ready
+    for (const flood of ['line', 'lines']) {
+      const failed = await run(`{"stream": ["a"], "flood": "${flood}"}`, stream)
+      expect(failed.error_code).toBe('invalid_output')
+      expect(failed.resultText).toContain('An event is longer than 20971520 characters')
+      expect(edge.streams.bytes(failed.id).toString()).toBe('a')
+    }
+  })
 })
 
 describe('health', () => {

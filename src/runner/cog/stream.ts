@@ -20,6 +20,8 @@ export class PredictionError extends Error {
 }
 
 const Output = v.object({ chunk: v.unknown() })
+/** Of one event, in characters: the last one may repeat all of the output, and what does not end would take all memory. */
+const eventChars = 20 * 1024 * 1024
 const nothing = new Uint8Array()
 
 /**
@@ -39,7 +41,14 @@ export async function* predictionOutput(
 
 async function* eventOutput({ response }: Sent): AsyncGenerator<Uint8Array> {
   const events: EventSourceMessage[] = []
-  const parser = createParser({ onEvent: event => events.push(event) })
+  const parser = createParser({
+    maxBufferSize: eventChars,
+    onEvent: event => events.push(event),
+    onError({ type }) {
+      if (type === 'max-buffer-size-exceeded')
+        throw invalid(`An event is longer than ${eventChars} characters`)
+    },
+  })
   const decoder = new TextDecoder()
   let begun = false
   for await (const chunk of response.body) {
@@ -82,8 +91,11 @@ function textOf(chunk: unknown): Uint8Array {
 function read<T extends v.GenericSchema>(schema: T, data: string): v.InferOutput<T> {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), data)
   if (parsed.success) return parsed.output
-  const detail = 'An event is not as Cog tells it'
-  throw new PredictionError({ code: 'invalid_output', error: detail, detail })
+  throw invalid('An event is not as Cog tells it')
+}
+
+function invalid(error: string): PredictionError {
+  return new PredictionError({ code: 'invalid_output', error, detail: error })
 }
 
 function brokenOff(error: string): PredictionError {
