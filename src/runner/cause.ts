@@ -38,13 +38,18 @@ export class DownError extends Error {
     super(message, options)
     this.code = code
   }
+
+  /** As the edge and jobs are told it. */
+  told(): string {
+    return messageOf(this)
+  }
 }
 
 /** What bringing a container up failed by. */
 export function causeOf(error: unknown): Cause {
   return {
     code: error instanceof DownError ? error.code : 'container_unavailable',
-    detail: messageOf(error),
+    detail: error instanceof DownError ? error.told() : messageOf(error),
   }
 }
 

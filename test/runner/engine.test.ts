@@ -1,7 +1,9 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { stop } from '../../src/runner/docker/container.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
 import { startFakeEngine } from './fake-engine.ts'
+import { eventually, setup } from './setup.ts'
 
 async function start() {
   const real = AbortSignal.timeout
@@ -52,3 +54,42 @@ test('behavior: no engine at all is no undead container', async () => {
   await fake.close()
   await expect(stop(engine, 'one', 5)).rejects.not.toHaveProperty('code', 'undead')
 }, 5_000)
+
+describe('what an engine refuses', () => {
+  const secrets = ['hunter2', 'sk-live "x"', '/srv/customers/acme', '/data']
+
+  test.each([
+    ['make', '/containers/create'],
+    ['start', '/start'],
+  ])(
+    'behavior: to %s: the edge is told that it does, the log why, nobody what stays on the host',
+    async (what, path) => {
+      const fake = await startFakeEngine()
+      fake.state.refuses = asked =>
+        asked.path.includes(path)
+          ? `exec: "API_TOKEN=hunter2": not found; KEY=${JSON.stringify(secrets[1])}; /srv/customers/acme:/data: bad mount`
+          : null
+      const { edge, embed, logged } = await setup()
+      const entry = {
+        id: 'one',
+        image: 'i',
+        port: await freePort(),
+        command: 'API_TOKEN=hunter2 serve',
+        env: { KEY: secrets[1] },
+        volumes: [`${secrets[2]}:${secrets[3]}`],
+      }
+      const config = { manage_containers: true, containers: [entry] }
+      const runner = await embed(config, { dockerHost: fake.dockerHost })
+      const failure = () =>
+        logged.find(({ event }) => event === 'Starting container one failed, trying again')
+      await eventually(failure)
+      await eventually(() => runner.status()?.containers[0]?.health === 'unhealthy')
+      const said = `Docker does not ${what} it (status 500); its runner's log says why`
+      expect(runner.status()?.containers).toMatchObject([{ detail: said }])
+      expect(failure()?.fields.error).toBe(`${said}: exec: "***": not found; KEY="***"; ***: bad mount`)
+      await eventually(() => edge.health()[0]?.health === 'unhealthy')
+      expect(edge.health()).toMatchObject([{ code: 'container_unavailable', detail: said }])
+      for (const secret of secrets) expect(JSON.stringify(logged)).not.toContain(secret)
+    },
+  )
+})

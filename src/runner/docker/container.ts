@@ -5,6 +5,7 @@ import { sleep } from '../sleep.ts'
 import { type Engine, EngineError } from './engine.ts'
 import { freePort } from './free-port.ts'
 import { askEngine, orNull, tellEngine } from './json.ts'
+import { refusedBy } from './refused.ts'
 import { label, type Spec } from './spec.ts'
 import { UndeadError } from './undead.ts'
 
@@ -92,7 +93,9 @@ async function create(engine: Engine, spec: Spec, port: number): Promise<string>
     engine,
     { method: 'POST', path, body: spec.create(port) },
     v.object({ Id: v.string() }),
-  )
+  ).catch((error: unknown) => {
+    throw refusedBy(error, { what: 'make', secrets: spec.secrets })
+  })
   for (const { network, alias } of spec.joined)
     await tellEngine(engine, {
       method: 'POST',
@@ -106,7 +109,7 @@ async function create(engine: Engine, spec: Spec, port: number): Promise<string>
 async function start(
   engine: Engine,
   id: string,
-  { startTimeoutMs }: Pick<RunningOptions, 'startTimeoutMs'>,
+  { spec, startTimeoutMs }: Pick<RunningOptions, 'spec' | 'startTimeoutMs'>,
 ): Promise<boolean> {
   const withinMs = Math.max(startTimeoutMs, leastStartMs)
   const signal = AbortSignal.timeout(withinMs)
@@ -121,7 +124,7 @@ async function start(
       /port is already allocated|address already in use/i.test(error.message)
     )
       return false
-    throw error
+    throw refusedBy(error, { what: 'start', secrets: spec.secrets })
   }
 }
 

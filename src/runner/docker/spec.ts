@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Container } from '../config/config.ts'
 import { type Devices, deviceRequests } from '../gpu/devices.ts'
 import { boundsOf } from './bounds.ts'
+import { secretsOf } from './refused.ts'
 import { splitWords } from './words.ts'
 
 /** Labels of the containers that we make. */
@@ -35,6 +36,8 @@ export type Spec = {
   name: string
   hash: string
   joined: Standing['joined']
+  /** What of it is told to nobody. */
+  secrets: readonly string[]
   create(hostPort: number): object
 }
 
@@ -75,6 +78,7 @@ export function specOf({ container, imageId, scope, hostIp, standing, devices }:
     name: nameOf(scope, id),
     hash,
     joined: standing.joined,
+    secrets: secretsOf(container),
     create: hostPort => ({
       ...fixed,
       Labels: { [label.scope]: scope, [label.container]: id, [label.spec]: hash },
