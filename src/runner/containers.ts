@@ -47,8 +47,12 @@ export type Containers = {
   health(): HeartbeatRequest['containers']
 }
 
-/** The edge takes no more of it. */
+/** The edge takes no more of it, and jobs are told no more. */
 const detailChars = 1024
+
+function cut<T extends Cause | undefined>(cause: T): T {
+  return cause && { ...cause, detail: cause.detail.slice(0, detailChars) }
+}
 
 /** None is ready before it has answered, also of those that run elsewhere. */
 export function createContainers(configs: readonly Container[]): Containers {
@@ -79,9 +83,8 @@ export function createContainers(configs: readonly Container[]): Containers {
   function show(target: Target): void {
     const { id } = target.config
     const hold = holds.get(id)
-    const detail = hold?.detail.slice(0, detailChars)
     const after: Target =
-      hold === undefined ? target : { ...target, health: 'unhealthy', detail, cause: hold }
+      hold === undefined ? target : { ...target, health: 'unhealthy', detail: hold.detail, cause: hold }
     targets.set(id, target)
     shown.set(id, after)
     tell(after)
@@ -92,9 +95,10 @@ export function createContainers(configs: readonly Container[]): Containers {
   return {
     get: id => shown.get(id),
     all: () => [...shown.values()],
-    change(id, { health, detail, cause, baseUrl, image }) {
+    change(id, { health, detail, cause: told, baseUrl, image }) {
       const before = targets.get(id)
       if (before === undefined) return
+      const cause = cut(told)
       if (cause !== undefined) blames.set(id, cause)
       show({
         ...before,
@@ -118,7 +122,8 @@ export function createContainers(configs: readonly Container[]): Containers {
       blames.delete(id)
       if (target !== undefined) tell(target)
     },
-    hold(id, hold) {
+    hold(id, told) {
+      const hold = told && cut(told)
       const target = targets.get(id)
       const before = holds.get(id)
       if (target === undefined || (before?.code === hold?.code && before?.detail === hold?.detail)) return
@@ -130,7 +135,7 @@ export function createContainers(configs: readonly Container[]): Containers {
     blame(id, cause) {
       const target = shown.get(id)
       if (target === undefined) return
-      blames.set(id, cause)
+      blames.set(id, cut(cause))
       tell(target)
     },
     watch(changed) {

@@ -1,7 +1,7 @@
 import type { Agent } from 'undici'
 import { createBackoff } from './backoff.ts'
 import type { Containers, Target } from './containers.ts'
-import { probe } from './health/probe.ts'
+import { type Probed, probe, wordsOf } from './health/probe.ts'
 import type { Log } from './log.ts'
 import { sleep } from './sleep.ts'
 
@@ -21,6 +21,9 @@ const probing = { baseMs: 500, capMs: 15_000 }
  * offered would fail a whole queue.
  */
 export function createReach({ containers, agent, log, signal }: ReachOptions): Reach {
+  /** Those that may have had jobs. */
+  const served = new Set<string>()
+
   /** For as long as nobody else has judged the container: what Docker says of its own counts for more. */
   async function untilAnswers(target: Target, firstMs: number): Promise<void> {
     const { id } = target.config
@@ -32,6 +35,7 @@ export function createReach({ containers, agent, log, signal }: ReachOptions): R
       const found = await probe(target.baseUrl, { container: target.config, agent })
       if (!undecided()) return
       if (found.state === 'ready') {
+        served.add(id)
         containers.change(id, { health: 'ready' })
         log.info(target.health === 'unhealthy' ? 'Container(s) back up' : 'Container is ready', {
           container: id,
@@ -43,9 +47,17 @@ export function createReach({ containers, agent, log, signal }: ReachOptions): R
           container: id,
           detail: found.detail,
         })
-      if (found.state === 'failed' && target.detail !== found.detail) return judgeFailed(target, found.detail)
+      const news = newsOf(found, target)
+      if (news !== null) return judgeFailed(target, news)
       await sleep(backoff.next(), signal)
     }
+  }
+
+  /** What it has failed by, where it says so and was not told yet. */
+  function newsOf(found: Probed, { config: { id }, detail: told }: Target): string | null {
+    if (found.state !== 'failed') return null
+    const detail = served.has(id) ? found.detail : wordsOf(found)
+    return detail === told ? null : detail
   }
 
   /** It says so itself, and why; asked again all the same, since its operator may help it. */

@@ -94,6 +94,24 @@ describe('slots', () => {
   })
 })
 
+describe('containers', () => {
+  test('behavior: of a cause the edge and jobs are told 1024 characters, whoever has named it', () => {
+    const entries = [{ id: 'one', url: 'http://x' }]
+    const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers: entries })
+    const containers = createContainers(
+      parseConfig(source, { path: 'config.json', env: {} }).config.containers,
+    )
+    const long = { code: 'exited', detail: 'x'.repeat(10_000) } as const
+    containers.change('one', { health: 'unhealthy', cause: long })
+    const causes = [containers.get('one')?.cause, containers.blamed('one')]
+    containers.blame('one', long)
+    causes.push(containers.blamed('one'))
+    containers.hold('one', long)
+    causes.push(containers.get('one')?.cause)
+    expect(causes.map(cause => cause?.detail.length)).toEqual([1024, 1024, 1024, 1024])
+  })
+})
+
 describe('takeBatch', () => {
   const entry = (chars: number) => ({
     lease: { id: 'a', attempt: 1 },

@@ -1,6 +1,6 @@
 import { DownError } from '../cause.ts'
 import { type Container, localUrl } from '../config/config.ts'
-import type { Probed } from '../health/probe.ts'
+import { type Probed, wordsOf } from '../health/probe.ts'
 import { untilReady } from '../health/ready.ts'
 import { ensureRunning, stop } from './container.ts'
 import { hostIp } from './host-ip.ts'
@@ -60,7 +60,7 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
       // What it was down by is worth knowing until it is up.
       const detail = wasDown ? before.detail : undefined
       containers.change(id, { health: 'starting', baseUrl, ...(detail !== undefined && { detail }) })
-      await untilUp(options, kept, running)
+      await untilUp(options, kept, { ...running, isNew: started.isNew })
     }
     containers.change(id, { health: 'ready', baseUrl, image: image.name })
     if (!isUp)
@@ -71,8 +71,15 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
   }
 }
 
-/** Resolves when it is ready. @throws DownError when it ends before, or is not ready in time; it is stopped then. */
-async function untilUp(options: KeepOptions, kept: Kept, running: Running): Promise<void> {
+/**
+ * Resolves when it is ready. `isNew`: it has had no job since it was started.
+ * @throws DownError when it ends before, or is not ready in time; it is stopped then.
+ */
+async function untilUp(
+  options: KeepOptions,
+  kept: Kept,
+  { isNew, ...running }: Running & { isNew: boolean },
+): Promise<void> {
   const { engine, agent } = options
   const { container } = kept
   const { startTimeoutMs: startMs, readyTimeoutMs: readyMs } = container
@@ -86,14 +93,14 @@ async function untilUp(options: KeepOptions, kept: Kept, running: Running): Prom
   if ('code' in outcome) throw new DownError(outcome.code, outcome.detail)
   if (outcome.state === 'ready') return
   await stop(engine, running.containerId, graceSeconds)
+  if (outcome.state === 'failed') throw new DownError('not_ready', isNew ? wordsOf(outcome) : outcome.detail)
   throw unready(container, outcome)
 }
 
 function unready(
   { innerPort, startTimeoutMs, readyTimeoutMs }: Container,
-  { state, detail }: Exclude<Probed, { state: 'ready' }>,
+  { state, detail }: Extract<Probed, { state: 'silent' | 'loading' }>,
 ): DownError {
-  if (state === 'failed') return new DownError('not_ready', detail)
   if (state === 'loading')
     return new DownError(
       'not_ready',

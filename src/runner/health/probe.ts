@@ -6,9 +6,15 @@ import { discard } from '../job/reply.ts'
 
 /**
  * How a container is, asked once. `silent`: nobody speaks HTTP there; `loading`: it is not ready yet; `failed`: it has said that it will
- * not be ready by itself.
+ * not be ready by itself. `why`, in its own words or empty, is for nobody once it may have had a job: it may be about that.
  */
-export type Probed = { state: 'ready' } | { state: 'silent' | 'loading' | 'failed'; detail: string }
+export type Probed = { state: 'ready' } | { state: 'silent' | 'loading'; detail: string } | SaidFailed
+export type SaidFailed = { state: 'failed'; detail: string; why: string }
+
+/** Of one that has failed before it had any job. */
+export function wordsOf({ detail, why }: SaidFailed): string {
+  return why === '' ? detail : `${detail}: ${why}`
+}
 
 export type ProbeOptions = { container: Container; agent: Agent }
 
