@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -7,7 +7,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { hasNetAdmin } from '../../src/runner/confine/capability.ts'
 import { createConfinement } from '../../src/runner/confine/confine.ts'
-import type { Host } from '../../src/runner/confine/host.ts'
+import { handedOver } from '../../src/runner/confine/handover.ts'
+import { type Host, readHost } from '../../src/runner/confine/host.ts'
 import { createFloor, type Iptables } from '../../src/runner/confine/iptables.ts'
 import { networksOf, placeOf } from '../../src/runner/confine/plan.ts'
 import { isolationProblems } from '../../src/runner/confine/problems.ts'
@@ -31,6 +32,7 @@ const usual: Host = {
   tables: [],
   nameservers: async () => [],
   hasInterface: async () => true,
+  realPath: path => path,
 }
 
 describe('closed ranges', () => {
@@ -250,7 +252,12 @@ describe('isolationProblems', () => {
         fix: 'leave it out of capabilities',
         asked: true,
       },
-      { container: 'c', what: 'volume / gives it the host', fix: 'leave it out of volumes', asked: true },
+      {
+        container: 'c',
+        what: 'a volume of it gives it the host',
+        fix: 'leave / out of volumes',
+        asked: true,
+      },
     ])
   })
 
@@ -267,6 +274,106 @@ describe('isolationProblems', () => {
     expect(found({ dockerHost: 'tcp://gpu:2375' })[1]).toContain("Docker's engine is at tcp://gpu:2375")
     expect(found({ dockerHost: 'unix:///run/docker.sock' })).toEqual([])
     expect(found({}, 'ip6tables is not installed')[1]).toContain('not kept: ip6tables is not installed')
+  })
+})
+
+describe('handedOver', () => {
+  const given = (source: string, host: Pick<Host, 'dockerHost' | 'realPath'> = usual) =>
+    handedOver({ capabilities: [], volumes: [`${source}:/inside`] }, host).length > 0
+
+  test.each([
+    ...[
+      '/',
+      '//',
+      '/.',
+      '/../',
+      '/var/run/../../',
+      '/srv/../etc',
+      '/var',
+      '/var/',
+      '/var/lib',
+      '/usr',
+      '/usr/local',
+    ],
+    ...[
+      '/boot',
+      '/bin',
+      '/lib/modules',
+      '/dev/sda',
+      '/dev/shm',
+      '/proc/sys',
+      '/sys/fs/cgroup',
+      '/etc/cron.d',
+    ],
+    ...['/root', '/root/.ssh', '/home', '/home/ann', '/home/ann/', '/home/ann/.ssh', '/home/ann/.ssh/keys'],
+    ...['/var/lib/docker', '/var/lib/docker/volumes', '/run/containerd/containerd.sock', '/run/containerd'],
+    ...['/srv/docker.sock', '/tmp/podman/podman.sock', '/srv/docker-tls.sock'],
+  ])('default: %s gives the host', source => {
+    expect(given(source)).toBe(true)
+  })
+
+  test.each([
+    '/srv',
+    '/srv/models',
+    '/data/etc',
+    '/mnt/usr',
+    '/home/ann/models',
+    '/opt/x',
+    '/etcetera',
+    'named',
+  ])('default: %s does not', source => {
+    expect(given(source)).toBe(false)
+  })
+
+  test('behavior: what Docker makes inside a container is none of the host, whatever its name', () => {
+    expect(handedOver({ capabilities: [], volumes: ['/etc'] }, usual)).toEqual([])
+  })
+
+  test('behavior: a link is what it leads to, also above what is not there yet', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-links-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    await symlink('/etc', join(directory, 'link'))
+    const { realPath } = readHost(undefined)
+    const host = { dockerHost: null, realPath }
+    expect(given(join(directory, 'link'), host)).toBe(true)
+    expect(given(join(directory, 'link', 'new', 'newer'), host)).toBe(true)
+    expect(given(join(directory, 'plain'), host)).toBe(false)
+  })
+
+  test("behavior: the engine's own socket, wherever it is, and what it is in", () => {
+    const host = { ...usual, dockerHost: 'unix:///srv/engine/api' }
+    expect(['/srv/engine/api', '/srv/engine', '/srv', '/srv/other'].map(path => given(path, host))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ])
+  })
+
+  test('behavior: capabilities that reach beyond a container, and those that images ask for', () => {
+    const told = (names: string[]) =>
+      handedOver({ capabilities: names, volumes: [] }, usual).map(({ what }) => what.split(' ')[1])
+    const master = [
+      'ALL',
+      'SYS_ADMIN',
+      'SYS_MODULE',
+      'SYS_RAWIO',
+      'MKNOD',
+      'DAC_READ_SEARCH',
+      'BPF',
+      'PERFMON',
+    ]
+    const others = [
+      'SYSLOG',
+      'SYS_TIME',
+      'SYS_BOOT',
+      'MAC_ADMIN',
+      'MAC_OVERRIDE',
+      'AUDIT_CONTROL',
+      'AUDIT_READ',
+    ]
+    expect(told([...master, ...others])).toEqual([...master, ...others])
+    expect(told(['CHOWN', 'SETUID', 'SETGID', 'DAC_OVERRIDE', 'NET_BIND_SERVICE', 'SYS_NICE'])).toEqual([])
   })
 })
 

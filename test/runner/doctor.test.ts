@@ -203,6 +203,7 @@ describe('doctor', () => {
       tables: [{ family: 4, layer: 'filter', save: async () => '', restore: async () => {} }],
       nameservers: async () => [],
       hasInterface: async () => true,
+      realPath: path => path,
       ...unusual,
     })
     const told = async (entries: object[], unusual: Partial<Host> = {}, root: object = {}) => {

@@ -1,4 +1,6 @@
+import { realpathSync } from 'node:fs'
 import { access } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { mayChangeNetwork } from './capability.ts'
 import { createFloor, createIptables, hostFamilies, type Iptables } from './iptables.ts'
 import { readNameservers } from './nameservers.ts'
@@ -15,6 +17,8 @@ export type Host = {
   nameservers: () => Promise<readonly string[]>
   /** Whether a network interface of that name is where this process is. */
   hasInterface(name: string): Promise<boolean>
+  /** Where links lead, as far as this process sees them; what is not there yet is where it would be made. */
+  realPath(path: string): string
 }
 
 export function readHost(dockerHost: string | undefined): Host {
@@ -30,5 +34,15 @@ export function readHost(dockerHost: string | undefined): Host {
         () => true,
         () => false,
       ),
+    realPath,
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const above = dirname(path)
+    return above === path ? path : join(realPath(above), basename(path))
   }
 }

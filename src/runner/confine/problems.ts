@@ -1,4 +1,5 @@
-import type { Config, Container } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { handedOver } from './handover.ts'
 import type { Host } from './host.ts'
 
 /** Why a container is not kept in its place, in words for the operator. */
@@ -52,24 +53,8 @@ export function isolationProblems(
               asked: container.egressAsked,
             },
           ]),
-      ...handedOver(container),
+      ...handedOver(container, host).map(found => ({ container: container.id, asked: true, ...found })),
     ])
 }
 
 const firewallFix = "install iptables, and run the runner where Docker's bridges are"
-
-/** With one of these a process leaves its container: mounts, modules, raw devices, files by their handles. */
-const masterKeys = new Set(['ALL', 'SYS_ADMIN', 'SYS_MODULE', 'SYS_RAWIO', 'DAC_READ_SEARCH'])
-/** Of a bind `SOURCE:TARGET[:OPTIONS]`: the whole host, its devices and kernel, or the engine that is root there. */
-const masterSources = /^(?:\/|\/(?:dev|proc|sys|etc|root|run|var\/run)\/?|\S*\/docker\.sock)$/
-
-function handedOver({ id, capabilities, volumes }: Container): IsolationProblem[] {
-  const keys = capabilities
-    .filter(name => masterKeys.has(name))
-    .map(name => ({ what: `capability ${name} gives it the host`, fix: 'leave it out of capabilities' }))
-  const sources = volumes
-    .map(bind => bind.split(':')[0] ?? '')
-    .filter(source => masterSources.test(source))
-    .map(source => ({ what: `volume ${source} gives it the host`, fix: 'leave it out of volumes' }))
-  return [...keys, ...sources].map(problem => ({ container: id, asked: true, ...problem }))
-}
