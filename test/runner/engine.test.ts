@@ -1,7 +1,10 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { stop } from '../../src/runner/docker/container.ts'
-import { createEngine } from '../../src/runner/docker/engine.ts'
+import { createEngine, type Engine } from '../../src/runner/docker/engine.ts'
+import { createEvents } from '../../src/runner/docker/events.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
+import { tellEngine } from '../../src/runner/docker/json.ts'
+import { createLog } from '../../src/runner/log.ts'
 import { startFakeEngine } from './fake-engine.ts'
 import { eventually, setup } from './setup.ts'
 
@@ -54,6 +57,49 @@ test('behavior: no engine at all is no undead container', async () => {
   await fake.close()
   await expect(stop(engine, 'one', 5)).rejects.not.toHaveProperty('code', 'undead')
 }, 5_000)
+
+describe('an engine that is upgraded', () => {
+  const newer = { Version: '29.0.0', ApiVersion: '1.52', MinAPIVersion: '1.44' }
+  const ping = (engine: Engine) => tellEngine(engine, { method: 'GET', path: '/_ping' })
+
+  test('behavior: is spoken to in its new version when it speaks the old one no more', async () => {
+    const { fake, engine } = await start()
+    await ping(engine)
+    fake.state.version = newer
+    await ping(engine)
+    expect(fake.asked('/_ping').map(({ path }) => path)).toEqual([
+      '/v1.43/_ping',
+      '/v1.43/_ping',
+      '/v1.44/_ping',
+    ])
+    // What is refused for another reason is not asked twice.
+    await expect(tellEngine(engine, { method: 'GET', path: '/networks/no' })).rejects.toThrow(
+      'No such network',
+    )
+    expect(fake.asked('/networks/no')).toHaveLength(1)
+  })
+
+  test('behavior: is met anew when it has hung up', async () => {
+    const { fake, engine } = await start()
+    expect(await engine.version()).toBe('28.3.1')
+    const controller = new AbortController()
+    const { signal } = controller
+    const events = createEvents({
+      engine,
+      scope: 's',
+      log: createLog({ write() {}, format: 'json' }),
+      signal,
+    })
+    const listening = events.listen()
+    await eventually(() => events.gaps() === 1)
+    fake.state.version = { ...newer, MinAPIVersion: '1.24' }
+    fake.hangUp()
+    await eventually(() => events.gaps() === 3)
+    expect(await engine.version()).toBe('29.0.0')
+    controller.abort()
+    await listening
+  })
+})
 
 describe('what an engine refuses', () => {
   const secrets = ['hunter2', 'sk-live "x"', '/srv/customers/acme', '/data']

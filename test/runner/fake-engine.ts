@@ -33,6 +33,7 @@ export async function startFakeEngine() {
   const state = {
     hangs: (_asked: Asked): boolean => false,
     refuses: (_asked: Asked): string | null => null,
+    version: { Version: '28.3.1', ApiVersion: '1.51', MinAPIVersion: '1.24' },
   }
 
   const find = (name: string) => made.get(name) ?? [...made.values()].find(({ id }) => id === name)
@@ -74,7 +75,7 @@ export async function startFakeEngine() {
     const url = new URL(path, 'http://docker')
     const [, kind = '', name = '', verb = ''] = url.pathname.replace(/^\/v[\d.]+/, '').split('/')
     const known: Record<string, object> = {
-      version: { Version: '28.3.1', ApiVersion: '1.51' },
+      version: state.version,
       _ping: {},
       info: { DockerRootDir: directory },
       images: { Id: 'image', RepoTags: [] },
@@ -138,6 +139,12 @@ export async function startFakeEngine() {
     log.push(asked)
     const refusal = state.refuses(asked)
     if (state.hangs(asked)) return
+    const [, minor = '99'] = /^\/v1\.(\d+)/.exec(asked.path) ?? []
+    const { MinAPIVersion: least } = state.version
+    if (Number(minor) < Number(least.slice(2))) {
+      const message = `client version 1.${minor} is too old. Minimum supported API version is ${least}, please upgrade`
+      return void response.writeHead(400).end(JSON.stringify({ message }))
+    }
     if (/\/events\?/.test(asked.path)) {
       response.writeHead(200).flushHeaders()
       listeners.add(response)
@@ -175,6 +182,10 @@ export async function startFakeEngine() {
     async end(name: string) {
       const container = made.get(name)
       if (container !== undefined) await end(container)
+    },
+    /** Ends the streams of events, as an engine does that is restarted. */
+    hangUp() {
+      for (const response of listeners) response.destroy()
     },
     close,
   }

@@ -29,6 +29,8 @@ export type Engine = {
   send(request: EngineRequest): Promise<Dispatcher.ResponseData>
   /** The engine's own version, e.g. `28.3.1`. Fails as `send` does. */
   version(): Promise<string>
+  /** It may be another one when it is heard again: an upgrade may speak no version of before. */
+  forget(): void
   close(): Promise<void>
 }
 
@@ -91,15 +93,35 @@ export function createEngine(dockerHost: string | undefined, tls: Tls | null = n
     })
   }
 
+  async function send(wanted: EngineRequest): Promise<Dispatcher.ResponseData> {
+    const { ApiVersion: newest, MinAPIVersion: oldest } = await meet()
+    const agreed = older(newest, newer(oldest, ourVersion))
+    return await request({ ...wanted, path: `/v${agreed}${wanted.path}` })
+  }
+
   return {
     async send(wanted) {
-      const { ApiVersion: newest, MinAPIVersion: oldest } = await meet()
-      const agreed = older(newest, newer(oldest, ourVersion))
-      return await request({ ...wanted, path: `/v${agreed}${wanted.path}` })
+      try {
+        return await send(wanted)
+      } catch (error) {
+        if (!isOfVersion(error)) throw error
+        met = null
+        // A stream has been read by now.
+        if (wanted.body instanceof Readable) throw error
+        return await send(wanted)
+      }
     },
     version: async () => (await meet()).Version,
+    forget() {
+      met = null
+    },
     close: () => agent.destroy(),
   }
+}
+
+/** It does not speak the version that was agreed on, any more. */
+function isOfVersion(error: unknown): boolean {
+  return error instanceof EngineError && error.status === 400 && /\bclient version\b/.test(error.message)
 }
 
 /** Whether its containers run on this host. */

@@ -104,6 +104,7 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
         } catch (error) {
           if (signal.aborted) return
           trouble.failed(error)
+          engine.forget()
           if (hearing) gap()
           hearing = false
           await sleep(backoff.next(), signal)
