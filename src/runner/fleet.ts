@@ -5,6 +5,7 @@ import { removeContainer, renewContainer, stopContainers } from './docker/stop.t
 import type { Gpus } from './gpu/gpus.ts'
 import { keepRunning } from './loop.ts'
 import type { Reach } from './reach.ts'
+import { sleep } from './sleep.ts'
 import { messageOf } from './trouble.ts'
 
 /** The containers of a configuration, each looked after by itself. */
@@ -16,7 +17,7 @@ export type Fleet = {
   apply(config: Config): Promise<void>
   /** Has a container started anew that something has broken while it ran. */
   renew(id: string, cause: Cause): Promise<void>
-  /** Stops what Docker runs for it, and takes its firewall rules away. */
+  /** Once its signal has aborted: stops what Docker runs for it, and takes its firewall rules away. */
   stop(graceSeconds: number): Promise<void>
 }
 
@@ -31,6 +32,8 @@ type Kept = { container: Container; end: () => Promise<void> }
 const retireGraceSeconds = 10
 /** For one that is broken. */
 const renewGraceSeconds = 5
+/** For what the engine is at when the runner ends: a container that is being started cannot be stopped before it has. */
+const settleMs = 10_000
 
 export function createFleet(options: FleetOptions): Fleet {
   const { engine, containers, confinement, gpus, drain, reach, log } = options
@@ -38,6 +41,8 @@ export function createFleet(options: FleetOptions): Fleet {
   const kept = new Map<string, Kept>()
   /** By id, those that are not wanted any more; `gone` resolves when it is gone. */
   const leaving = new Map<string, { container: Container; gone: Promise<void> }>()
+  /** Loops that have not ended. */
+  const loops = new Set<Promise<void>>()
   let current: Config | null = null
   /** Docker has run something for it. */
   let hasManaged = false
@@ -65,6 +70,8 @@ export function createFleet(options: FleetOptions): Fleet {
     const loop = () =>
       keepContainer({ ...options, devicesOf, config, signal }, container, last === null ? null : { takeOver })
     const done = keepRunning('container', loop, { log, signal })
+    loops.add(done)
+    void done.then(() => loops.delete(done))
     return {
       container,
       async end() {
@@ -132,6 +139,12 @@ export function createFleet(options: FleetOptions): Fleet {
     await Promise.all([...leaving.values()].map(({ gone }) => gone))
   }
 
+  /** Whether nothing is done to any container any more. An engine that hangs is given up. */
+  async function settled(): Promise<boolean> {
+    const all = Promise.all([...loops, ...[...leaving.values()].map(({ gone }) => gone)])
+    return await Promise.race([all.then(() => true), sleep(settleMs).then(() => false)])
+  }
+
   return {
     apply,
     async renew(id, cause) {
@@ -147,15 +160,18 @@ export function createFleet(options: FleetOptions): Fleet {
     async stop(graceSeconds) {
       const config = current
       if (config === null) return
+      const isSettled = await settled()
       const managed = containers.all().filter(target => target.config.managed)
       await stopContainers(
         managed.map(target => target.config.id),
         { engine, config, log, graceSeconds },
       )
-      if (hasManaged)
-        await confinement
-          .end()
-          .catch((error: unknown) => log.warn('The firewall rules stay', { error: messageOf(error) }))
+      if (!hasManaged) return
+      // Whatever the engine starts after all has its rules.
+      if (!isSettled) return log.warn('The firewall rules stay', { error: 'Docker is still at a container' })
+      await confinement
+        .end()
+        .catch((error: unknown) => log.warn('The firewall rules stay', { error: messageOf(error) }))
     },
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { aborted } from './aborted.ts'
 import type { Config } from './config/config.ts'
 import type { Tls } from './docker/tls.ts'
 import type { FitnessPace } from './fitness/fitness.ts'
@@ -175,11 +176,4 @@ export function createRunner({
     },
     ended: ended.promise,
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -34,6 +34,8 @@ export async function startFakeEngine() {
     hangs: (_asked: Asked): boolean => false,
     refuses: (_asked: Asked): string | null => null,
     version: { Version: '28.3.1', ApiVersion: '1.51', MinAPIVersion: '1.24' },
+    /** What it waits for before it does what it was asked. */
+    before: async (_asked: Asked): Promise<void> => {},
   }
 
   const find = (name: string) => made.get(name) ?? [...made.values()].find(({ id }) => id === name)
@@ -150,6 +152,7 @@ export async function startFakeEngine() {
       listeners.add(response)
       return void response.on('close', () => listeners.delete(response))
     }
+    await state.before(asked)
     if (refusal !== null) return void response.writeHead(500).end(JSON.stringify({ message: refusal }))
     const [status, json] = await answer(asked)
     response.writeHead(status).end(json && JSON.stringify(json))

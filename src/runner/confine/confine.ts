@@ -1,3 +1,4 @@
+import { aborted } from '../aborted.ts'
 import { DownError } from '../cause.ts'
 import type { Config, Container } from '../config/config.ts'
 import type { Engine } from '../docker/engine.ts'
@@ -19,7 +20,7 @@ export type Confinement = {
   configure(config: Pick<Config, 'requireIsolation'>, containers: readonly Container[]): void
   /**
    * Has the networks of a container there, with the rules in place before them.
-   * @throws Error when a network cannot be made; DownError when the container may not run here, see `refusal`.
+   * @throws Error when a network cannot be made, or after `end`; DownError when the container may not run here, see `refusal`.
    */
   place(container: Container): Promise<Standing>
   /** Why a container may not run, where isolation is required; null: it may. */
@@ -28,7 +29,7 @@ export type Confinement = {
   problems(): IsolationProblem[]
   /** Tells of problems, and heals the rules until the signal aborts. */
   watch(): Promise<void>
-  /** Takes the rules away, unless a container of this runner still runs. */
+  /** Takes the rules away, unless a container of this runner still runs. Nothing may be on its way to its start any more. */
   end(): Promise<void>
 }
 
@@ -137,6 +138,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   }
 
   async function standing(container: Container): Promise<Standing> {
+    if (ended) throw new Error('The runner has ended, and sets no rules any more')
     await hold()
     const { own, joints } = placeOf(scope, container, config.containers)
     const ownId = await ensureNetwork(engine, scope, own)
@@ -181,13 +183,6 @@ export function createConfinement(options: ConfinementOptions): Confinement {
       if (obstacle === null) await Promise.race([inTurn(removeRules), sleep(endMs)])
     },
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** One after another: two that make one network at once would make two. */

@@ -21,7 +21,7 @@ export async function prepare(
   container: Container,
   onProgress: (detail: string) => void,
 ): Promise<Prepared> {
-  const devices = await devicesOf(container)
+  const devices = await unlessAborted(signal, devicesOf(container))
   const image = await ensureImage(engine, { container, config, log, onProgress, signal })
   const spec = specOf({
     container,
@@ -34,9 +34,18 @@ export async function prepare(
   return { image, spec }
 }
 
+/** A driver that hangs is asked for half a minute, and holds up no end. @throws the signal's reason */
+async function unlessAborted<T>(signal: AbortSignal, asked: Promise<T>): Promise<T> {
+  return await new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    asked.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
 /** Has a container running, and ready. @throws DownError, EngineError, or a socket error */
 export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }: Prepared): Promise<Running> {
-  const { engine, config, containers, drain, log } = options
+  const { engine, config, containers, drain, log, signal } = options
   const { id, port, startTimeoutMs } = kept.container
   const before = containers.get(id)
   const wasDown = before?.health === 'unhealthy'
@@ -47,8 +56,10 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
       port,
       startTimeoutMs,
       log,
+      signal,
       async onReplace() {
         reopen = await drain(id)
+        signal.throwIfAborted()
         containers.change(id, { health: 'starting', detail: 'it is being replaced' })
       },
     })

@@ -51,11 +51,14 @@ export type RunningOptions = {
   log: Log
   /** One of another spec runs, and is about to be removed; awaited. */
   onReplace: () => Promise<void>
+  /** Once it has aborted, nothing is begun any more. What the engine is at is waited for. */
+  signal: AbortSignal
 }
 
 /**
  * Has a container running as the spec says: one of the same spec is taken over, and started if it has stopped; one of another
  * spec is replaced. Answers the host port that it was given.
+ * @throws the signal's reason, and what the engine fails by
  */
 export async function ensureRunning(engine: Engine, options: RunningOptions): Promise<Started> {
   const { spec, port, log, onReplace } = options
@@ -77,17 +80,22 @@ export async function ensureRunning(engine: Engine, options: RunningOptions): Pr
 
 async function createAndStart(engine: Engine, options: RunningOptions): Promise<Started> {
   const { spec, port, log } = options
-  const id = await create(engine, spec, port)
+  const id = await create(engine, options, port)
   if (await start(engine, id, options)) return { id, port, isNew: true }
   await remove(engine, id)
   const spare = await freePort()
   log.warn('The port of a container is taken, using another', { container: spec.name, port, spare })
-  const second = await create(engine, spec, spare)
+  const second = await create(engine, options, spare)
   if (await start(engine, second, options)) return { id: second, port: spare, isNew: true }
   throw new Error(`Ports ${port} and ${spare} are both taken`)
 }
 
-async function create(engine: Engine, spec: Spec, port: number): Promise<string> {
+async function create(
+  engine: Engine,
+  { spec, signal }: Pick<RunningOptions, 'spec' | 'signal'>,
+  port: number,
+): Promise<string> {
+  signal.throwIfAborted()
   const path = `/containers/create?name=${spec.name}`
   const { Id } = await askEngine(
     engine,
@@ -109,15 +117,17 @@ async function create(engine: Engine, spec: Spec, port: number): Promise<string>
 async function start(
   engine: Engine,
   id: string,
-  { spec, startTimeoutMs }: Pick<RunningOptions, 'spec' | 'startTimeoutMs'>,
+  { spec, startTimeoutMs, signal }: Pick<RunningOptions, 'spec' | 'startTimeoutMs' | 'signal'>,
 ): Promise<boolean> {
+  signal.throwIfAborted()
   const withinMs = Math.max(startTimeoutMs, leastStartMs)
-  const signal = AbortSignal.timeout(withinMs)
+  const late = AbortSignal.timeout(withinMs)
   try {
-    await tellEngine(engine, { method: 'POST', path: `/containers/${id}/start`, signal })
+    // Also when nobody wants it any more: the engine goes on with it all the same, and only then can it be stopped.
+    await tellEngine(engine, { method: 'POST', path: `/containers/${id}/start`, signal: late })
     return true
   } catch (error) {
-    if (signal.aborted)
+    if (late.aborted)
       throw new DownError('start_timeout', `Docker did not start it within ${withinMs / 1000} s`)
     if (
       error instanceof EngineError &&
