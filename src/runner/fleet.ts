@@ -1,6 +1,7 @@
 import type { Cause } from './cause.ts'
 import type { Config, Container } from './config/config.ts'
 import { type KeepOptions, keepContainer } from './docker/keep.ts'
+import { removeLeftovers } from './docker/leftovers.ts'
 import { removeContainer, renewContainer, stopContainers } from './docker/stop.ts'
 import type { Gpus } from './gpu/gpus.ts'
 import { keepRunning } from './loop.ts'
@@ -21,7 +22,7 @@ export type Fleet = {
   stop(graceSeconds: number): Promise<void>
 }
 
-export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf'> & {
+export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf' | 'clear'> & {
   reach: Reach
   gpus: Pick<Gpus, 'configure' | 'devicesOf'>
 }
@@ -46,6 +47,7 @@ export function createFleet(options: FleetOptions): Fleet {
   let current: Config | null = null
   /** Docker has run something for it. */
   let hasManaged = false
+  let cleared: Promise<void> | null = null
 
   /** Gives out networks, firewall rules and GPUs. A container that is leaving keeps its own while jobs are in its hands. */
   function settle(config: Config): void {
@@ -58,6 +60,28 @@ export function createFleet(options: FleetOptions): Fleet {
     gpus.configure(managed)
   }
 
+  /** Ends what earlier processes have left: once, but for an engine that cannot be asked. */
+  function clear(): Promise<void> {
+    cleared ??= removeLeft().catch((error: unknown) => {
+      cleared = null
+      throw error
+    })
+    return cleared
+  }
+
+  async function removeLeft(): Promise<void> {
+    if (current === null) return
+    const isWanted = (id: string) =>
+      leaving.has(id) || current?.containers.some(container => container.managed && container.id === id)
+    const left = await removeLeftovers(id => isWanted(id) ?? false, {
+      engine,
+      config: current,
+      log,
+      graceSeconds: retireGraceSeconds,
+    })
+    if (left > 0) hasManaged = true
+  }
+
   /** `before`: who keeps it under its last configuration. */
   function keep(config: Config, container: Container, before: Kept | null): Kept {
     const controller = new AbortController()
@@ -68,7 +92,11 @@ export function createFleet(options: FleetOptions): Fleet {
       last = null
     }
     const loop = () =>
-      keepContainer({ ...options, devicesOf, config, signal }, container, last === null ? null : { takeOver })
+      keepContainer(
+        { ...options, devicesOf, clear, config, signal },
+        container,
+        last === null ? null : { takeOver },
+      )
     const done = keepRunning('container', loop, { log, signal })
     loops.add(done)
     void done.then(() => loops.delete(done))
@@ -121,8 +149,14 @@ export function createFleet(options: FleetOptions): Fleet {
   }
 
   async function apply(config: Config): Promise<void> {
+    const isFirst = current === null
     const before = current ?? config
     current = config
+    // Who brings containers up asks for it, and tells what it fails by. Where there are none, there may be no Docker.
+    if (isFirst)
+      void clear().catch((error: unknown) =>
+        log.debug('What an earlier process has left was not looked for', { error: messageOf(error) }),
+      )
     const wanted = new Map(config.containers.map(container => [container.id, container]))
     for (const old of [...kept.values()]) {
       const next = wanted.get(old.container.id)
@@ -141,7 +175,8 @@ export function createFleet(options: FleetOptions): Fleet {
 
   /** Whether nothing is done to any container any more. An engine that hangs is given up. */
   async function settled(): Promise<boolean> {
-    const all = Promise.all([...loops, ...[...leaving.values()].map(({ gone }) => gone)])
+    const gone = [...leaving.values()].map(one => one.gone)
+    const all = Promise.all([...loops, ...gone, cleared?.catch(() => {})])
     return await Promise.race([all.then(() => true), sleep(settleMs).then(() => false)])
   }
 

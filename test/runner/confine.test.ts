@@ -410,19 +410,20 @@ describe.skipIf(!able)('containers in their place', () => {
     expect(await two.tell('one')({ ...open, host: beyond.private })).not.toBe('open')
   })
 
-  test('behavior: what an earlier configuration has left running leads nowhere; the rest goes', {
+  test('behavior: a network of an earlier configuration leads nowhere while anybody is on it; the rest goes', {
     timeout: 90_000,
   }, async () => {
     const spool = join(tmpdir(), `infernet-confine-${randomUUID()}`)
     const first = await keep([{ id: 'old', egress: 'open' }, { id: 'gone' }], { spool })
     await first.ready()
-    const { Pid } = (first.inspected('old') as Inspected).State
     await first.end()
-    expect(Pid).toBeGreaterThan(0)
-    docker(['start', nameOf(first.scope, 'old')])
+    const old = nameOf(first.scope, 'old')
+    const label = `infernet.runner=${first.scope}`
+    const id = docker(['run', '-d', '--network', old, '--label', label, '-p', '3000', labImage])
+    const [somebody] = JSON.parse(docker(['inspect', id]))
     const second = await keep([{ id: 'new' }], { spool })
     await second.ready()
-    expect(await attempt(`http://127.0.0.1:${portOf(first.inspected('old'))}`, open)).not.toBe('open')
+    expect(await attempt(`http://127.0.0.1:${portOf(somebody)}`, open)).not.toBe('open')
     const names = docker(['network', 'ls', '--format', '{{.Name}}', '--filter', `name=${first.scope}`])
     expect(names.split('\n').sort()).toEqual([`infernet-${first.scope}-new`, `infernet-${first.scope}-old`])
   })

@@ -89,6 +89,33 @@ describe.skipIf(!reachable)('docker', () => {
     await third.end()
   })
 
+  test('behavior: what an earlier process has left and nobody wants goes before anything is started', {
+    timeout: 60_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
+    const port = await freePort()
+    const first = await keep([{ id: 'old', image, port }], spool)
+    await eventually(() => healthOf(first.seen, 'old') === 'ready')
+    await first.end()
+    const scope = scopeOf(first.config)
+    const filter = ['--filter', `label=infernet.runner=${scope}`]
+    const containers = () => docker(['ps', '-a', ...filter, '--format', '{{.Names}}'])
+    const networks = () => docker(['network', 'ls', ...filter, '--format', '{{.Name}}'])
+    // As of a process that was killed.
+    docker(['start', nameOf(scope, 'old')])
+    const second = await keep([{ id: 'new', image, port }], spool)
+    await eventually(() => healthOf(second.seen, 'new') === 'ready')
+    expect(second.seen.get('new')?.baseUrl).toBe(`http://127.0.0.1:${port}`)
+    expect(containers()).toBe(nameOf(scope, 'new'))
+    expect(networks()).toBe(nameOf(scope, 'new'))
+    await second.end()
+
+    const none = await keep([], spool)
+    await eventually(() => containers() === '')
+    await none.end()
+    expect(networks()).toBe('')
+  })
+
   test('behavior: a taken port is replaced by a free one; one bad container holds up no other', {
     timeout: 30_000,
   }, async () => {

@@ -90,6 +90,7 @@ export async function startFakeEngine() {
       keep({ id, name: url.searchParams.get('name') ?? '', labels: Labels, host: HostConfig })
       return [201, { Id: id }]
     }
+    if (name === 'json') return [200, [...made.values()].map(({ labels }) => ({ Labels: labels }))]
     const container = find(name)
     if (container === undefined) return [404, { message: 'No such container' }]
     return await handle(container, method === 'DELETE' ? 'remove' : verb)

@@ -153,6 +153,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   }
 
   async function removeRules(): Promise<void> {
+    await leftOver()
     for (const { id } of await listNetworks(engine, scope)) if ((await endpointsOf(engine, id)) > 0) return
     await firewall.remove()
   }

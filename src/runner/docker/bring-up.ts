@@ -17,10 +17,11 @@ export type Prepared = { spec: Spec; image: EnsuredImage }
 
 /** What it takes to start a container. `onProgress`: while its image is pulled. @throws as `bringUp` */
 export async function prepare(
-  { engine, config, confinement, devicesOf, log, signal }: KeepOptions,
+  { engine, config, confinement, devicesOf, clear, log, signal }: KeepOptions,
   container: Container,
   onProgress: (detail: string) => void,
 ): Promise<Prepared> {
+  await clear()
   const devices = await unlessAborted(signal, devicesOf(container))
   const image = await ensureImage(engine, { container, config, log, onProgress, signal })
   const spec = specOf({

@@ -28,6 +28,8 @@ export type KeepOptions = {
   agent: Agent
   /** The GPUs that a container gets; throws when it cannot have them. */
   devicesOf: (container: Container) => Promise<Devices>
+  /** Resolves when nothing is left of earlier processes that nobody wants: it may have the port, or the GPU. */
+  clear: () => Promise<void>
   log: Log
   signal: AbortSignal
 }
