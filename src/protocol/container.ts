@@ -17,11 +17,23 @@ export type ContainerId = v.InferOutput<typeof ContainerId>
 
 /**
  * Canonical name of a chain of containers: their ids in order, joined by commas, as the reference hashes them; with what a job requires of
- * its host, as JSON behind a space. Jobs of one route can be computed by the same hosts.
+ * its host behind a space. Jobs of one route can be computed by the same hosts.
+ *
+ * That is JSON with `'` for `"`, and `~0` `~1` `~2` for `~` `'` `\`, so that a route can be put between quotes in SQL as it is: an edge that
+ * knows nothing of labels takes it for containers that nobody has.
  */
 export function routeOf(containers: readonly string[], requires?: Requires | null): string {
   const wanted = requiresText(requires)
-  return wanted === '' ? containers.join(',') : `${containers.join(',')} ${wanted}`
+  return wanted === '' ? containers.join(',') : `${containers.join(',')} ${unquoted(wanted)}`
+}
+
+function unquoted(json: string): string {
+  return json.replaceAll('~', '~0').replaceAll("'", '~1').replaceAll('\\', '~2').replaceAll('"', "'")
+}
+
+/** `jobs/claim.ts` does the same in SQL. */
+function quoted(text: string): string {
+  return text.replaceAll("'", '"').replaceAll('~2', '\\').replaceAll('~1', "'").replaceAll('~0', '~')
 }
 
 export function containersOf(route: string): string[] {
@@ -32,7 +44,7 @@ export function containersOf(route: string): string[] {
 /** null: nothing. */
 export function requiresOf(route: string): Requires | null {
   const space = route.indexOf(' ')
-  return space === -1 ? null : (JSON.parse(route.slice(space + 1)) as Requires)
+  return space === -1 ? null : (JSON.parse(quoted(route.slice(space + 1))) as Requires)
 }
 
 /**

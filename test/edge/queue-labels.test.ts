@@ -1,6 +1,8 @@
+import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
+import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { requiresOf, routeOf } from '../../src/protocol/container.ts'
+import { ContainerId, requiresOf, routeOf } from '../../src/protocol/container.ts'
 import { type Labels, meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
 import { miscounts, newJob, type Queue, startQueue } from '../support/queue.ts'
 
@@ -27,7 +29,7 @@ describe('labels', () => {
     expect(await queue.claim(plain)).toEqual([])
     expect(await queue.claim(small)).toEqual([])
     const [job] = await queue.claim(await queue.host(undefined, h100))
-    expect(job).toMatchObject({ id, route: 'a {"gpu":"h100","gpu_memory_gib":40}' })
+    expect(job).toMatchObject({ id, route: "a {'gpu':'h100','gpu_memory_gib':40}" })
     expect(await miscounts(queue.db)).toEqual([])
   })
 
@@ -76,6 +78,18 @@ describe('labels', () => {
     expect(await queue.claim(await queue.host('relabelled', h100))).toHaveLength(1)
   })
 
+  test('behavior: an edge that splices routes into JSON, as those before labels do, steps over what requires some', async () => {
+    const text = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('"', "'", '\\', ',', '~1', '\n'))
+    const check = async (wanted: string) => {
+      const route = routeOf(['a', 'b'], { region: `x${wanted}`, zone: 7 })
+      const spliced = sql<string>`'["' || replace(${route}, ',', '","') || '"]'`
+      const names = await queue.db.orm.all<{ value: string }>(sql`select value from json_each(${spliced})`)
+      expect(names[0]?.value).toBe('a')
+      expect(v.is(ContainerId, names[1]?.value)).toBe(false)
+    }
+    await fc.assert(fc.asyncProperty(text, check), { numRuns: 200 })
+  })
+
   test('behavior: only so many different ones may wait', async () => {
     const jobs = Array.from({ length: 520 }, (_, index) =>
       newJob({ route: routeOf(['a'], { gpu_memory_gib: index }) }),
@@ -101,6 +115,9 @@ describe('labels', () => {
       'eu',
       '',
       '7',
+      `it's "x", y~1`,
+      'c:\\~0~2',
+      '\u0007',
     )
     const value = fc.oneof(word, fc.nat(9))
     const name = fc.constantFrom('gpu', 'gpu_memory_gib', 'region', 'constructor')

@@ -38,7 +38,7 @@ describe('meets', () => {
 
 describe('routeOf', () => {
   test('default: one text for all that ask the same', () => {
-    const route = 'a,b {"gpu":"h100","region":"eu"}'
+    const route = "a,b {'gpu':'h100','region':'eu'}"
     expect(routeOf(['a', 'b'], { region: 'EU', gpu: 'H100' })).toBe(route)
     expect(routeOf(['a', 'b'], { gpu: ' h100', region: 'eu ' })).toBe(route)
     expect(containersOf(route)).toEqual(['a', 'b'])

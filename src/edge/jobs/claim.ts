@@ -123,8 +123,8 @@ function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
     have (label, value) as materialized (
       select label.key, one.value
       from runners join json_each(runners.labels) as label join json_each(label.value) as one where runners.id = ${runner}),
-    waits (route, names) as materialized (
-      select route, iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1)) from queued_routes as q),
+    waits (route, names, needs) as materialized (
+      select route, iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1)), ${needsOf(sql`route`)} from queued_routes as q),
     servable (route, names, slots) as materialized (
       select route, names, slots from (
         select w.route, w.names, coalesce(
@@ -135,7 +135,7 @@ function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
         from waits as w
         where not exists (
           select 1 from ${containersOf(sql`w.names`)} as c where c.value not in (select container from registered))
-          and ${isMet(sql`w.route`)})
+          and ${isMet(sql`w.needs`)})
       where slots > 0),
     candidate (id, priority, created_at, place, slots) as materialized (
       select job.id, job.priority, job.created_at,
@@ -155,10 +155,17 @@ function containersOf(names: SQL): SQL {
   return sql`json_each('["' || replace(${names}, ',', '","') || '"]')`
 }
 
-/** Whether the labels in `have` are what a route requires; protocol's `meets` says the same. */
-function isMet(route: SQL): SQL {
+/** What a route requires of its host, as JSON; protocol's `requiresOf` says the same. */
+function needsOf(route: SQL): SQL {
+  const escaped = sql`substr(${route}, instr(${route}, ' ') + 1)`
+  return sql`iif(instr(${route}, ' ') = 0, '{}',
+    replace(replace(replace(replace(${escaped}, '''', '"'), '~2', '\\'), '~1', ''''), '~0', '~'))`
+}
+
+/** Whether the labels in `have` are what is needed; protocol's `meets` says the same. */
+function isMet(needs: SQL): SQL {
   return sql`not exists (
-    select 1 from json_each(iif(instr(${route}, ' ') = 0, '{}', substr(${route}, instr(${route}, ' ') + 1))) as need
+    select 1 from json_each(${needs}) as need
     where not exists (
       select 1 from have where have.label = need.key and case
         when typeof(need.value) <> 'text' then typeof(have.value) <> 'text' and have.value >= need.value
