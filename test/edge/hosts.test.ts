@@ -136,6 +136,22 @@ describe('requires', () => {
     expect(other.id).not.toBe(big.id)
   })
 
+  test('behavior: a chain is refused unless one host has all of its containers, and the labels', async () => {
+    const labels = { zone: ['chains'] }
+    const chain = job({ zone: 'chains' }, ['work-first', 'work-then'])
+    for (const id of ['work-first', 'work-then']) await startTestRunner(edge, [policyOf(id)], fetch, labels)
+    const refused = await edge.create(chain)
+    expect([refused.status, await refused.json()]).toMatchObject([422, { code: 'unmet_requires' }])
+    const both = await startTestRunner(
+      edge,
+      ['work-first', 'work-then'].map(id => policyOf(id)),
+      fetch,
+      labels,
+    )
+    const id = await edge.createJob(chain)
+    expect(await both.claim()).toMatchObject([{ id }])
+  })
+
   test('behavior: batches, streams, PUT, and keys', async () => {
     const batch = await edge.create([job({ gpu: 'H100' }), job({ gpu: 'B300' }), job({ gpu: 7.5 })], {
       path: '/api/jobs/batch',

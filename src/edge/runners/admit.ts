@@ -66,7 +66,7 @@ export function admit(snapshot: PolicySnapshot, request: OffchainRequest): Refus
 
 type Wanted = { containers: readonly string[]; requires: Requires | null }
 
-/** Whether hosts that are enrolled have what is wanted, away as they may be. */
+/** Whether a host that is enrolled has all that is wanted, away as it may be. */
 function isOffered({ fleets }: PolicySnapshot, { containers: wanted, requires }: Wanted): boolean {
   return fleets.some(
     ({ labels, containers }) =>

@@ -9,7 +9,7 @@ import { chunks } from '../jobs/chunks.ts'
 /** A runner's process that was heard of lately. */
 export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string>; labels: Labels }
 
-/** Hosts with the same labels: what they offer, one or another of them. */
+/** Hosts that have the same labels and offer the same containers. */
 export type Fleet = { labels: Labels; containers: ReadonlySet<string> }
 
 /** What admission goes by: the strictest of what all enrolled runners say, per container. */
@@ -146,12 +146,10 @@ async function readOffers({ orm }: Db, runners: readonly RunnerRow[]): Promise<O
 
 /** A fleet has few kinds of hosts, so this is small where policies are many. */
 function fleetsOf(offers: readonly Offer[]): Fleet[] {
-  const fleets = new Map<string, { labels: Labels; containers: Set<string> }>()
+  const fleets = new Map<string, Fleet>()
   for (const { labels, containers } of offers) {
-    const key = JSON.stringify(labels)
-    const fleet = fleets.get(key) ?? { labels, containers: new Set() }
-    fleets.set(key, fleet)
-    for (const { id } of containers) fleet.containers.add(id)
+    const ids = containers.map(({ id }) => id).toSorted()
+    fleets.set(JSON.stringify([labels, ids]), { labels, containers: new Set(ids) })
   }
   return [...fleets.values()]
 }
