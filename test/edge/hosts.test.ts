@@ -152,6 +152,21 @@ describe('requires', () => {
     expect(await both.claim()).toMatchObject([{ id }])
   })
 
+  test('behavior: who asks for too many different ones is told, and nobody else is kept from asking', async () => {
+    const lanes = Array.from({ length: 40 }, (_, index) => job({ gpu_memory_gib: index }))
+    const batch = await edge.create(lanes, { path: '/api/jobs/batch', ip: '192.0.2.66' })
+    const answers = (await batch.json()) as { code?: string }[]
+    expect(answers.slice(32)).toEqual(
+      Array.from({ length: 8 }, () => ({
+        code: 'queue_full_for_owner',
+        error: 'Your jobs wait for too many different chains and labels',
+        params: { limit: 32 },
+      })),
+    )
+    expect((await edge.create(job({ gpu: 'H100' }), { ip: '192.0.2.67' })).status).toBe(200)
+    expect((await edge.create(job(), { ip: '192.0.2.66' })).status).toBe(200)
+  })
+
   test('behavior: batches, streams, PUT, and keys', async () => {
     const batch = await edge.create([job({ gpu: 'H100' }), job({ gpu: 'B300' }), job({ gpu: 7.5 })], {
       path: '/api/jobs/batch',

@@ -2,6 +2,8 @@ import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import * as v from 'valibot'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type NewJob, readAdmission } from '../../src/edge/jobs/enqueue.ts'
+import { mayWaitForChain } from '../../src/edge/jobs/lanes.ts'
 import { ContainerId, requiresOf, routeOf } from '../../src/protocol/container.ts'
 import { type Labels, meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
 import { miscounts, newJob, type Queue, startQueue } from '../support/queue.ts'
@@ -90,17 +92,41 @@ describe('labels', () => {
     await fc.assert(fc.asyncProperty(text, check), { numRuns: 200 })
   })
 
-  test('behavior: only so many different ones may wait', async () => {
-    const jobs = Array.from({ length: 520 }, (_, index) =>
-      newJob({ route: routeOf(['a'], { gpu_memory_gib: index }) }),
-    )
-    const stored = await queue.enqueue({ jobs })
-    expect(stored.size).toBe(512)
-    // One that waits already, and what requires nothing, still may.
-    expect(
-      (await queue.enqueue({ jobs: [newJob({ route: routeOf(['a'], { gpu_memory_gib: 7 }) })] })).size,
-    ).toBe(1)
-    expect((await queue.enqueue({ jobs: [newJob()] })).size).toBe(1)
+  describe('lanes', () => {
+    const lanes = (from: number, length: number) =>
+      Array.from({ length }, (_, index) =>
+        newJob({ route: routeOf(['a'], { gpu_memory_gib: from + index }) }),
+      )
+    const enqueue = async (owner: string, jobs: readonly NewJob[]) =>
+      (await queue.enqueue({ owner, jobs })).size
+
+    test('default: one owner opens so many; waiting in one that is open costs nothing', async () => {
+      expect(await enqueue('ip:192.0.2.1', lanes(0, 40))).toBe(32)
+      expect(await enqueue('ip:192.0.2.1', [newJob({ route: 'a,b' })])).toBe(0)
+      expect((await readAdmission(queue.db, 'ip:192.0.2.1')).ownedLanes).toBe(32)
+      expect(await enqueue('ip:192.0.2.2', lanes(0, 32))).toBe(32)
+      expect(await enqueue('ip:192.0.2.2', lanes(32, 32))).toBe(32)
+      expect(await enqueue('ip:192.0.2.1', [...lanes(40, 9), newJob()])).toBe(10)
+    })
+
+    test('behavior: a lane that is empty is nobody’s any more', async () => {
+      expect(await enqueue('ip:192.0.2.1', lanes(0, 32))).toBe(32)
+      const host = await queue.host(undefined, { gpu_memory_gib: [0] })
+      expect(await queue.claim(host)).toHaveLength(1)
+      expect(await enqueue('ip:192.0.2.1', lanes(40, 2))).toBe(1)
+    })
+
+    test('behavior: all clients together leave some to contracts', async () => {
+      for (let owner = 0; owner < 13; owner += 1)
+        expect(await enqueue(`ip:192.0.2.${owner}`, lanes(100 * owner, 32))).toBe(owner < 12 ? 32 : 0)
+      expect(await enqueue('ip:192.0.2.99', [newJob()])).toBe(1)
+      const ask = async (others: number) =>
+        await queue.db.orm.all(
+          sql`select 1 where ${mayWaitForChain({ route: sql`'b,c'`, others: sql`${others}` })}`,
+        )
+      expect(await ask(127)).toHaveLength(1)
+      expect(await ask(128)).toHaveLength(0)
+    })
   })
 
   test('behavior: SQL and JavaScript agree on who meets what', async () => {

@@ -3,7 +3,8 @@ import type { Hex } from 'viem'
 import { destination, source } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Db } from '../db/open.ts'
-import { fits, mayWait, type QueueBounds, room } from '../jobs/enqueue.ts'
+import { fits, type QueueBounds, room } from '../jobs/enqueue.ts'
+import { isLane, mayWaitForChain } from '../jobs/lanes.ts'
 import type { Subscription } from './chain.ts'
 import { inputFingerprint, inputText } from './input.ts'
 import { asRead, type Read } from './move.ts'
@@ -76,7 +77,7 @@ export function beginJobs({ orm, now }: Db, { chain, beginnings, epoch, bounds, 
         value ->> 'mp'
       from json_each(${JSON.stringify(terms)})
       where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
-        and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })} and ${asRead(chain)}
+        and ${mayWaitForChain({ route: sql`value ->> 'r'`, others: sql`value ->> 'lanes'` })} and ${asRead(chain)}
         and (value ->> 'k' is null or ${isSummedUp(chain, stakings)})
       limit ${room(owner, bounds)}
       on conflict do nothing`),
@@ -110,16 +111,16 @@ export function countStaking({ orm }: Db, { chain, beginnings }: Pick<BeginOptio
   ]
 }
 
-/** With the bytes of input up to each, itself included, and the other chains before it: a statement does not see what it stores itself. */
+/** With the bytes of input up to each, itself included, and the other lanes before it: a statement does not see what it stores itself. */
 function toItems(beginnings: readonly Beginning[]) {
-  const chains = new Map<string, number>()
+  const lanes = new Map<string, number>()
   let sum = 0
   return beginnings.map(beginning => {
     const { id, dueAt, nextInterval, seenHash, interval, job, route, input, dataBytes } = beginning
     const text = input === null ? null : inputText(input)
     const bytes = text?.length ?? dataBytes
     sum += bytes
-    if (route.includes(',') && !chains.has(route)) chains.set(route, chains.size)
+    if (isLane(route) && !lanes.has(route)) lanes.set(route, lanes.size)
     return {
       i: id,
       d0: dueAt,
@@ -138,7 +139,7 @@ function toItems(beginnings: readonly Beginning[]) {
       b: bytes,
       parts: bytes > limits.inlineBytes ? Math.ceil(bytes / limits.partBytes) : 0,
       sum,
-      chains: chains.get(route) ?? 0,
+      lanes: lanes.get(route) ?? 0,
       text,
     }
   })

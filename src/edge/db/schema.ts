@@ -146,6 +146,8 @@ export const queueCounts = sqliteTable('queue_counts', {
 export const queuedRoutes = sqliteTable('queued_routes', {
   route: text().primaryKey(),
   queued: integer().notNull(),
+  /** Owner of the job that came first, where the route is a lane: a chain, or one with something required. null: a single container. */
+  opener: text(),
 })
 
 /** One row. `epoch` rises, by triggers, with every change that can change an admission. */

@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { destination } from '../../protocol/job.ts'
 import type { Db } from '../db/open.ts'
 import { chunks } from './chunks.ts'
+import { isLane, mayWait } from './lanes.ts'
 import { forgetUnmade, isFirst, noteKeys, type Once } from './once.ts'
 
 /** Bounds of the queue: jobs waiting and their input's bytes, for one owner and in all. */
@@ -11,12 +12,6 @@ export type QueueBounds = {
   maxBytesPerOwner: number
   maxBytes: number
 }
-
-/**
- * Different chains, and containers with something required of the host, that may wait at once: claims look at each of them. Single containers
- * are as many as runners offer.
- */
-const maxWaitingRoutes = 512
 
 /** What every new job has, wherever its input is. */
 export type JobTerms = {
@@ -96,7 +91,7 @@ function statements(db: Db, group: EnqueueOptions) {
 
 function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions) {
   const items = JSON.stringify(
-    addUp(jobs).map(({ job, bytes, chains }) => ({
+    addUp(jobs).map(({ job, bytes, lanes }) => ({
       i: job.id,
       r: job.route,
       p: job.requiresProof ? 1 : 0,
@@ -113,7 +108,7 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
       b: job.dataBytes,
       d: job.data,
       sum: bytes,
-      chains,
+      lanes,
     })),
   )
   return orm.all<{ id: string }>(sql`
@@ -123,7 +118,7 @@ function insert({ orm, now }: Db, { owner, jobs, epoch, bounds }: EnqueueOptions
       value ->> 'w', value ->> 'o', value ->> 'u', value ->> 'e', value ->> 'f', value ->> 'b', value ->> 'd'
     from json_each(${items})
     where (select epoch from policy) = ${epoch} and ${fits(owner, { bytes: sql`value ->> 'sum'`, bounds })}
-      and ${mayWait({ route: sql`value ->> 'r'`, others: sql`value ->> 'chains'` })}
+      and ${mayWait(owner, { route: sql`value ->> 'r'`, others: sql`value ->> 'lanes'` })}
       and (value ->> 'k' is null or ${isFirst({ owner, key: sql`value ->> 'k'`, item: sql`value ->> 'n'`, id: sql`value ->> 'i'` })})
     limit ${room(owner, bounds)}
     on conflict (id) do nothing
@@ -135,16 +130,16 @@ export function destinationOf({ stream }: Pick<JobTerms, 'stream'>): number {
 }
 
 /**
- * The jobs of a statement, each with the bytes of input up to it, itself included, and the other chains before it. A statement does not
+ * The jobs of a statement, each with the bytes of input up to it, itself included, and the other lanes before it. A statement does not
  * see what it stores itself, so the bounds need to be told.
  */
-function addUp(jobs: readonly NewJob[]): { job: NewJob; bytes: number; chains: number }[] {
+function addUp(jobs: readonly NewJob[]): { job: NewJob; bytes: number; lanes: number }[] {
   const places = new Map<string, number>()
   let bytes = 0
   return jobs.map(job => {
     bytes += job.dataBytes
-    if (/[ ,]/.test(job.route) && !places.has(job.route)) places.set(job.route, places.size)
-    return { job, bytes, chains: places.get(job.route) ?? 0 }
+    if (isLane(job.route) && !places.has(job.route)) places.set(job.route, places.size)
+    return { job, bytes, lanes: places.get(job.route) ?? 0 }
   })
 }
 
@@ -152,15 +147,6 @@ function addUp(jobs: readonly NewJob[]): { job: NewJob; bytes: number; chains: n
 export function fits(owner: string, { bytes, bounds }: { bytes: number | SQL; bounds: QueueBounds }): SQL {
   return sql`coalesce((select bytes from queue_counts where owner = ${owner}), 0) + ${bytes} <= ${bounds.maxBytesPerOwner}
     and coalesce((select bytes from queue_counts where owner = '*'), 0) + ${bytes} <= ${bounds.maxBytes}`
-}
-
-/**
- * Whether a route may wait: a single container, anything that waits already, or one of not too many others. `others`: those that the same
- * statement may store before it.
- */
-export function mayWait({ route, others }: { route: SQL; others: SQL }): SQL {
-  return sql`((instr(${route}, ',') = 0 and instr(${route}, ' ') = 0) or exists (select 1 from queued_routes where route = ${route})
-    or (select count(*) from queued_routes) + ${others} < ${maxWaitingRoutes})`
 }
 
 /** How many jobs may still be queued for an owner; never negative, which SQLite would take for "no limit". */
@@ -182,13 +168,15 @@ export async function selectExisting(
   return rows.map(row => row.id)
 }
 
-export type Admission = { epoch: number; owned: number; ownedBytes: number }
+/** `ownedLanes`: those that the owner has opened. */
+export type Admission = { epoch: number; owned: number; ownedBytes: number; ownedLanes: number }
 
 /** What stood in the way of an `enqueue` that stored less than it was asked to. */
 export async function readAdmission({ orm }: Db, owner: string): Promise<Admission> {
   const [row] = await orm.all<Admission>(sql`
     select (select epoch from policy) as epoch,
       coalesce((select queued from queue_counts where owner = ${owner}), 0) as owned,
-      coalesce((select bytes from queue_counts where owner = ${owner}), 0) as "ownedBytes"`)
-  return row ?? { epoch: 0, owned: 0, ownedBytes: 0 }
+      coalesce((select bytes from queue_counts where owner = ${owner}), 0) as "ownedBytes",
+      (select count(*) from queued_routes where opener = ${owner}) as "ownedLanes"`)
+  return row ?? { epoch: 0, owned: 0, ownedBytes: 0, ownedLanes: 0 }
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
-import { destinationOf, fits, type JobTerms, mayWait, type QueueBounds, room } from './enqueue.ts'
+import { destinationOf, fits, type JobTerms, type QueueBounds, room } from './enqueue.ts'
+import { mayWait } from './lanes.ts'
 import { forgetUnmade, isFirst, noteKeys } from './once.ts'
 
 /** How long a body may take to arrive before the sweep takes its job away. */
@@ -80,7 +81,7 @@ function queue({ now }: Db, job: Received): SQL {
       fingerprint = ${once?.fingerprint ?? null}, data_bytes = ${job.dataBytes}, data_parts = ${job.dataParts},
       expires_at = ${now} + ${job.expiryMs}
     where id = ${received} and state = 'receiving' and (select epoch from policy) = ${job.epoch}
-      and ${mayWait({ route: sql`${job.route}`, others: sql`0` })} and ${first}
+      and ${mayWait(owner, { route: sql`${job.route}`, others: sql`0` })} and ${first}
     returning id`
 }
 

@@ -10,6 +10,7 @@ import { queueBoundsOf } from '../config.ts'
 import type { Context as App } from '../context.ts'
 import { type Admission, type JobTerms, type NewJob, readAdmission } from '../jobs/enqueue.ts'
 import type { Enqueuer } from '../jobs/enqueuer.ts'
+import { isLane, maxOwnedLanes } from '../jobs/lanes.ts'
 import { type Once, selectById, selectByKey } from '../jobs/once.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../jobs/receive.ts'
 import { admit, isOnline } from '../runners/admit.ts'
@@ -124,7 +125,8 @@ export async function createJobs(
     if (candidates.length === 0) break
     const admission = await readAdmission(app.db, sender.owner)
     if (admission.epoch === snapshot.epoch || round === maxRounds) {
-      for (const { item } of candidates) outcomes.set(item, queueFull(app, admission))
+      for (const { item, request } of candidates)
+        outcomes.set(item, queueFull(app, { ...admission, route: routeFor(request, options) }))
       break
     }
     snapshot = await app.policy.readCurrent()
@@ -325,7 +327,16 @@ function problem({ kind, received, expected, message }: v.BaseIssue<unknown>): s
   return received === 'undefined' ? 'is missing' : `expected ${expected}`
 }
 
-function queueFull({ config }: App, { owned, ownedBytes }: Admission): Refusal {
+function queueFull(
+  { config }: App,
+  { owned, ownedBytes, ownedLanes, route }: Admission & { route: string },
+): Refusal {
+  if (isLane(route) && ownedLanes >= maxOwnedLanes)
+    return {
+      code: 'queue_full_for_owner',
+      error: 'Your jobs wait for too many different chains and labels',
+      params: { limit: maxOwnedLanes },
+    }
   // Nearly full counts: what was refused would not have fitted any more.
   const maxBytes = config.MAX_QUEUED_MIB_PER_OWNER * mebibyte
   const much = ownedBytes > maxBytes - limits.bodyBytes && maxBytes < config.MAX_QUEUED_MIB * mebibyte

@@ -7,8 +7,9 @@ import { cancelledAt } from '../../../src/edge/chain/interval.ts'
 import { type ScheduleOptions, schedule } from '../../../src/edge/chain/schedule.ts'
 import { sync } from '../../../src/edge/chain/sync.ts'
 import { readWork } from '../../../src/edge/chain/tick/work.ts'
+import { routeOf } from '../../../src/protocol/container.ts'
 import { containerIdOf } from '../../../src/protocol/container-hash.ts'
-import { miscounts, type Queue, result, startQueue } from '../../support/queue.ts'
+import { miscounts, newJob, type Queue, result, startQueue } from '../../support/queue.ts'
 import { policyOf } from '../../support/runner.ts'
 import { blockAt, chainId, chainOf, createNode, type TestNode } from './node.ts'
 import { subscriptionOf } from './subscription.ts'
@@ -295,6 +296,23 @@ describe('schedule', () => {
       { state: 'refused', due_at: null, reason: 'not_allowed', epoch: stale.epoch + 1 },
     ])
     expect(await node.jobs()).toEqual([])
+  })
+
+  test('behavior: clients who have all lanes open that they may leave some to chains', async () => {
+    const subscriptions = ['a,b', 'b,a'].map((route, index) =>
+      subscriptionOf({ id: index + 1, containerId: containerIdOf(route) }),
+    )
+    await store(subscriptions)
+    const open = async (from: number, owner: string) => {
+      const jobs = Array.from({ length: 32 }, (_, index) =>
+        newJob({ route: routeOf(['a'], { gpu_memory_gib: 32 * from + index }) }),
+      )
+      return (await queue.enqueue({ owner, jobs })).size
+    }
+    for (let owner = 0; owner < 12; owner += 1) expect(await open(owner, `ip:192.0.2.${owner}`)).toBe(32)
+    expect(await open(12, 'ip:192.0.2.12')).toBe(0)
+    expect(await scheduleAt(time, subscriptions)).toMatchObject({ begun: 2 })
+    expect((await node.jobs()).map(({ route }) => route)).toEqual(expect.arrayContaining(['a,b', 'b,a']))
   })
 
   test('behavior: what could not be read when it was new is stored and begun when it can', async () => {
