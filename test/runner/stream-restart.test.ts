@@ -140,6 +140,23 @@ describe('a runner that is killed', { timeout: 30_000 }, () => {
     expect(await edge.reported(id)).toMatchObject({ attempt: 2, status: 'success', stream: { bytes: 4 } })
   })
 
+  test('behavior: as it begins: what there is of it yet is no damage, and nothing is kept', async () => {
+    const { edge, responses, streams, corrupt, killedAt, spawn, enqueue, pathOf } = await start()
+    const ids = [enqueue(), enqueue(), enqueue()].map(({ id }) => id)
+    await killedAt(() => eventually(() => responses.length === 3))
+    // Moments of a few microseconds: the directory alone, the name of the file that says what it is about, half of its text.
+    const [bare = '', named = '', half = ''] = ids.map(pathOf)
+    await rm(bare, { recursive: true })
+    await mkdir(bare)
+    await writeFile(join(named, 'about.json'), '')
+    await writeFile(join(half, 'about.json'), '{"id":')
+    const { output } = await spawn()
+    await emptied(streams)
+    expect(await readdir(corrupt)).toEqual([])
+    expect(output()).not.toContain('damaged')
+    expect(edge.reports).toEqual([])
+  })
+
   test('behavior: damaged files are set aside and hold up nothing', async () => {
     const { edge, responses, streams, corrupt, killedAt, spawn, enqueue, pathOf } = await start()
     const ids = [enqueue(), enqueue(), enqueue()].map(({ id }) => id)

@@ -4,7 +4,7 @@ import type { ReportedResult } from '../../protocol/runner.ts'
 import { errorResult } from '../job/envelope.ts'
 import type { Log } from '../log.ts'
 import { textOf } from '../rope.ts'
-import { endOf, type FoundTape, findTape, isText } from '../stream/found.ts'
+import { endOf, type FoundTape, findTape, isText, isUnbegun } from '../stream/found.ts'
 import { runnerStopped } from '../stream/record.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import type { Layout } from './layout.ts'
@@ -13,13 +13,18 @@ import { setAside } from './set-aside.ts'
 /** Tapes of an earlier process, by their directories. */
 export type Tapes = Map<string, FoundTape>
 
-/** What is none is set aside. */
+/** As a tape's directory is called: by its lease. */
+const leaseName = /^[0-9a-f-]{36}\.\d+$/
+
+/** What is none is set aside, but for those that were about to be one: of them the edge gives the job out again. */
 export async function findTapes(layout: Layout, log: Log): Promise<Tapes> {
   const tapes: Tapes = new Map()
   for (const name of await readdir(layout.streams)) {
     const path = join(layout.streams, name)
     const tape = await findTape(path).catch(() => null)
     if (tape !== null && layout.tape(tape.about) === path) tapes.set(path, tape)
+    else if (leaseName.test(name) && (await isUnbegun(path).catch(() => false)))
+      await rm(path, { recursive: true, force: true })
     else await setAside(path, { layout, log })
   }
   return tapes

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import * as v from 'valibot'
 import { ContainerId } from '../../protocol/container.ts'
 import { Lease } from '../../protocol/runner.ts'
@@ -23,6 +23,17 @@ export async function findTape(directory: string): Promise<FoundTape | null> {
   if (!about.success) return null
   const line = await readFile(join(directory, lineName), 'utf8').catch(() => null)
   return { about: about.output, segments: await segmentsOf(directory), line }
+}
+
+/**
+ * Whether a directory is of a tape whose process was killed as it began it: it says nothing, or half, of what it is about, and has no output,
+ * which comes after that.
+ */
+export async function isUnbegun(directory: string): Promise<boolean> {
+  const first = segmentPath(directory, 0)
+  const names = await readdir(directory)
+  if (!names.every(name => name === aboutName || name === basename(first))) return false
+  return !names.includes(basename(first)) || (await stat(first)).size === 0
 }
 
 export function endOf({ segments }: FoundTape): number {
