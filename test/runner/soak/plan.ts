@@ -1,13 +1,14 @@
 import type { NewJob } from '../../../src/client/body.ts'
 import { createRandom, type Random } from './random.ts'
+import { leaseMs } from './stand.ts'
 
 /** What a container does with a job. `answer`: its reply is the rest of the job. */
 type Step =
   | { act: 'answer' | 'refuse' | 'exit' | 'hang'; afterMs: number }
   | { act: 'stream'; afterMs: number; pieces: number; everyMs: number }
 
-export const kinds = ['answer', 'large', 'refuse', 'exit', 'hang', 'cancel', 'stream'] as const
-export type Kind = (typeof kinds)[number]
+/** `long`: for longer than a lease. */
+export type Kind = 'answer' | 'large' | 'long' | 'refuse' | 'exit' | 'hang' | 'cancel' | 'stream'
 
 /** A job, and what its client does. */
 export type Plan = {
@@ -28,12 +29,20 @@ export type Plan = {
 /** In a thousand; the rest is answered. */
 const shares: readonly (readonly [Kind, number])[] = [
   ['large', 60],
+  ['long', 15],
   ['refuse', 60],
   ['exit', 3],
   ['hang', 50],
   ['cancel', 100],
   ['stream', 150],
 ]
+
+/** How long a container takes, in milliseconds, and the last one of a chain where that differs. */
+const usualMs = [0, 500] as const
+const lastMs: Partial<Record<Kind, readonly [least: number, most: number]>> = {
+  cancel: [0, 3_000],
+  long: [leaseMs + 500, leaseMs + 3_000],
+}
 
 /** The job of a number: the same for the same seed, whenever it is its turn. */
 export function planOf(options: {
@@ -54,11 +63,12 @@ export function planOf(options: {
     cancelAfterMs: kind === 'cancel' ? random.between(0, 1_500) : null,
   }
   const steps = usual.containers.map((_, index): Step => {
-    const afterMs = kind === 'cancel' ? random.between(0, 3_000) : random.between(0, 500)
-    if (index < usual.containers.length - 1) return { act: 'answer', afterMs }
+    const isLast = index === usual.containers.length - 1
+    const afterMs = random.between(...(isLast ? (lastMs[kind] ?? usualMs) : usualMs))
+    if (!isLast) return { act: 'answer', afterMs }
     if (kind === 'stream')
       return { act: 'stream', afterMs, pieces: random.between(1, 40), everyMs: random.between(1, 60) }
-    return { act: kind === 'large' || kind === 'cancel' ? 'answer' : kind, afterMs }
+    return { act: kind === 'refuse' || kind === 'exit' || kind === 'hang' ? kind : 'answer', afterMs }
   })
   return { ...usual, steps }
 }

@@ -18,6 +18,7 @@ export type Story = {
 const usual: Record<Kind, readonly string[]> = {
   answer: ['success'],
   large: ['success'],
+  long: ['success'],
   refuse: ['http_error'],
   exit: ['exited'],
   hang: ['timeout'],
