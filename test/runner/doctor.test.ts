@@ -7,6 +7,7 @@ import { parseConfig } from '../../src/runner/config/load.ts'
 import type { Host } from '../../src/runner/confine/host.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
+import { dockerChecks } from '../../src/runner/doctor/docker.ts'
 import { clockCheck } from '../../src/runner/doctor/edge.ts'
 import { examine, lineOf } from '../../src/runner/doctor/examine.ts'
 import { gpuChecks } from '../../src/runner/doctor/gpu.ts'
@@ -159,6 +160,24 @@ describe('doctor', () => {
     const behind = await clockCheck({ config, now: () => Date.now() - 60_000 }).run()
     expect(behind).toMatchObject({ ok: false, detail: expect.stringMatching(/\d\d s behind the edge's$/) })
     expect(await clockCheck({ config }).run()).toMatchObject({ ok: true })
+  })
+
+  test('behavior: a credential helper that fails is told where its image cannot be had, and not where it can', async () => {
+    const { directory } = await setup()
+    await writeFile(join(directory, 'config.json'), JSON.stringify({ credsStore: 'absent' }))
+    const engine = createEngine(await fakeEngine({ '/distribution/open:1/json': {} }))
+    onTestFinished(() => engine.close())
+    const containers = ['closed:1', 'open:1'].map(image => ({ id: image.replace(':', '-'), image }))
+    const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'k' }, containers })
+    const { config } = parseConfig(source, { path: 'config.json', env: { DOCKER_CONFIG: directory } })
+    const checks = dockerChecks({ config, engine, dockerHost: undefined }).filter(
+      ({ name }) => name === 'image',
+    )
+    const told = (await examine(checks)).map(({ detail }) => detail)
+    expect(told).toEqual([
+      'closed-1: closed:1 is neither here nor to be had: no such thing; docker-credential-absent is not installed',
+      'open-1: open:1 can be pulled',
+    ])
   })
 
   test('behavior: an engine with the nvidia runtime is well, and GPUs that nobody wants are not looked at', async () => {
