@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { reachable } from '../docker.ts'
 import { soak } from './soak.ts'
 
 /** `npm run soak`: ten minutes as a rule, on a machine with Docker. Ends with 1 when there was a fault. */
@@ -8,13 +9,19 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
   },
 })
+const [minutes, seed] = [Number(values.minutes), Number(values.seed)]
+if (!(minutes > 0) || !Number.isSafeInteger(seed)) {
+  console.error('npm run soak -- [--minutes N] [--seed WHOLE-NUMBER]')
+  process.exit(64)
+}
+if (!reachable) process.exit(1)
 const over = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => over.abort())
 
-console.log(`Seed ${values.seed}, for ${values.minutes} minutes; Ctrl-C ends the load early`)
+console.log(`Seed ${seed}, for ${minutes} minutes; Ctrl-C ends the load early`)
 const { faults, figures } = await soak({
-  seed: Number(values.seed),
-  loadMs: Number(values.minutes) * 60_000,
+  seed,
+  loadMs: minutes * 60_000,
   containerEveryMs: [6_000, 16_000],
   runnerEveryMs: [4_000, 16_000],
   signal: over.signal,
@@ -24,5 +31,5 @@ for (const [name, value] of Object.entries(figures))
     `${name.padEnd(40)}${(Number.isInteger(value) ? value : Number(value.toPrecision(4))).toString().padStart(12)}`,
   )
 for (const fault of faults) console.log(`FAULT ${fault}`)
-console.log(`Seed ${values.seed}: ${faults.length} faults`)
+console.log(`Seed ${seed}: ${faults.length} faults`)
 process.exit(faults.length > 0 ? 1 : 0)
