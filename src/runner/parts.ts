@@ -25,6 +25,7 @@ import { createFitness, type FitnessPace } from './fitness/fitness.ts'
 import { createFleet, type Fleet } from './fleet.ts'
 import { createGpus } from './gpu/gpus.ts'
 import { createQuery } from './gpu/query.ts'
+import { createPatience } from './health/patience.ts'
 import { watchHealth } from './health/watch.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
 import { createContainerAgent } from './job/agent.ts'
@@ -235,6 +236,7 @@ export function startParts(options: PartsOptions): Parts {
       if (full) changed.post()
     },
   })
+  const patience = createPatience({ containers, agent, onHung: onFailed, signal })
   const work: WorkOptions = {
     containers,
     slots,
@@ -250,6 +252,8 @@ export function startParts(options: PartsOptions): Parts {
     log,
     onLateStart: ({ id, attempt }) => heartbeat.tell({ kind: 'started', lease: { id, attempt } }),
     onUnreachable: reach.lost,
+    onLate: patience.late,
+    onAnswered: patience.answered,
     onEnd: () => progress.post(),
   }
 

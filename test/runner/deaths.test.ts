@@ -132,6 +132,37 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     expect(await result(job('one', {}))).toMatchObject({ output: {} })
   })
 
+  test('behavior: it is paused behind our back: said, and unpaused', async () => {
+    const { runner, job, result, health, logged, name } = await run({ one: {} })
+    await runner.ready
+    docker(['pause', name('one')])
+    await eventually(() => health('one')?.code === 'not_ready')
+    expect(health('one')?.detail).toBe('somebody else has paused it')
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+    expect(logged.filter(({ event }) => event === 'Container(s) back up')).toHaveLength(1)
+  })
+
+  test('behavior: it hangs: its job is given up, and it is started anew when it answers nobody', async () => {
+    const { runner, job, result, health, name } = await run({ one: { timeout: 1 }, two: {} })
+    await runner.ready
+    const startedAt = () => docker(['inspect', '-f', '{{.State.StartedAt}}', name('one')])
+    const before = startedAt()
+    // Slow is not hung.
+    expect(await result(job('one', { do: 'never' }))).toMatchObject({ code: 'timeout' })
+    docker(['kill', '--signal', 'STOP', name('one')])
+    expect(await result(job('one', {}))).toMatchObject({ code: 'timeout' })
+    await eventually(() => health('one')?.health === 'unhealthy')
+    expect(health('one')).toMatchObject({
+      code: 'not_ready',
+      detail: 'it does not answer any more: no answer in time',
+    })
+    expect(await result(job('two', {}))).toMatchObject({ output: {} })
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+    expect(startedAt()).not.toBe(before)
+  })
+
   test('behavior: it says HTML, an error, 100 MiB, or nothing', async () => {
     const { runner, job, result } = await run({ one: { timeout: 3 } })
     await runner.ready

@@ -72,6 +72,8 @@ async function runDirect(
     controller: new AbortController(),
     onStart: () => {},
     onUnreachable: ({ config: { id } }) => void unreachable.push(id),
+    onLate() {},
+    onAnswered() {},
   })
   const left = { files: await readdir(directory), bytes: scratchSpace.bytes() }
   return {

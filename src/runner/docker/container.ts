@@ -13,6 +13,7 @@ const Inspected = v.object({
   Id: v.string(),
   State: v.object({
     Running: v.boolean(),
+    Paused: v.optional(v.boolean(), false),
     ExitCode: v.number(),
     OOMKilled: v.optional(v.boolean(), false),
     StartedAt: v.string(),
@@ -70,6 +71,8 @@ export async function ensureRunning(engine: Engine, options: RunningOptions): Pr
   } else if (found !== null) {
     const started = { id: found.Id, port: portOf(found) ?? port }
     const isWhole = isJoined(found, spec)
+    if (found.State.Paused)
+      await tell(engine, { path: `/containers/${found.Id}/unpause`, withinMs: answerMs })
     if (found.State.Running && isWhole) return { ...started, isNew: false }
     if (isWhole && (await start(engine, found.Id, options))) return { ...started, isNew: true }
     if (found.State.Running) await onReplace()

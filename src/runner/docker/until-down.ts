@@ -45,11 +45,12 @@ async function untilEnd(options: KeepOptions, { container }: Kept, running: Runn
   async function judge(found: Inspected | null): Promise<Cause | null> {
     if (found === null) return { code: 'exited', detail: 'it was removed' }
     if (found.Id !== containerId) return { code: 'exited', detail: 'somebody else has replaced it' }
-    const { Running: isRunning, StartedAt } = found.State
+    const { Running: isRunning, Paused: isPaused, StartedAt } = found.State
     const lastOutOfMemoryAt = events.outOfMemoryAt(containerId)
     if (!isRunning) return reason() ?? (await causeOfDeath(engine, found, lastOutOfMemoryAt))
     startedAt ??= StartedAt
     if (StartedAt !== startedAt) return { code: 'exited', detail: 'somebody else has restarted it' }
+    if (isPaused) return { code: 'not_ready', detail: 'somebody else has paused it' }
     // The kernel has killed a process in it, and it goes on.
     if (lastOutOfMemoryAt !== outOfMemoryAt) containers.blame(id, outOfMemoryCause(found.HostConfig.Memory))
     outOfMemoryAt = lastOutOfMemoryAt

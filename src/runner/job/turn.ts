@@ -12,13 +12,16 @@ export type TurnOptions = {
   onStart: () => void
   /** Nobody listens there, or its host is not reached. */
   onUnreachable: (target: Target, detail: string) => void
+  /** It did not answer in time. */
+  onLate: (target: Target) => void
+  onAnswered: (container: string) => void
 }
 
 const unreachable: ReadonlySet<FailureCode> = new Set(['connection_refused', 'connection_failed'])
 
 /** Calls a container once it is this job's turn, if it is ready. Begins within this call when a slot is free. */
 export async function inTurn<T extends { ok: true }>(
-  { containers, slots, controller, onStart, onUnreachable }: TurnOptions,
+  { containers, slots, controller, onStart, ...told }: TurnOptions,
   container: string,
   call: (target: Target) => Promise<T | Failed>,
 ): Promise<T | Failed> {
@@ -34,9 +37,13 @@ export async function inTurn<T extends { ok: true }>(
     const before = containers.blamed(container)
     const at = Date.now()
     const reply = await call(target)
-    if (reply.ok) return reply
+    if (reply.ok) {
+      told.onAnswered(container)
+      return reply
+    }
     const failure = await explain(containers, { target, before, at, signal }, reply.failure)
-    if (unreachable.has(failure.code)) onUnreachable(target, failure.detail)
+    if (unreachable.has(failure.code)) told.onUnreachable(target, failure.detail)
+    if (failure.code === 'timeout') told.onLate(target)
     return failed(failure)
   } finally {
     slots.leave(container)
