@@ -6,7 +6,7 @@ import { type Check, type Finding, ill, well } from './check.ts'
 
 export type IsolationOptions = { config: Config; dockerHost: string | undefined }
 
-/** That containers are kept in their place: those that have to be, and those that just are by default. */
+/** That containers are kept in their place. Who wants none of that says so: `egress` `open`. */
 export function isolationChecks(
   { config, dockerHost }: IsolationOptions,
   host: Host = readHost(dockerHost),
@@ -16,8 +16,7 @@ export function isolationChecks(
     {
       name: 'isolation',
       async run() {
-        const problems = isolationProblems(config, host, await unreadable(host))
-        return judged(problems, config)
+        return judged(isolationProblems(config, host, await unreadable(host)))
       },
     },
   ]
@@ -30,13 +29,9 @@ async function unreadable(host: Host): Promise<string | null> {
   return await read.then(() => null, messageOf)
 }
 
-function judged(problems: readonly IsolationProblem[], { requireIsolation }: Config): Finding {
+function judged(problems: readonly IsolationProblem[]): Finding {
   const [first] = problems
   if (first === undefined) return well('containers are kept in their place')
   const told = problems.map(({ container, what }) => `${container}: ${what}`).join('; ')
-  const [must] = requireIsolation ? problems : problems.filter(({ asked }) => asked)
-  // Nobody has asked for it, and the runner works without.
-  return must === undefined
-    ? well(`not kept, by default: ${told}. To have it: ${first.fix}`)
-    : ill(told, must.fix)
+  return ill(told, first.fix)
 }
