@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -124,6 +125,26 @@ describe('the own address', () => {
     await expect
       .poll(async () => metricIn(await read(), 'infernet_runner_heartbeat_age_seconds'), { timeout: 20_000 })
       .toBeGreaterThanOrEqual(0)
+  })
+
+  test('behavior: a path that is no path is refused, and so is who asks by the name of a page', async () => {
+    const { runner, url } = await started()
+    const { hostname, port } = new URL(url)
+    const status = (path: string, host?: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = request({ hostname, port, path, ...(host && { headers: { host } }) }, response => {
+          response.resume()
+          resolve(response.statusCode)
+        })
+        asked.on('error', reject).end()
+      })
+    expect(await status('//')).toBe(400)
+    expect(await status('/healthz')).toBe(200)
+    expect(await status('/status', `page.example:${port}`)).toBe(403)
+    expect(await status('/status', 'page.example')).toBe(403)
+    for (const host of [`localhost:${port}`, '127.0.0.1', `[::1]:${port}`])
+      expect(await status('/status', host)).toBe(200)
+    expect(runner.output()).not.toContain('Uncaught exception')
   })
 
   test('behavior: a port that is taken costs a runner nothing but that port', async () => {

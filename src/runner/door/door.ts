@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import { isLoopback, type Listen } from '../config/listen.ts'
 import type { Log } from '../log.ts'
 import { messageOf } from '../trouble.ts'
@@ -21,7 +21,15 @@ export async function openDoor({ listen, spool, instance, log, ...options }: Ope
       response.writeHead(405, { allow: 'GET, HEAD' }).end()
       return
     }
-    const url = new URL(request.url ?? '', 'http://runner')
+    if (isLoopback(listen) && !isOwnName(request.headers.host, listen)) {
+      response.writeHead(403).end('This is the own address of a runner: ask for it by its address\n')
+      return
+    }
+    const url = URL.parse(request.url ?? '', 'http://runner')
+    if (url === null) {
+      response.writeHead(400).end()
+      return
+    }
     answer(url, response, options).catch((error: unknown) => {
       log.error('A request to the own address failed', { path: url.pathname, error: messageOf(error) })
       response.destroy()
@@ -45,6 +53,16 @@ export async function openDoor({ listen, spool, instance, log, ...options }: Ope
       server.closeAllConnections()
     },
   }
+}
+
+/**
+ * Whether somebody who means this host asks. A page in a browser here can have a name of its own lead to 127.0.0.1, and would read what
+ * comes; it cannot ask for another name than its own. Who asks for none is no browser.
+ */
+function isOwnName(host: string | undefined, listen: Listen): boolean {
+  if (host === undefined) return true
+  const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, '') ?? ''
+  return name === 'localhost' || name === listen.host || isIP(name) !== 0
 }
 
 /** Null: nowhere, which is told. */
