@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -364,5 +364,59 @@ describe('loadConfig', () => {
     await expect(loadConfig({ INFERNET_CONFIG_PATH: '/none/config.json' })).rejects.toThrow(
       '/none/config.json does not exist. Fix: name the file with --config or INFERNET_CONFIG_PATH',
     )
+  })
+})
+
+describe('risks', () => {
+  const told = (url: string, bearer = 'token') =>
+    parse({ containers: [{ id: 'one', url, bearer }] }).risks.map(({ path, what }) => `${path} ${what}`)
+
+  test.each(['http://model.example.com', 'http://203.0.113.7:3000', 'http://[2001:4860::1]'])(
+    'default: a bearer to %s goes in the clear',
+    url => {
+      expect(told(url)).toEqual([
+        'containers[0].bearer goes over the internet in the clear, for whoever is on the way',
+      ])
+      expect(told(url, '')).toEqual([])
+      expect(told(url.replace('http:', 'https:'))).toEqual([])
+    },
+  )
+
+  test.each([
+    ...['http://localhost:1', 'http://127.0.0.1', 'http://[::1]', 'http://10.1.2.3', 'http://192.168.0.2'],
+    ...[
+      'http://172.17.0.1',
+      'http://100.64.0.1',
+      'http://[fd00::1]',
+      'http://model:3000',
+      'http://gpu.local',
+    ],
+    'http://host.docker.internal:3000',
+  ])('default: to %s it stays near', url => {
+    expect(told(url)).toEqual([])
+  })
+
+  test('behavior: a file with secrets that every user reads', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-config-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const path = join(directory, 'config.json')
+    const risks = async (file: object, mode: number) => {
+      await writeFile(path, JSON.stringify({ edge, ...file }))
+      await chmod(path, mode)
+      return (await loadConfig({}, path)).risks
+    }
+    const here = { id: 'one', url: 'http://localhost', bearer: 'hush' }
+    const secret = { docker: { username: 'u', password: 'hush' }, containers: [here] }
+    expect(await risks(secret, 0o644)).toEqual([
+      {
+        path: '',
+        what: `${path} has mode 644: every user of this host reads docker.password, bearer`,
+        fix: `chmod 600 ${path}`,
+      },
+    ])
+    const [env] = await risks({ containers: [{ id: 'one', image: 'i', env: { A: 'hush' } }] }, 0o604)
+    expect(env?.what).toContain('reads env')
+    expect(await risks(secret, 0o640)).toEqual([])
+    expect(await risks({ containers: [{ id: 'one', image: 'i' }] }, 0o644)).toEqual([])
   })
 })

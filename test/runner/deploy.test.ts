@@ -65,6 +65,10 @@ describe('the systemd unit', () => {
     expect(valueOfKey('RestartPreventExitStatus')).toBe(`${ok} ${usage} ${config}`)
     expect(Number(valueOfKey('TimeoutStopSec'))).toBeGreaterThan(longestEndSeconds())
   })
+
+  test('behavior: a reload is the signal at which the configuration is read again', async () => {
+    expect(await read()).toContain('\nExecReload=/bin/kill -HUP $MAINPID\n')
+  })
 })
 
 test('behavior: compose gives a runner the time to end', async () => {

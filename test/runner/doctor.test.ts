@@ -91,7 +91,7 @@ describe('doctor', () => {
       containers: [
         { id: 'one', image: 'org/absent:1', port, gpu: true },
         { id: 'two', image: 'org/here:1', port: await freePort() },
-        { id: 'far', url: `http://127.0.0.1:${await freePort()}` },
+        { id: 'far', url: `http://127.0.0.1:${await freePort()}`, bearer: 'hush' },
       ],
     }
     const DOCKER_HOST = await fakeEngine({
@@ -105,6 +105,7 @@ describe('doctor', () => {
     )
     expect(told).toEqual([
       'ok config: 3 containers',
+      `FAIL config: ${join(directory, 'config.json')} has mode 644`,
       `FAIL key: ${join(directory, 'runner.key')} has mode 640`,
       `FAIL edge: ${edge.url}/health answers 502`,
       expect.stringMatching(/^(ok|FAIL) clock/),

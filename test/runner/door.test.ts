@@ -305,6 +305,8 @@ test('behavior: no secret of a configuration is in the log, the status or the me
   edge.cancel(id)
   runner.child.kill('SIGTERM')
   await runner.exited
+  for (const text of [runner.output(), doctor.output()])
+    expect(text).toContain('every user of this host reads docker.password, bearer, env')
   for (const text of [runner.output(), doctor.output(), ...pages]) {
     expect(text.length).toBeGreaterThan(10)
     expect(text).not.toContain(secret)

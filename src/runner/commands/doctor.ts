@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { loadConfig } from '../config/load.ts'
-import { ConfigError } from '../config/problem.ts'
+import { ConfigError, type Problem } from '../config/problem.ts'
 import { createEngine } from '../docker/engine.ts'
 import { checksOf } from '../doctor/checks.ts'
 import { type Examined, examine, lineOf } from '../doctor/examine.ts'
@@ -25,24 +25,25 @@ async function examineHost(path: string | undefined): Promise<Examined[]> {
     throw error
   })
   // Whatever else there is to look at is in the file.
-  if (loaded instanceof ConfigError) return toldIn(loaded, 'config')
-  const { config, warnings } = loaded
+  if (loaded instanceof ConfigError) return toldIn(loaded.problems, 'config')
+  const { config, warnings, risks } = loaded
   const containers = `${config.containers.length} container${config.containers.length === 1 ? '' : 's'}`
   const detail = [containers, ...warnings].join('; ')
+  const read: Examined[] = [{ name: 'config', ok: true, detail }, ...toldIn(risks, 'config')]
   const dockerHost = process.env.DOCKER_HOST
   const tls = await dockerTlsOf(process.env, config).catch((error: unknown) => {
     if (error instanceof ConfigError) return error
     throw error
   })
-  if (tls instanceof ConfigError) return [{ name: 'config', ok: true, detail }, ...toldIn(tls, 'docker')]
+  if (tls instanceof ConfigError) return [...read, ...toldIn(tls.problems, 'docker')]
   const engine = createEngine(dockerHost, tls)
   const key = await loadKey(config.edge.keyFile).catch(() => null)
   const found = await examine(checksOf({ config, key, engine, dockerHost }))
   await engine.close()
-  return [{ name: 'config', ok: true, detail }, ...found]
+  return [...read, ...found]
 }
 
-function toldIn({ problems }: ConfigError, name: string): Examined[] {
+function toldIn(problems: readonly Problem[], name: string): Examined[] {
   return problems.map(({ path, what, fix }) => ({
     name,
     ok: false,

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { loadConfig } from '../config/load.ts'
-import { ConfigError } from '../config/problem.ts'
+import { ConfigError, textOf } from '../config/problem.ts'
 import { openDoor } from '../door/door.ts'
 import { createLines, type Lines } from '../door/lines.ts'
 import { exitCode } from '../exit.ts'
@@ -23,8 +23,8 @@ export const run = defineCommand({
   run: async ({ args }) => {
     const lines = createLines()
     const log = processLog(process.env, lines)
-    const { config, warnings } = await loadConfig(process.env, args.config)
-    for (const warning of warnings) log.warn(warning)
+    const { config, warnings, risks } = await loadConfig(process.env, args.config)
+    for (const warning of [...warnings, ...risks.map(textOf)]) log.warn(warning)
     const key = await loadKey(config.edge.keyFile)
     const dockerTls = await dockerTlsOf(process.env, config)
     const runner = createRunner({ config, key, log, dockerHost: process.env.DOCKER_HOST, dockerTls })
@@ -65,8 +65,8 @@ function reloadOnSignal(runner: Runner, { chosen, log }: { chosen: string | unde
   process.on('SIGHUP', async () => {
     log.info('Reading the configuration again')
     try {
-      const { config, warnings } = await loadConfig(process.env, chosen)
-      for (const warning of warnings) log.warn(warning)
+      const { config, warnings, risks } = await loadConfig(process.env, chosen)
+      for (const warning of [...warnings, ...risks.map(textOf)]) log.warn(warning)
       runner.reload(config)
     } catch (error) {
       const problems = error instanceof ConfigError ? error.message.split('\n') : [messageOf(error)]

@@ -1,22 +1,29 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Config, type Environment, settle } from './config.ts'
 import { parseJson } from './parse.ts'
 import { ConfigError, type Problem, toProblem } from './problem.ts'
+import { riskyFile, riskyTokens } from './risks.ts'
 import { crossFieldProblems } from './rules.ts'
 import { ConfigFile } from './schema.ts'
 import { unreadKeys } from './unread.ts'
 
-export type Loaded = { config: Config; warnings: string[] }
+/** `risks`: what can be used, and should not be left so. */
+export type Loaded = { config: Config; warnings: string[]; risks: Problem[] }
 
 /** @throws ConfigError with every problem of the file at once. */
 export async function loadConfig(env: Environment, chosen?: string): Promise<Loaded> {
   const path = chosen ?? env.INFERNET_CONFIG_PATH ?? 'config.json'
-  const source = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const { source, mode } = await readSource(path).catch((cause: unknown) => {
     throw new ConfigError([unreadable(path, cause)])
   })
-  return parseConfig(source, { path, env })
+  const loaded = parseConfig(source, { path, env })
+  return { ...loaded, risks: [...riskyFile(loaded.config, { path, mode }), ...loaded.risks] }
+}
+
+async function readSource(path: string): Promise<{ source: string; mode: number }> {
+  return { source: await readFile(path, 'utf8'), mode: (await stat(path)).mode }
 }
 
 /** @throws ConfigError with every problem of the text at once. */
@@ -34,7 +41,8 @@ export function parseConfig(source: string, { path, env }: { path: string; env: 
   const parsed = v.safeParse(ConfigFile, file)
   const problems = [...(parsed.success ? [] : parsed.issues.map(toProblem)), ...crossFieldProblems(file)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  return { config: settle(parsed.output, { path, env }), warnings: unreadKeys(json.value) }
+  const config = settle(parsed.output, { path, env })
+  return { config, warnings: unreadKeys(json.value), risks: riskyTokens(config) }
 }
 
 function withEnvironment(file: unknown, env: Environment): unknown {

@@ -10,9 +10,13 @@ export class ConfigError extends Error {
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
-    super(problems.map(({ path, what, fix }) => `${path ? `${path}: ` : ''}${what}. Fix: ${fix}.`).join('\n'))
+    super(problems.map(textOf).join('\n'))
     this.problems = problems
   }
+}
+
+export function textOf({ path, what, fix }: Problem): string {
+  return `${path ? `${path}: ` : ''}${what}. Fix: ${fix}.`
 }
 
 export function pathOf(keys: readonly (string | number)[]): string {
