@@ -399,6 +399,26 @@ describe('createDiskWatch', () => {
     expect(looks).toBe(2)
   })
 
+  test('behavior: an engine that refuses to measure is asked ever later, until it does', async () => {
+    let time = 0
+    let looks = 0
+    let refuses = true
+    const measure = async () => {
+      looks++
+      if (refuses) throw new Error('a disk usage operation is already running')
+      return 0
+    }
+    const watch = createDiskWatch({ limitBytes: 1, measure, now: () => time })
+    // As often as one looks, for an hour.
+    for (; time < 3_600_000; time += 10_000) await watch.excess().catch(() => {})
+    expect(looks).toBeGreaterThan(30)
+    expect(looks).toBeLessThan(180)
+    refuses = false
+    looks = 0
+    for (const end = time + 600_000; time < end; time += 10_000) await watch.excess()
+    expect(looks).toBeGreaterThan(40)
+  })
+
   test('behavior: tells what is too much; nothing is measured without a limit', async () => {
     const measured = (limitBytes: number | null, bytes: number | null) =>
       createDiskWatch({ limitBytes, measure: async () => bytes }).excess()

@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
 import { stop } from '../../src/runner/docker/container.ts'
 import { createEngine, type Engine } from '../../src/runner/docker/engine.ts'
 import { createEvents } from '../../src/runner/docker/events.ts'
@@ -99,6 +101,30 @@ describe('an engine that is upgraded', () => {
     controller.abort()
     await listening
   })
+})
+
+test('behavior: with pull always its image is pulled at start and at a reload, not after a crash', async () => {
+  const fake = await startFakeEngine()
+  const { embed, directory, edge } = await setup()
+  const entry = { id: 'one', image: 'i', port: await freePort(), pull: 'always' }
+  const runner = await embed(
+    { manage_containers: true, containers: [entry] },
+    { dockerHost: fake.dockerHost },
+  )
+  const pulls = () => fake.asked('/images/create').length
+  const isReady = () => edge.health()[0]?.health === 'ready'
+  await runner.ready
+  expect(pulls()).toBe(1)
+  const [name = ''] = fake.running()
+  await fake.end(name)
+  await eventually(() => fake.running().length === 1)
+  await eventually(isReady)
+  expect(fake.asked('/start')).toHaveLength(2)
+  expect(pulls()).toBe(1)
+  const source = { edge: { url: edge.url, key_file: 'runner.key' }, containers: [entry] }
+  const path = join(directory, 'config.json')
+  runner.reload(parseConfig(JSON.stringify(source), { path, env: {} }).config)
+  await eventually(() => pulls() === 2)
 })
 
 describe('what an engine refuses', () => {

@@ -1,7 +1,10 @@
 import { createBackoff } from '../backoff.ts'
 
 export type DiskWatch = {
-  /** What the container has written, when that is too much; null when it is not, or when it is not time to look again. */
+  /**
+   * What the container has written, when that is too much; null when it is not, or when it is not time to look again. Fails as measuring
+   * does, and looks again ever later then.
+   */
   excess(): Promise<number | null>
   /** It was stopped for its disk. Milliseconds until it may come back. */
   stopped(): number
@@ -27,6 +30,7 @@ export function createDiskWatch({
   now = () => performance.now(),
 }: DiskWatchOptions): DiskWatch {
   const backoff = createBackoff({ baseMs: 10_000, capMs: 600_000 })
+  const refused = createBackoff({ baseMs: 20_000, capMs: 120_000 })
   let due = Number.NEGATIVE_INFINITY
   let stoppedAt = Number.NEGATIVE_INFINITY
 
@@ -34,9 +38,17 @@ export function createDiskWatch({
     async excess() {
       if (limitBytes === null || now() < due) return null
       const from = now()
-      const bytes = (await measure()) ?? 0
-      due = now() + (now() - from) * restPerLook
-      return bytes > limitBytes ? bytes : null
+      let restMs = 0
+      try {
+        const bytes = (await measure()) ?? 0
+        refused.reset()
+        return bytes > limitBytes ? bytes : null
+      } catch (error) {
+        restMs = refused.next()
+        throw error
+      } finally {
+        due = now() + Math.max(restMs, (now() - from) * restPerLook)
+      }
     },
     stopped() {
       if (now() - stoppedAt > stoodMs) backoff.reset()

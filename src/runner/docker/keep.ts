@@ -63,12 +63,16 @@ export async function keepContainer(
   const backoff = createBackoff(restarting)
   let inARow = 0
   let isMine = heir === null
+  let isPulled = false
 
   async function once(): Promise<Cause | null> {
     try {
-      const prepared = await prepare(options, container, detail => {
+      // After a crash it is what ran: a registry that is slow, or away, holds up no restart.
+      const wanted = isPulled ? ({ ...container, pull: 'missing' } as const) : container
+      const prepared = await prepare(options, wanted, detail => {
         if (isMine) containers.change(id, { health: 'starting', detail })
       })
+      isPulled = true
       if (!isMine) await heir?.takeOver()
       isMine = true
       const running = await bringUp(options, kept, prepared)

@@ -1,6 +1,6 @@
 import type { Cause } from '../cause.ts'
 import { sleep } from '../sleep.ts'
-import { messageOf } from '../trouble.ts'
+import { createTrouble } from '../trouble.ts'
 import { remove, stop } from './container.ts'
 import type { KeepOptions } from './keep.ts'
 import type { Kept, Running } from './until-down.ts'
@@ -13,13 +13,12 @@ export async function untilOverstep(
   { confinement, log, signal }: KeepOptions,
   { container, diskWatch }: Kept,
 ): Promise<Cause | null> {
+  const trouble = createTrouble({ log, what: `Measuring the disk of container ${container.id}` })
+
   /** An engine that is just counting for somebody else refuses: it is asked again. */
   async function excess(): Promise<number | null> {
     return await diskWatch.excess().catch((error: unknown) => {
-      log.warn("A container's disk use could not be told", {
-        container: container.id,
-        error: messageOf(error),
-      })
+      trouble.failed(error)
       return null
     })
   }
