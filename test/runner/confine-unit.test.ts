@@ -17,6 +17,9 @@ import { spareSubnets } from '../../src/runner/confine/subnets.ts'
 import { hooksOf, isHooked, parseTable, unhook } from '../../src/runner/confine/table.ts'
 import { createDiskWatch } from '../../src/runner/docker/disk-watch.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
+import { tellEngine } from '../../src/runner/docker/json.ts'
+import { startFakeEngine } from './fake-engine.ts'
+import { eventually } from './setup.ts'
 
 const configOf = (containers: object[]) =>
   parseConfig(JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers }), {
@@ -195,7 +198,8 @@ describe('hasNetAdmin', () => {
 })
 
 describe('createConfinement', () => {
-  test('behavior: rules are set while the engine is away', async () => {
+  /** Rules as they were told, for a table that keeps none of them: each look finds them gone. */
+  function forgetful() {
     const restored: string[][] = []
     const table: Iptables = {
       family: 4,
@@ -203,13 +207,49 @@ describe('createConfinement', () => {
       save: async () => '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n',
       restore: async lines => void restored.push([...lines]),
     }
+    return { restored, host: { ...usual, tables: [table] } }
+  }
+  const quiet = () => {}
+
+  test('behavior: an engine that hangs holds up no rule, and with one network no container', {
+    timeout: 40_000,
+  }, async () => {
+    const fake = await startFakeEngine()
+    const engine = createEngine(fake.dockerHost)
+    const controller = new AbortController()
+    const { signal } = controller
+    onTestFinished(async () => {
+      controller.abort()
+      await engine.close()
+    })
+    const Labels = { 'infernet.runner': 'mine' }
+    const body = { Name: 'infernet-mine-gone', Labels, Options: {} }
+    await tellEngine(engine, { method: 'POST', path: '/networks/create', body })
+    fake.state.hangs = ({ method }) => method === 'DELETE'
+    const { restored, host } = forgetful()
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+    const config = configOf([
+      { id: 'a', image: 'x' },
+      { id: 'b', image: 'x' },
+    ])
+    const confinement = createConfinement({ scope: 'mine', engine, host, log, signal })
+    confinement.configure(config, config.containers)
+    void confinement.watch()
+    const places = await Promise.all(config.containers.map(confinement.place))
+    expect(places).toMatchObject([{ network: 'infernet-mine-a' }, { network: 'infernet-mine-b' }])
+    expect(fake.asked('/networks/network-0').map(({ method }) => method)).toEqual(['DELETE'])
+    fake.state.hangs = () => true
+    const [set, asked] = [restored.length, fake.asked('/networks?').length]
+    await eventually(() => fake.asked('/networks?').length > asked && restored.length > set)
+  })
+
+  test('behavior: rules are set while the engine is away', async () => {
+    const { restored, host } = forgetful()
     const controller = new AbortController()
     const { signal } = controller
     const engine = createEngine('unix:///nowhere/docker.sock')
-    const quiet = () => {}
     const log = { debug: () => controller.abort(), info: quiet, warn: quiet, error: quiet }
     const config = configOf([{ id: 'a', image: 'x', egress: 'none' }])
-    const host = { ...usual, tables: [table] }
     const confinement = createConfinement({ scope: 'mine', engine, host, log, signal })
     confinement.configure(config, config.containers)
     await confinement.watch()

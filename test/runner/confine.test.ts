@@ -424,8 +424,9 @@ describe.skipIf(!able)('containers in their place', () => {
     const second = await keep([{ id: 'new' }], { spool })
     await second.ready()
     expect(await attempt(`http://127.0.0.1:${portOf(somebody)}`, open)).not.toBe('open')
-    const names = docker(['network', 'ls', '--format', '{{.Name}}', '--filter', `name=${first.scope}`])
-    expect(names.split('\n').sort()).toEqual([`infernet-${first.scope}-new`, `infernet-${first.scope}-old`])
+    const names = () => docker(['network', 'ls', '--format', '{{.Name}}', '--filter', `name=${first.scope}`])
+    await eventually(() => !names().includes('-gone'))
+    expect(names().split('\n').sort()).toEqual([nameOf(first.scope, 'new'), old])
   })
 
   test('behavior: where the engine has no more networks to give, there are others', {

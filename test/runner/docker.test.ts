@@ -107,7 +107,7 @@ describe.skipIf(!reachable)('docker', () => {
     await eventually(() => healthOf(second.seen, 'new') === 'ready')
     expect(second.seen.get('new')?.baseUrl).toBe(`http://127.0.0.1:${port}`)
     expect(containers()).toBe(nameOf(scope, 'new'))
-    expect(networks()).toBe(nameOf(scope, 'new'))
+    await eventually(() => networks() === nameOf(scope, 'new'))
     await second.end()
 
     const none = await keep([], spool)

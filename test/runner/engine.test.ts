@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
-import { stop } from '../../src/runner/docker/container.ts'
+import { inspect, stop } from '../../src/runner/docker/container.ts'
 import { createEngine, type Engine } from '../../src/runner/docker/engine.ts'
 import { createEvents } from '../../src/runner/docker/events.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
@@ -165,3 +165,13 @@ describe('what an engine refuses', () => {
     },
   )
 })
+test('behavior: an engine that hangs with a question is given up, and asked the next one', async () => {
+  const { fake, engine } = await start()
+  await fake.run('one')
+  fake.state.hangs = ({ path }) => path.endsWith('/json')
+  await expect(inspect(engine, 'one')).rejects.toThrow(
+    "Docker's engine has not answered GET /containers/one/json within 30 s",
+  )
+  fake.state.hangs = () => false
+  expect((await inspect(engine, 'one'))?.State.Running).toBe(true)
+}, 5_000)

@@ -8,7 +8,7 @@ import { sleep } from '../sleep.ts'
 import { messageOf } from '../trouble.ts'
 import { createFirewall } from './firewall.ts'
 import type { Host } from './host.ts'
-import { endpointsOf, ensureNetwork, listNetworks, removeNetwork } from './network.ts'
+import { endpointsOf, ensureNetwork, type FoundNetwork, listNetworks, removeNetwork } from './network.ts'
 import { type Bridge, type Network, networksOf, placeOf } from './plan.ts'
 import { type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
 
@@ -53,11 +53,17 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   const firewall = createFirewall({ scope, tables: host.tables, nameservers: host.nameservers })
   const obstacle = obstacleOf(host)
   const inTurn = createTurns()
+  /** Apart from the engine's turn, which may take long. */
+  const atFirewall = createTurns()
   let config: Pick<Config, 'containers' | 'requireIsolation'> = { containers: [], requireIsolation: false }
   let planned: Network[] = []
   /** Why the rules do not stand; undefined: nobody has tried yet. */
   let unheld: string | null | undefined = obstacle?.what
-  let left: Bridge[] = []
+  /** The networks that the engine had when it was last asked. */
+  let found: readonly FoundNetwork[] = []
+  /** Why rules set here are of no use; null: they are, or nothing shows that they are not. */
+  let astray: string | null = null
+  let tidying: Promise<void> | null = null
   let failures = 0
   let ended = false
   let told = ''
@@ -88,13 +94,19 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     tell()
   }
 
-  /** The rules of what is configured, and of what an earlier configuration has left: nothing of that leads anywhere. */
-  async function hold(): Promise<void> {
+  const left = () => found.filter(({ name }) => !planned.some(network => network.name === name))
+
+  /**
+   * Has the rules of what is configured, and of what an earlier configuration has left: nothing of that leads anywhere. The engine is not
+   * asked: containers run on without it.
+   */
+  async function setRules(): Promise<void> {
     if (obstacle !== null || ended) return
-    // Rules are healed also while the engine is away: containers may run on without it.
-    const found = await leftOver().catch(() => null)
-    left = found ?? left
-    const failure = await firewall.hold([...planned, ...left]).then(
+    const closed = left().flatMap(({ bridge }): Bridge[] =>
+      bridge === '' ? [] : [{ bridge, egress: 'none' }],
+    )
+    const set = astray === null ? firewall.hold([...planned, ...closed]) : removed()
+    const failure = await set.then(
       ({ healed }) => {
         if (healed) log.warn('The firewall rules of containers had been changed, and are in place again')
         return null
@@ -104,30 +116,42 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     failures = failure === null ? 0 : failures + 1
     // What stood a moment ago stands: somebody else may be busy with the table.
     if (failure !== null && unheld === null && failures < patience) return
-    settle(failure ?? (await whereBridgesAre()))
+    settle(failure ?? astray)
   }
 
-  async function leftOver(): Promise<Bridge[]> {
-    const names = new Set(planned.map(({ name }) => name))
-    const found = (await listNetworks(engine, scope)).filter(({ name }) => !names.has(name))
-    const kept: Bridge[] = []
-    for (const { id, bridge } of found) {
-      // The engine refuses while a container runs there.
-      const gone = await removeNetwork(engine, id).then(
-        () => true,
-        () => false,
-      )
-      if (!gone && bridge !== '') kept.push({ bridge, egress: 'none' })
-    }
-    return kept
+  async function removed(): Promise<{ healed: boolean }> {
+    await firewall.remove()
+    return { healed: false }
+  }
+
+  const hold = () => atFirewall(setRules)
+
+  /** Asks the engine for what an earlier configuration has left, and for whether the rules are where the bridges are. */
+  async function look(): Promise<void> {
+    if (obstacle !== null) return
+    found = await listNetworks(engine, scope)
+    astray = await whereElse()
+  }
+
+  /** Removes networks that nobody wants; the engine refuses while a container runs there. In nobody's way, however long it takes. */
+  function tidy(): Promise<void> {
+    tidying ??= removeLeft().finally(() => {
+      tidying = null
+    })
+    return tidying
+  }
+
+  async function removeLeft(): Promise<void> {
+    // It may be wanted again by now.
+    for (const { id, name } of left())
+      if (left().some(network => network.name === name)) await removeNetwork(engine, id).catch(() => {})
   }
 
   /** Rules in one place do nothing for bridges in another: an engine without root, or a runner in a container. */
-  async function whereBridgesAre(): Promise<string | null> {
-    const made = (await listNetworks(engine, scope)).filter(({ bridge }) => bridge !== '')
+  async function whereElse(): Promise<string | null> {
+    const made = found.filter(({ bridge }) => bridge !== '')
     const here = await Promise.all(made.map(({ bridge }) => host.hasInterface(bridge)))
     if (made.length === 0 || here.some(Boolean)) return null
-    await firewall.remove()
     return "Docker's bridges are not in the runner's own network"
   }
 
@@ -139,6 +163,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
 
   async function standing(container: Container): Promise<Standing> {
     if (ended) throw new Error('The runner has ended, and sets no rules any more')
+    await look()
     await hold()
     const { own, joints } = placeOf(scope, container, config.containers)
     const ownId = await ensureNetwork(engine, scope, own)
@@ -146,16 +171,33 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     for (const { network, alias } of joints)
       joined.push({ network: network.name, id: await ensureNetwork(engine, scope, network), alias })
     // There may have been no bridge yet to be looked for.
-    if (unheld === null) settle(await whereBridgesAre())
+    await look()
+    if (astray !== null) await hold()
     const why = refusal(container)
     if (why !== null) throw new DownError('not_isolated', why)
     return { network: own.name, id: ownId, joined }
   }
 
   async function removeRules(): Promise<void> {
-    await leftOver()
+    await look()
+    await tidy()
     for (const { id } of await listNetworks(engine, scope)) if ((await endpointsOf(engine, id)) > 0) return
-    await firewall.remove()
+    await atFirewall(() => firewall.remove())
+  }
+
+  async function lookAround(): Promise<void> {
+    // An engine that is away is told of by those who bring containers up.
+    await inTurn(look).catch((error: unknown) =>
+      log.debug('The networks of containers were not looked at', { error: messageOf(error) }),
+    )
+    void tidy()
+  }
+
+  async function again(work: () => Promise<void>): Promise<void> {
+    do {
+      await work()
+      await sleep(healMs, signal)
+    } while (!signal.aborted)
   }
 
   return {
@@ -165,18 +207,19 @@ export function createConfinement(options: ConfinementOptions): Confinement {
       // Else the first look tells.
       if (unheld !== undefined) tell()
     },
-    place: container => inTurn(() => standing(container)),
+    async place(container) {
+      const place = await inTurn(() => standing(container))
+      void tidy()
+      return place
+    },
     refusal,
     problems,
     async watch() {
       if (obstacle !== null) return await aborted(signal)
-      while (!signal.aborted) {
-        // An engine that is away is told of by those who bring containers up.
-        await inTurn(hold).catch((error: unknown) =>
-          log.debug('The firewall rules of containers were not looked at', { error: messageOf(error) }),
-        )
-        await sleep(healMs, signal)
-      }
+      // First, or rules that an earlier process has left in place would go for a moment.
+      await lookAround()
+      // Side by side: an engine that hangs keeps no rule from being healed.
+      await Promise.all([again(hold), again(lookAround)])
     },
     async end() {
       ended = true

@@ -32,6 +32,8 @@ export type Inspected = v.InferOutput<typeof Inspected>
 
 /** For the engine's answer, beyond what the container is given. */
 const answerMs = 10_000
+/** To make one: a storage driver that copies the image takes its time. */
+const createMs = 120_000
 /** For a kill, and then for the process to go. */
 const killMs = 5_000
 const pollMs = 250
@@ -100,9 +102,10 @@ async function create(
 ): Promise<string> {
   signal.throwIfAborted()
   const path = `/containers/create?name=${spec.name}`
+  const late = AbortSignal.timeout(createMs)
   const { Id } = await askEngine(
     engine,
-    { method: 'POST', path, body: spec.create(port) },
+    { method: 'POST', path, body: spec.create(port), signal: late },
     v.object({ Id: v.string() }),
   ).catch((error: unknown) => {
     throw refusedBy(error, { what: 'make', secrets: spec.secrets })

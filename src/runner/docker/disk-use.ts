@@ -15,6 +15,8 @@ const Volumes = v.object({
   ),
 })
 
+/** For a walk through a million files. */
+const walkMs = 600_000
 /** Docker names a volume that nobody has named by 32 random bytes. */
 const anonymous = /^[0-9a-f]{64}$/
 
@@ -24,7 +26,11 @@ const anonymous = /^[0-9a-f]{64}$/
  */
 export async function diskUse(engine: Engine, name: string): Promise<number | null> {
   const found = await orNull(
-    askEngine(engine, { method: 'GET', path: `/containers/${name}/json?size=1` }, Sized),
+    askEngine(
+      engine,
+      { method: 'GET', path: `/containers/${name}/json?size=1`, signal: AbortSignal.timeout(walkMs) },
+      Sized,
+    ),
   )
   if (found === null) return null
   const own = new Set(found.Mounts.map(mount => mount.Name).filter(volume => anonymous.test(volume)))
@@ -32,7 +38,11 @@ export async function diskUse(engine: Engine, name: string): Promise<number | nu
 }
 
 async function volumesUse(engine: Engine, own: ReadonlySet<string>): Promise<number> {
-  const { Volumes: all } = await askEngine(engine, { method: 'GET', path: '/system/df?type=volume' }, Volumes)
+  const { Volumes: all } = await askEngine(
+    engine,
+    { method: 'GET', path: '/system/df?type=volume', signal: AbortSignal.timeout(walkMs) },
+    Volumes,
+  )
   const sizes = all.filter(({ Name }) => own.has(Name)).map(({ UsageData }) => Math.max(0, UsageData.Size))
   return sizes.reduce((sum, size) => sum + size, 0)
 }

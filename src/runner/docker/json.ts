@@ -2,20 +2,47 @@ import * as v from 'valibot'
 import type { Engine, EngineRequest } from './engine.ts'
 import { EngineError } from './engine.ts'
 
-/** Reads an answer of the engine; only the fields that we use are looked at. */
+/** For an answer that is short work; a busy host takes seconds for it. */
+const answerMs = 30_000
+
+/**
+ * Reads an answer of the engine; only the fields that we use are looked at. What takes longer than 30 s brings a signal of its own.
+ * @throws what the engine fails by, or an error that says that it has not answered
+ */
 export async function askEngine<T extends v.GenericSchema>(
   engine: Engine,
   request: EngineRequest,
   answer: T,
 ): Promise<v.InferOutput<T>> {
-  const { body } = await engine.send(request)
-  return v.parse(answer, await body.json())
+  return await inTime(request, async signal => {
+    const { body } = await engine.send({ ...request, signal })
+    return v.parse(answer, await body.json())
+  })
 }
 
-/** For requests whose answer has no body worth reading. */
+/** As `askEngine`, for requests whose answer has no body worth reading. */
 export async function tellEngine(engine: Engine, request: EngineRequest): Promise<void> {
-  const { body } = await engine.send(request)
-  await body.dump()
+  await inTime(request, async signal => {
+    const { body } = await engine.send({ ...request, signal })
+    await body.dump()
+  })
+}
+
+/** An engine may hang with one request and answer the next one: whoever waits for it without end would hold up all that come after. */
+async function inTime<T>(
+  { method, path, signal }: EngineRequest,
+  asked: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (signal !== undefined) return await asked(signal)
+  const late = AbortSignal.timeout(answerMs)
+  try {
+    return await asked(late)
+  } catch (error) {
+    if (!late.aborted) throw error
+    const [what] = path.split('?')
+    const told = `Docker's engine has not answered ${method} ${what} within ${answerMs / 1000} s`
+    throw new Error(told, { cause: error })
+  }
 }
 
 /** The thing, or null when the engine does not have it. */
