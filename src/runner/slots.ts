@@ -16,7 +16,7 @@ export type Slots = {
    */
   enter(container: string, signal: AbortSignal): boolean | Promise<boolean>
   leave(container: string): void
-  /** Offers no slot of a container any more, until `open`. Jobs that hold one go on, and may call it. */
+  /** Offers no slot of a container any more, until it is opened as often as it was closed. Jobs that hold one go on, and may call it. */
   close(container: string): void
   open(container: string): void
   /** Calls back when slots that were offered are not any more: the container is closed, or down. */
@@ -31,7 +31,8 @@ type Counter = { reserved: number; calling: number; queue: Set<() => void> }
 
 export function createSlots(containers: Containers): Slots {
   const counters = new Map<string, Counter>()
-  const shut = new Set<string>()
+  /** How often a container is closed: one that is replaced may have to go meanwhile. */
+  const shut = new Map<string, number>()
   const released = createNotice()
   let freed: (container: string) => void = () => {}
   let closed: () => void = () => {}
@@ -75,11 +76,13 @@ export function createSlots(containers: Containers): Slots {
       freed = callback
     },
     close(id) {
-      shut.add(id)
+      shut.set(id, (shut.get(id) ?? 0) + 1)
       closed()
     },
     open(id) {
-      shut.delete(id)
+      const times = (shut.get(id) ?? 0) - 1
+      if (times > 0) shut.set(id, times)
+      else shut.delete(id)
       offer(id)
     },
     onClosed(callback) {

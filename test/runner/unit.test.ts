@@ -71,6 +71,18 @@ describe('slots', () => {
     expect(slots.offers()).toEqual([{ route: 'b', slots: 2 }])
   })
 
+  test('behavior: one that is closed twice is offered when it is opened twice', () => {
+    const { slots, freed } = start(2)
+    slots.close('a')
+    slots.close('a')
+    slots.open('a')
+    expect(freed).toEqual([])
+    expect(slots.offers()).toEqual([{ route: 'b', slots: 2 }])
+    slots.open('a')
+    expect(freed).toEqual(['a'])
+    expect(slots.offers()).toHaveLength(2)
+  })
+
   test('behavior: more jobs than slots take turns; one that is stopped leaves the line without taking a turn', async () => {
     const { slots } = start(1)
     const stopped = new AbortController()
