@@ -82,10 +82,23 @@ describe.skipIf(!reachable)('docker', () => {
     expect(docker(['inspect', '-f', '{{.Id}}', name])).toBe(made.Id)
     await second.end()
 
+    // As of a process that was killed.
+    docker(['start', name])
+    const since = String(Date.now() / 1000)
     const third = await keep([{ ...entry, env: { SAY: 'bye' } }], spool)
     await eventually(() => healthOf(third.seen, 'one') === 'ready')
     expect(docker(['inspect', '-f', '{{.Id}}', name])).not.toBe(made.Id)
     expect(third.said()).toContain('Replacing container, its configuration has changed')
+    const events = ['events', '--since', since, '--until', String(Date.now() / 1000)]
+    const ended = docker([...events, '--filter', `container=${made.Id}`, '--format', '{{json .}}']).split(
+      '\n',
+    )
+    const attributes = ended.map(line => JSON.parse(line)).filter(({ Action }) => /kill|die/.test(Action))
+    // SIGTERM alone, and it has ended by itself.
+    expect(attributes.map(({ Actor }) => Actor.Attributes.signal ?? Actor.Attributes.exitCode)).toEqual([
+      '15',
+      '0',
+    ])
     await third.end()
   })
 

@@ -30,6 +30,8 @@ const Inspected = v.object({
 })
 export type Inspected = v.InferOutput<typeof Inspected>
 
+/** For one that is replaced, whose jobs are done. */
+const replaceGraceSeconds = 10
 /** For the engine's answer, beyond what the container is given. */
 const answerMs = 10_000
 /** To make one: a storage driver that copies the image takes its time. */
@@ -64,12 +66,11 @@ export type RunningOptions = {
  * @throws the signal's reason, and what the engine fails by
  */
 export async function ensureRunning(engine: Engine, options: RunningOptions): Promise<Started> {
-  const { spec, port, log, onReplace } = options
+  const { spec, port, log } = options
   const found = await inspect(engine, spec.name)
   if (found !== null && found.Config.Labels[label.spec] !== spec.hash) {
     log.info('Replacing container, its configuration has changed', { container: spec.name })
-    if (found.State.Running) await onReplace()
-    await remove(engine, found.Id)
+    await end(engine, found, options)
   } else if (found !== null) {
     const started = { id: found.Id, port: portOf(found) ?? port }
     const isWhole = isJoined(found, spec)
@@ -77,10 +78,18 @@ export async function ensureRunning(engine: Engine, options: RunningOptions): Pr
       await tell(engine, { path: `/containers/${found.Id}/unpause`, withinMs: answerMs })
     if (found.State.Running && isWhole) return { ...started, isNew: false }
     if (isWhole && (await start(engine, found.Id, options))) return { ...started, isNew: true }
-    if (found.State.Running) await onReplace()
-    await remove(engine, found.Id)
+    await end(engine, found, options)
   }
   return await createAndStart(engine, options)
+}
+
+/** As any other one that is not wanted any more: with time to end by itself. @throws UndeadError */
+async function end(engine: Engine, { Id, State }: Inspected, { onReplace }: RunningOptions): Promise<void> {
+  if (State.Running) {
+    await onReplace()
+    await stop(engine, Id, replaceGraceSeconds)
+  }
+  await remove(engine, Id)
 }
 
 async function createAndStart(engine: Engine, options: RunningOptions): Promise<Started> {
