@@ -1,11 +1,14 @@
 ALTER TABLE `instances` ADD `host` text;--> statement-breakpoint
+ALTER TABLE `instances` ADD `labels` text;--> statement-breakpoint
+ALTER TABLE `instances` ADD `gpu_labels` text;--> statement-breakpoint
 ALTER TABLE `jobs` ADD `images` text;--> statement-breakpoint
 ALTER TABLE `queued_routes` ADD `opener` text;--> statement-breakpoint
 ALTER TABLE `runners` ADD `labels` text DEFAULT '{}' NOT NULL;--> statement-breakpoint
+ALTER TABLE `runners` ADD `gpu_labels` text DEFAULT '[]' NOT NULL;--> statement-breakpoint
 DROP TRIGGER `policy_runner_update`;
 --> statement-breakpoint
 CREATE TRIGGER `policy_runner_update` AFTER UPDATE ON `runners`
-	WHEN OLD.containers IS NOT NEW.containers OR OLD.labels IS NOT NEW.labels
+	WHEN OLD.containers IS NOT NEW.containers OR OLD.labels IS NOT NEW.labels OR OLD.gpu_labels IS NOT NEW.gpu_labels
 		OR OLD.revoked_at IS NOT NEW.revoked_at OR OLD.public_key IS NOT NEW.public_key
 BEGIN
 	UPDATE policy SET epoch = epoch + 1;

@@ -23,6 +23,9 @@ export const Labels = v.pipe(
 )
 export type Labels = v.InferOutput<typeof Labels>
 
+/** What a host has, and what of its GPUs each container was given, which that one has beside it. */
+export type HostLabels = { labels: Labels; gpu_labels: readonly { id: string; labels: Labels }[] }
+
 /** Of a job: text that the label must have, of `gpu` as words of a product's name; a number that it must reach. */
 export const Requires = v.pipe(
   v.record(Name, value),
@@ -50,6 +53,23 @@ export function plainLabels(labels: Labels): Labels {
   return Object.fromEntries(entries.toSorted(byName))
 }
 
+export function plainGpuLabels(all: HostLabels['gpu_labels']): HostLabels['gpu_labels'] {
+  return all
+    .map(({ id, labels }) => ({ id, labels: plainLabels(labels) }))
+    .toSorted((one, other) => (one.id < other.id ? -1 : 1))
+}
+
+/** What a container on a host has. */
+export function labelsAt({ labels, gpu_labels }: HostLabels, container: string): Labels {
+  const given = gpu_labels
+    .filter(({ id }) => id === container)
+    .flatMap(({ labels }) => Object.entries(labels))
+  if (given.length === 0) return labels
+  const all = new Map(Object.entries(labels))
+  for (const [name, values] of given) all.set(name, [...(all.get(name) ?? []), ...values])
+  return Object.fromEntries(all)
+}
+
 /** One text for all requests that ask the same; empty for those that ask nothing. */
 export function requiresText(requires: Requires | null | undefined): string {
   const entries = Object.entries(requires ?? {}).map(([name, wanted]): [string, string | number] => [
@@ -63,7 +83,7 @@ function byName([one]: [string, unknown], [other]: [string, unknown]): number {
   return one < other ? -1 : 1
 }
 
-/** Whether a host has what is asked; both as they are stored. `jobs/claim.ts` says the same in SQL. */
+/** Whether labels are what is asked; both as they are stored. `jobs/claim.ts` says the same in SQL, of one of a route's containers. */
 export function meets(labels: Labels, requires: Requires): boolean {
   return Object.entries(requires).every(([name, wanted]) => {
     const values = Object.hasOwn(labels, name) ? (labels[name] ?? []) : []

@@ -61,6 +61,8 @@ export const limits = {
   findingContainers: 16,
   /** Labels of a host, as JSON, in UTF-16 units. */
   labelChars: 8 * 1024,
+  /** Labels of all its containers' GPUs, the same. */
+  gpuLabelChars: 32 * 1024,
   claimJobs: 64,
   holding: 1024,
   reportResults: 64,

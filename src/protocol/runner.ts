@@ -25,11 +25,30 @@ const Leases = v.pipe(v.array(Lease), v.maxLength(limits.holding))
 
 // --- POST /runner/register ---------------------------------------------------------------------------------------------
 
+/** `HostLabels` has these; a list, since containers may be called `constructor`. */
+export const GpuLabels = v.pipe(
+  v.array(v.object({ id: ContainerId, labels: Labels })),
+  v.maxLength(limits.containersPerRunner),
+  v.check(
+    all => JSON.stringify(all).length <= limits.gpuLabelChars,
+    `must be at most ${limits.gpuLabelChars} characters`,
+  ),
+)
+
 export const RegisterRequest = v.object({
   instance: InstanceId,
   version: v.pipe(Text, v.maxLength(64)),
   containers: v.pipe(v.array(ContainerPolicy), v.maxLength(limits.containersPerRunner)),
-  labels: v.pipe(v.optional(Labels, {}), v.description('What the host has, for jobs that ask for it.')),
+  labels: v.pipe(
+    v.optional(Labels),
+    v.description('What the host has, for jobs that ask for it; absent: as last told.'),
+  ),
+  gpu_labels: v.pipe(
+    v.optional(GpuLabels),
+    v.description(
+      'What its containers have beside it, by the GPUs that each was given; absent: as last told.',
+    ),
+  ),
 })
 export type RegisterRequest = v.InferInput<typeof RegisterRequest>
 
@@ -247,6 +266,7 @@ export const Runner = v.object({
   last_seen_at: v.nullable(v.string()),
   containers: v.array(v.string()),
   labels: v.optional(Labels, {}),
+  gpu_labels: v.optional(GpuLabels, []),
   process: v.pipe(
     v.nullish(
       v.object({

@@ -1,8 +1,7 @@
 import type { Agent } from 'undici'
 import type { HostReport } from '../protocol/host.ts'
-import type { Labels } from '../protocol/labels.ts'
 import { limits } from '../protocol/limits.ts'
-import type { Lease, Question, RegisterAnswer } from '../protocol/runner.ts'
+import type { Lease, Question, RegisterAnswer, RegisterRequest } from '../protocol/runner.ts'
 import { claimLoop } from './claim.ts'
 import type { Config } from './config/config.ts'
 import { policyOf } from './config/policy.ts'
@@ -32,7 +31,7 @@ import { createContainerAgent } from './job/agent.ts'
 import { createScratchSpace } from './job/scratch.ts'
 import type { RunnerKey } from './key/key.ts'
 import { createSigner } from './key/signer.ts'
-import { labelsOf } from './labels.ts'
+import { gpuLabelsOf, hostLabelsOf } from './labels.ts'
 import { createLeases, type Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import { keepRunning } from './loop.ts'
@@ -151,7 +150,7 @@ export function startParts(options: PartsOptions): Parts {
     edge,
     instance,
     policies,
-    labels: hostLabels,
+    labels: toldLabels,
     back,
     log,
     signal,
@@ -261,13 +260,25 @@ export function startParts(options: PartsOptions): Parts {
     for (const { id, attempt } of leases.stop(named, reason)) log.info(`Job ${reason}`, { job: id, attempt })
   }
 
-  function hostLabels(): Labels {
+  function toldLabels(): Pick<RegisterRequest, 'labels' | 'gpu_labels'> {
     const { arch, platform } = process
-    return labelsOf({ configured: current.labels, gpus: [...gpus.known().values()], arch, platform })
+    const configured = current.labels
+    const labels = hostLabelsOf({ configured, arch, platform })
+    const given = gpus.knownByContainer(current.containers.filter(({ managed }) => !managed))
+    if (given === null) return { labels }
+    const gpu_labels = [...given]
+      .map(([id, those]) => ({ id, labels: gpuLabelsOf(those, configured) }))
+      .filter(({ labels }) => Object.keys(labels).length > 0)
+    return { labels, gpu_labels }
+  }
+
+  /** For who looks at the runner: all that one or another of its containers has. */
+  function allLabels() {
+    return { ...toldLabels().labels, ...gpuLabelsOf([...gpus.known().values()], current.labels) }
   }
 
   async function recover(until: AbortSignal): Promise<void> {
-    // Without its labels a host would be refused the jobs that wait for it. One whose driver hangs is not waited for.
+    // Until it has looked the edge goes by what it was told before, if it was. A host whose driver hangs is not waited for.
     if (isHere) await Promise.race([gpus.looked(), sleep(firstLookMs, until)])
     pace = await registration.register(until)
     log.info('Registered with the edge', { edge: config.edge.url, runner: key.id })
@@ -360,7 +371,7 @@ export function startParts(options: PartsOptions): Parts {
     meter,
     tally,
     containers,
-    labels: hostLabels,
+    labels: allLabels,
     gpus: gpus.seen,
     rooms: () => [...rooms.values()],
     fitness,

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Labels } from '../protocol/labels.ts'
 import type { RegisterAnswer, RegisterRequest } from '../protocol/runner.ts'
 import { createBackoff } from './backoff.ts'
 import type { Edge } from './edge/connect.ts'
@@ -24,7 +23,8 @@ export type RegistrationOptions = {
   instance: string
   /** As they are when it is sent. */
   policies: () => RegisterRequest['containers']
-  labels: () => Labels
+  /** `gpu_labels` absent: nobody knows yet, and what the edge was told before counts. */
+  labels: () => Pick<RegisterRequest, 'labels' | 'gpu_labels'>
   /** Posted when the edge is back. */
   back: Notice
   log: Log
@@ -37,13 +37,13 @@ export function createRegistration(options: RegistrationOptions): Registration {
   const trouble = createTrouble({ log, what: 'Registering containers' })
   let last: Promise<unknown> = Promise.resolve()
   /** Null before the edge was first told of this process, which tells it all. */
-  let told: Labels | null = null
+  let told: ReturnType<typeof labels> | null = null
 
   async function send(until: AbortSignal): Promise<RegisterAnswer> {
     const before = last
     const sent = before.then(() => {
       told = labels()
-      return register(edge, { instance, version, containers: policies(), labels: told }, until)
+      return register(edge, { instance, version, containers: policies(), ...told }, until)
     })
     last = sent.catch(() => {})
     return await sent

@@ -167,6 +167,53 @@ describe('requires', () => {
     expect((await edge.create(job(), { ip: '192.0.2.66' })).status).toBe(200)
   })
 
+  test('behavior: the labels of a container’s GPUs are its own', async () => {
+    const gpu_labels = [{ id: 'with-gpu', labels: { gpu: ['NVIDIA L40S'] } }]
+    const containers = [policyOf('with-gpu'), policyOf('without')]
+    const runner = await startTestRunner(edge, containers)
+    const { instance, post } = runner
+    const told = { instance, version: 'x', containers, gpu_labels }
+    expect((await post('/runner/register', told)).status).toBe(200)
+    const wanted = { gpu: 'L40S' }
+    const asked = await Promise.all(
+      [['with-gpu'], ['without'], ['without', 'with-gpu']].map(
+        async names => (await edge.create(job(wanted, names))).status,
+      ),
+    )
+    expect(asked).toEqual([200, 422, 200])
+    expect(await runner.claim()).toHaveLength(2)
+    expect(await listed(runner)).toMatchObject({
+      labels: {},
+      gpu_labels: [{ id: 'with-gpu', labels: { gpu: ['nvidia l40s'] } }],
+    })
+  })
+
+  test('behavior: hosts that share a key are two to jobs, and to who asks for them', async () => {
+    const containers = [policyOf('twice')]
+    const first = await startTestRunner(edge, containers, fetch, { zone: ['one'] })
+    const instance = crypto.randomUUID()
+    const second = { instance, version: 'x', containers, labels: { zone: ['two'] } }
+    expect((await first.post('/runner/register', second)).status).toBe(200)
+    const id = await edge.createJob(job({ zone: 'one' }, ['twice']))
+    await edge.createJob(job({ zone: 'two' }, ['twice']))
+    expect(await first.claim()).toMatchObject([{ id }])
+  })
+
+  test('behavior: a job for hosts of which none is to run anything finds nobody there', async () => {
+    const runner = await startTestRunner(edge, [policyOf('paused')])
+    const setMode = (mode: string) =>
+      edge.request(`/admin/runners/${runner.id}`, {
+        method: 'PATCH',
+        headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ mode }),
+      })
+    const seen = async () => (await edge.create(job(undefined, ['paused']))).headers.get('infernet-runner')
+    expect(await seen()).toBeNull()
+    expect((await setMode('pause')).status).toBe(200)
+    await edge.db.orm.run('update policy set epoch = epoch + 1')
+    await expect.poll(seen, { interval: 200 }).toBe('offline')
+  })
+
   test('behavior: batches, streams, PUT, and keys', async () => {
     const batch = await edge.create([job({ gpu: 'H100' }), job({ gpu: 'B300' }), job({ gpu: 7.5 })], {
       path: '/api/jobs/batch',

@@ -36,7 +36,7 @@ const retentionMs = 7 * 24 * 3_600_000
 
 /** What may be walked: arguments, and the claim's own small tables. `queued_routes` has a row for each route, not for each job. */
 const walkable =
-  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |w$|free|registered|have|label |one |need |runners|queued_routes|servable|candidate|\(subquery|e |policy)/
+  /^SCAN (\S+ VIRTUAL TABLE|\d+ CONSTANT ROW|CONSTANT ROW|q |w$|free|registered|told|have|label |one |need |runners|queued_routes|servable|candidate|\(subquery|e |policy)/
 
 type Node = { id: number; parent: number; detail: string }
 

@@ -5,7 +5,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type NewJob, readAdmission } from '../../src/edge/jobs/enqueue.ts'
 import { mayWaitForChain } from '../../src/edge/jobs/lanes.ts'
 import { ContainerId, requiresOf, routeOf } from '../../src/protocol/container.ts'
-import { type Labels, meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
+import {
+  type Labels,
+  labelsAt,
+  meets,
+  plainGpuLabels,
+  plainLabels,
+  type Requires,
+} from '../../src/protocol/labels.ts'
 import { miscounts, newJob, type Queue, startQueue } from '../support/queue.ts'
 
 let queue: Queue
@@ -71,13 +78,52 @@ describe('labels', () => {
     expect(idsOf(await queue.claim(host, { routes }))).toEqual([id])
   })
 
-  test('behavior: a host that registers anew without a label gets no more of it', async () => {
+  test('behavior: labels of a container are met where that one is among those of the job', async () => {
+    const gpuLabels = [
+      { id: 'a', labels: { gpu: ['Tesla T4'], gpu_memory_gib: [15] } },
+      { id: 'b', labels: { gpu: ['NVIDIA H100 80GB HBM3'], gpu_memory_gib: [80] } },
+    ]
+    const host = await queue.host(undefined, { region: ['eu'] }, { gpuLabels })
+    const routes = ['a', 'b', 'c'].map(route => ({ route, slots: 9 }))
+    const wanted = { gpu: 'H100', region: 'eu' }
+    const ids = [await add(wanted, { containers: ['b'] }), await add(wanted, { containers: ['c', 'b'] })]
+    await add(wanted, { containers: ['a'] })
+    await add(wanted, { containers: ['c'] })
+    // No one of its containers has both.
+    await add({ gpu: 'T4', gpu_memory_gib: 40 }, { containers: ['a', 'b'] })
+    expect(idsOf(await queue.claim(host, { routes })).toSorted()).toEqual(ids.toSorted())
+  })
+
+  test('behavior: a process that registers anew without a label gets no more of it', async () => {
     const host = await queue.host('relabelled', h100)
     await add({ gpu: 'h100' })
-    const again = await queue.host('relabelled', { region: ['eu'] })
+    await queue.host('relabelled', { region: ['eu'] }, host)
     expect(await queue.claim(host)).toEqual([])
+    await queue.host('relabelled', h100, host)
+    expect(await queue.claim(host)).toHaveLength(1)
+  })
+
+  test('behavior: one that tells of none leaves those that were told before', async () => {
+    const gpuLabels = [{ id: 'a', labels: { gpu: ['Tesla T4'] } }]
+    const host = await queue.host('restarted', { region: ['eu'] }, { gpuLabels })
+    await add({ gpu: 't4', region: 'eu' })
+    await queue.host('restarted', undefined, host)
+    await queue.claim(host)
+    await add({ gpu: 't4', region: 'eu' })
+    // What it told replaces what it told before, and nothing else.
+    const again = await queue.host('restarted', { region: ['us'] })
     expect(await queue.claim(again)).toEqual([])
-    expect(await queue.claim(await queue.host('relabelled', h100))).toHaveLength(1)
+    const silent = await queue.host('restarted')
+    expect(await queue.claim(silent)).toEqual([])
+    expect(await queue.claim(host)).toHaveLength(2)
+  })
+
+  test('behavior: two processes of one runner have labels of their own', async () => {
+    const big = await queue.host('shared', h100)
+    const small = await queue.host('shared', { gpu: ['Tesla T4'] })
+    const [forBig, forSmall] = [await add({ gpu: 'h100' }), await add({ gpu: 't4' })]
+    expect(idsOf(await queue.claim(small))).toEqual([forSmall])
+    expect(idsOf(await queue.claim(big))).toEqual([forBig])
   })
 
   test('behavior: an edge that splices routes into JSON, as those before labels do, steps over what requires some', async () => {
@@ -153,13 +199,22 @@ describe('labels', () => {
       { maxKeys: 3 },
     )
     const labels = fc.dictionary(name, fc.array(value, { maxLength: 3 }), { maxKeys: 4 })
-    const check = async (has: Labels, requires: Requires) => {
+    const gpuLabels = fc.array(fc.record({ id: fc.constantFrom('a', 'b'), labels }), { maxLength: 2 })
+    const containers = fc.constantFrom(['a'], ['a', 'b'], ['b', 'c'])
+    const free = ['a', 'b', 'c'].map(route => ({ route, slots: 1 }))
+    type Case = { has: Labels; given: { id: string; labels: Labels }[]; requires: Requires; names: readonly string[] }
+    const check = async ({ has, given, requires, names }: Case) => {
       await queue.clear()
-      const route = routeOf(['a'], requires)
+      const route = routeOf(names, requires)
       await queue.enqueue({ jobs: [newJob({ route })] })
-      const claimed = await queue.claim(await queue.host(undefined, has))
-      expect(claimed.length === 1).toBe(meets(plainLabels(has), requiresOf(route) ?? {}))
+      const host = await queue.host(undefined, has, { gpuLabels: given })
+      const all = { labels: plainLabels(has), gpu_labels: plainGpuLabels(given) }
+      const wanted = requiresOf(route) ?? {}
+      expect((await queue.claim(host, { routes: free })).length === 1).toBe(
+        names.some(name => meets(labelsAt(all, name), wanted)),
+      )
     }
-    await fc.assert(fc.asyncProperty(labels, required, check), { numRuns: 200 })
+    const cases = fc.record({ has: labels, given: gpuLabels, requires: required, names: containers })
+    await fc.assert(fc.asyncProperty(cases, check), { numRuns: 200 })
   })
 })

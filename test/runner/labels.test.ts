@@ -3,8 +3,10 @@ import { requiresOf, routeOf } from '../../src/protocol/container.ts'
 import { meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
 import type { RegisterRequest } from '../../src/protocol/runner.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
 import { parseGpus } from '../../src/runner/gpu/parse.ts'
-import { labelsOf } from '../../src/runner/labels.ts'
+import { gpuLabelsOf, hostLabelsOf } from '../../src/runner/labels.ts'
+import { startFakeEngine } from './fake-engine.ts'
 import { gpuLine, startFakeSmi } from './gpu/fake-smi.ts'
 import { eventually, setup } from './setup.ts'
 
@@ -13,15 +15,12 @@ function configured(labels: unknown) {
   return parseConfig(source, { path: '/config.json', env: {} }).config.labels
 }
 
-const found = (lines: string[], labels = {}) =>
-  labelsOf({
-    configured: configured(labels),
-    gpus: parseGpus(lines.join('\n')),
-    arch: 'x64',
-    platform: 'linux',
-  })
+const found = (lines: string[], labels = {}) => ({
+  ...hostLabelsOf({ configured: configured(labels), arch: 'x64', platform: 'linux' }),
+  ...gpuLabelsOf(parseGpus(lines.join('\n')), configured(labels)),
+})
 
-describe('labelsOf', () => {
+describe('labels of a host and of its GPUs', () => {
   test('default: what is found, and what the operator says', () => {
     const lines = [gpuLine(0), gpuLine(1), gpuLine(2, { name: 'Tesla T4', rest: '15360, 0, [N/A], 30' })]
     expect(found(lines, { region: 'eu', zone: ['a', 'b'], rack: 7 })).toEqual({
@@ -70,29 +69,70 @@ describe('labelsOf', () => {
 })
 
 describe('a runner', () => {
+  async function start(
+    containers: object[],
+    options: Parameters<Awaited<ReturnType<typeof setup>>['embed']>[1] = {},
+  ) {
+    const { edge, embed } = await setup()
+    const registered = () =>
+      edge.seen.filter(({ path }) => path === '/runner/register').map(({ body }) => body as RegisterRequest)
+    const config = {
+      labels: { region: 'eu' },
+      containers,
+      manage_containers: options.dockerHost !== undefined,
+    }
+    await embed(config, { fitnessPace: { fitMs: 20, unfitMs: 20 }, ...options })
+    return { edge, registered }
+  }
+  const url = 'http://127.0.0.1:9'
+  const h100 = { gpu: ['NVIDIA H100 80GB HBM3'], gpu_memory_gib: [80] }
+
   test('default: registers what its host has, and again when a GPU comes', async () => {
     const smi = await startFakeSmi([])
     await smi.says(['No devices were found'])
-    const { edge, embed } = await setup()
-    const registered = () =>
-      edge.seen
-        .filter(({ path }) => path === '/runner/register')
-        .map(({ body }) => (body as RegisterRequest).labels)
-    await embed({ labels: { region: 'eu' }, containers: [] }, { fitnessPace: { fitMs: 20, unfitMs: 20 } })
+    const { edge, registered } = await start([
+      { id: 'one', url, gpu: true },
+      { id: 'two', url },
+    ])
     await eventually(() => registered().length === 1)
-    expect(registered()[0]).toMatchObject({ region: ['eu'], os: [process.platform] })
-    expect(registered()[0]).not.toHaveProperty('gpu')
+    expect(registered()[0]).toMatchObject({
+      labels: { region: ['eu'], os: [process.platform] },
+      gpu_labels: [],
+    })
+    expect(registered()[0]?.labels).not.toHaveProperty('gpu')
     await smi.says([gpuLine(0)])
     await eventually(() => registered().length === 2)
-    expect(registered()[1]).toMatchObject({
-      region: ['eu'],
-      gpu: ['NVIDIA H100 80GB HBM3'],
-      gpu_memory_gib: [80],
-    })
+    expect(registered()[1]?.labels).toEqual(registered()[0]?.labels)
+    expect(registered()[1]?.gpu_labels).toEqual([{ id: 'one', labels: h100 }])
     // One that is lost is still what the host is for: what waits for it waits until it is back.
     await smi.says(['No devices were found'])
     const beats = edge.seen.length
     await eventually(() => edge.seen.length > beats + 5)
     expect(registered()).toHaveLength(2)
+  })
+
+  test('behavior: each container has the labels of the GPUs that it was given', async () => {
+    await startFakeSmi([gpuLine(0), gpuLine(1, { name: 'Tesla T4', rest: '15360, 0, [N/A], 30' })])
+    const { dockerHost } = await startFakeEngine()
+    const managed = async (id: string, gpu: unknown) => ({ id, image: 'i', gpu, port: await freePort() })
+    const containers = [await managed('big', [0]), await managed('small', [1]), await managed('none', false)]
+    const { registered } = await start(containers, { dockerHost })
+    await eventually(() => (registered().at(-1)?.gpu_labels?.length ?? 0) > 0)
+    expect(registered().at(-1)?.gpu_labels).toEqual([
+      { id: 'big', labels: h100 },
+      { id: 'small', labels: { gpu: ['Tesla T4'], gpu_memory_gib: [15] } },
+    ])
+  })
+
+  test('behavior: tells nothing of its GPUs before its driver has', async () => {
+    const smi = await startFakeSmi([])
+    await smi.does('echo Unable to determine the device handle; exit 15')
+    const { registered } = await start([{ id: 'one', url, gpu: true }])
+    await eventually(() => registered().length === 1)
+    expect(registered()[0]).toMatchObject({ labels: { region: ['eu'] } })
+    expect(registered()[0]).not.toHaveProperty('gpu_labels')
+    await smi.says([gpuLine(0)])
+    await eventually(() => registered().length === 2)
+    expect(registered()[1]?.gpu_labels).toEqual([{ id: 'one', labels: h100 }])
   })
 })

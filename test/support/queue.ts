@@ -10,7 +10,7 @@ import { type FinishAnswer, type FinishedJob, finish } from '../../src/edge/jobs
 import { register } from '../../src/edge/runners/register.ts'
 import { openDb } from '../../src/host/open.ts'
 import { startLibsqlServer } from '../../src/local/libsql/server.ts'
-import type { Labels } from '../../src/protocol/labels.ts'
+import type { HostLabels, Labels } from '../../src/protocol/labels.ts'
 import { createDatabaseFile } from './database-file.ts'
 import { host as edgeHost } from './hosts.ts'
 import { policyOf } from './runner.ts'
@@ -43,8 +43,12 @@ export type Queue = {
   url: string
   proxy: SqlProxy
   clock: { ms: number }
-  /** An enrolled runner with one process; `runner`: another process of that runner. */
-  host(runner?: string, labels?: Labels): Promise<Host>
+  /** An enrolled runner with one process; `runner`: another process of that runner, or `instance`: the same. */
+  host(
+    runner?: string,
+    labels?: Labels,
+    rest?: { gpuLabels?: HostLabels['gpu_labels']; instance?: string },
+  ): Promise<Host>
   /** Queues a job; @returns its id. */
   add(options?: {
     route?: string
@@ -153,12 +157,12 @@ export async function startQueue({ path = ':memory:' }: { path?: string } = {}):
       return database.proxy
     },
     clock,
-    async host(runner = `runner-${randomUUID()}`, labels = {}) {
+    async host(runner = `runner-${randomUUID()}`, labels, { gpuLabels, instance = randomUUID() } = {}) {
       await orm.run(sql`
         insert into runners (id, name, public_key, enrolled_at) values (${runner}, 'test', 'x', 0) on conflict do nothing`)
-      const instance = randomUUID()
       const containers = ['a', 'b', 'c', 'other'].map(id => policyOf(id))
-      await register(db, { runner, instance, version: 'test', containers, labels })
+      const told = { labels, gpu_labels: gpuLabels && [...gpuLabels] }
+      await register(db, { runner, instance, version: 'test', containers, ...told })
       return { runner, instance }
     },
     async add({ owner = 'ip:192.0.2.1', ...rest } = {}) {

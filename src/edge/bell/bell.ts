@@ -1,5 +1,5 @@
 import { containersOf, requiresOf } from '../../protocol/container.ts'
-import { type Labels, meets } from '../../protocol/labels.ts'
+import { type HostLabels, labelsAt, meets } from '../../protocol/labels.ts'
 
 /**
  * Wakes what waits. A waiter takes a ticket, runs its SQL, then waits on the ticket: it returns at once if anything rang in
@@ -29,7 +29,7 @@ export type Wait = {
   /** Only rings for a name among these, or for a route made of them, wake this waiter; absent: any ring does. */
   names?: readonly string[] | undefined
   /** Of its host: it is woken for no route that requires others. */
-  labels?: Labels | undefined
+  host?: HostLabels | undefined
   waitMs: number
 }
 
@@ -57,7 +57,7 @@ export type Bells = (topic: string) => Bell
 type Waiter = {
   key: string
   names: readonly string[] | undefined
-  labels: Labels | undefined
+  host: HostLabels | undefined
   seq: number
   wake(): void
   replace(): void
@@ -86,7 +86,7 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
     return recent.slice(recent.length - missed).flatMap(ring => Object.keys(ring))
   }
 
-  function rangSince(ticket: Ticket, waiter: Pick<Waiter, 'names' | 'labels'>): boolean {
+  function rangSince(ticket: Ticket, waiter: Pick<Waiter, 'names' | 'host'>): boolean {
     return rungSince(ticket)?.some(name => serves(waiter, name)) ?? true
   }
 
@@ -133,10 +133,10 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   return {
     ticket: async () => ({ epoch, seq }),
 
-    async wait({ ticket, key, names, labels, waitMs }, signal) {
+    async wait({ ticket, key, names, host, waitMs }, signal) {
       waiters.get(key)?.replace()
       let isReplaced = false
-      if (!rangSince(ticket, { names, labels }) && !signal?.aborted && waitMs > 0) {
+      if (!rangSince(ticket, { names, host }) && !signal?.aborted && waitMs > 0) {
         await new Promise<void>(resolve => {
           const wake = () => {
             clearTimeout(timer)
@@ -148,7 +148,7 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
             isReplaced = true
             wake()
           }
-          const waiter: Waiter = { key, names, labels, seq: ticket.seq, wake, replace }
+          const waiter: Waiter = { key, names, host, seq: ticket.seq, wake, replace }
           const timer = setTimeout(wake, waitMs)
           signal?.addEventListener('abort', wake)
           if (waiters.size < maxWaiters) add(waiter)
@@ -168,11 +168,14 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   }
 }
 
-function serves({ names, labels }: Pick<Waiter, 'names' | 'labels'>, route: string): boolean {
+function serves({ names, host }: Pick<Waiter, 'names' | 'host'>, route: string): boolean {
   if (names === undefined || names.includes(route)) return true
   const requires = requiresOf(route)
+  const containers = containersOf(route)
+  if (!containers.every(name => names.includes(name))) return false
   return (
-    containersOf(route).every(name => names.includes(name)) && (!requires || meets(labels ?? {}, requires))
+    requires === null ||
+    (host !== undefined && containers.some(name => meets(labelsAt(host, name), requires)))
   )
 }
 

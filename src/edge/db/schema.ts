@@ -170,6 +170,8 @@ export const runners = sqliteTable('runners', {
   containers: text().notNull().default('[]'),
   /** JSON of protocol's `Labels`, as last registered. */
   labels: text().notNull().default('{}'),
+  /** JSON of protocol's `HostLabels['gpu_labels']`, the same. */
+  gpuLabels: text('gpu_labels').notNull().default('[]'),
 })
 
 /** Processes of runners. */
@@ -191,6 +193,9 @@ export const instances = sqliteTable(
     health: text().notNull().default('[]'),
     /** JSON of protocol's `HostReport`, as last told, for the operator; null: never. */
     host: text(),
+    /** As its runner's, of this process; null: it has told none, and its runner's count. */
+    labels: text(),
+    gpuLabels: text('gpu_labels'),
   },
   t => [index('instances_runner').on(t.runner), index('instances_seen').on(t.lastSeenAt)],
 )

@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
-import type { Labels } from '../../protocol/labels.ts'
+import type { HostLabels } from '../../protocol/labels.ts'
 import type { Db } from '../db/open.ts'
 
 export type ClaimOptions = {
@@ -22,9 +22,9 @@ export type ClaimOptions = {
 
 /**
  * `passed` false: an unknown or revoked runner or instance, one told to pause, or a claim overtaken by a later one. `lapsed`: leases
- * that this claim ended, of this instance or another. `labels`: the runner's.
+ * that this claim ended, of this instance or another. `host`: what the instance's has.
  */
-export type Claimed = { passed: boolean; jobs: ClaimedRow[]; lapsed: Lapsed[]; labels: Labels }
+export type Claimed = { passed: boolean; jobs: ClaimedRow[]; lapsed: Lapsed[]; host: HostLabels }
 
 /** A job whose lease has ended without a result. */
 export type Lapsed = { id: string; route: string; state: 'queued' | 'failed'; watched: number }
@@ -62,11 +62,12 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
   const held = sql`instance = ${instance} and id || ':' || attempt in (
     select (value ->> 'id') || ':' || (value ->> 'attempt') from json_each(${JSON.stringify(options.holding)}))`
   const [passes, lapsed, lost, jobs] = await orm.batch([
-    orm.all<{ labels: string }>(sql`
+    orm.all<{ labels: string; gpu_labels: string }>(sql`
       update instances set claim_seq = ${seq}, claim_token = ${token}, last_seen_at = ${now}
       where id = ${instance} and runner = ${runner} and (claim_seq < ${seq} or claim_token = ${token})
         and exists (select 1 from runners where id = ${runner} and revoked_at is null and mode = 'run')
-      returning (select labels from runners where id = ${runner}) as labels`),
+      returning coalesce(labels, (select labels from runners where id = ${runner})) as labels,
+        coalesce(gpu_labels, (select gpu_labels from runners where id = ${runner})) as gpu_labels`),
     orm.all<Lapsed>(lapse({ now, maxTries: options.maxTries, limit: lapsedPerClaim, spared: held })),
     orm.all<Lapsed>(
       putBack({
@@ -88,7 +89,10 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
     passed: passes.length === 1,
     jobs: jobs.sort((a, b) => (a.id < b.id ? -1 : 1)),
     lapsed: [...lapsed, ...lost].filter(({ id }) => !claimed.has(id)),
-    labels: JSON.parse(passes[0]?.labels ?? '{}') as Labels,
+    host: {
+      labels: JSON.parse(passes[0]?.labels ?? '{}') as HostLabels['labels'],
+      gpu_labels: JSON.parse(passes[0]?.gpu_labels ?? '[]') as HostLabels['gpu_labels'],
+    },
   }
 }
 
@@ -110,19 +114,25 @@ export async function readOutlook({ orm, now }: Db): Promise<Outlook> {
 /**
  * Ids of the jobs to claim. Walks `queued_routes` (a row for each route with waiting jobs, not for each job); a route's slots
  * are its own when its containers are listed as such, else the least among them, 0 if one is not listed. Whatever a runner lists, it is given
- * only what it has registered, since that is what the policy was made of, and what its host has the labels for. Nor is it given a job that it
+ * only what it has registered, since that is what the policy was made of, and what its host, with one of the job's containers, has the labels for. Nor is it given a job that it
  * holds: when a lease has lapsed because the edge or the database stood still, the next claim of its holder may come before the heartbeat or
  * the report.
  */
-function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
+function best({ runner, instance, routes, holding, max }: ClaimOptions, now: SQL): SQL {
   const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
   return sql`
     with free (route, slots) as materialized (select key, value from json_each(${slots})),
     registered (container) as materialized (
       select c.value ->> 'id' from runners join json_each(runners.containers) as c where runners.id = ${runner}),
-    have (label, value) as materialized (
-      select label.key, one.value
-      from runners join json_each(runners.labels) as label join json_each(label.value) as one where runners.id = ${runner}),
+    told (labels, gpu_labels) as materialized (
+      select coalesce((select labels from instances where id = ${instance}), labels),
+        coalesce((select gpu_labels from instances where id = ${instance}), gpu_labels)
+      from runners where id = ${runner}),
+    have (container, label, value) as materialized (
+      select null, label.key, one.value from told join json_each(told.labels) as label join json_each(label.value) as one
+      union all
+      select given.value ->> 'id', label.key, one.value from told join json_each(told.gpu_labels) as given
+        join json_each(given.value -> 'labels') as label join json_each(label.value) as one),
     waits (route, names, needs) as materialized (
       select route, iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1)), ${needsOf(sql`route`)} from queued_routes as q),
     servable (route, names, slots) as materialized (
@@ -135,7 +145,7 @@ function best({ runner, routes, holding, max }: ClaimOptions, now: SQL): SQL {
         from waits as w
         where not exists (
           select 1 from ${containersOf(sql`w.names`)} as c where c.value not in (select container from registered))
-          and ${isMet(sql`w.needs`)})
+          and ${isMet(sql`w.needs`, sql`w.names`)})
       where slots > 0),
     candidate (id, priority, created_at, place, slots) as materialized (
       select job.id, job.priority, job.created_at,
@@ -162,15 +172,15 @@ function needsOf(route: SQL): SQL {
     replace(replace(replace(replace(${escaped}, '''', '"'), '~2', '\\'), '~1', ''''), '~0', '~'))`
 }
 
-/** Whether the labels in `have` are what is needed; protocol's `meets` says the same. */
-function isMet(needs: SQL): SQL {
-  return sql`not exists (
+/** Whether the labels in `have`, as one of the containers has them, are what is needed; protocol's `meets` says the same. */
+function isMet(needs: SQL, names: SQL): SQL {
+  return sql`exists (select 1 from ${containersOf(names)} as one where not exists (
     select 1 from json_each(${needs}) as need
     where not exists (
-      select 1 from have where have.label = need.key and case
+      select 1 from have where have.label = need.key and (have.container is null or have.container = one.value) and case
         when typeof(need.value) <> 'text' then typeof(have.value) <> 'text' and have.value >= need.value
         when need.key = 'gpu' then instr(' ' || have.value || ' ', ' ' || need.value || ' ') > 0
-        else have.value = need.value end))`
+        else have.value = need.value end)))`
 }
 
 type Tries = { now: SQL; maxTries: number }

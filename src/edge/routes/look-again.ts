@@ -1,4 +1,4 @@
-import type { Labels } from '../../protocol/labels.ts'
+import type { HostLabels } from '../../protocol/labels.ts'
 import type { Bell } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
 import { type Claimed, type Outlook, readOutlook } from '../jobs/claim.ts'
@@ -9,7 +9,7 @@ export type LookAgainOptions = {
   /** Who waits, for which containers, and on what host. */
   key: string
   names: readonly string[]
-  labels: Labels
+  host: HostLabels
   /** By `app.now`. */
   deadline: number
   signal: AbortSignal
@@ -21,7 +21,8 @@ const lapseJitterMs = 500
 
 /** What a claim does that has found nothing: it waits and looks again, until there are jobs, its time is over, or the runner has left. */
 export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
-  const { app, bell, key, names, labels, deadline, signal, look } = options
+  const { app, bell, key, names, deadline, signal, look } = options
+  let { host } = options
   let ticket = await bell.ticket()
   let rung = false
   while (!signal.aborted) {
@@ -30,6 +31,7 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
     if (outlook === null || outlook.waiting || outlook.lapsed) {
       const claimed = await look()
       if (!claimed.passed || claimed.jobs.length > 0) return claimed
+      host = claimed.host
     }
     const leftMs = deadline - app.now()
     if (leftMs <= 0) break
@@ -37,11 +39,11 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
     if (outlook === null) continue
     const waitMs = Math.min(leftMs, untilLapseMs(outlook))
     const until = app.now() + waitMs
-    ticket = await bell.wait({ ticket, key, names, labels, waitMs }, signal)
+    ticket = await bell.wait({ ticket, key, names, host, waitMs }, signal)
     // Also by a later claim of the same instance, as the look will tell.
     rung = app.now() < until
   }
-  return { passed: true, jobs: [], lapsed: [], labels }
+  return { passed: true, jobs: [], lapsed: [], host }
 }
 
 /**

@@ -65,7 +65,7 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
         readReports(app),
       ])
       const onchain = pending?.theirs ?? 0
-      const ready = new Set(live.flatMap(instance => [...instance.ready]))
+      const ready = new Set(live.flatMap(instance => [...instance.ready.keys()]))
       const info: Info = {
         version,
         containers: [...containers.values()]

@@ -70,7 +70,7 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
           bell,
           key: instance,
           names,
-          labels: claimed.labels,
+          host: claimed.host,
           deadline,
           signal,
           look,

@@ -1,5 +1,5 @@
 import type { Refusal } from '../../protocol/error.ts'
-import { meets, type Requires } from '../../protocol/labels.ts'
+import { type Labels, meets, type Requires } from '../../protocol/labels.ts'
 import { limits } from '../../protocol/limits.ts'
 import { addressAllowed } from './address.ts'
 import type { MergedPolicy, PolicySnapshot } from './policy.ts'
@@ -67,17 +67,17 @@ export function admit(snapshot: PolicySnapshot, request: OffchainRequest): Refus
 type Wanted = { containers: readonly string[]; requires: Requires | null }
 
 /** Whether a host that is enrolled has all that is wanted, away as it may be. */
-function isOffered({ fleets }: PolicySnapshot, { containers: wanted, requires }: Wanted): boolean {
-  return fleets.some(
-    ({ labels, containers }) =>
-      meets(labels, requires ?? {}) && wanted.every(container => containers.has(container)),
-  )
+function isOffered({ fleets }: PolicySnapshot, wanted: Wanted): boolean {
+  return fleets.some(({ containers }) => hasAll(containers, wanted))
 }
 
 /** Whether some process that could serve the chain was heard of lately. */
-export function isOnline({ live }: PolicySnapshot, { containers, requires }: Wanted): boolean {
-  return live.some(
-    ({ ready, labels }) =>
-      meets(labels, requires ?? {}) && containers.every(container => ready.has(container)),
-  )
+export function isOnline({ live }: PolicySnapshot, wanted: Wanted): boolean {
+  return live.some(({ ready }) => hasAll(ready, wanted))
+}
+
+/** Whether there is each of the containers, and one of them has what is required. */
+function hasAll(there: ReadonlyMap<string, Labels>, { containers, requires }: Wanted): boolean {
+  if (!containers.every(container => there.has(container))) return false
+  return requires === null || containers.some(container => meets(there.get(container) ?? {}, requires))
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { calculateJwkThumbprint } from 'jose'
-import type { Labels } from '../../protocol/labels.ts'
+import type { HostLabels, Labels } from '../../protocol/labels.ts'
 import type { EnrolRequest, Runner } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
 import { readProcesses } from './processes.ts'
@@ -41,6 +41,8 @@ type Row = {
   containers: string
   /** JSON of protocol's `Labels`. */
   labels: string
+  /** JSON of protocol's `HostLabels['gpu_labels']`. */
+  gpu_labels: string
   last_seen_at: number | null
 }
 
@@ -55,7 +57,7 @@ export async function listRunners(db: Db): Promise<Runner[]> {
   while (listed.length < maxListed) {
     // Names only: whole policies are up to 256 KiB each.
     const rows = await orm.all<Row>(sql`
-      select id, name, mode, enrolled_at, revoked_at, labels,
+      select id, name, mode, enrolled_at, revoked_at, labels, gpu_labels,
         (select json_group_array(value ->> 'id') from json_each(containers)) as containers,
         (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
       from runners order by enrolled_at desc, id limit ${runnersPerRead} offset ${listed.length}`)
@@ -72,6 +74,7 @@ export async function listRunners(db: Db): Promise<Runner[]> {
     last_seen_at: row.last_seen_at === null ? null : new Date(row.last_seen_at).toISOString(),
     containers: JSON.parse(row.containers) as string[],
     labels: JSON.parse(row.labels) as Labels,
+    gpu_labels: [...(JSON.parse(row.gpu_labels) as HostLabels['gpu_labels'])],
     process: processes.get(row.id) ?? null,
   }))
 }

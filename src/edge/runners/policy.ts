@@ -1,16 +1,17 @@
 import { sql } from 'drizzle-orm'
 import * as v from 'valibot'
 import { ContainerPolicy } from '../../protocol/container.ts'
-import { Labels } from '../../protocol/labels.ts'
+import { type HostLabels, Labels, labelsAt } from '../../protocol/labels.ts'
+import { GpuLabels } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
 import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
 import { chunks } from '../jobs/chunks.ts'
 
-/** A runner's process that was heard of lately. */
-export type LiveInstance = { id: string; runner: string; ready: ReadonlySet<string>; labels: Labels }
+/** A runner's process that was heard of lately, and may claim. `ready`: its containers that are, each with the labels that it has there. */
+export type LiveInstance = { id: string; runner: string; ready: ReadonlyMap<string, Labels> }
 
-/** Hosts that have the same labels and offer the same containers. */
-export type Fleet = { labels: Labels; containers: ReadonlySet<string> }
+/** Hosts that offer the same containers, each with the same labels. */
+export type Fleet = { containers: ReadonlyMap<string, Labels> }
 
 /** What admission goes by: the strictest of what all enrolled runners say, per container. */
 export type MergedPolicy = {
@@ -90,7 +91,14 @@ export function createPolicyCache({ db, now }: { db: Db; now(): number }): Polic
 const selectEpoch = sql`select epoch from policy`
 
 type RunnerRow = { id: string; public_key: string; bytes: number }
-type InstanceRow = { id: string; runner: string; ready: string }
+/** Labels: where they are others than its runner's. */
+type InstanceRow = {
+  id: string
+  runner: string
+  ready: string
+  labels: string | null
+  gpu_labels: string | null
+}
 
 async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
   const { orm, now } = db
@@ -98,64 +106,91 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
     selectSchemaVersion(db),
     orm.all<{ epoch: number }>(selectEpoch),
     orm.all<RunnerRow>(
-      sql`select id, public_key, length(containers) + length(labels) as bytes from runners where revoked_at is null limit 1000`,
+      sql`select id, public_key, length(containers) + length(labels) + length(gpu_labels) as bytes from runners where revoked_at is null limit 1000`,
     ),
     orm.all<InstanceRow>(sql`
-      select id, runner, ready from (
-        select id, runner, ready, sum(length(ready)) over (order by last_seen_at desc, id) as total
-        from instances where last_seen_at > ${now} - ${liveMs})
+      select id, runner, ready, labels, gpu_labels from (
+        select *, sum(length(ready) + coalesce(length(labels), 0) + coalesce(length(gpu_labels), 0)) over (order by last_seen_at desc, id) as total
+        from (
+          select i.id, i.runner, i.ready, i.last_seen_at, nullif(i.labels, r.labels) as labels, nullif(i.gpu_labels, r.gpu_labels) as gpu_labels
+          from instances as i join runners as r on r.id = i.runner
+          where i.last_seen_at > ${now} - ${liveMs} and r.mode = 'run' and r.revoked_at is null))
       where total <= ${maxReadyBytes} limit 1000`),
   ])
   // Read after the epoch: a policy that changes in between belongs to a later one, which the next insert will find.
   const offers: Offer[] = []
   for (const group of chunks(runners, runner => runner.bytes)) offers.push(...(await readOffers(db, group)))
-  const labels = new Map(offers.map(offer => [offer.runner, offer.labels]))
+  const byRunner = new Map(offers.map(offer => [offer.runner, offer]))
+  const live = instances.flatMap(row => {
+    const offer = byRunner.get(row.runner)
+    return offer ? [{ row, offer: offerOf(row, offer) }] : []
+  })
   return {
     epoch: epochs[0]?.epoch ?? 0,
     schema: (versions[0]?.version ?? 0) < schemaVersion ? 'outdated' : 'current',
     keys: new Map(runners.map(runner => [runner.id, runner.public_key])),
     containers: mergePolicies(offers.map(offer => offer.containers)),
-    fleets: fleetsOf(offers),
-    live: instances
-      .filter(({ runner }) => labels.has(runner))
-      .map(row => liveInstance(row, labels.get(row.runner) ?? {})),
+    fleets: fleetsOf([...offers, ...live.map(({ offer }) => offer)]),
+    live: live.map(({ row, offer }) => liveInstance(row, offer)),
     loadedAt,
   }
 }
 
-type Offer = { runner: string; containers: ContainerPolicy[]; labels: Labels }
+type Offer = { runner: string; containers: ContainerPolicy[]; host: HostLabels }
 
 const Containers = v.array(ContainerPolicy)
 
 /** What these runners have registered. One that an older version stored, and this one cannot read, counts as offering nothing. */
 async function readOffers({ orm }: Db, runners: readonly RunnerRow[]): Promise<Offer[]> {
   const ids = JSON.stringify(runners.map(({ id }) => id))
-  const rows = await orm.all<{ id: string; containers: string; labels: string }>(
-    sql`select id, containers, labels from runners where id in (select value from json_each(${ids}))`,
+  const rows = await orm.all<{ id: string; containers: string; labels: string; gpu_labels: string }>(
+    sql`select id, containers, labels, gpu_labels from runners where id in (select value from json_each(${ids}))`,
   )
   return rows.map(row => {
     const containers = v.safeParse(Containers, JSON.parse(row.containers))
-    const labels = v.safeParse(Labels, JSON.parse(row.labels))
     return {
       runner: row.id,
       containers: containers.success ? containers.output : [],
-      labels: labels.success ? labels.output : {},
+      host: { labels: labelsIn(row.labels), gpu_labels: gpuLabelsIn(row.gpu_labels) },
     }
   })
+}
+
+/** What one of the runner's processes offers, which may run on another host. */
+function offerOf({ labels, gpu_labels }: InstanceRow, offer: Offer): Offer {
+  if (labels === null && gpu_labels === null) return offer
+  return {
+    ...offer,
+    host: {
+      labels: labels === null ? offer.host.labels : labelsIn(labels),
+      gpu_labels: gpu_labels === null ? offer.host.gpu_labels : gpuLabelsIn(gpu_labels),
+    },
+  }
+}
+
+function labelsIn(text: string): Labels {
+  const labels = v.safeParse(Labels, JSON.parse(text))
+  return labels.success ? labels.output : {}
+}
+
+function gpuLabelsIn(text: string): HostLabels['gpu_labels'] {
+  const labels = v.safeParse(GpuLabels, JSON.parse(text))
+  return labels.success ? labels.output : []
 }
 
 /** A fleet has few kinds of hosts, so this is small where policies are many. */
 function fleetsOf(offers: readonly Offer[]): Fleet[] {
   const fleets = new Map<string, Fleet>()
-  for (const { labels, containers } of offers) {
+  for (const { host, containers } of new Set(offers)) {
     const ids = containers.map(({ id }) => id).toSorted()
-    fleets.set(JSON.stringify([labels, ids]), { labels, containers: new Set(ids) })
+    fleets.set(JSON.stringify([host, ids]), { containers: new Map(ids.map(id => [id, labelsAt(host, id)])) })
   }
   return [...fleets.values()]
 }
 
-function liveInstance({ id, runner, ready }: InstanceRow, labels: Labels): LiveInstance {
-  return { id, runner, ready: new Set(JSON.parse(ready) as string[]), labels }
+function liveInstance({ id, runner, ready }: InstanceRow, { host }: Offer): LiveInstance {
+  const containers = JSON.parse(ready) as string[]
+  return { id, runner, ready: new Map(containers.map(container => [container, labelsAt(host, container)])) }
 }
 
 /** The strictest wins: AND of flags, every runner's allow-lists, the tokens that all accept at the highest price. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Gpu } from '../../protocol/host.ts'
 import type { Container } from '../config/config.ts'
-import { assignDevices, type Devices, GpuError } from './devices.ts'
+import { assignDevices, type Devices, GpuError, uuidsOf } from './devices.ts'
 import type { Query, Sight } from './query.ts'
 
 type Wish = Pick<Container, 'id' | 'gpu'>
@@ -21,6 +21,11 @@ export type Gpus = {
   devicesOf(container: Pick<Container, 'id'>): Promise<Devices>
   /** What each container was given; nothing before the first look. */
   given(): ReadonlyMap<string, Devices>
+  /**
+   * Those that each container was given, of all that were seen since the start; null: the driver has not told yet. `elsewhere`: containers
+   * that the runner does not start, which are taken at their word.
+   */
+  knownByContainer(elsewhere: readonly Wish[]): ReadonlyMap<string, readonly Gpu[]> | null
 }
 
 /** `query` null: the containers run where nobody can look from here. */
@@ -32,10 +37,12 @@ export function createGpus(query: Query | null): Gpus {
   let there: readonly Gpu[] | null = null
   let assigned: Map<string, Devices | GpuError> | null = null
   let looking: Promise<Sight> | null = null
+  let hasTold = false
 
   function take(sight: Sight): Sight {
     seen = sight.kind === 'seen' ? sight.gpus : []
     if (sight.kind === 'seen') there = sight.gpus
+    if (sight.kind !== 'failed') hasTold = true
     const isNew = seen.some(({ uuid }) => !known.has(uuid))
     for (const gpu of seen) known.set(gpu.uuid, gpu)
     // What was given stays given: one that is lost is missed, and not replaced by another container's.
@@ -91,5 +98,18 @@ export function createGpus(query: Query | null): Gpus {
       return devices
     },
     given,
+    knownByContainer(elsewhere) {
+      if (!hasTold) return null
+      const all = [...known.values()]
+      const claimed = assignDevices(
+        elsewhere.filter(({ gpu }) => typeof gpu === 'boolean' || 'devices' in gpu),
+        all,
+      )
+      const those = (devices: Devices | GpuError) => {
+        if (devices === 'all') return all
+        return devices instanceof GpuError ? [] : all.filter(({ uuid }) => uuidsOf(devices).includes(uuid))
+      }
+      return new Map([...claimed, ...given()].map(([id, devices]) => [id, those(devices)]))
+    },
   }
 }
