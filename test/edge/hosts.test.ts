@@ -207,11 +207,25 @@ describe('requires', () => {
         headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
         body: JSON.stringify({ mode }),
       })
-    const seen = async () => (await edge.create(job(undefined, ['paused']))).headers.get('infernet-runner')
+    const seen = async () => {
+      // Has the edge read anew what it has stored.
+      await edge.db.orm.run('update policy set epoch = epoch + 1')
+      return (await edge.create(job(undefined, ['paused']))).headers.get('infernet-runner')
+    }
     expect(await seen()).toBeNull()
     expect((await setMode('pause')).status).toBe(200)
-    await edge.db.orm.run('update policy set epoch = epoch + 1')
-    await expect.poll(seen, { interval: 200 }).toBe('offline')
+    expect(await seen()).toBe('offline')
+    expect((await setMode('run')).status).toBe(200)
+    expect(await seen()).toBeNull()
+    const ready = [{ id: 'paused', health: 'ready' }]
+    const some = { code: 'gpu_lost', detail: 'x', containers: ['other'] }
+    await beat(runner, {
+      containers: ready,
+      host: { ...host, findings: [some, { ...some, containers: null }] },
+    })
+    expect(await seen()).toBe('offline')
+    await beat(runner, { containers: ready, host: { ...host, findings: [some] } })
+    expect(await seen()).toBeNull()
   })
 
   test('behavior: batches, streams, PUT, and keys', async () => {

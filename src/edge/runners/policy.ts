@@ -7,7 +7,7 @@ import type { Db } from '../db/open.ts'
 import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
 import { chunks } from '../jobs/chunks.ts'
 
-/** A runner's process that was heard of lately, and may claim. `ready`: its containers that are, each with the labels that it has there. */
+/** A runner's process that was heard of lately and claims: its runner is in mode `run`, and nothing is wrong with its whole host. `ready`: its containers that are, each with the labels that it has there. */
 export type LiveInstance = { id: string; runner: string; ready: ReadonlyMap<string, Labels> }
 
 /** Hosts that offer the same containers, each with the same labels. */
@@ -114,7 +114,9 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
         from (
           select i.id, i.runner, i.ready, i.last_seen_at, nullif(i.labels, r.labels) as labels, nullif(i.gpu_labels, r.gpu_labels) as gpu_labels
           from instances as i join runners as r on r.id = i.runner
-          where i.last_seen_at > ${now} - ${liveMs} and r.mode = 'run' and r.revoked_at is null))
+          where i.last_seen_at > ${now} - ${liveMs} and r.mode = 'run' and r.revoked_at is null
+            and not exists (
+              select 1 from json_each(coalesce(i.host, '{}'), '$.findings') as finding where finding.value ->> 'containers' is null)))
       where total <= ${maxReadyBytes} limit 1000`),
   ])
   // Read after the epoch: a policy that changes in between belongs to a later one, which the next insert will find.
