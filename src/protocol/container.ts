@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { dictionary } from './dictionary.ts'
 import { type Requires, requiresText } from './labels.ts'
 import { limits } from './limits.ts'
 
@@ -52,7 +53,7 @@ export function requiresOf(route: string): Requires | null {
  * have the same, or its id on that host (`sha256:…`) where no registry has it. Containers that a runner does not start are left out.
  */
 export const Images = v.pipe(
-  v.record(ContainerId, v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,512}$/, 'must be visible ASCII'))),
+  dictionary(ContainerId, v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,512}$/, 'must be visible ASCII'))),
   v.check(images => Object.keys(images).length <= limits.chainContainers, 'must be those of one job'),
 )
 export type Images = v.InferOutput<typeof Images>

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { dictionary } from './dictionary.ts'
 import { limits } from './limits.ts'
 import { Text } from './text.ts'
 
@@ -14,7 +15,7 @@ const value = v.union([text, count], 'must be text, or a whole number from 0')
 
 /** Of a host: all values that each label has. */
 export const Labels = v.pipe(
-  v.record(Name, v.pipe(v.array(value), v.maxLength(64))),
+  dictionary(Name, v.pipe(v.array(value), v.maxLength(64))),
   v.check(labels => Object.keys(labels).length <= 32, 'must have at most 32 labels'),
   v.check(
     labels => JSON.stringify(labels).length <= limits.labelChars,
@@ -28,7 +29,7 @@ export type HostLabels = { labels: Labels; gpu_labels: readonly { id: string; la
 
 /** Of a job: text that the label must have, of `gpu` as words of a product's name; a number that it must reach. */
 export const Requires = v.pipe(
-  v.record(Name, value),
+  dictionary(Name, value),
   v.check(requires => Object.keys(requires).length <= 8, 'must have at most 8 labels'),
   v.check(
     requires => Object.entries(requires).every(([name, wanted]) => plain(name, wanted) !== ''),

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { containersOf, requiresOf, routeOf } from '../../src/protocol/container.ts'
+import { containersOf, Images, requiresOf, routeOf } from '../../src/protocol/container.ts'
 import { Labels, meets, plainLabels, Requires } from '../../src/protocol/labels.ts'
 
 const has = (labels: Labels, requires: Requires) =>
@@ -65,6 +65,25 @@ describe('schemas', () => {
     { '': 'x' },
   ])('error: required %j', requires => {
     expect(v.is(Requires, requires)).toBe(false)
+  })
+
+  test.for(['constructor', 'prototype'])('behavior: a label may be called %s, as any other', name => {
+    const labels = JSON.parse(`{"${name}":["x"],"region":["eu"]}`) as unknown
+    expect(JSON.stringify(v.parse(Labels, labels))).toContain(`"${name}":["x"]`)
+    const requires = v.parse(Requires, JSON.parse(`{"${name}":"x"}`))
+    expect(routeOf(['a'], requires)).toBe(`a {'${name}':'x'}`)
+    expect(has(v.parse(Labels, labels), requires)).toBe(true)
+    expect(has({ region: ['eu'] }, requires)).toBe(false)
+    expect(v.is(Requires, JSON.parse(`{"${name}":true}`))).toBe(false)
+    const images = v.parse(Images, JSON.parse(`{"${name}":"org/x@sha256:aa"}`))
+    expect(Object.entries(images)).toEqual([[name, 'org/x@sha256:aa']])
+  })
+
+  test('error: __proto__ is no name', () => {
+    const { issues } = v.safeParse(Requires, JSON.parse('{"__proto__":"x"}'))
+    expect(issues?.map(issue => v.getDotPath(issue))).toEqual(['__proto__'])
+    expect(v.is(Labels, JSON.parse('{"__proto__":["x"]}'))).toBe(false)
+    expect(v.is(Images, JSON.parse('{"__proto__":"x"}'))).toBe(false)
   })
 
   test('error: more than is stored', () => {

@@ -1,6 +1,7 @@
+import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
 import { requiresOf, routeOf } from '../../src/protocol/container.ts'
-import { meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
+import { Labels, meets, plainLabels, type Requires } from '../../src/protocol/labels.ts'
 import type { RegisterRequest } from '../../src/protocol/runner.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
@@ -65,6 +66,36 @@ describe('labels of a host and of its GPUs', () => {
     { a: 'x'.repeat(129) },
   ])('error: %j', labels => {
     expect(() => configured(labels)).toThrow(/labels/)
+  })
+})
+
+describe('what is configured', () => {
+  const many = (length: number, value: unknown = 'x') =>
+    Object.fromEntries(Array.from({ length }, (_, index) => [`label-${index}`, value]))
+
+  test.for([
+    many(28),
+    many(28, 'x'.repeat(128)),
+    many(
+      13,
+      Array.from({ length: 64 }, (_, index) => 10_000 + index),
+    ),
+  ])('behavior: as much as passes can be registered with what is found', labels => {
+    expect(v.is(Labels, found([], labels))).toBe(true)
+  })
+
+  test.for([
+    many(29),
+    many(
+      10,
+      Array.from({ length: 8 }, (_, index) => `${index}${'x'.repeat(100)}`),
+    ),
+  ])('error: more, which the edge would refuse', labels => {
+    expect(() => configured(labels)).toThrow(/labels: must be at most 28, of 7 Ki characters together/)
+  })
+
+  test('behavior: a label may be called constructor', () => {
+    expect(configured({ constructor: 'x' })).toEqual({ constructor: ['x'] })
   })
 })
 
