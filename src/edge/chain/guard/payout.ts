@@ -1,9 +1,9 @@
 import { type Address, encodeFunctionData, type Hex, hexToBigInt, size, slice, zeroAddress } from 'viem'
 import { feeAbi } from '../../../protocol/abi/fee.ts'
-import { iVerifierAbi } from '../../../protocol/abi/iverifier.ts'
 import { returned, toCall, toWord } from '../call.ts'
 import type { Subscription } from '../chain.ts'
 import type { RpcAnswer, RpcCall } from '../rpc.ts'
+import { judgeCall, pairOf } from '../stakes/judges.ts'
 import type { Step } from '../step.ts'
 
 /** What tells how much of a price reaches the node. */
@@ -11,8 +11,6 @@ type Priced = Pick<Subscription, 'id' | 'verifier' | 'paymentAmount' | 'paymentT
 
 /** Basis points of a whole. */
 const scale = 10_000n
-/** What a verifier may take to say its fee. */
-const feeGas = 250_000n
 
 /** What reaches the node's wallet of a price: each side pays the protocol's fee on it, and the verifier has its own. Base units; never below 0. */
 export function payoutOf(
@@ -38,11 +36,11 @@ export async function readPayouts(
   const judged = new Map(
     paying
       .filter(({ verifier }) => verifier !== zeroAddress)
-      .map(subscription => [feeKey(subscription), subscription]),
+      .map(subscription => [pairOf(subscription), subscription]),
   )
   const [quote, rate, ...fees] = await chain.rpc.send([
     ...rateCalls(fee, latest.number),
-    ...[...judged.values()].map(subscription => verifierFeeCall(subscription, latest.number)),
+    ...[...judged.values()].map(subscription => judgeCall('fee', subscription, latest.number)),
   ])
   const taken = rateOf(quote) ?? toWord(rate)
   if (taken === null) return new Map()
@@ -50,16 +48,12 @@ export async function readPayouts(
   return new Map(
     paying.flatMap(subscription => {
       const { id, verifier, paymentAmount } = subscription
-      const verifierFee = verifier === zeroAddress ? 0n : verifierFees.get(feeKey(subscription))
+      const verifierFee = verifier === zeroAddress ? 0n : verifierFees.get(pairOf(subscription))
       return verifierFee === null || verifierFee === undefined
         ? []
         : [[id, payoutOf(paymentAmount, { fee: taken, verifierFee })] as const]
     }),
   )
-}
-
-function feeKey({ verifier, paymentToken }: Priced): string {
-  return `${verifier} ${paymentToken}`
 }
 
 /** Ours says what is really taken, which is nothing where nobody receives it; the first deployments have the rate alone. */
@@ -74,9 +68,4 @@ function rateCalls(to: Address, at: number): RpcCall[] {
 function rateOf(answer: RpcAnswer | undefined): bigint | null {
   const data: Hex | null = returned(answer)
   return data !== null && size(data) === 64 ? hexToBigInt(slice(data, 0, 32)) : null
-}
-
-function verifierFeeCall({ verifier, paymentToken }: Priced, at: number): RpcCall {
-  const data = encodeFunctionData({ abi: iVerifierAbi, functionName: 'fee', args: [paymentToken] })
-  return toCall({ to: verifier, data, gas: feeGas }, at)
 }

@@ -1,14 +1,10 @@
 import { sql } from 'drizzle-orm'
-import { uuidv7 } from 'uuidv7'
-import { type Hex, keccak256 } from 'viem'
-import type { SignableTransaction } from '../chain.ts'
 import type { Step } from '../step.ts'
+import type { Sending } from './broadcast.ts'
 import type { Fees } from './fees.ts'
 import type { Planned } from './plan.ts'
+import { sign, storeSigned } from './signed.ts'
 import { isUsed } from './used.ts'
-
-/** A transaction that is written down, and has to be sent. */
-export type Allocated = { id: string; nonce: number; hash: Hex; raw: Hex }
 
 /** Others that take nonces of the same signer win a race each. */
 const maxRaces = 4
@@ -21,7 +17,7 @@ const maxRaces = 4
 export async function allocate(
   step: Step,
   { planned, fees, first }: { planned: Planned; fees: Fees; first: number },
-): Promise<Allocated | null> {
+): Promise<Sending | null> {
   for (let race = 0; race < maxRaces; race++) {
     const nonce = await nextNonce(step, first)
     if (nonce === null) return null
@@ -51,38 +47,33 @@ export async function nextNonce({ db, chain }: Step, first: number): Promise<num
 }
 
 async function take(
-  { db, chain, contracts }: Step,
+  step: Step,
   { planned, fees, nonce }: { planned: Planned; fees: Fees; nonce: number },
-): Promise<Allocated | null> {
-  const { orm, now } = db
-  const { config, signer } = chain
-  const { data, gas, deadline } = planned
-  const transaction = toSignable({ chainId: config.id, nonce, to: contracts.coordinator, data, gas, fees })
-  const raw = await signer.signTransaction(transaction)
-  const hash = keccak256(raw)
-  const id = uuidv7()
+): Promise<Sending | null> {
+  const { db, chain, contracts } = step
+  const { data, gas, deadline, deliveries } = planned
+  const signed = await sign(step, {
+    kind: 'deliver',
+    nonce,
+    to: contracts.coordinator,
+    data,
+    gas,
+    fees,
+    deadline,
+  })
   const keys = JSON.stringify(
-    planned.deliveries.map(({ subscription, interval, gas: own }) => [subscription, interval, own]),
+    deliveries.map(({ subscription, interval, gas: own }) => [subscription, interval, own]),
   )
-  const theirs = sql`deliveries where chain = ${config.id} and state = 'computed' and tx is null
+  const theirs = sql`deliveries where chain = ${chain.config.id} and state = 'computed' and tx is null
     and (subscription, interval) in (select value ->> 0, value ->> 1 from json_each(${keys}))`
-  const isOurs = sql`exists (select 1 from transactions where id = ${id})`
-  const [stored] = await orm.batch([
-    orm.all(sql`
-      insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, deadline, created_at, data)
-      select ${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', 'deliver', ${contracts.coordinator}, ${gas}, ${deadline},
-        ${now}, ${data}
-      where (select count(*) from ${theirs}) = ${planned.deliveries.length}
-      on conflict do nothing returning id`),
-    orm.run(sql`
-      insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)
-      select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw} where ${isOurs}`),
-    orm.run(sql`
-      update deliveries set state = 'sending', tx = ${id}, reason = null, message = null,
+  const [stored] = await db.orm.batch([
+    ...storeSigned(step, signed, sql`(select count(*) from ${theirs}) = ${deliveries.length}`),
+    db.orm.run(sql`
+      update deliveries set state = 'sending', tx = ${signed.id}, reason = null, message = null,
         gas = (select value ->> 2 from json_each(${keys}) where value ->> 0 = subscription and value ->> 1 = interval)
-      where rowid in (select rowid from ${theirs}) and ${isOurs}`),
+      where rowid in (select rowid from ${theirs}) and ${signed.isStored}`),
   ])
-  return stored.length === 1 ? { id, nonce, hash, raw } : null
+  return stored.length === 1 ? signed : null
 }
 
 async function areFree({ db, chain }: Step, { deliveries }: Planned): Promise<boolean> {
@@ -91,17 +82,4 @@ async function areFree({ db, chain }: Step, { deliveries }: Planned): Promise<bo
     select count(*) as free from deliveries where chain = ${chain.config.id} and state = 'computed' and tx is null
       and (subscription, interval) in (select value ->> 0, value ->> 1 from json_each(${keys}))`)
   return row?.free === deliveries.length
-}
-
-export type Signable = {
-  chainId: number
-  nonce: number
-  to: Hex
-  data: Hex
-  gas: number
-  fees: Fees
-}
-
-export function toSignable({ chainId, nonce, to, data, gas, fees }: Signable): SignableTransaction {
-  return { type: 'eip1559', chainId, nonce, to, data, value: 0n, gas: BigInt(gas), ...fees }
 }

@@ -1,17 +1,17 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { uuidv7 } from 'uuidv7'
-import { type Address, type Hex, hexToBigInt, isHex, keccak256, numberToHex } from 'viem'
+import { type Address, type Hex, hexToBigInt, isHex, numberToHex } from 'viem'
 import { toParam } from '../call.ts'
 import type { GasPolicy } from '../chain.ts'
 import { anchorCall } from '../next-id.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
-import { nextNonce, toSignable } from './allocate.ts'
+import { nextNonce } from './allocate.ts'
 import { broadcast, type Sending } from './broadcast.ts'
 import { type Fees, offer } from './fees.ts'
 import { marketCalls, readMarket } from './market.ts'
 import { readOpen } from './open.ts'
+import { sign, storeSigned } from './signed.ts'
 import { isUnpaid } from './unpaid.ts'
 
 /** A transaction of the node's own: no answer is in it. */
@@ -151,24 +151,15 @@ async function allocate(
 }
 
 async function take(
-  { db, chain }: Step,
+  step: Step,
   { errand, gas, fees, nonce }: { errand: Errand; gas: number; fees: Fees; nonce: number },
 ): Promise<Sending | null> {
-  const { orm, now } = db
-  const { config, signer } = chain
+  const { orm } = step.db
   const { kind, to, data, guard, mark } = errand
-  const raw = await signer.signTransaction(toSignable({ chainId: config.id, nonce, to, data, gas, fees }))
-  const [hash, id] = [keccak256(raw), uuidv7()]
-  const isOurs = sql`exists (select 1 from transactions where id = ${id})`
+  const signed = await sign(step, { kind, nonce, to, data, gas, fees })
   const [stored] = await orm.batch([
-    orm.all(sql`
-      insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, created_at, data)
-      select ${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', ${kind}, ${to}, ${gas}, ${now}, ${data} where ${guard}
-      on conflict do nothing returning id`),
-    orm.run(sql`
-      insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)
-      select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw} where ${isOurs}`),
-    ...(mark ? [orm.run(mark({ id, isOurs }))] : []),
+    ...storeSigned(step, signed, guard),
+    ...(mark ? [orm.run(mark({ id: signed.id, isOurs: signed.isStored }))] : []),
   ])
-  return stored.length === 1 ? { id, nonce, hash, raw } : null
+  return stored.length === 1 ? signed : null
 }

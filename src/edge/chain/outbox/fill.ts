@@ -1,13 +1,11 @@
 import { sql } from 'drizzle-orm'
-import { uuidv7 } from 'uuidv7'
-import { keccak256 } from 'viem'
 import type { Step } from '../step.ts'
-import { toSignable } from './allocate.ts'
 import type { Sending } from './broadcast.ts'
 import { type Fees, offer } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
 import { cancelGas } from './replace.ts'
+import { sign, storeSigned } from './signed.ts'
 import { isUsed } from './used.ts'
 
 /** At one look: the next ones go on. */
@@ -35,27 +33,14 @@ export async function fillHoles(
 }
 
 /** @returns null when the nonce is somebody's: what is mined, or even forgotten, and an endpoint that lags has not told of. */
-async function fill(
-  { db, chain, log }: Step,
-  { nonce, fees }: { nonce: number; fees: Fees },
-): Promise<Sending | null> {
-  const { orm, now } = db
+async function fill(step: Step, { nonce, fees }: { nonce: number; fees: Fees }): Promise<Sending | null> {
+  const { db, chain, log } = step
   const { config, signer } = chain
   const content = { to: signer.address, data: '0x', gas: cancelGas } as const
-  const raw = await signer.signTransaction(toSignable({ chainId: config.id, nonce, ...content, fees }))
-  const [hash, id] = [keccak256(raw), uuidv7()]
-  const [stored] = await orm.batch([
-    orm.all(sql`
-      insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, created_at, data)
-      select ${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', 'cancel', ${content.to}, ${content.gas}, ${now}, '0x'
-      where not ${isUsed({ chain: config.id, signer: signer.address, nonce })}
-      on conflict do nothing returning id`),
-    orm.run(sql`
-      insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)
-      select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw}
-      where exists (select 1 from transactions where id = ${id})`),
-  ])
+  const signed = await sign(step, { kind: 'cancel', nonce, ...content, fees })
+  const isFree = sql`not ${isUsed({ chain: config.id, signer: signer.address, nonce })}`
+  const [stored] = await db.orm.batch(storeSigned(step, signed, isFree))
   if (stored.length === 0) return null
-  log.warn('Filled a nonce', { chain: config.id, nonce, hash })
-  return { id, nonce, hash, raw }
+  log.warn('Filled a nonce', { chain: config.id, nonce, hash: signed.hash })
+  return signed
 }

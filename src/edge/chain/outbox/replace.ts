@@ -1,12 +1,12 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { type Hex, keccak256 } from 'viem'
 import type { Step } from '../step.ts'
-import { toSignable } from './allocate.ts'
 import { keyOf, narrowed } from './batch.ts'
 import type { Sending } from './broadcast.ts'
 import { atCeiling, bumped } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
+import { toTransaction } from './signed.ts'
 
 /** A transfer of nothing to oneself takes 21,000; some chains count fees of their own in gas. */
 export const cancelGas = 100_000
@@ -34,7 +34,7 @@ export async function replace(
   const content = await contentOf(step, open, aim)
   if (content === null) return null
   const raw = await signer.signTransaction(
-    toSignable({ chainId: config.id, nonce: open.nonce, ...content, fees }),
+    toTransaction({ chainId: config.id, nonce: open.nonce, ...content, fees }),
   )
   const hash = keccak256(raw)
   const seq = open.hashes.length
