@@ -16,8 +16,11 @@ export type Payment = {
   hash: Hex
 }
 
-/** What each has more than before, in base units of the token; `gas`: wei that the sender has less. */
-export type Accounts = { changes: (Party & { change: bigint })[]; gas: bigint }
+/** Who has what more than before, in base units of the token. */
+export type Change = Party & { change: bigint }
+
+/** `gas`: wei that the sender has less. */
+export type Accounts = { changes: Change[]; gas: bigint }
 
 /**
  * Who got what, by the balances before and after it.
@@ -27,19 +30,31 @@ export async function accountFor(chain: PublicClient, payment: Payment): Promise
   const { token, payer, takers, sender, since, hash } = payment
   const receipt = await chain.getTransactionReceipt({ hash })
   const span = { since, until: receipt.blockNumber }
+  const changes = await changesOf(chain, { token, parties: [payer, ...takers], ...span })
+  const gas = -(await changeOf(chain, { token: zeroAddress, account: sender.address, ...span }))
+  const cost = receipt.gasUsed * receipt.effectiveGasPrice
+  if (gas !== cost) throw new Error(`${sender.name} has ${gas} wei less, and the gas of ${hash} cost ${cost}`)
+  return { changes, gas }
+}
+
+/**
+ * What each has more at the end of one block than at the end of another, `until` and `since`.
+ * @throws Error when it is more, or less, in all.
+ */
+export async function changesOf(
+  chain: PublicClient,
+  { token, parties, ...span }: { token: Address; parties: readonly Party[]; since: bigint; until: bigint },
+): Promise<Change[]> {
   const changes = await Promise.all(
-    [payer, ...takers].map(async party => ({
+    parties.map(async party => ({
       ...party,
       change: await changeOf(chain, { token, account: party.address, ...span }),
     })),
   )
-  const gas = -(await changeOf(chain, { token: zeroAddress, account: sender.address, ...span }))
   const rest = changes.reduce((sum, { change }) => sum + change, 0n)
-  if (rest !== 0n)
-    throw new Error(`The sums of ${hash} do not add up, by ${rest}: ${inWords({ changes, gas })}`)
-  const cost = receipt.gasUsed * receipt.effectiveGasPrice
-  if (gas !== cost) throw new Error(`${sender.name} has ${gas} wei less, and the gas of ${hash} cost ${cost}`)
-  return { changes, gas }
+  if (rest === 0n) return changes
+  const told = changes.map(({ name, change }) => `${name} ${change}`).join(', ')
+  throw new Error(`The sums up to block ${span.until} do not add up, by ${rest}: ${told}`)
 }
 
 /** A line for each, of what is counted in 18 decimals, as ETH is. */
@@ -47,22 +62,32 @@ export function linesOf(
   { changes, gas }: Accounts,
   { unit, sender }: { unit: string; sender: Party },
 ): string[] {
-  const width = Math.max(...[...changes, sender].map(({ name }) => name.length))
-  const line = (name: string, change: bigint, what: string) =>
-    `${name.padEnd(width)}  ${signed(change)} ${what}`
+  const width = widthOf([...changes, sender])
   return [
-    ...changes.map(({ name, change }) => line(name, change, unit)),
-    line(sender.name, -gas, 'ETH of gas'),
+    ...changeLines(changes, { unit, width }),
+    lineOf({ ...sender, change: -gas }, { unit: 'ETH of gas', width }),
   ]
+}
+
+/** Likewise, without the gas. `width`: of the names. */
+export function changeLines(
+  changes: readonly Change[],
+  { unit, width = widthOf(changes) }: { unit: string; width?: number },
+): string[] {
+  return changes.map(change => lineOf(change, { unit, width }))
+}
+
+function widthOf(parties: readonly Party[]): number {
+  return Math.max(...parties.map(({ name }) => name.length))
+}
+
+function lineOf({ name, change }: Change, { unit, width }: { unit: string; width: number }): string {
+  return `${name.padEnd(width)}  ${signed(change)} ${unit}`
 }
 
 function signed(change: bigint): string {
   const size = inUnits(change < 0n ? -change : change, 18)
   return change === 0n ? ` ${size}` : `${change < 0n ? '-' : '+'}${size}`
-}
-
-function inWords({ changes, gas }: Accounts): string {
-  return [...changes.map(({ name, change }) => `${name} ${change}`), `gas ${gas}`].join(', ')
 }
 
 type Span = { token: Address; account: Address; since: bigint; until: bigint }

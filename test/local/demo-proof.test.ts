@@ -34,12 +34,12 @@ test('default: what is proven is paid, and who got what is told; twice, as the s
     const lines: string[] = []
     await runProofDemo({ chain, url: edge.url, steps: createSteps(line => lines.push(line)) })
     expect(lines.join('\n')).toContain('proof accepted by FactorVerifier.sol')
-    const told = lines.map(line => line.trim()).filter(line => line.includes(' ETH  '))
+    const told = lines.map(line => line.trim()).filter(line => line.endsWith(' ETH'))
     expect(told).toEqual([
-      '-0.01 ETH  the consumer’s wallet',
-      '+0.009 ETH  the node’s wallet',
-      '+0 ETH  the verifier',
-      '+0.001 ETH  the protocol',
+      'consumer’s wallet  -0.01 ETH',
+      'node’s wallet      +0.009 ETH',
+      'verifier            0 ETH',
+      'protocol           +0.001 ETH',
     ])
   }
 }, 90_000)
