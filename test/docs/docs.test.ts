@@ -8,7 +8,6 @@ import { getTableName } from 'drizzle-orm'
 import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Config } from '../../src/edge/config.ts'
-import * as schema from '../../src/edge/db/schema.ts'
 import { runChainDemo } from '../../src/local/demo-chain.ts'
 import { payDemo } from '../../src/local/demo-paid.ts'
 import { openHome } from '../../src/local/home.ts'
@@ -325,9 +324,14 @@ describe('what has to be named is', () => {
     expect(missingIn(Object.keys(limits), read('docs/architecture.md'))).toEqual([])
   })
 
-  test('behavior: every table, column, index and trigger', () => {
+  test('behavior: every table, column, index and trigger', async () => {
     const text = read('docs/storage.md')
-    const tables: SQLiteTable[] = Object.values(schema)
+    const folder = join(root, 'src/edge/db/schema')
+    const modules = readdirSync(folder).map(
+      async file => (await import(join(folder, file))) as Record<string, SQLiteTable>,
+    )
+    const tables = (await Promise.all(modules)).flatMap(module => Object.values(module))
+    expect(tables.length).toBeGreaterThan(0)
     const headings = [...text.matchAll(/^## (.*)$/gm)].flatMap(([, heading = '']) => heading.split(', '))
     expect(tables.map(getTableName).filter(name => !headings.includes(name))).toEqual([])
     const parts = tables.flatMap(table => {
