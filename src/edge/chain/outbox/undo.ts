@@ -11,7 +11,12 @@ export function undoMined(db: Db, { chain, where }: { chain: number; where: SQL 
   const { orm } = db
   const undone = sql`(select id from transactions indexed by transactions_mined
     where chain = ${chain} and state = 'mined' and ${where})`
-  const proven = sql`proofs indexed by proofs_answer where answer_tx in ${undone}`
+  // Code of before the migration notes no transaction: of what that has written the delivery tells.
+  const proven = sql`proofs where rowid in (
+    select rowid from proofs indexed by proofs_answer where answer_tx in ${undone}
+    union all select old.rowid from deliveries indexed by deliveries_tx cross join proofs as old on old.chain = deliveries.chain
+      and old.subscription = deliveries.subscription and old.interval = deliveries.interval and old.answer_tx is null
+    where deliveries.tx in ${undone} and deliveries.state = 'delivered')`
   const verdicts = sql`(select ${verdictTx} from ${proven})`
   return [
     unbook(db, undone),

@@ -31,8 +31,10 @@ export async function readAnswers(step: Step, found: readonly Key[]): Promise<(k
     select proofs.subscription, proofs.interval, proofs.node_wallet, mined_hash, ledger.gas_used, ledger.gas_cost from json_each(${keys}) as asked
       cross join proofs on proofs.chain = ${chain.config.id} and proofs.subscription = asked.value ->> 0
         and proofs.interval = asked.value ->> 1
-      left join transactions on transactions.id = proofs.answer_tx
-      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = proofs.answer_tx and ledger.subscription = proofs.subscription
+      left join deliveries on deliveries.chain = proofs.chain and deliveries.subscription = proofs.subscription
+        and deliveries.interval = proofs.interval
+      left join transactions on transactions.id = coalesce(proofs.answer_tx, deliveries.tx)
+      left join ledger indexed by sqlite_autoindex_ledger_1 on ledger.tx = coalesce(proofs.answer_tx, deliveries.tx) and ledger.subscription = proofs.subscription
         and ledger.interval = proofs.interval`)
   const named = await readNamed(
     step,

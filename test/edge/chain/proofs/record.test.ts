@@ -173,24 +173,29 @@ describe('reorganisations', () => {
     expect(await record()).toMatchObject(good)
   })
 
-  test('behavior: with its answer it is gone altogether', async () => {
-    world = await startProving()
-    const id = await world.prove()
-    await world.look(world.node)
-    await world.later(2)
-    await world.compute()
-    await world.look(world.node)
-    await world.mine()
-    await world.look(world.node)
-    await judge(id, false)
-    await world.warp(60)
-    expect(await record()).toMatchObject({ paid: 0, rejected: 1 })
-    await world.request('evm_setAutomine', false)
-    await world.reorganise(4)
-    await world.look(world.node)
-    expect(await record()).toMatchObject({ ...good, paid: 0 })
-    await world.request('evm_setAutomine', true)
-  })
+  test.for(['that notes the answer’s transaction', 'of before the migration'])(
+    'behavior: with its answer it is gone altogether; written by code %s',
+    async code => {
+      world = await startProving()
+      const id = await world.prove()
+      await world.look(world.node)
+      await world.later(2)
+      await world.compute()
+      await world.look(world.node)
+      await world.mine()
+      await world.look(world.node)
+      if (code.startsWith('of before')) await world.queue.db.orm.run(sql`update proofs set answer_tx = null`)
+      await judge(id, false)
+      await world.warp(60)
+      expect(await record()).toMatchObject(await bad())
+      await world.request('evm_setAutomine', false)
+      await world.reorganise(4)
+      await world.look(world.node)
+      expect(await world.proofs()).toEqual([])
+      expect(await record()).toMatchObject({ ...good, paid: 0 })
+      await world.request('evm_setAutomine', true)
+    },
+  )
 
   test('behavior: what is final is counted for good, and nothing of it is kept to be undone', async () => {
     world = await startProving()
