@@ -1,0 +1,86 @@
+import { hexToBigInt, isHex, numberToHex } from 'viem'
+import { toParam } from '../call.ts'
+import { refusalOf } from '../refusal.ts'
+import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
+import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
+import type { Step } from '../step.ts'
+import type { Computed } from './computed.ts'
+import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
+import { explainLacking, type Lacking } from './lacking.ts'
+import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
+import type { Passed } from './plan.ts'
+import { isUnpaid } from './unpaid.ts'
+
+/** A consumer's own revert may be for the moment: so often it is tried again. */
+const maxUnknown = 3
+/** As often as what may be sent: an estimate's. */
+const triedGas = 2
+
+/**
+ * A simulation that tells the gas as well. By the block's number: an endpoint that has fallen behind does not have it, where at its own
+ * newest it would know neither the question nor the interval, and have the answer given up. Consumers may burn what gas there is,
+ * so there is a bound; it lies above what may be sent, for a consumer that runs out of it reverts like any other.
+ */
+export function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): RpcCall {
+  const gas = numberToHex(triedGas * chain.config.gas.maxGasLimit)
+  const request = { from: chain.signer.address, to: contracts.coordinator, data: call, gas }
+  return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
+}
+
+/** Drops and postpones what the chain would not take. @returns the others. */
+export async function sift(
+  step: Step,
+  { deliveries, answers }: { deliveries: readonly Computed[]; answers: readonly RpcAnswer[] },
+): Promise<Passed[]> {
+  const { db, chain, latest, log } = step
+  const { config } = chain
+  const { maxGasLimit } = config.gas
+  const passed: Passed[] = []
+  const dropped: Dropped[] = []
+  const postponed: Lacking[] = []
+  for (const [index, delivery] of deliveries.entries()) {
+    const { subscription, interval, owner } = delivery
+    const answer = answers[index]
+    // Another look is to come, without those that were silent by then.
+    if (isUnpaid(answer) || isUnasked(answer)) continue
+    const error = answer?.error
+    const isTooDear = error !== undefined && !error.isUnclear && refusalOf(error) === 'out_of_gas'
+    if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
+      const verdict = judge(step, delivery, error)
+      const { reason, message, afterMs, counts } = verdict
+      if (afterMs === null)
+        dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
+      else
+        postponed.push({ postponed: { subscription, interval, reason, message, afterMs, counts }, delivery })
+      const fields = { chain: config.id, subscription, interval, error: message }
+      log.warn('Did not send tx', { ...fields, again: afterMs !== null })
+      continue
+    }
+    const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
+    if (isTooDear || gas > maxGasLimit) {
+      const needed = isTooDear ? `more than ${triedGas * maxGasLimit}` : gas
+      const message = `The delivery needs ${needed} gas; ${maxGasLimit} are the most.`
+      dropped.push({ subscription, interval, reason: 'output_too_large', message, refused: owner })
+      log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
+    } else passed.push({ ...delivery, gas })
+  }
+  await dropDeliveries(db, { chain: config.id, dropped, block: latest })
+  await postponeDeliveries(db, { chain: config.id, postponed: await explainLacking(step, postponed) })
+  return passed
+}
+
+/** `afterMs`: when to try again; null: never. */
+function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
+  const isSilent = error.unanswered === 'silent'
+  if (error.isUnclear && !isSilent)
+    return { reason: 'unclear', message: error.message, afterMs: unclearMs, counts: 0 } as const
+  const revert: Revert = isSilent
+    ? { kind: 'retry', code: 'silent', message: error.message, isKnown: false }
+    : revertOf(error, { begin, end: deadline, time: latest.time })
+  // What is no revert is about gas or time, and says nothing of the consumer.
+  const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
+  const isWaitedFor = isAboutMoney(revert) && deadline !== null
+  const isOver = revert.kind === 'drop' || (!isWaitedFor && tries + 1 >= most)
+  const afterMs = isOver ? null : pauseAfter(tries)
+  return { reason: revert.code, message: revert.message, afterMs, counts: 1 } as const
+}

@@ -1,0 +1,74 @@
+import { whyUnaffordable } from '../guard/affordable.ts'
+import { unserved } from '../guard/serve.ts'
+import { overstaked } from '../stakes/limited.ts'
+import type { Step } from '../step.ts'
+import { sentenceOf } from '../telling.ts'
+import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
+import type { Market } from './market.ts'
+import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
+import type { Passed } from './plan.ts'
+import { whyUnderpaid } from './underpaid.ts'
+
+/** Some blocks, until gas may cost less. */
+const unservedMs = 30_000
+
+/**
+ * What does not bring its gas, is over the budget, or would stake more than the node risks on a verifier waits: fees fall, a day passes, and stakes come
+ * back. It is no try.
+ */
+export async function withoutUnaffordable(
+  step: Step,
+  { passed, market }: { passed: readonly Passed[]; market: Market },
+): Promise<readonly Passed[]> {
+  const { db, chain, log } = step
+  const why = new Map<Passed, string>(await whyUnaffordable(step, { passed, market }))
+  const affordable = passed.filter(each => !why.has(each))
+  for (const each of await overstaked(step, affordable)) why.set(each, 'stake_limit')
+  if (why.size === 0) return passed
+  const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
+    return { subscription, interval, reason, message: messageOf(reason), afterMs: unservedMs, counts: 0 }
+  })
+  await postponeDeliveries(db, { chain: chain.config.id, postponed })
+  for (const { subscription, interval, message } of postponed)
+    log.warn('Did not send tx', {
+      chain: chain.config.id,
+      subscription,
+      interval,
+      error: message,
+      again: true,
+    })
+  return passed.filter(each => !why.has(each))
+}
+
+/** What would bring less than it was computed for is tried again, as the fee may be lowered, and given up in the end; what is not told is no try. */
+export async function withoutUnderpaid(step: Step, passed: readonly Passed[]): Promise<readonly Passed[]> {
+  const { db, chain, latest, log } = step
+  const why = await whyUnderpaid(step, passed)
+  if (why.size === 0) return passed
+  const dropped: Dropped[] = []
+  const postponed: Postponed[] = []
+  for (const [{ subscription, interval, tries, owner }, reason] of why) {
+    const isTried = reason === 'PayoutTooLow'
+    const message = underpaid[reason]
+    const isOver = isTried && tries + 1 >= maxKnown
+    if (isOver) dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
+    else {
+      const afterMs = isTried ? pauseAfter(tries) : unclearMs
+      postponed.push({ subscription, interval, reason, message, afterMs, counts: isTried ? 1 : 0 })
+    }
+    const fields = { chain: chain.config.id, subscription, interval, error: message }
+    log.warn('Did not send tx', { ...fields, again: !isOver })
+  }
+  await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
+  await postponeDeliveries(db, { chain: chain.config.id, postponed })
+  return passed.filter(each => !why.has(each))
+}
+
+const underpaid = {
+  PayoutTooLow: 'It would bring less than it was computed for',
+  fee_unknown: 'What the protocol, or its verifier, takes of the pay could not be read',
+} as const
+
+function messageOf(reason: string): string {
+  return reason === 'unprofitable' || reason === 'free_gas_spent' ? unserved[reason] : sentenceOf(reason)
+}
