@@ -10,12 +10,13 @@ import { type Receipt, readReceipt } from '../outbox/receipt.ts'
 import type { Step } from '../step.ts'
 import { readAnswers } from './answers.ts'
 import type { Settled } from './settle.ts'
+import type { Placed, Verdict } from './verdict.ts'
 
 export type BookVerdicts = { settled: readonly Settled[]; receipts: ReadonlyMap<Settled, Receipt> }
 
 /**
  * The receipts of the transactions in which verdicts were given.
- * @returns by verdict; one that is not told now, or is of another block, is left out.
+ * @returns by verdict; one that is not told now, is of another block, or says nothing of the verdict, is left out.
  * @throws RpcUnavailable
  */
 export async function readVerdictReceipts(
@@ -31,9 +32,20 @@ export async function readVerdictReceipts(
   return new Map(
     asked.flatMap((one, index) => {
       const receipt = readReceipt(answers[index], contracts.coordinator)
-      return receipt !== null && receipt.blockHash === one.verdict?.blockHash ? [[one, receipt]] : []
+      const isIt =
+        receipt?.blockHash === one.verdict?.blockHash && receipt?.verdicts.some(isSameAs(one.verdict))
+      return receipt && isIt ? [[one, receipt]] : []
     }),
   )
+}
+
+function isSameAs(placed: Placed | null) {
+  return ({ subscription, interval, node, isActive, isValid }: Verdict): boolean =>
+    subscription === placed?.subscription &&
+    interval === placed.interval &&
+    node === placed.node &&
+    isActive === placed.isActive &&
+    isValid === placed.isValid
 }
 
 /**

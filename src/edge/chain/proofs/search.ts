@@ -32,17 +32,24 @@ export async function searchVerdicts(step: Step, proofs: readonly Proof[]): Prom
   })
   let first = 0
   return asked.map(({ proof, ranges }) => {
-    const told = ranges.map((_, index) => placedOf(answers[first + index]?.result))
+    const told = ranges.map((_, index) => placedOf(answers[first + index]?.result, contracts.coordinator))
     first += ranges.length
     const silent = told.indexOf(null)
     const known = silent === -1 ? told : told.slice(0, silent)
     return {
       proof,
-      verdict: known.flatMap(placed => placed ?? []).at(-1) ?? null,
+      verdict: known.flatMap(placed => placed ?? []).findLast(each => isOn(each, proof)) ?? null,
       until: ranges[known.length - 1]?.to ?? proof.lookedBlock,
       isKnown: silent === -1,
     }
   })
+}
+
+/** An endpoint may tell more than it was asked for. */
+function isOn({ subscription, interval, node }: Placed, proof: Proof): boolean {
+  return (
+    subscription === proof.subscription && interval === proof.interval && node === proof.node.toLowerCase()
+  )
 }
 
 type Range = { from: number; to: number }

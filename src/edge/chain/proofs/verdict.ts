@@ -33,10 +33,11 @@ export function verdictsOf(logs: readonly Log[]): Verdict[] {
   )
 }
 
-/** What `eth_getLogs` was answered with; null: that is none. */
-export function placedOf(result: unknown): Placed[] | null {
+/** What `eth_getLogs` was answered with, of a coordinator's; null: that is none. */
+export function placedOf(result: unknown, coordinator: Address): Placed[] | null {
   if (!Array.isArray(result)) return null
-  const placed = result.map(log => {
+  const own = result.filter(log => !isLog(log) || log.address.toLowerCase() === coordinator)
+  const placed = own.map(log => {
     const { transactionHash: hash, blockNumber, blockHash } = log as Record<string, unknown>
     const [verdict] = isLog(log) ? verdictsOf([log]) : []
     if (!verdict || !isHex(hash) || !isHex(blockNumber) || !isHex(blockHash)) return null

@@ -1,4 +1,4 @@
-import { parseEther, zeroAddress } from 'viem'
+import { encodeEventTopics, type Hex, parseEther, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
@@ -152,6 +152,51 @@ describe('terms', () => {
     expect(await world.allowance()).toBe(price)
   })
 })
+
+describe.for([false, true])(
+  'an endpoint that is not to be trusted; first deployment: %s',
+  firstDeployment => {
+    type Log = { address: Hex; topics: Hex[]; data: Hex }
+
+    /** The verdicts on two proofs, the first of them rejected, as the chain tells them. */
+    async function judged(): Promise<Log[]> {
+      await start({ firstDeployment })
+      for (const valid of [false, true]) {
+        const id = await world.deliver()
+        await world.call(world.verifier, 'finalize', id, 1, nodeAddress, valid)
+      }
+      const [topic] = encodeEventTopics({ abi: eip712CoordinatorAbi, eventName: 'ProofVerified' })
+      const asked = { address: world.chain.coordinator, topics: [topic], fromBlock: '0x0', toBlock: 'latest' }
+      return (await world.request('eth_getLogs', asked)) as Log[]
+    }
+    const telling = (logs: readonly Log[]) =>
+      world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: logs } : null))
+    const states = async () => (await world.proofs()).map(({ state }) => state)
+
+    test('behavior: it tells of other proofs, and what others say, as well: each has its own verdict', async () => {
+      const logs = await judged()
+      expect(logs).toHaveLength(2)
+      const others = logs.map(log => ({ ...log, address: world.verifier.address }))
+      telling([...logs, ...others.toReversed()])
+      await world.warp(3_600)
+      expect(await states()).toEqual(['rejected', 'accepted'])
+    })
+
+    test('behavior: it tells of a verdict that the transaction does not have: that is not believed', async () => {
+      const logs = await judged()
+      const [rejected, accepted] = logs as [Log, Log]
+      telling([
+        { ...rejected, data: accepted.data },
+        { ...accepted, data: rejected.data },
+      ])
+      await world.warp(3_600)
+      expect(await states()).toEqual(['pending', 'pending'])
+      world.proxy.setOverride(undefined)
+      await world.warp(60)
+      expect(await states()).toEqual(['rejected', 'accepted'])
+    })
+  },
+)
 
 describe.for([false, true])('reorganisations; first deployment: %s', firstDeployment => {
   test('behavior: a verdict that is undone is looked for again, and another may come', async () => {
