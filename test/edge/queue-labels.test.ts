@@ -202,7 +202,12 @@ describe('labels', () => {
     const gpuLabels = fc.array(fc.record({ id: fc.constantFrom('a', 'b'), labels }), { maxLength: 2 })
     const containers = fc.constantFrom(['a'], ['a', 'b'], ['b', 'c'])
     const free = ['a', 'b', 'c'].map(route => ({ route, slots: 1 }))
-    type Case = { has: Labels; given: { id: string; labels: Labels }[]; requires: Requires; names: readonly string[] }
+    type Case = {
+      has: Labels
+      given: { id: string; labels: Labels }[]
+      requires: Requires
+      names: readonly string[]
+    }
     const check = async ({ has, given, requires, names }: Case) => {
       await queue.clear()
       const route = routeOf(names, requires)
