@@ -2,6 +2,7 @@ import type { Cause } from './cause.ts'
 import type { Config, Container } from './config/config.ts'
 import { type KeepOptions, keepContainer } from './docker/keep.ts'
 import { removeLeftovers } from './docker/leftovers.ts'
+import { isMadeAlike } from './docker/spec.ts'
 import { removeContainer, renewContainer, stopContainers } from './docker/stop.ts'
 import type { Gpus } from './gpu/gpus.ts'
 import { keepRunning } from './loop.ts'
@@ -22,7 +23,7 @@ export type Fleet = {
   stop(graceSeconds: number): Promise<void>
 }
 
-export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf' | 'clear'> & {
+export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf' | 'clear' | 'onGone'> & {
   reach: Reach
   gpus: Pick<Gpus, 'configure' | 'devicesOf'>
 }
@@ -45,11 +46,13 @@ export function createFleet(options: FleetOptions): Fleet {
   /** Loops that have not ended. */
   const loops = new Set<Promise<void>>()
   let current: Config | null = null
+  /** By id, the configuration that is to replace what runs. */
+  const replacing = new Map<string, Config>()
   /** Docker has run something for it. */
   let hasManaged = false
   let cleared: Promise<void> | null = null
 
-  /** Gives out networks, firewall rules and GPUs. A container that is leaving keeps its own while jobs are in its hands. */
+  /** Gives out networks, firewall rules and GPUs. A container that is leaving, or is replaced, keeps its own until it is gone. */
   function settle(config: Config): void {
     const wanted = new Set(config.containers.map(({ id }) => id))
     const staying = [...leaving.values()].map(({ container }) => container)
@@ -57,7 +60,7 @@ export function createFleet(options: FleetOptions): Fleet {
     const managed = there.filter(container => container.managed)
     if (managed.length > 0) hasManaged = true
     confinement.configure(config, there)
-    gpus.configure(managed)
+    gpus.configure(managed, new Set([...leaving.keys(), ...replacing.keys()]))
   }
 
   /** Ends what earlier processes have left: once, but for an engine that cannot be asked. */
@@ -91,9 +94,10 @@ export function createFleet(options: FleetOptions): Fleet {
       await last?.end()
       last = null
     }
+    const onGone = () => inherit(config, container)
     const loop = () =>
       keepContainer(
-        { ...options, devicesOf, clear, config, signal },
+        { ...options, devicesOf, clear, onGone, config, signal },
         container,
         last === null ? null : { takeOver },
       )
@@ -118,10 +122,21 @@ export function createFleet(options: FleetOptions): Fleet {
     if (target !== undefined) reach.seek(target)
   }
 
+  /** What was in the place of a container is gone: now it is called, and GPUs are given out, as it is configured. */
+  function inherit(config: Config, container: Container): void {
+    if (replacing.get(container.id) !== config) return
+    replacing.delete(container.id)
+    containers.configure(container)
+    if (current !== null) settle(current)
+  }
+
   function succeed(config: Config, container: Container, old: Kept): void {
     // Calls in hand end where they were begun.
     if (!container.managed && container.baseUrl !== old.container.baseUrl) containers.remove(container.id)
-    containers.configure(container)
+    // What runs is called as it was configured until it is gone.
+    const running = containers.get(container.id)?.config
+    if (!container.managed || running === undefined || isMadeAlike(container, running))
+      containers.configure(container)
     kept.set(container.id, container.managed ? keep(config, container, old) : { ...old, container })
     const target = containers.get(container.id)
     if (!container.managed && target?.health !== 'ready' && target !== undefined) reach.seek(target)
@@ -143,24 +158,24 @@ export function createFleet(options: FleetOptions): Fleet {
     const { container } = old
     const gone = retire(config, old).finally(() => {
       leaving.delete(container.id)
+      replacing.delete(container.id)
       if (current !== null) settle(current)
     })
     leaving.set(container.id, { container, gone })
   }
 
   async function apply(config: Config): Promise<void> {
-    const isFirst = current === null
     const before = current ?? config
     current = config
-    // Who brings containers up asks for it, and tells what it fails by. Where there are none, there may be no Docker.
-    if (isFirst)
-      void clear().catch((error: unknown) =>
-        log.debug('What an earlier process has left was not looked for', { error: messageOf(error) }),
-      )
+    // Who brings containers up tells what it fails by. Where there are none, there may be no Docker.
+    void clear().catch((error: unknown) =>
+      log.debug('What an earlier process has left was not looked for', { error: messageOf(error) }),
+    )
     const wanted = new Map(config.containers.map(container => [container.id, container]))
     for (const old of [...kept.values()]) {
       const next = wanted.get(old.container.id)
       if (next === undefined || next.managed !== old.container.managed) leave(before, old)
+      else if (next.managed) replacing.set(next.id, config)
     }
     settle(config)
     for (const container of config.containers) {

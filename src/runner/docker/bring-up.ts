@@ -46,7 +46,7 @@ async function unlessAborted<T>(signal: AbortSignal, asked: Promise<T>): Promise
 
 /** Has a container running, and ready. @throws DownError, EngineError, or a socket error */
 export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }: Prepared): Promise<Running> {
-  const { engine, config, containers, drain, log, signal } = options
+  const { engine, config, containers, drain, onGone, log, signal } = options
   const { id, port, startTimeoutMs } = kept.container
   const before = containers.get(id)
   const wasDown = before?.health === 'unhealthy'
@@ -58,6 +58,7 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
       startTimeoutMs,
       log,
       signal,
+      onGone,
       async onReplace() {
         reopen = await drain(id)
         signal.throwIfAborted()

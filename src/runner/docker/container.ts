@@ -56,6 +56,8 @@ export type RunningOptions = {
   log: Log
   /** One of another spec runs, and is about to be removed; awaited. */
   onReplace: () => Promise<void>
+  /** None of another spec is there any more. */
+  onGone: () => void
   /** Once it has aborted, nothing is begun any more. What the engine is at is waited for. */
   signal: AbortSignal
 }
@@ -66,12 +68,15 @@ export type RunningOptions = {
  * @throws the signal's reason, and what the engine fails by
  */
 export async function ensureRunning(engine: Engine, options: RunningOptions): Promise<Started> {
-  const { spec, port, log } = options
+  const { spec, port, log, onGone } = options
   const found = await inspect(engine, spec.name)
-  if (found !== null && found.Config.Labels[label.spec] !== spec.hash) {
+  const isSame = found?.Config.Labels[label.spec] === spec.hash
+  if (found !== null && !isSame) {
     log.info('Replacing container, its configuration has changed', { container: spec.name })
     await end(engine, found, options)
-  } else if (found !== null) {
+  }
+  onGone()
+  if (found !== null && isSame) {
     const started = { id: found.Id, port: portOf(found) ?? port }
     const isWhole = isJoined(found, spec)
     if (found.State.Paused)

@@ -30,6 +30,8 @@ export type KeepOptions = {
   devicesOf: (container: Container) => Promise<Devices>
   /** Resolves when nothing is left of earlier processes that nobody wants: it may have the port, or the GPU. */
   clear: () => Promise<void>
+  /** What ran in its place under another configuration is gone, or goes on as one of this. Called each time that it is brought up. */
+  onGone: () => void
   log: Log
   signal: AbortSignal
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Container } from '../config/config.ts'
 import { type Devices, deviceRequests } from '../gpu/devices.ts'
 import { boundsOf } from './bounds.ts'
@@ -88,4 +89,16 @@ export function specOf({ container, imageId, scope, hostIp, standing, devices }:
       },
     }),
   }
+}
+
+/** Whether two containers are made in the same way, as far as their configuration says. */
+export function isMadeAlike(one: Container, other: Container): boolean {
+  return isDeepStrictEqual(made(one), made(other))
+}
+
+function made(container: Container) {
+  const { gpu, links } = container
+  const standing = { network: '', id: '', joined: [] }
+  const { hash } = specOf({ container, imageId: '', scope: '', hostIp: '', standing, devices: 'none' })
+  return { hash, gpu, links }
 }

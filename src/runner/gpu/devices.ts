@@ -26,24 +26,45 @@ export function deviceRequests(devices: Devices): { DeviceRequests?: object[] } 
 type Wish = Pick<Container, 'id' | 'gpu'>
 
 /**
+ * `before`: what was given already, and stays. `held`: what containers have under an earlier configuration until they are gone, by UUID;
+ * counted to nobody else so far.
+ */
+type Assigned = {
+  before?: ReadonlyMap<string, Devices>
+  held?: ReadonlyMap<string, readonly string[]>
+}
+
+/**
  * Gives each container its GPUs. Those that are named are given to whoever names them, also to several; those that are counted go to one
  * container each, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
- * others may get new ones. `gpus` null: nobody knows what there is, and Docker decides. `before`: what was given already, and stays.
+ * others may get new ones. `gpus` null: nobody knows what there is, and Docker decides.
  * @returns by container id; an error for one that cannot have what it asks for.
  */
 export function assignDevices(
   containers: readonly Wish[],
   gpus: readonly Gpu[] | null,
-  before: ReadonlyMap<string, Devices> = new Map(),
+  { before = new Map(), held = new Map() }: Assigned = {},
 ): Map<string, Devices | GpuError> {
   const kept = new Map([...before].filter(([, devices]) => uuidsOf(devices).length > 0))
   const given = [...kept.values()].flatMap(uuidsOf)
   const named = containers.flatMap(({ gpu }) => idsOf(gpu).map(name => uuidOf(name, gpus)))
   const taken = new Set([...named, ...given])
-  const free = gpus
-    ?.filter(({ uuid, problem }) => !taken.has(uuid) && problem === null)
-    .map(({ uuid }) => uuid)
-  return new Map(containers.map(({ id, gpu }) => [id, kept.get(id) ?? assign(gpu, { gpus, free })]))
+  const free =
+    gpus &&
+    new Set(gpus.filter(({ uuid, problem }) => !taken.has(uuid) && problem === null).map(({ uuid }) => uuid))
+
+  function freeFor(id: string): string[] | null {
+    const others = [...held].flatMap(([holder, uuids]) => (holder === id ? [] : uuids))
+    return free && [...free].filter(uuid => !others.includes(uuid))
+  }
+
+  function give({ id, gpu }: Wish): Devices | GpuError {
+    const devices = kept.get(id) ?? assign(gpu, { gpus, free: freeFor(id) })
+    if (!(devices instanceof GpuError)) for (const uuid of uuidsOf(devices)) free?.delete(uuid)
+    return devices
+  }
+
+  return new Map(containers.map(wish => [wish.id, give(wish)]))
 }
 
 /** Of GPUs that were found; none of what was given by another name, or unseen. */
@@ -56,10 +77,9 @@ function idsOf(gpu: Wish['gpu']): string[] {
   return typeof gpu === 'object' && 'devices' in gpu ? gpu.devices : []
 }
 
-/** `free` is taken from. */
 function assign(
   gpu: Wish['gpu'],
-  { gpus, free }: { gpus: readonly Gpu[] | null; free: string[] | undefined },
+  { gpus, free }: { gpus: readonly Gpu[] | null; free: readonly string[] | null },
 ): Devices | GpuError {
   if (typeof gpu === 'boolean') return gpu ? 'all' : 'none'
   if ('devices' in gpu) {
@@ -67,10 +87,10 @@ function assign(
     if (missing !== undefined) return new GpuError(`This host has no GPU ${missing}`)
     return { ids: gpu.devices.map(name => uuidOf(name, gpus)) }
   }
-  if (free === undefined) return { count: gpu.count }
+  if (free === null) return { count: gpu.count }
   if (free.length < gpu.count)
     return new GpuError(`It wants ${gpu.count} of this host's GPUs for itself, and ${free.length} are free`)
-  return { ids: free.splice(0, gpu.count) }
+  return { ids: free.slice(0, gpu.count) }
 }
 
 /** MIG instances are not among what the driver was asked for: Docker knows them. */

@@ -7,8 +7,11 @@ import type { Query, Sight } from './query.ts'
 type Wish = Pick<Container, 'id' | 'gpu'>
 
 export type Gpus = {
-  /** Gives these containers what they ask for, those that got it before the same again. */
-  configure(containers: readonly Wish[]): void
+  /**
+   * Gives these containers what they ask for, those that got it before the same again. `staying`: ids of containers that still run under
+   * an earlier configuration, and have what that gave them until they are named no more.
+   */
+  configure(containers: readonly Wish[], staying?: ReadonlySet<string>): void
   /** Looks anew. One failure is none: the driver is asked again before it is believed. */
   look(): Promise<Sight>
   /** Resolves once there was a look. */
@@ -36,6 +39,8 @@ export function createGpus(query: Query | null): Gpus {
   /** What the driver has told last; null: nothing ever. */
   let there: readonly Gpu[] | null = null
   let assigned: Map<string, Devices | GpuError> | null = null
+  /** By id, what containers that run on were given. */
+  let held = new Map<string, readonly string[]>()
   let looking: Promise<Sight> | null = null
   let hasTold = false
 
@@ -46,7 +51,7 @@ export function createGpus(query: Query | null): Gpus {
     const isNew = seen.some(({ uuid }) => !known.has(uuid))
     for (const gpu of seen) known.set(gpu.uuid, gpu)
     // What was given stays given: one that is lost is missed, and not replaced by another container's.
-    if (assigned === null || isNew) assigned = assignDevices(wishes, there, given())
+    if (assigned === null || isNew) assigned = assignDevices(wishes, there, { before: given(), held })
     return sight
   }
 
@@ -74,18 +79,21 @@ export function createGpus(query: Query | null): Gpus {
   }
 
   return {
-    configure(containers) {
+    configure(containers, staying = new Set()) {
       const asBefore = containers.filter(({ id, gpu }) =>
         wishes.some(wish => wish.id === id && isDeepStrictEqual(wish.gpu, gpu)),
       )
       wishes = containers
       if (assigned === null) return
       const before = given()
+      held = new Map(
+        [...staying].map(id => [id, [...(held.get(id) ?? []), ...uuidsOf(before.get(id) ?? 'none')]]),
+      )
       const kept = asBefore.flatMap(({ id }): [string, Devices][] => {
         const devices = before.get(id)
         return devices === undefined ? [] : [[id, devices]]
       })
-      assigned = assignDevices(containers, there, new Map(kept))
+      assigned = assignDevices(containers, there, { before: new Map(kept), held })
     },
     look,
     looked,

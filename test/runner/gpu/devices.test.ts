@@ -135,6 +135,25 @@ describe('createGpus', () => {
     ])
   })
 
+  test('behavior: what a container has until it is replaced goes to nobody else, and may be its own again', async () => {
+    await startFakeSmi([gpuLine(0), gpuLine(1)])
+    const [a, b] = configured({ count: 1 }, { count: 2 }) as [Wished, Wished]
+    const gpus = gpusFor([a])
+    const given = async (wish: Wished) => await gpus.devicesOf(wish).catch(error => error.code)
+    expect(await given(a)).toEqual({ ids: [uuidOf(0)] })
+    const without = { ...a, gpu: false }
+    gpus.configure([without, b], new Set([a.id]))
+    expect([await given(without), await given(b)]).toEqual(['none', 'gpu_unavailable'])
+    // Another one comes before the first is through.
+    gpus.configure([without, b], new Set([a.id]))
+    expect(await given(b)).toBe('gpu_unavailable')
+    const more = { ...a, gpu: { count: 2 } }
+    gpus.configure([more], new Set([a.id]))
+    expect(await given(more)).toEqual({ ids: [uuidOf(0), uuidOf(1)] })
+    gpus.configure([without, b])
+    expect(await given(b)).toEqual({ ids: [uuidOf(0), uuidOf(1)] })
+  })
+
   test('behavior: a driver that fails once is asked again; one that fails twice is believed, until it tells', async () => {
     const smi = await startFakeSmi([])
     const gpus = gpusFor(configured([0]))
