@@ -10,15 +10,18 @@ import { readHost } from './confine/host.ts'
 import { type Containers, createContainers, type Target } from './containers.ts'
 import { controlLoop, type Mode } from './control.ts'
 import { createDisk } from './disk.ts'
+import { diskUse } from './docker/disk-use.ts'
 import { createEngine, type Engine, isLocal } from './docker/engine.ts'
 import { createEvents } from './docker/events.ts'
+import { createRelief } from './docker/relief.ts'
 import { scopeOf } from './docker/scope.ts'
+import { nameOf } from './docker/spec.ts'
 import type { Tls } from './docker/tls.ts'
 import { createDrain } from './drain.ts'
 import { answer } from './edge/answer.ts'
 import { createEdge, type Edge } from './edge/connect.ts'
 import { createMeter } from './edge/meter.ts'
-import { checksOf } from './fitness/checks.ts'
+import { checksOf, dockerRoom } from './fitness/checks.ts'
 import type { SeenRoom } from './fitness/disk.ts'
 import { createFitness, type FitnessPace } from './fitness/fitness.ts'
 import { createFleet, type Fleet } from './fleet.ts'
@@ -133,10 +136,16 @@ export function startParts(options: PartsOptions): Parts {
   const confinement = createConfinement({ scope, engine, host, log, signal })
   const drain = createDrain({ containers, slots, timeoutMs: () => current.drainTimeoutMs, log, signal })
   const events = createEvents({ engine, scope, log, signal })
+  const relief = createRelief({
+    ids: () => containers.all().flatMap(({ config: { id, managed } }) => (managed ? [id] : [])),
+    measure: id => diskUse(engine, nameOf(scope, id)),
+    log,
+  })
   const fleet = createFleet({
     engine,
     events,
     confinement,
+    relief,
     gpus,
     containers,
     drain,
@@ -176,6 +185,7 @@ export function startParts(options: PartsOptions): Parts {
     containers,
     onLooked(isNews) {
       tellHost(isNews)
+      void relief.lacks(lackingForDocker())
       void registration.relabel()
       if (isNews) changed.post()
     },
@@ -184,6 +194,12 @@ export function startParts(options: PartsOptions): Parts {
     signal,
     ...(options.fitnessPace && { pace: options.fitnessPace }),
   })
+
+  /** In bytes; 0 also where nobody can see. */
+  function lackingForDocker(): number {
+    const free = rooms.get(dockerRoom)?.freeBytes ?? null
+    return free === null ? 0 : Math.max(0, current.minFreeDisk - free)
+  }
 
   function hostReport(): HostReport {
     return { mode, gpus: gpus.seen().slice(0, limits.gpusPerHost), findings: fitness.findings() }

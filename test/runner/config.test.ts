@@ -367,6 +367,26 @@ describe('loadConfig', () => {
   })
 })
 
+describe('memory', () => {
+  const warned = (containers: object[], root: object = {}) => parse({ ...root, containers }).warnings
+  const [one, two] = [
+    { id: 'one', image: 'i' },
+    { id: 'two', image: 'i' },
+  ]
+
+  test('default: who can take it from others on one host is named', () => {
+    expect(warned([one, two, { ...one, id: 'three', limits: { memory: '1g' } }])).toEqual([
+      'limits.memory is not set for one, two: each can take the memory of all others on this host',
+    ])
+  })
+
+  test('default: nobody where there is one, where all have a limit, or where they run elsewhere', () => {
+    expect(warned([one, { id: 'far', url: 'http://far' }])).toEqual([])
+    expect(warned([one, two], { limits: { memory: '1g' } })).toEqual([])
+    expect(warned([one, two], { manage_containers: false })).toEqual([])
+  })
+})
+
 describe('risks', () => {
   const told = (url: string, bearer = 'token') =>
     parse({ containers: [{ id: 'one', url, bearer }] }).risks.map(({ path, what }) => `${path} ${what}`)

@@ -104,7 +104,7 @@ describe('doctor', () => {
       ([how, name, what = '']) => `${how} ${name}: ${what.split(/[:.] /)[0]}`,
     )
     expect(told).toEqual([
-      'ok config: 3 containers',
+      'ok config: 3 containers; limits.memory is not set for one, two',
       `FAIL config: ${join(directory, 'config.json')} has mode 644`,
       `FAIL key: ${join(directory, 'runner.key')} has mode 640`,
       `FAIL edge: ${edge.url}/health answers 502`,

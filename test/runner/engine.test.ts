@@ -127,6 +127,56 @@ test('behavior: with pull always its image is pulled at start and at a reload, n
   await eventually(() => pulls() === 2)
 })
 
+test('behavior: when its disk is full who has written most is made anew, and nobody where that would not help', {
+  timeout: 60_000,
+}, async () => {
+  const fake = await startFakeEngine()
+  const { embed, directory, edge } = await setup()
+  const fitnessPace = { fitMs: 50, unfitMs: 50 }
+  const containers = [
+    { id: 'some', image: 'i', port: await freePort() },
+    { id: 'most', image: 'i', port: await freePort() },
+  ]
+  const source = (minFree: number) => ({
+    edge: { url: edge.url, key_file: 'runner.key' },
+    min_free_disk: minFree,
+    containers,
+  })
+  const runner = await embed(
+    { ...source(0), manage_containers: true },
+    { dockerHost: fake.dockerHost, fitnessPace },
+  )
+  await runner.ready
+  const reload = (minFree: number) => {
+    const path = join(directory, 'config.json')
+    runner.reload(parseConfig(JSON.stringify(source(minFree)), { path, env: {} }).config)
+  }
+  const removed = () => fake.asked('force=true').map(({ path }) => path)
+  const measured = () => fake.asked('size=1').length
+  const job = edge.enqueue({ containers: ['most'], data: '"hang"' })
+  await eventually(() => job.started)
+
+  // More than any disk has, and than these could give back.
+  reload(2 ** 50)
+  await eventually(() => measured() > 4)
+  expect(removed()).toEqual([])
+
+  const full: Record<string, number> = { some: 2 ** 49, most: 2 ** 50 }
+  fake.state.written = name => full[name.split('-').at(-1) ?? ''] ?? 0
+  expect(await edge.reported(job.id)).toMatchObject({
+    error_code: 'disk_limit',
+    resultText: expect.stringContaining(
+      "Docker's disk is full, and of all containers it has written most: 1125899906842624 bytes",
+    ),
+  })
+  fake.state.written = () => 0
+  const made = () => fake.asked('/create?').filter(({ path }) => path.endsWith('-most')).length
+  await eventually(() => made() === 2)
+  expect(removed()).toEqual([expect.stringMatching(/^\/v[\d.]+\/containers\/id-\d\?force=true&v=true$/)])
+  reload(0)
+  await eventually(() => edge.health().every(({ health }) => health === 'ready'))
+})
+
 describe('what an engine refuses', () => {
   const secrets = ['hunter2', 'sk-live "x"', '/srv/customers/acme', '/data']
 

@@ -33,6 +33,8 @@ export async function startFakeEngine() {
   const state = {
     hangs: (_asked: Asked): boolean => false,
     refuses: (_asked: Asked): string | null => null,
+    /** What a container of that name has written, in bytes. */
+    written: (_name: string): number => 0,
     version: { Version: '28.3.1', ApiVersion: '1.51', MinAPIVersion: '1.24' },
     /** What it waits for before it does what it was asked. */
     before: async (_asked: Asked): Promise<void> => {},
@@ -119,8 +121,9 @@ export async function startFakeEngine() {
     if (verb === 'json') {
       const Running = container.server !== null
       const { id: Id, labels: Labels, host: HostConfig, startedAt: StartedAt } = container
+      const SizeRw = state.written(container.name)
       const State = { Running, ExitCode: 0, StartedAt }
-      return [200, { Id, State, NetworkSettings: {}, Config: { Labels }, HostConfig }]
+      return [200, { Id, State, NetworkSettings: {}, Config: { Labels }, HostConfig, SizeRw }]
     }
     if (verb === 'start') await start(container)
     else await end(container)

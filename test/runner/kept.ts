@@ -31,6 +31,7 @@ export async function keepFleet(config: Config, unusual: Partial<Host> = {}) {
     engine,
     events,
     confinement,
+    relief: { excessOf: () => null },
     gpus: createGpus(null),
     containers: seen,
     drain: createDrain({ containers: seen, slots: createSlots(seen), timeoutMs: () => 0, log, signal }),

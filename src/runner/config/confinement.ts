@@ -87,3 +87,15 @@ export function settleConfined(entry: Written & { read_only: boolean }, root: Wr
     },
   }
 }
+
+/** One that may take all memory takes it from its neighbours, and the kernel kills whom it will. */
+export function memoryWarnings(
+  containers: readonly (Confined & { id: string; managed: boolean })[],
+): string[] {
+  const here = containers.filter(({ managed }) => managed)
+  const free = here.filter(({ limits }) => limits.memoryBytes === null).map(({ id }) => id)
+  if (here.length < 2 || free.length === 0) return []
+  return [
+    `limits.memory is not set for ${free.join(', ')}: each can take the memory of all others on this host`,
+  ]
+}

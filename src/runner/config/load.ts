@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Config, type Environment, settle } from './config.ts'
+import { memoryWarnings } from './confinement.ts'
 import { parseJson } from './parse.ts'
 import { ConfigError, type Problem, toProblem } from './problem.ts'
 import { riskyFile, riskyTokens } from './risks.ts'
@@ -42,7 +43,8 @@ export function parseConfig(source: string, { path, env }: { path: string; env: 
   const problems = [...(parsed.success ? [] : parsed.issues.map(toProblem)), ...crossFieldProblems(file)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const config = settle(parsed.output, { path, env })
-  return { config, warnings: unreadKeys(json.value), risks: riskyTokens(config) }
+  const warnings = [...unreadKeys(json.value), ...memoryWarnings(config.containers)]
+  return { config, warnings, risks: riskyTokens(config) }
 }
 
 function withEnvironment(file: unknown, env: Environment): unknown {

@@ -14,6 +14,7 @@ import { diskUse } from './disk-use.ts'
 import { createDiskWatch } from './disk-watch.ts'
 import type { Engine } from './engine.ts'
 import type { Events } from './events.ts'
+import type { Relief } from './relief.ts'
 import { scopeOf } from './scope.ts'
 import { nameOf } from './spec.ts'
 import { untilDown } from './until-down.ts'
@@ -23,6 +24,7 @@ export type KeepOptions = {
   events: Events
   config: Config
   confinement: Confinement
+  relief: Pick<Relief, 'excessOf'>
   containers: Containers
   drain: Drain
   agent: Agent

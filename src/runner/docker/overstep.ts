@@ -10,7 +10,7 @@ const graceSeconds = 5
 
 /** Resolves with the cause when a running container may not go on, and with null when the signal aborts. */
 export async function untilOverstep(
-  { confinement, log, signal }: KeepOptions,
+  { confinement, relief, log, signal }: KeepOptions,
   { container, diskWatch }: Kept,
 ): Promise<Cause | null> {
   const trouble = createTrouble({ log, what: `Measuring the disk of container ${container.id}` })
@@ -26,6 +26,11 @@ export async function untilOverstep(
   while (!signal.aborted) {
     const refused = confinement.refusal(container)
     if (refused !== null) return { code: 'not_isolated', detail: refused }
+    const most = relief.excessOf(container.id)
+    if (most !== null) {
+      const detail = `Docker's disk is full, and of all containers it has written most: ${most} bytes`
+      return { code: 'disk_limit', detail }
+    }
     const bytes = await excess()
     if (bytes !== null) {
       const detail = `it has written ${bytes} bytes to its disk, and its limit is ${container.limits.diskBytes}`

@@ -28,6 +28,8 @@ export type CheckOptions = {
 const engineMs = 5_000
 /** Before an engine that did not answer is asked once more. */
 const againMs = 1_000
+/** What the engine's disk is for, as rooms are named. */
+export const dockerRoom = 'Docker'
 const Info = v.object({ DockerRootDir: v.string() })
 
 /** What is looked at on this host; each reads the world, and leaves the judgement to a function of what was read. */
@@ -71,7 +73,7 @@ export function checksOf(options: CheckOptions): Check[] {
     }
     if (error !== null || !isHere) return checkEngine({ error, users })
     const path = await dockerRoot().catch(() => null)
-    return path === null ? [] : await room({ what: 'Docker', path, users })
+    return path === null ? [] : await room({ what: dockerRoom, path, users })
   }
 
   const lookAtGpus: Check = async () => {
