@@ -116,6 +116,50 @@ describe('a claim that waits', () => {
     expect(await plain.ids).toEqual([])
   })
 
+  test('behavior: whose host gets a label while it waits is given what waits for that, and woken for more', async () => {
+    const late = await startTestRunner(edge, [policyOf('a')], fetch, { zone: ['x'] })
+    const has = (labels: object) =>
+      late.post('/runner/register', {
+        instance: late.instance,
+        version: 'x',
+        containers: [policyOf('a')],
+        labels,
+      })
+    const id = await edge.createJob({ ...jobOf('a'), requires: { gpu: 'H100' } })
+    const waiting = await wait(late)
+    await has({ gpu: ['NVIDIA H100 80GB HBM3'] })
+    expect(await waiting.ids).toEqual([id])
+    await has({ zone: ['x'] })
+    const again = await wait(late, { holding: [{ id, attempt: 1 }] })
+    proxy.takeStatements()
+    await has({ gpu: ['NVIDIA H100 80GB HBM3'] })
+    // It has looked, found nothing, and waits as the host that it is by now.
+    await expect
+      .poll(() => proxy.takeStatements().some(({ sql }) => sql.includes('select 1 from queued_routes')))
+      .toBe(true)
+    const next = await edge.createJob({ ...jobOf('a'), requires: { gpu: 'H100' } })
+    const { result, ms } = await took(again.ids)
+    expect(result).toEqual([next])
+    expect(ms).toBeLessThan(soonMs)
+  })
+
+  test('behavior: one that was overtaken passes on what it was rung for, and not to who cannot take it', async () => {
+    const alsoBig = await startTestRunner(edge, [policyOf('a')], fetch, { gpu: ['NVIDIA H100 80GB HBM3'] })
+    const first = await wait(bigA)
+    const plain = await wait(a, { wait_ms: 3_000 })
+    const second = await wait(alsoBig)
+    await edge.db.orm.run(
+      `update instances set claim_seq = 1000, claim_token = 'later' where id = '${bigA.instance}'`,
+    )
+    const id = await edge.createJob({ ...jobOf('a'), requires: { gpu: 'H100' } })
+    const { result, ms } = await took(second.ids)
+    expect(result).toEqual([id])
+    expect(ms).toBeLessThan(soonMs)
+    expect(await first.ids).toEqual([])
+    expect(await plain.ids).toEqual([])
+    await edge.db.orm.run('update instances set claim_seq = 0')
+  })
+
   test('behavior: is answered empty when its time is over', async () => {
     const { result, ms } = await took((await wait(a, { wait_ms: 300 })).ids)
     expect(result).toEqual([])

@@ -168,7 +168,8 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   }
 }
 
-function serves({ names, host }: Pick<Waiter, 'names' | 'host'>, route: string): boolean {
+/** Whether a ring for a route wakes a waiter. */
+export function serves({ names, host }: Pick<Wait, 'names' | 'host'>, route: string): boolean {
   if (names === undefined || names.includes(route)) return true
   const requires = requiresOf(route)
   const containers = containersOf(route)

@@ -1,5 +1,5 @@
 import type { HostLabels } from '../../protocol/labels.ts'
-import type { Bell } from '../bell/bell.ts'
+import { type Bell, serves } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
 import { type Claimed, type Outlook, readOutlook } from '../jobs/claim.ts'
 
@@ -19,18 +19,24 @@ export type LookAgainOptions = {
 /** Claims that wait for the same lapse look one after another. */
 const lapseJitterMs = 500
 
+/** `unheard`: what it was rung for, and has not looked for since. */
+export type LookedAgain = { claimed: Claimed; unheard: readonly string[] }
+
 /** What a claim does that has found nothing: it waits and looks again, until there are jobs, its time is over, or the runner has left. */
-export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
+export async function lookAgain(options: LookAgainOptions): Promise<LookedAgain> {
   const { app, bell, key, names, deadline, signal, look } = options
   let { host } = options
   let ticket = await bell.ticket()
   let rung = false
+  let unheard: readonly string[] = []
   while (!signal.aborted) {
     // Whoever is rung for looks at once; asking first would cost each job a round trip.
     const outlook = rung ? null : await readOutlook(app.db)
     if (outlook === null || outlook.waiting || outlook.lapsed) {
       const claimed = await look()
-      if (!claimed.passed || claimed.jobs.length > 0) return claimed
+      if (!claimed.passed) return { claimed, unheard }
+      if (claimed.jobs.length > 0) return { claimed, unheard: [] }
+      unheard = []
       host = claimed.host
     }
     const leftMs = deadline - app.now()
@@ -39,11 +45,14 @@ export async function lookAgain(options: LookAgainOptions): Promise<Claimed> {
     if (outlook === null) continue
     const waitMs = Math.min(leftMs, untilLapseMs(outlook))
     const until = app.now() + waitMs
-    ticket = await bell.wait({ ticket, key, names, host, waitMs }, signal)
+    // News of this process, too: it may have been told that its host has something more.
+    const heard = await bell.wait({ ticket, key, names: [...names, key], host, waitMs }, signal)
+    ticket = heard
+    unheard = heard.rung?.filter(name => serves({ names, host }, name)) ?? names
     // Also by a later claim of the same instance, as the look will tell.
     rung = app.now() < until
   }
-  return { passed: true, jobs: [], lapsed: [], host }
+  return { claimed: { passed: true, jobs: [], lapsed: [], host }, unheard: [] }
 }
 
 /**

@@ -64,8 +64,9 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
       const bell = bells('claims')
       // A claim that offers nothing ends the wait of the one before it, whose answer nobody hears: it must not take a ring.
       if (names.length === 0) app.background(c, leave(bell, instance))
-      if (claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0)
-        claimed = await lookAgain({
+      let unheard: readonly string[] = []
+      if (claimed.jobs.length === 0 && names.length > 0 && wait_ms > 0) {
+        const again = await lookAgain({
           app,
           bell,
           key: instance,
@@ -75,9 +76,12 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
           signal,
           look,
         })
+        claimed = again.claimed
+        unheard = again.unheard
+      }
       if (!claimed.passed) {
         // A later claim overtook this one while it waited: the ring that woke it, if one did, is for somebody else.
-        await bell.ring(Object.fromEntries(names.map(name => [name, 1])))
+        if (unheard.length > 0) await bell.ring(Object.fromEntries(unheard.map(name => [name, 1])))
         return await explain(c, instance)
       }
       for (const { id, attempt, destination } of claimed.jobs)

@@ -22,7 +22,7 @@ import { described } from './describe.ts'
 import { countValues, isJson, isShallowJson } from './json.ts'
 import { unknownInstance } from './lease.ts'
 import { refuse } from './refuse.ts'
-import { tellEveryChain } from './rings.ts'
+import { tellEveryChain, tellRequeued } from './rings.ts'
 import { claimRoutes } from './runner-claim.ts'
 import { reportRoutes } from './runner-report.ts'
 import { valid } from './validate.ts'
@@ -80,7 +80,11 @@ export function runnerRoutes(app: App, verify: TokenVerifier): Hono<RunnerEnv> {
       const registered = await register(db, { ...request, runner: c.var.runner })
       if (registered === null) return await refuseRunner(c, policy, unwelcome)
       // What chains had asked for in vain may be on offer.
-      if (registered.isNews) app.background(c, tellEveryChain(app))
+      if (registered.isNews) {
+        app.background(c, tellEveryChain(app))
+        // Its claim that waits looks again, for what it did not offer, or have, before.
+        app.background(c, tellRequeued(app, { [request.instance]: 1 }))
+      }
       return c.json({
         lease_ms: leaseMs,
         heartbeat_ms: heartbeatMs,
