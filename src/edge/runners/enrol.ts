@@ -3,6 +3,7 @@ import { calculateJwkThumbprint } from 'jose'
 import type { HostLabels, Labels } from '../../protocol/labels.ts'
 import type { EnrolRequest, Runner } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
+import { wireBytes } from '../db/wire-bytes.ts'
 import { readProcesses } from './processes.ts'
 
 /** Enrols a host's public key; enrolling it again renames it and lifts a revocation. @returns the runner's id. */
@@ -46,8 +47,9 @@ type Row = {
   last_seen_at: number | null
 }
 
-/** Rows of one statement. Each may have 256 containers with names of 128 characters, and its labels: a SQL response stays below 4 MiB. */
-const runnersPerRead = 80
+/** Of one statement, so that a SQL response stays below 4 MiB: what runners offer, and their labels, may be much. */
+const runnersPerRead = 200
+const bytesPerRead = 3 * 1024 * 1024
 const maxListed = 1_000
 
 /** Every runner that was ever enrolled, newest first, 1,000 at most. */
@@ -57,12 +59,18 @@ export async function listRunners(db: Db): Promise<Runner[]> {
   while (listed.length < maxListed) {
     // Names only: whole policies are up to 256 KiB each.
     const rows = await orm.all<Row>(sql`
-      select id, name, mode, enrolled_at, revoked_at, labels, gpu_labels,
-        (select json_group_array(value ->> 'id') from json_each(containers)) as containers,
-        (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
-      from runners order by enrolled_at desc, id limit ${runnersPerRead} offset ${listed.length}`)
-    listed.push(...rows)
-    if (rows.length < runnersPerRead) break
+      select id, name, mode, enrolled_at, revoked_at, labels, gpu_labels, containers, last_seen_at from (
+        select *, row_number() over newest_first as place,
+          sum(500 + ${wireBytes(sql`containers`)} + ${wireBytes(sql`labels`)} + ${wireBytes(sql`gpu_labels`)}) over newest_first as total
+        from (
+          select id, name, mode, enrolled_at, revoked_at, labels, gpu_labels,
+            (select json_group_array(value ->> 'id') from json_each(containers)) as containers,
+            (select max(last_seen_at) from instances where instances.runner = runners.id) as last_seen_at
+          from runners order by enrolled_at desc, id limit ${runnersPerRead} offset ${listed.length})
+        window newest_first as (order by enrolled_at desc, id))
+      where total <= ${bytesPerRead} or place = 1 order by place`)
+    listed.push(...rows.slice(0, maxListed - listed.length))
+    if (rows.length === 0) break
   }
   const processes = await readProcesses(db)
   return listed.map(row => ({

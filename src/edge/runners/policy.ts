@@ -5,6 +5,7 @@ import { type HostLabels, Labels, labelsAt } from '../../protocol/labels.ts'
 import { GpuLabels } from '../../protocol/runner.ts'
 import type { Db } from '../db/open.ts'
 import { schemaVersion, selectSchemaVersion } from '../db/version.ts'
+import { wireBytes } from '../db/wire-bytes.ts'
 import { chunks } from '../jobs/chunks.ts'
 
 /** A runner's process that was heard of lately and claims: its runner is in mode `run`, and nothing is wrong with its whole host. `ready`: its containers that are, each with the labels that it has there. */
@@ -106,11 +107,11 @@ async function loadPolicy(db: Db, loadedAt: number): Promise<PolicySnapshot> {
     selectSchemaVersion(db),
     orm.all<{ epoch: number }>(selectEpoch),
     orm.all<RunnerRow>(
-      sql`select id, public_key, length(containers) + length(labels) + length(gpu_labels) as bytes from runners where revoked_at is null limit 1000`,
+      sql`select id, public_key, ${wireBytes(sql`containers`)} + ${wireBytes(sql`labels`)} + ${wireBytes(sql`gpu_labels`)} as bytes from runners where revoked_at is null limit 1000`,
     ),
     orm.all<InstanceRow>(sql`
       select id, runner, ready, labels, gpu_labels from (
-        select *, sum(length(ready) + coalesce(length(labels), 0) + coalesce(length(gpu_labels), 0)) over (order by last_seen_at desc, id) as total
+        select *, sum(${wireBytes(sql`ready`)} + ${wireBytes(sql`labels`)} + ${wireBytes(sql`gpu_labels`)}) over (order by last_seen_at desc, id) as total
         from (
           select i.id, i.runner, i.ready, i.last_seen_at, nullif(i.labels, r.labels) as labels, nullif(i.gpu_labels, r.gpu_labels) as gpu_labels
           from instances as i join runners as r on r.id = i.runner
