@@ -15,6 +15,8 @@ beforeEach(async () => await queue.clear())
 
 const idsOf = (jobs: readonly { id: string }[]) => jobs.map(job => job.id)
 
+const unlabelled = { labels: {}, gpu_labels: [] }
+
 describe('order', () => {
   test('default: oldest first, as many as asked for', async () => {
     const ids = [await queue.add(), await queue.add(), await queue.add()]
@@ -208,17 +210,27 @@ describe('leases', () => {
   test('behavior: a claim overtaken by a later one gets nothing, a waiting one looks again', async () => {
     const host = await queue.host()
     const waiting = { seq: 1_000_000, token: 'waiting' }
-    expect(await queue.tryClaim(host, waiting)).toEqual({ passed: true, jobs: [], lapsed: [], labels: {} })
+    expect(await queue.tryClaim(host, waiting)).toEqual({
+      passed: true,
+      jobs: [],
+      lapsed: [],
+      host: unlabelled,
+    })
     await queue.add()
     expect((await queue.tryClaim(host, { ...waiting, max: 1 })).jobs).toHaveLength(1)
     expect(await queue.tryClaim(host, { seq: 1_000_001 })).toMatchObject({ passed: true })
     await queue.add()
-    expect(await queue.tryClaim(host, waiting)).toEqual({ passed: false, jobs: [], lapsed: [], labels: {} })
+    expect(await queue.tryClaim(host, waiting)).toEqual({
+      passed: false,
+      jobs: [],
+      lapsed: [],
+      host: unlabelled,
+    })
     expect(await queue.tryClaim(host, { seq: 1_000_000, token: 'late' })).toEqual({
       passed: false,
       jobs: [],
       lapsed: [],
-      labels: {},
+      host: unlabelled,
     })
     expect(await queue.tryClaim(host, { seq: 1_000_001, token: 'same number' })).toMatchObject({
       passed: false,
@@ -233,7 +245,7 @@ describe('who may claim', () => {
     await queue.claim(host, { max: 1 })
     await queue.add()
     await revoke(queue.db, host.runner)
-    expect(await queue.tryClaim(host)).toEqual({ passed: false, jobs: [], lapsed: [], labels: {} })
+    expect(await queue.tryClaim(host)).toEqual({ passed: false, jobs: [], lapsed: [], host: unlabelled })
     const rows = await queue.db.orm.all<{ state: string }>(sql`select state from jobs order by id`)
     expect(rows.map(row => row.state)).toEqual(['running', 'queued'])
   })
@@ -243,7 +255,7 @@ describe('who may claim', () => {
     const host = await queue.host()
     for (const mode of ['pause', 'drain'] as const) {
       await setMode(queue.db, { id: host.runner, mode })
-      expect(await queue.tryClaim(host)).toEqual({ passed: false, jobs: [], lapsed: [], labels: {} })
+      expect(await queue.tryClaim(host)).toEqual({ passed: false, jobs: [], lapsed: [], host: unlabelled })
     }
     await setMode(queue.db, { id: host.runner, mode: 'run' })
     expect(await queue.claim(host)).toHaveLength(1)
