@@ -55,9 +55,9 @@ export async function deliver(step: Step): Promise<Delivering> {
     answers: rest.filter((_, index) => index < inTime.length && left.has(inTime[index] as Computed)),
   })
   const worthy = await withoutUnderpaid(step, sound)
-  const passed = await withoutUnaffordable(step, { passed: worthy, market })
+  const affordable = await withoutUnaffordable(step, { passed: worthy, market })
   const unpaid = answers.some(isUnpaid) ? insufficientFunds : null
-  const blocked = (await send(step, { passed, market, open })) ?? unpaid
+  const blocked = (await send(step, { ...affordable, market, open })) ?? unpaid
   return {
     signer: { balance: market.balance, blocked },
     isLeft: blocked === null && isLeft,

@@ -5,14 +5,15 @@ import { broadcast, type Sending } from './broadcast.ts'
 import { offer } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
-import { type Passed, type Planned, planTransactions } from './plan.ts'
+import { type Planned, planTransactions } from './plan.ts'
+import type { Worthy } from './worthy.ts'
 
 export const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
 
 /** @returns why nothing, or no more, is sent; null: all is. */
 export async function send(
   step: Step,
-  { passed, market, open }: { passed: readonly Passed[]; market: Market; open: readonly Open[] },
+  { passed, market, open, stakings }: Worthy & { market: Market; open: readonly Open[] },
 ): Promise<string | null> {
   const { chain, contracts, log } = step
   const { gas: policy } = chain.config
@@ -31,14 +32,22 @@ export async function send(
   let left = market.balance - open.reduce((sum, each) => sum + costOf(each.gas, each.fees.maxFeePerGas), 0n)
   const sendings: Sending[] = []
   let blocked: string | null = null
+  let seen = stakings
   for (const each of planned) {
     left -= costOf(each.gas, fees.maxFeePerGas)
     blocked = left < 0n ? insufficientFunds : null
     if (open.length + sendings.length >= policy.maxInFlight)
       blocked ??= `${policy.maxInFlight} transactions are on their way`
     if (blocked) break
-    const allocated = await allocate(step, { planned: each, fees, first: market.nonce })
+    const isStaked = each.deliveries.some(({ stake }) => stake !== null)
+    const allocated = await allocate(step, {
+      planned: each,
+      fees,
+      first: market.nonce,
+      stakings: isStaked ? seen : null,
+    })
     if (allocated === null) continue
+    if (seen !== null && isStaked) seen += 1
     sendings.push(allocated)
     tellAllocated(step, { planned: each, allocated })
   }

@@ -12,6 +12,9 @@ import { whyUnderpaid } from './underpaid.ts'
 /** Some blocks, until gas may cost less. */
 const unservedMs = 30_000
 
+/** `stakings`: how often something was begun or sent with a stake, when it was reckoned what these may stake; null: that is not limited. */
+export type Worthy = { passed: readonly Passed[]; stakings: number | null }
+
 /**
  * What does not bring its gas, is over the budget, or would stake more than the node risks on a verifier waits: fees fall, a day passes, and stakes come
  * back. It is no try.
@@ -19,12 +22,13 @@ const unservedMs = 30_000
 export async function withoutUnaffordable(
   step: Step,
   { passed, market }: { passed: readonly Passed[]; market: Market },
-): Promise<readonly Passed[]> {
+): Promise<Worthy> {
   const { db, chain, log } = step
   const why = new Map<Passed, string>(await whyUnaffordable(step, { passed, market }))
   const affordable = passed.filter(each => !why.has(each))
-  for (const each of await overstaked(step, affordable)) why.set(each, 'stake_limit')
-  if (why.size === 0) return passed
+  const { over, stakings } = await overstaked(step, affordable)
+  for (const each of over) why.set(each, 'stake_limit')
+  if (why.size === 0) return { passed, stakings }
   const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
     return { subscription, interval, reason, message: messageOf(reason), afterMs: unservedMs, counts: 0 }
   })
@@ -37,7 +41,7 @@ export async function withoutUnaffordable(
       error: message,
       again: true,
     })
-  return passed.filter(each => !why.has(each))
+  return { passed: passed.filter(each => !why.has(each)), stakings }
 }
 
 /** What would bring less than it was computed for is tried again, as the fee may be lowered, and given up in the end; what is not told is no try. */

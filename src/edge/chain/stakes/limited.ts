@@ -6,6 +6,9 @@ import type { Computed, Key } from '../outbox/computed.ts'
 import { pairOf } from './judges.ts'
 import { readCommitted, riskOf } from './staked.ts'
 
+/** `stakings`: of `Committed`, by which this was reckoned; null: nothing is limited. */
+export type Overstaked<Answer> = { over: ReadonlySet<Answer>; stakings: number | null }
+
 /**
  * Which answers would have more at stake with a verifier than the node risks on it, beside what is locked and on its way. What is begun keeps within that,
  * but a reorganisation may bring back what was judged, or given up, and the configuration may be another since. One batch where stakes are limited,
@@ -14,11 +17,11 @@ import { readCommitted, riskOf } from './staked.ts'
 export async function overstaked<Answer extends Key & Pick<Computed, 'stake'>>(
   step: { db: Db; chain: Pick<Chain, 'config'> },
   answers: readonly Answer[],
-): Promise<ReadonlySet<Answer>> {
+): Promise<Overstaked<Answer>> {
   const { id, guard } = step.chain.config
   const staked = answers.filter(({ stake }) => stake !== null)
-  if (guard.verifiers === null || staked.length === 0) return new Set()
-  const { stakes, sent } = await readCommitted(step.db, id)
+  if (guard.verifiers === null || staked.length === 0) return { over: new Set(), stakings: null }
+  const { stakes, sent, stakings } = await readCommitted(step.db, id)
   const risked = riskOf(stakes)
   const added = new Map<string, bigint>()
   const over = new Set<Answer>()
@@ -32,5 +35,5 @@ export async function overstaked<Answer extends Key & Pick<Computed, 'stake'>>(
     if (most !== null && risked(pair) + before + amount > most) over.add(answer)
     else added.set(pairOf(pair), before + amount)
   }
-  return over
+  return { over, stakings }
 }

@@ -19,7 +19,7 @@ type Row = { token: Address; verifier: Address | null; stake: string; wallet: Ad
 export async function readStakes(db: Db, chain: number): Promise<Stakes> {
   const { orm } = db
   const [chains, promised, locked] = await orm.batch([
-    orm.all<{ stakings: number }>(sql`select stakings from chains where id = ${chain}`),
+    selectStakings(db, chain),
     orm.all<Row>(sql`
       select stake_token as token, stake_verifier as verifier, stake, null as wallet, count(*) as count from deliveries indexed by deliveries_staked
       where chain = ${chain} and stake_token is not null and state in ('computing', 'computed', 'sending')
@@ -33,13 +33,17 @@ export async function readStakes(db: Db, chain: number): Promise<Stakes> {
   }
 }
 
-/** `sent`: the answers, by `keyOf`, whose stakes are among these since transactions on their way carry them. */
-export type Committed = { stakes: readonly Stake[]; sent: ReadonlySet<string> }
+/**
+ * `sent`: the answers, by `keyOf`, whose stakes are among these since transactions on their way carry them. `stakings`: of the chain's row, as it was
+ * then; null: there is none.
+ */
+export type Committed = { stakes: readonly Stake[]; sent: ReadonlySet<string>; stakings: number | null }
 
 /** What is locked, and what transactions on their way will lock, at one moment: what is mined meanwhile is one of them, and never neither. */
 export async function readCommitted(db: Db, chain: number): Promise<Committed> {
   const { orm } = db
-  const [locked, sending] = await orm.batch([
+  const [chains, locked, sending] = await orm.batch([
+    selectStakings(db, chain),
     selectLocked(db, chain),
     orm.all<Row & { subscription: number; interval: number }>(sql`
       select d.subscription, d.interval, d.stake_token as token, d.stake_verifier as verifier, d.stake, null as wallet, 1 as count
@@ -47,10 +51,15 @@ export async function readCommitted(db: Db, chain: number): Promise<Committed> {
         cross join deliveries d indexed by deliveries_tx on d.tx = t.id and d.state = 'sending' and d.stake_token is not null
       where t.chain = ${chain} and t.state in ('signed', 'sent')`),
   ])
-  return { stakes: [...locked, ...sending].map(toStake), sent: new Set(sending.map(keyOf)) }
+  const stakings = chains[0]?.stakings ?? null
+  return { stakes: [...locked, ...sending].map(toStake), sent: new Set(sending.map(keyOf)), stakings }
 }
 
-/** A statement. */
+/** A statement, and so is the next one. */
+function selectStakings({ orm }: Db, chain: number) {
+  return orm.all<{ stakings: number }>(sql`select stakings from chains where id = ${chain}`)
+}
+
 function selectLocked({ orm }: Db, chain: number) {
   return orm.all<Row>(sql`
     select stake_token as token, stake_verifier as verifier, stake, node_wallet as wallet, count(*) as count from proofs indexed by proofs_staked

@@ -19,7 +19,7 @@ export const chains = sqliteTable('chains', {
   judgedEpoch: integer('judged_epoch').notNull().default(0),
   /** Hash of the configuration that they were last judged under; null: it was not noted. */
   judgedConfig: text('judged_config'),
-  /** How often answers with a stake were begun: tells whoever has summed up what is at stake that somebody else has added to it since. */
+  /** How often answers with a stake were begun, or sent where stakes are limited: tells whoever has summed up what is at stake that somebody else has added to it since. */
   stakings: integer().notNull().default(0),
 })
 

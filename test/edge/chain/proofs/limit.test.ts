@@ -132,7 +132,8 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       }
       // Who has read it before counts it once.
       const [sent, none] = [answerOf(1, price), answerOf(2, 0n)]
-      expect(await overstaked({ db: queue.db, chain: { config } }, [sent, none])).toEqual(new Set())
+      const { over } = await overstaked({ db: queue.db, chain: { config } }, [sent, none])
+      expect(over).toEqual(new Set())
       await proving.mine()
       let statements = 0
       const db = mortalDb(queue.db, async (_, run) => {
@@ -143,11 +144,42 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
         return await run()
       })
       const answer = answerOf(2, 1n)
-      expect(await overstaked({ db, chain: { config } }, [answer])).toEqual(new Set([answer]))
+      expect((await overstaked({ db, chain: { config } }, [answer])).over).toEqual(new Set([answer]))
       // It was looked at in one piece: nothing comes in between.
       expect(statements).toBe(1)
     },
   )
+
+  test('behavior: two who send at once, each another answer, stake no more than one would', async () => {
+    const proving = await start(2n * price)
+    const { chain, queue, verifier, look, compute, nodeWallet: paymentAddress } = proving
+    const { orm } = queue.db
+    const before = proving.limited()
+    for (let asked = 0; asked < 2; asked++) await proving.prove()
+    await look(before)
+    await chain.warp(5)
+    await look(before, 2)
+    expect(await compute()).toBe(2)
+    await orm.run(sql`update deliveries set not_before = ${queue.clock.ms + 60_000} where subscription = 1`)
+    const there = proving.limited(price)
+    let isThere = false
+    const here = proving.ticker({
+      paymentAddress,
+      guard: risking(verifier, price),
+      async gate(what, run) {
+        if (what === 'sign' && !isThere) {
+          isThere = true
+          await orm.run(sql`update deliveries set not_before = 0 where subscription = 1`)
+          await look(there)
+          expect((await proving.states())[0]).toBe('sending')
+        }
+        return await run()
+      },
+    })
+    await look(here)
+    expect(isThere).toBe(true)
+    expect(await proving.states()).toEqual(['sending', 'computed'])
+  })
 
   const inBetween = 'two who begin at once stake no more than one would, wherever the one comes in between'
   test.for([true, false])(
