@@ -36,6 +36,8 @@ const usualPace: FitnessPace = { fitMs: 60_000, unfitMs: 10_000 }
 export function createFitness(options: FitnessOptions): Fitness {
   const { checks, containers, onLooked, onMended, log, signal, pace = usualPace } = options
   let found: readonly Found[] = []
+  /** Containers that do not work again until they are started anew, and why. Whatever is found of them meanwhile, they stay so. */
+  const broken = new Map<string, Cause>()
 
   async function look(): Promise<void> {
     const all = await Promise.all(checks.map(ask))
@@ -43,7 +45,7 @@ export function createFitness(options: FitnessOptions): Fitness {
     const before = found
     found = all.flat()
     tell(before)
-    hold(before)
+    hold()
     onLooked(textOf(before) !== textOf(found))
   }
 
@@ -66,12 +68,20 @@ export function createFitness(options: FitnessOptions): Fitness {
       log.info('This host is fit again', { code, detail })
   }
 
-  function hold(before: readonly Found[]): void {
-    for (const { config } of containers.all()) {
-      const reason = reasonFor(config.id, found)
-      const old = reasonFor(config.id, before)
-      if (old?.breaks && !reason) onMended(config.id, causeIn(old))
-      containers.hold(config.id, reason ? causeIn(reason) : null)
+  function hold(): void {
+    const all = containers.all().map(({ config }) => config.id)
+    for (const id of broken.keys()) if (!all.includes(id)) broken.delete(id)
+    for (const id of all) {
+      const reasons = reasonsFor(id, found)
+      const breaking = reasons.find(({ breaks }) => breaks)
+      if (breaking !== undefined) broken.set(id, causeIn(breaking))
+      const [reason] = reasons
+      const cause = broken.get(id)
+      if (reason === undefined && cause !== undefined) {
+        broken.delete(id)
+        onMended(id, cause)
+      }
+      containers.hold(id, reason ? causeIn(reason) : null)
     }
   }
 
@@ -92,8 +102,8 @@ export function createFitness(options: FitnessOptions): Fitness {
   }
 }
 
-function reasonFor(id: string, found: readonly Found[]): OfContainers | undefined {
-  return found.find((one): one is OfContainers => one.containers?.some(held => held === id) ?? false)
+function reasonsFor(id: string, found: readonly Found[]): OfContainers[] {
+  return found.filter((one): one is OfContainers => one.containers?.some(held => held === id) ?? false)
 }
 
 function causeIn({ code, detail }: OfContainers): Cause {

@@ -151,6 +151,21 @@ describe('a GPU that is lost', () => {
     expect(engine.asked('/stop')).toEqual([])
   })
 
+  test('behavior: a GPU that is lost, and whose driver fails before it is back, has broken what uses it', {
+    timeout: 30_000,
+  }, async () => {
+    const { smi, runner, told, engine } = await start([gpuLine(0), gpuLine(1)], { zero: [0], one: [1] })
+    await runner.ready
+    await smi.says([gpuLine(1)])
+    await eventually(() => told('zero')?.detail === `nvidia-smi lists ${uuidOf(0)} no more`)
+    await smi.does(`echo 'Unable to determine the device handle'; exit 15`)
+    await eventually(() => told('one')?.code === 'gpu_lost')
+    expect(engine.asked('/stop')).toEqual([])
+    await smi.says([gpuLine(0), gpuLine(1)])
+    await eventually(() => told('zero')?.health === 'ready' && told('one')?.health === 'ready')
+    expect(engine.asked('/stop').map(({ path }) => path)).toEqual([expect.stringContaining('-zero/stop')])
+  })
+
   test('behavior: a container whose GPU is not there says so, and runs when it comes', {
     timeout: 30_000,
   }, async () => {
