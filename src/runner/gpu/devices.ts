@@ -37,14 +37,16 @@ type Assigned = {
 /**
  * Gives each container its GPUs. Those that are named are given to whoever names them, also to several; those that are counted go to one
  * container each, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
- * others may get new ones. `gpus` null: nobody knows what there is, and Docker decides.
+ * others may get new ones. `there` null: nobody can know what there is, and Docker decides; text: why it is not known so far, and nothing
+ * is given that depends on it.
  * @returns by container id; an error for one that cannot have what it asks for.
  */
 export function assignDevices(
   containers: readonly Wish[],
-  gpus: readonly Gpu[] | null,
+  there: readonly Gpu[] | string | null,
   { before = new Map(), held = new Map() }: Assigned = {},
 ): Map<string, Devices | GpuError> {
+  const gpus = typeof there === 'string' ? null : there
   const kept = new Map([...before].filter(([, devices]) => uuidsOf(devices).length > 0))
   const given = [...kept.values()].flatMap(uuidsOf)
   const named = containers.flatMap(({ gpu }) => idsOf(gpu).map(name => uuidOf(name, gpus)))
@@ -59,7 +61,10 @@ export function assignDevices(
   }
 
   function give({ id, gpu }: Wish): Devices | GpuError {
-    const devices = kept.get(id) ?? assign(gpu, { gpus, free: freeFor(id) })
+    const devices =
+      typeof there === 'string' && isByLook(gpu)
+        ? new GpuError(`Which GPUs this host has is not known so far: ${there}`)
+        : (kept.get(id) ?? assign(gpu, { gpus, free: freeFor(id) }))
     if (!(devices instanceof GpuError)) for (const uuid of uuidsOf(devices)) free?.delete(uuid)
     return devices
   }
@@ -75,6 +80,11 @@ export function uuidsOf(devices: Devices): readonly string[] {
 
 function idsOf(gpu: Wish['gpu']): string[] {
   return typeof gpu === 'object' && 'devices' in gpu ? gpu.devices : []
+}
+
+/** Whether it takes a look to know which GPUs are meant: those that are counted, or named by index. */
+function isByLook(gpu: Wish['gpu']): boolean {
+  return typeof gpu === 'object' && ('count' in gpu || gpu.devices.some(name => /^\d+$/.test(name)))
 }
 
 function assign(

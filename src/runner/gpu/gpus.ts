@@ -36,8 +36,8 @@ export function createGpus(query: Query | null): Gpus {
   let wishes: readonly Wish[] = []
   const known = new Map<string, Gpu>()
   let seen: readonly Gpu[] = []
-  /** What the driver has told last; null: nothing ever. */
-  let there: readonly Gpu[] | null = null
+  /** What the driver has told last; text: why it has told nothing so far; null: there is none to ask. */
+  let there: readonly Gpu[] | string | null = null
   let assigned: Map<string, Devices | GpuError> | null = null
   /** By id, what containers that run on were given. */
   let held = new Map<string, readonly string[]>()
@@ -46,12 +46,15 @@ export function createGpus(query: Query | null): Gpus {
 
   function take(sight: Sight): Sight {
     seen = sight.kind === 'seen' ? sight.gpus : []
+    const wasBlind = typeof there === 'string'
     if (sight.kind === 'seen') there = sight.gpus
+    else if (assigned === null || wasBlind) there = sight.kind === 'failed' ? sight.error : null
     if (sight.kind !== 'failed') hasTold = true
     const isNew = seen.some(({ uuid }) => !known.has(uuid))
     for (const gpu of seen) known.set(gpu.uuid, gpu)
     // What was given stays given: one that is lost is missed, and not replaced by another container's.
-    if (assigned === null || isNew) assigned = assignDevices(wishes, there, { before: given(), held })
+    if (assigned === null || isNew || wasBlind)
+      assigned = assignDevices(wishes, there, { before: given(), held })
     return sight
   }
 
@@ -101,6 +104,8 @@ export function createGpus(query: Query | null): Gpus {
     known: () => known,
     async devicesOf({ id }) {
       await looked()
+      // Until the driver has told something, whoever waits for that asks it again.
+      if (typeof there === 'string' && assigned?.get(id) instanceof GpuError) await look()
       const devices = assigned?.get(id) ?? 'none'
       if (devices instanceof GpuError) throw devices
       return devices

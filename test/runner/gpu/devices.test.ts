@@ -167,6 +167,30 @@ describe('createGpus', () => {
     expect(gpus.given().get('c0')).toEqual({ ids: [uuidOf(0)] })
   })
 
+  test('behavior: before the driver has told anything, nothing is given that depends on it', async () => {
+    const smi = await startFakeSmi([])
+    await smi.does(`echo 'Failed to initialize NVML'; exit 9`)
+    const choices = [{ count: 1 }, { count: 1 }, [1], [uuidOf(2)], true, false]
+    const containers = configured(...choices)
+    const gpus = gpusFor(containers)
+    const given = () =>
+      Promise.all(containers.map(container => gpus.devicesOf(container).catch(error => error.message)))
+    const why =
+      'Which GPUs this host has is not known so far: nvidia-smi has ended with 9: Failed to initialize NVML'
+    expect(await given()).toEqual([why, why, why, { ids: [uuidOf(2)] }, 'all', 'none'])
+    expect(gpus.given().has('c0')).toBe(false)
+    await smi.says([0, 1, 2, 3].map(index => gpuLine(index)))
+    // Whoever waits has it looked at again.
+    expect(await given()).toEqual([
+      { ids: [uuidOf(0)] },
+      { ids: [uuidOf(3)] },
+      { ids: [uuidOf(1)] },
+      { ids: [uuidOf(2)] },
+      'all',
+      'none',
+    ])
+  })
+
   test('behavior: two who look at once are told the same, by one program', async () => {
     const smi = await startFakeSmi([gpuLine(0)])
     const gpus = gpusFor(configured(true))

@@ -10,7 +10,7 @@ export type Story = {
   blows: readonly Blow[]
   /** By the name of the job. */
   entries: ReadonlyMap<string, readonly Entry[]>
-  /** When a container died, by the container, in milliseconds since 1970. */
+  /** When a container died, or was paused, which ends its jobs as well, by the container, in milliseconds since 1970. */
   deaths: ReadonlyMap<string, readonly number[]>
 }
 
@@ -41,8 +41,7 @@ export function storyOf(blows: readonly Blow[], entries: readonly Entry[]): Stor
   const deaths = new Map<string, number[]>()
   const die = (container: string, at: number) =>
     void deaths.set(container, [...(deaths.get(container) ?? []), at])
-  for (const { what, container, from } of blows)
-    if (container !== null && what !== 'container paused') die(container, from)
+  for (const { container, from } of blows) if (container !== null) die(container, from)
   for (const { what, container, at } of entries) if (what === 'exits') die(container, at)
   return { blows, entries: Map.groupBy(entries, ({ name }) => name), deaths }
 }
