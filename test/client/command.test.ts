@@ -206,6 +206,7 @@ test('behavior: wrong use is told in a line, and exits 64', async () => {
     line(['job', '-c', 'echo', '--synk', ...url], /^Unknown option --synk\n$/),
     line(['job', '-c', 'echo', '--requires-proof', 'maybe', ...url], /^Unexpected argument maybe\n$/),
     line(['job', '-c', 'echo', '--requires', 'gpu', ...url], /^--requires must be labels such as gpu=H100/),
+    line(['job', '-c', 'echo', '--requires', 'gpu=H100,gpu=A100', ...url], /^--requires names gpu twice: /),
     line(['job', '-c', 'echo', '--requires', 'gpu>=x', ...url], /^--requires gpu must be a number\n$/),
     line(['job', '-c', 'echo', '--retries', 'x', ...url], /^--retries must be a number of seconds\n$/),
     line(['job', '-c', 'echo', '-i', join(folder, 'none'), ...url], /^Cannot read the input: ENOENT/),

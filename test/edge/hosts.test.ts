@@ -1,8 +1,13 @@
+import { randomUUID } from 'node:crypto'
+import { type SQL, sql } from 'drizzle-orm'
 import * as v from 'valibot'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { Db } from '../../src/edge/db/open.ts'
+import { listRunners } from '../../src/edge/runners/enrol.ts'
 import type { HostReport } from '../../src/protocol/host.ts'
 import { Runner } from '../../src/protocol/runner.ts'
 import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { startQueue } from '../support/queue.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
 
 let edge: TestEdge
@@ -86,6 +91,48 @@ describe('GET /admin/runners', () => {
       error: expect.stringContaining('host.gpus.0.utilization'),
     })
     expect((await told({ mode: 'sleep' })).status).toBe(400)
+  })
+})
+
+describe('what is listed of many hosts', () => {
+  test('behavior: fits into responses of the database, in whatever script it is written', async () => {
+    const queue = await startQueue()
+    onTestFinished(() => queue.close())
+    const health = JSON.stringify(
+      Array.from({ length: 10 }, (_, index) => ({
+        id: `c-${index}`,
+        health: 'unhealthy',
+        code: 'x',
+        detail: '漢'.repeat(1024),
+      })),
+    )
+    const labels = JSON.stringify({
+      rack: Array.from({ length: 50 }, (_, index) => `${index}${'漢'.repeat(127)}`),
+    })
+    for (let index = 0; index < 300; index += 1) {
+      const runner = `runner-${index}`
+      await queue.db.orm.batch([
+        queue.db.orm.run(sql`insert into runners (id, name, public_key, enrolled_at, containers, labels)
+          values (${runner}, 'x', 'k', 0, ${JSON.stringify([policyOf('a')])}, ${labels})`),
+        queue.db.orm.run(sql`insert into instances (id, runner, version, registered_at, last_seen_at, health)
+          values (${randomUUID()}, ${runner}, '1', 0, ${queue.clock.ms}, ${health})`),
+      ])
+    }
+    const answered: number[] = []
+    const all = queue.db.orm.all.bind(queue.db.orm)
+    const db: Db = {
+      ...queue.db,
+      orm: Object.assign(Object.create(queue.db.orm) as Db['orm'], {
+        async all(query: SQL) {
+          const rows = await all(query)
+          answered.push(Buffer.byteLength(JSON.stringify(rows)))
+          return rows
+        },
+      }),
+    }
+    expect(await listRunners(db)).toHaveLength(300)
+    expect(answered.length).toBeGreaterThan(2)
+    for (const bytes of answered) expect(bytes).toBeLessThan(4 * 1024 * 1024)
   })
 })
 
@@ -275,6 +322,15 @@ describe('requires', () => {
     const unmet = await ask('{"gpu": "b300"}')
     expect(unmet.status).toBe(422)
     expect(await unmet.json()).toMatchObject({ error: { code: 'unmet_requires' } })
+    // Bytes of UTF-8, and of Latin 1: what they are depends on the host. Escaped they are the same on all.
+    for (const wrong of ['{"gpu":"zÃ¼rich"}', '{"gpu":"zürich"}']) {
+      const refused = await ask(wrong)
+      expect([refused.status, await refused.json()]).toMatchObject([
+        400,
+        { error: { message: expect.stringContaining('ASCII') } },
+      ])
+    }
+    expect((await ask('{"gpu":"z\\u00fcrich"}')).status).toBe(422)
     for (const wrong of ['gpu=h100', '["h100"]', '{"gpu":"h100"},"data":{}', '{"GPU":"h100"}'])
       expect((await ask(wrong)).status).toBe(400)
   })

@@ -190,14 +190,22 @@ describe('the schema is not that of this version', () => {
     expect((await edge.create({ containers: ['echo'], data: {} })).status).toBe(200)
   })
 
-  test('behavior: older than the code: refused with the reason', async () => {
+  test('behavior: older by a column that the code reads: that is no database without migrations', async () => {
     await migrate({ url: database.url })
-    await edge.db.orm.run('update __drizzle_migrations set created_at = created_at - 1000000')
-    await expectRefused()
+    await edge.db.orm.run('alter table instances rename column gpu_labels to to_come')
     expect(await readiness(edge)).toMatchObject({
       status: 503,
       checks: { schema: { ok: false, reason: 'The database is older than this code: run db:migrate.' } },
     })
+    await expectRefused()
+  })
+
+  test('behavior: older than the code: refused with the reason', async () => {
+    await migrate({ url: database.url })
+    await edge.db.orm.run('update __drizzle_migrations set created_at = created_at - 1000000')
+    await expectRefused()
+    const checks = { schema: { ok: false, reason: 'The database is older than this code: run db:migrate.' } }
+    expect(await readiness(edge)).toMatchObject({ status: 503, checks })
   })
 })
 

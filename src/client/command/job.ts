@@ -112,15 +112,19 @@ function toNumber(name: string, text: string | undefined): number | undefined {
 /** `name=text` and `name>=number`. @throws UsageError; the node judges what names and values may be. */
 function toRequires(text: string | undefined): Requires | undefined {
   if (text === undefined) return undefined
-  return Object.fromEntries(
-    text.split(',').map(part => {
-      const [, name = '', sign, value = ''] = /^([^=>]+)(>?=)(.+)$/.exec(part.trim()) ?? []
-      const number = sign === '>=' ? toNumber(`--requires ${name}`, value) : undefined
-      if (sign === undefined)
-        throw new UsageError('--requires must be labels such as gpu=H100,gpu_memory_gib>=40')
-      return [name.trim(), number ?? value.trim()]
-    }),
-  )
+  const wanted = text.split(',').map((part): [string, string | number] => {
+    const [, name = '', sign, value = ''] = /^([^=>]+)(>?=)(.+)$/.exec(part.trim()) ?? []
+    const number = sign === '>=' ? toNumber(`--requires ${name}`, value) : undefined
+    if (sign === undefined)
+      throw new UsageError('--requires must be labels such as gpu=H100,gpu_memory_gib>=40')
+    return [name.trim(), number ?? value.trim()]
+  })
+  const twice = wanted.find(([name], index) => wanted.findIndex(([other]) => other === name) < index)
+  if (twice)
+    throw new UsageError(
+      `--requires names ${twice[0]} twice: a host must have all, and one value of each is asked for`,
+    )
+  return Object.fromEntries(wanted)
 }
 
 export const cancel = command({

@@ -14,6 +14,14 @@ export function isUnavailable(error: unknown): boolean {
   return false
 }
 
+/** Of a database that was never migrated, and has no list of its migrations. */
+export function isEmptyDatabase(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.message.includes('no such table: __drizzle_migrations')) return true
+  }
+  return false
+}
+
 /** A table or column is missing: the database was never migrated, or not for this version. */
 export function isUnmigrated(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

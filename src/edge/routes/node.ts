@@ -7,7 +7,7 @@ import { ringEveryone } from '../bell/bell.ts'
 import { ownerOfChain } from '../chain/owner.ts'
 import { readReports } from '../chain/view/reports.ts'
 import type { Context as App } from '../context.ts'
-import { isUnavailable, isUnmigrated } from '../db/errors.ts'
+import { isEmptyDatabase, isUnavailable, isUnmigrated } from '../db/errors.ts'
 import { selectPending } from '../jobs/read.ts'
 import { writeStatus } from '../jobs/status.ts'
 import { ownerOf } from '../runners/address.ts'
@@ -183,15 +183,14 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
   return routes
 }
 
+const outdated = 'The database is older than this code: run db:migrate.'
+
 async function checkReady({ policy }: App): Promise<Ready> {
   try {
     const { schema, live } = await policy.read(1_000)
     const checks = {
       database: { ok: true },
-      schema:
-        schema === 'current'
-          ? { ok: true }
-          : { ok: false, reason: 'The database is older than this code: run db:migrate.' },
+      schema: schema === 'current' ? { ok: true } : { ok: false, reason: outdated },
       runners:
         live.length > 0 ? { ok: true } : { ok: false, reason: 'No runner was heard of in the last minute.' },
     }
@@ -205,7 +204,10 @@ async function checkReady({ policy }: App): Promise<Ready> {
       checks: {
         database: unmigrated ? { ok: true } : { ok: false, reason: 'The database does not answer.' },
         schema: unmigrated
-          ? { ok: false, reason: 'The database was never migrated: run db:migrate.' }
+          ? {
+              ok: false,
+              reason: isEmptyDatabase(error) ? 'The database was never migrated: run db:migrate.' : outdated,
+            }
           : unknown,
         runners: unknown,
       },

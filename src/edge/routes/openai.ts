@@ -221,6 +221,12 @@ function parseChat(body: Uint8Array): v.InferOutput<typeof ChatRequest> | Refusa
 /** The body is its container's: what is asked of the host stands in a header. @returns JSON text. @throws RefusalError when it is none. */
 function requiresIn(c: Context): string {
   const text = c.req.header(requiresHeader) ?? 'null'
+  // Hosts differ in what other bytes of a header are.
+  if (/[^\t\x20-\x7e]/.test(text))
+    throw new RefusalError(
+      'invalid_request',
+      `Invalid header: ${requiresHeader}: must be ASCII, other characters as \\u00fc`,
+    )
   if (isJson(text, value => typeof value === 'object' && !Array.isArray(value))) return text
   throw new RefusalError('invalid_request', `Invalid header: ${requiresHeader}: must be a JSON object`)
 }
