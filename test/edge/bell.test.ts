@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createBell,
   createBells,
@@ -9,6 +9,7 @@ import {
 } from '../../src/edge/bell/bell.ts'
 import { createEarlyRing } from '../../src/edge/bell/early.ts'
 import { createRinger } from '../../src/edge/bell/ringer.ts'
+import { routeOf } from '../../src/protocol/container.ts'
 
 const longMs = 60_000
 
@@ -248,5 +249,38 @@ describe('ringer', () => {
     clock.ms = 1_000
     void ring({ b: 1 })
     expect(rings.map(({ ring }) => ring)).toEqual([{ a: 1 }, { b: 1 }])
+  })
+})
+
+describe('a ring for who has labels', () => {
+  const route = routeOf(['a'], { gpu: 'H100' })
+  const h100 = { labels: { gpu: ['nvidia h100'] }, gpu_labels: [] }
+
+  test('default: wakes who has them, on the host or with the container', async () => {
+    const { bell, wait, woken } = await setup()
+    const t4 = { labels: { gpu: ['tesla t4'] }, gpu_labels: [] }
+    const given = { labels: {}, gpu_labels: [{ id: 'a', labels: { gpu: ['nvidia h100'] } }] }
+    const elsewhere = { labels: {}, gpu_labels: [{ id: 'b', labels: { gpu: ['nvidia h100'] } }] }
+    for (const [key, host] of Object.entries({ t4, elsewhere, given, h100 }))
+      void wait(key, { names: ['a', 'b'], host })
+    void wait('without', { names: ['a'] })
+    await bell.ring({ [route]: 5 })
+    await vi.waitFor(() => expect(woken).toEqual(['given', 'h100']))
+  })
+
+  test('behavior: what is required is read once for all who wait, and not for who lacks a container', async () => {
+    const { bell, ticket, wait, woken } = await setup()
+    const parse = vi.spyOn(JSON, 'parse')
+    onTestFinished(() => parse.mockRestore())
+    for (let index = 0; index < 50; index += 1)
+      void wait(`t4-${index}`, { names: ['a'], host: { labels: {}, gpu_labels: [] } })
+    for (const key of ['first', 'second']) void wait(key, { names: ['a', 'b'], host: h100 })
+    parse.mockClear()
+    await bell.ring({ [route]: 1, [routeOf(['b', 'c'], { gpu: 'T4' })]: 1 })
+    expect(parse).toHaveBeenCalledTimes(1)
+    // A wait that has missed both looks at what it serves alone.
+    await bell.wait({ ticket, key: 'c', names: ['c'], host: h100, waitMs: 1 })
+    expect(parse).toHaveBeenCalledTimes(1)
+    expect(woken).toEqual(['first'])
   })
 })

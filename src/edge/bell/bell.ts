@@ -1,5 +1,5 @@
 import { containersOf, requiresOf } from '../../protocol/container.ts'
-import { type HostLabels, labelsAt, meets } from '../../protocol/labels.ts'
+import { type HostLabels, labelsAt, meets, type Requires } from '../../protocol/labels.ts'
 
 /**
  * Wakes what waits. A waiter takes a ticket, runs its SQL, then waits on the ticket: it returns at once if anything rang in
@@ -56,7 +56,7 @@ export type Bells = (topic: string) => Bell
 /** `seq`: of its ticket. */
 type Waiter = {
   key: string
-  names: readonly string[] | undefined
+  names: ReadonlySet<string> | undefined
   host: HostLabels | undefined
   seq: number
   wake(): void
@@ -93,8 +93,11 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   function* waitersFor(route: string): Generator<Waiter> {
     yield* [...(byName.get(route) ?? [])]
     // A chain is served by whoever names all of its containers, so by somebody who names the first.
-    const [first = route] = containersOf(route)
-    if (first !== route) yield* [...(byName.get(first) ?? [])].filter(waiter => serves(waiter, route))
+    const rung = rungOf(route)
+    const [first = route] = rung.containers
+    // One at a time: who comes after the last that is woken need not be looked at.
+    if (first !== route)
+      for (const waiter of [...(byName.get(first) ?? [])]) if (servesRung(waiter, rung)) yield waiter
     yield* [...forAny]
   }
 
@@ -133,7 +136,8 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
   return {
     ticket: async () => ({ epoch, seq }),
 
-    async wait({ ticket, key, names, host, waitMs }, signal) {
+    async wait({ ticket, key, host, waitMs, ...wait }, signal) {
+      const names = wait.names && new Set(wait.names)
       waiters.get(key)?.replace()
       let isReplaced = false
       if (!rangSince(ticket, { names, host }) && !signal?.aborted && waitMs > 0) {
@@ -169,14 +173,34 @@ export function createBell(epoch: string = crypto.randomUUID()): Bell {
 }
 
 /** Whether a ring for a route wakes a waiter. */
-export function serves({ names, host }: Pick<Wait, 'names' | 'host'>, route: string): boolean {
-  if (names === undefined || names.includes(route)) return true
-  const requires = requiresOf(route)
-  const containers = containersOf(route)
-  if (!containers.every(name => names.includes(name))) return false
+export function serves(waiter: Pick<Waiter, 'names' | 'host'>, route: string): boolean {
+  return servesRung(waiter, rungOf(route))
+}
+
+/** A route taken apart, once for all who may wait for it: what is required only when somebody has all the containers. */
+type Rung = { route: string; containers: readonly string[]; requires(): Requires | null }
+
+function rungOf(route: string): Rung {
+  let requires: Requires | null | undefined
+  return {
+    route,
+    containers: containersOf(route),
+    requires() {
+      if (requires === undefined) requires = requiresOf(route)
+      return requires
+    },
+  }
+}
+
+function servesRung(
+  { names, host }: Pick<Waiter, 'names' | 'host'>,
+  { route, containers, requires }: Rung,
+): boolean {
+  if (names === undefined || names.has(route)) return true
+  if (!containers.every(name => names.has(name))) return false
+  const wanted = requires()
   return (
-    requires === null ||
-    (host !== undefined && containers.some(name => meets(labelsAt(host, name), requires)))
+    wanted === null || (host !== undefined && containers.some(name => meets(labelsAt(host, name), wanted)))
   )
 }
 

@@ -48,7 +48,8 @@ export async function lookAgain(options: LookAgainOptions): Promise<LookedAgain>
     // News of this process, too: it may have been told that its host has something more.
     const heard = await bell.wait({ ticket, key, names: [...names, key], host, waitMs }, signal)
     ticket = heard
-    unheard = heard.rung?.filter(name => serves({ names, host }, name)) ?? names
+    const waiter = { names: new Set(names), host }
+    unheard = heard.rung?.filter(name => serves(waiter, name)) ?? names
     // Also by a later claim of the same instance, as the look will tell.
     rung = app.now() < until
   }
