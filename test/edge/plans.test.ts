@@ -190,6 +190,25 @@ function fill(count: number): void {
 }
 
 describe('plans', () => {
+  test('behavior: of each route a claim seeks no more jobs than a container has slots', async () => {
+    const host = await queue.host()
+    for (const [slots, expected] of [
+      [2, 2],
+      [90, 64],
+    ] as const) {
+      queue.proxy.takeStatements()
+      const routes = [
+        { route: 'a', slots },
+        { route: 'b', slots: 1 },
+      ]
+      await queue.claim(host, { routes, max: 64 })
+      const claimed = queue.proxy.takeStatements().find(({ sql }) => sql.includes('with free'))
+      // The limit of each seek, and that of the whole claim, which come last but for the bytes that it carries.
+      const numbers = claimed?.args.filter(({ type }) => type === 'integer' || type === 'float')
+      expect(numbers?.slice(-3, -1).map(({ value }) => Number(value))).toEqual([expected, 64])
+    }
+  })
+
   const states: [string, () => void][] = [
     ['an empty database', () => {}],
     ['an empty database, analysed', () => engine.exec('analyze')],

@@ -54,7 +54,7 @@ const lapsedPerClaim = 100
  * goes on when a statement matches nothing.
  *
  * The claim looks through the routes that have queued jobs, never through the jobs: for each servable route it seeks the first
- * `max` in (route, state, priority, time of arrival). Measured by `bench/queue.ts`.
+ * `max` in (route, state, priority, time of arrival), or as many as the most free slots. Measured by `bench/queue.ts`.
  */
 export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Claimed> {
   const { runner, instance, seq, token, max } = options
@@ -120,6 +120,8 @@ export async function readOutlook({ orm, now }: Db): Promise<Outlook> {
  */
 function best({ runner, instance, routes, holding, max }: ClaimOptions, now: SQL): SQL {
   const slots = JSON.stringify(Object.fromEntries(routes.map(({ route, slots }) => [route, slots])))
+  // Of each route as many as any may give: SQLite takes no column for a limit.
+  const perRoute = Math.min(max, Math.max(0, ...routes.map(({ slots }) => slots)))
   return sql`
     with free (route, slots) as materialized (select key, value from json_each(${slots})),
     registered (container) as materialized (
@@ -156,7 +158,7 @@ function best({ runner, instance, routes, holding, max }: ClaimOptions, now: SQL
           and waiting.id not in (
             select held.id from json_each(${JSON.stringify(holding)}) as lease
             join jobs as held on held.id = lease.value ->> 'id' and held.attempt = lease.value ->> 'attempt')
-        order by waiting.priority desc, waiting.created_at, waiting.id limit ${max}))
+        order by waiting.priority desc, waiting.created_at, waiting.id limit ${perRoute}))
     select id from candidate where place <= slots order by priority desc, created_at, id limit ${max}`
 }
 
