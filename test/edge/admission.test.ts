@@ -1,8 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../../src/edge/config.ts'
 import { ConfigError } from '../../src/edge/config-error.ts'
 import { addressAllowed, clientAddress, ownerOf } from '../../src/edge/runners/address.ts'
-import { admit } from '../../src/edge/runners/admit.ts'
+import { admit, createAdmission } from '../../src/edge/runners/admit.ts'
 import { mergePolicies, type PolicySnapshot } from '../../src/edge/runners/policy.ts'
 import { policyOf } from '../support/runner.ts'
 
@@ -12,7 +12,7 @@ describe('policies', () => {
     schema: 'current',
     keys: new Map(byRunner.map((_, index) => [`runner-${index}`, 'key'])),
     containers: mergePolicies(byRunner),
-    fleets: [],
+    fleets: new Map(),
     live: [],
     loadedAt: 0,
   })
@@ -29,6 +29,23 @@ describe('policies', () => {
     const snapshot = snapshotOf([policyOf('a')], [policyOf('b')], [])
     expect(codeOf(snapshot, { containers: ['a', 'b'] })).toBe('admitted')
     expect(codeOf(snapshot, { containers: ['a', 'c'] })).toBe('unsupported_container')
+  })
+
+  test('behavior: of a batch what is asked alike is judged once, by hosts that have the container', () => {
+    const there = new Map([['a', { gpu: ['nvidia h100'] }]])
+    const other = new Map([['b', { gpu: ['tesla t4'] }]])
+    const looks = [vi.spyOn(there, 'has'), vi.spyOn(other, 'has')] as const
+    const fleets = new Map([
+      ['a', [{ containers: there }]],
+      ['b', [{ containers: other }]],
+    ])
+    const admission = createAdmission({ ...snapshotOf([policyOf('a'), policyOf('b')]), fleets })
+    const asked = { containers: ['a'], requiresProof: false, address: null }
+    for (let index = 0; index < 100; index += 1) {
+      expect(admission({ ...asked, requires: { gpu: 'h100' } })).toBeNull()
+      expect(admission({ ...asked, requires: { gpu: 't4' } })?.code).toBe('unmet_requires')
+    }
+    expect(looks.map(look => look.mock.calls.length)).toEqual([2, 0])
   })
 
   test('behavior: the strictest wins: flags', () => {

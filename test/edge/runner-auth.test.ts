@@ -234,6 +234,7 @@ describe('admin', () => {
       last_seen_at: null,
       containers: [],
       labels: {},
+      gpu_labels: [],
       process: null,
     }
     expect(await listed()).toEqual(fresh)

@@ -13,8 +13,7 @@ import type { Enqueuer } from '../jobs/enqueuer.ts'
 import { isLane, maxOwnedLanes } from '../jobs/lanes.ts'
 import { type Once, selectById, selectByKey } from '../jobs/once.ts'
 import { abandonReceive, beginReceive, completeReceive, receivePart } from '../jobs/receive.ts'
-import { admit, isOnline } from '../runners/admit.ts'
-import type { PolicySnapshot } from '../runners/policy.ts'
+import { createAdmission, isOnline } from '../runners/admit.ts'
 import type { TakenOn } from './delegated.ts'
 import type { InputStore } from './input.ts'
 import type { Item } from './intake.ts'
@@ -100,11 +99,14 @@ export async function createJobs(
   const stored: Record<string, number> = {}
   let snapshot = await app.policy.read()
   // A refusal must not come from an old policy: a container registered a second ago is known.
-  if (candidates.some(candidate => judge(snapshot, candidate, sender)))
+  let admission = createAdmission(snapshot)
+  if (candidates.some(candidate => judge(admission, candidate, sender))) {
     snapshot = await app.policy.readCurrent()
+    admission = createAdmission(snapshot)
+  }
   for (let round = 0; candidates.length > 0; round += 1) {
     const admitted = candidates.filter(candidate => {
-      const refusal = judge(snapshot, candidate, sender)
+      const refusal = judge(admission, candidate, sender)
       if (refusal) outcomes.set(candidate.item, refusal)
       return !refusal
     })
@@ -123,13 +125,14 @@ export async function createJobs(
     }
     candidates = admitted.filter(candidate => !isStored(candidate))
     if (candidates.length === 0) break
-    const admission = await readAdmission(app.db, sender.owner)
-    if (admission.epoch === snapshot.epoch || round === maxRounds) {
+    const bounds = await readAdmission(app.db, sender.owner)
+    if (bounds.epoch === snapshot.epoch || round === maxRounds) {
       for (const { item, request } of candidates)
-        outcomes.set(item, queueFull(app, { ...admission, route: routeFor(request, options) }))
+        outcomes.set(item, queueFull(app, { ...bounds, route: routeFor(request, options) }))
       break
     }
     snapshot = await app.policy.readCurrent()
+    admission = createAdmission(snapshot)
   }
   await recall(app, { ...options, outcomes, delegated: new Set(delegated) })
   await abandonUnused(app, { items, outcomes })
@@ -202,10 +205,14 @@ function isMade(outcome: Outcome | undefined): boolean {
   return outcome !== undefined && !('code' in outcome)
 }
 
-function judge(snapshot: PolicySnapshot, { request }: Candidate, { address }: Sender): Refusal | null {
+function judge(
+  admission: ReturnType<typeof createAdmission>,
+  { request }: Candidate,
+  { address }: Sender,
+): Refusal | null {
   const { containers, requires_proof } = request
   const requires = requiresOf(routeFor(request, { streamed: false }))
-  return admit(snapshot, { containers, requiresProof: requires_proof ?? false, requires, address })
+  return admission({ containers, requiresProof: requires_proof ?? false, requires, address })
 }
 
 /** @returns the ids stored. */

@@ -64,11 +64,25 @@ export function admit(snapshot: PolicySnapshot, request: OffchainRequest): Refus
   return null
 }
 
+/** `admit`, for a batch: what is asked alike is judged once, since a fleet may have a thousand kinds of hosts. */
+export function createAdmission(snapshot: PolicySnapshot): (request: OffchainRequest) => Refusal | null {
+  const judged = new Map<string, Refusal | null>()
+  return request => {
+    const key = JSON.stringify(request)
+    const known = judged.get(key)
+    if (known !== undefined) return known
+    const refusal = admit(snapshot, request)
+    judged.set(key, refusal)
+    return refusal
+  }
+}
+
 type Wanted = { containers: readonly string[]; requires: Requires | null }
 
 /** Whether a host that is enrolled has all that is wanted, away as it may be. */
 function isOffered({ fleets }: PolicySnapshot, wanted: Wanted): boolean {
-  return fleets.some(({ containers }) => hasAll(containers, wanted))
+  const [first = ''] = wanted.containers
+  return (fleets.get(first) ?? []).some(({ containers }) => hasAll(containers, wanted))
 }
 
 /** Whether some process that could serve the chain was heard of lately. */

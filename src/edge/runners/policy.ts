@@ -39,7 +39,8 @@ export type PolicySnapshot = {
   /** Public keys, base64url, of enrolled and not revoked runners, by id. */
   keys: ReadonlyMap<string, string>
   containers: ReadonlyMap<string, MergedPolicy>
-  fleets: readonly Fleet[]
+  /** By each container that they offer. */
+  fleets: ReadonlyMap<string, readonly Fleet[]>
   live: readonly LiveInstance[]
   loadedAt: number
 }
@@ -182,13 +183,20 @@ function gpuLabelsIn(text: string): HostLabels['gpu_labels'] {
 }
 
 /** A fleet has few kinds of hosts, so this is small where policies are many. */
-function fleetsOf(offers: readonly Offer[]): Fleet[] {
+function fleetsOf(offers: readonly Offer[]): Map<string, Fleet[]> {
   const fleets = new Map<string, Fleet>()
   for (const { host, containers } of new Set(offers)) {
     const ids = containers.map(({ id }) => id).toSorted()
     fleets.set(JSON.stringify([host, ids]), { containers: new Map(ids.map(id => [id, labelsAt(host, id)])) })
   }
-  return [...fleets.values()]
+  const byContainer = new Map<string, Fleet[]>()
+  for (const fleet of fleets.values())
+    for (const container of fleet.containers.keys()) {
+      const others = byContainer.get(container)
+      if (others) others.push(fleet)
+      else byContainer.set(container, [fleet])
+    }
+  return byContainer
 }
 
 function liveInstance({ id, runner, ready }: InstanceRow, { host }: Offer): LiveInstance {
