@@ -108,10 +108,10 @@ test('behavior: together they leave as many different chains waiting as each by 
   const enqueue = createEnqueuer({ db: queue.db, now: () => Date.now() })
   const chain = (index: number) => Array.from(index.toString(2).padStart(10, '0')).join(',')
   const requests = Array.from({ length: 8 }, (_, place) =>
-    request({ jobs: Array.from({ length: 100 }, (_, item) => newJob({ route: chain(100 * place + item) })) }),
+    request({ jobs: Array.from({ length: 5 }, (_, item) => newJob({ route: chain(5 * place + item) })) }),
   )
   const stored = await Promise.all(requests.map(enqueue))
-  expect(stored.map(ids => ids.size)).toEqual([100, 100, 100, 100, 100, 12, 0, 0])
+  expect(stored.map(ids => ids.size)).toEqual([5, 5, 5, 5, 5, 5, 2, 0])
 })
 
 test('behavior: when the database fails, all that waited together hear of it, and the next is stored', async () => {
