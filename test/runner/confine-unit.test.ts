@@ -243,6 +243,22 @@ describe('createConfinement', () => {
     await eventually(() => fake.asked('/networks?').length > asked && restored.length > set)
   })
 
+  test('behavior: once the rules are taken away no container is given a place', async () => {
+    const fake = await startFakeEngine()
+    const engine = createEngine(fake.dockerHost)
+    onTestFinished(() => engine.close())
+    const { host } = forgetful()
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
+    const config = configOf([{ id: 'a', image: 'x' }])
+    const { signal } = new AbortController()
+    const confinement = createConfinement({ scope: 'mine', engine, host, log, signal })
+    confinement.configure(config, config.containers)
+    const end = confinement.end()
+    await expect(confinement.place(config.containers[0]!)).rejects.toThrow('The runner has ended')
+    await end
+    expect(fake.asked('/networks/create')).toEqual([])
+  })
+
   test('behavior: rules are set while the engine is away', async () => {
     const { restored, host } = forgetful()
     const controller = new AbortController()

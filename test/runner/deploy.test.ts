@@ -30,11 +30,11 @@ async function directory(): Promise<string> {
   return path
 }
 
-/** Seconds that a runner may take to end after a signal, at its defaults: the drain, the last report, its containers, their rules. */
+/** Seconds that a runner may take to end after a signal, at its defaults: the drain, the last report, what Docker is at, its containers, their rules. */
 function longestEndSeconds(): number {
   const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'k' } })
   const { drainTimeoutMs } = parseConfig(source, { path: 'config.json', env: {} }).config
-  return drainTimeoutMs / 1000 + 10 + 30 + 10
+  return drainTimeoutMs / 1000 + 10 + 10 + 30 + 10
 }
 
 describe('the systemd unit', () => {

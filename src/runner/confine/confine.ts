@@ -157,8 +157,8 @@ export function createConfinement(options: ConfinementOptions): Confinement {
 
   function refusal(container: Container): string | null {
     if (!config.requireIsolation) return null
-    const found = problems().find(problem => problem.container === container.id)
-    return found ? `it may not run, as isolation is required: ${found.what}` : null
+    const problem = problems().find(one => one.container === container.id)
+    return problem ? `it may not run, as isolation is required: ${problem.what}` : null
   }
 
   async function standing(container: Container): Promise<Standing> {
