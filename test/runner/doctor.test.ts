@@ -228,9 +228,17 @@ describe('doctor', () => {
     })
     const told = async (entries: object[], unusual: Partial<Host> = {}, root: object = {}) => {
       const config = configOf(entries, root)
-      const [found] = await examine(isolationChecks({ config, dockerHost: undefined }, host(unusual)))
+      const checks = isolationChecks({ config, engine, dockerHost: undefined }, host(unusual))
+      const [found] = await examine(checks)
       return found
     }
+    const bridge = {
+      Id: 'network-1',
+      Name: 'bridge',
+      Options: { 'com.docker.network.bridge.name': 'docker0' },
+    }
+    const engine = createEngine(await fakeEngine({ '/networks/bridge': bridge }))
+    onTestFinished(() => engine.close())
     expect(await told([{ url: 'http://far' }])).toBeUndefined()
     expect(await told([{}])).toMatchObject({ ok: true, detail: 'containers are kept in their place' })
     const notRoot = { mayChangeNetwork: false }
@@ -245,6 +253,11 @@ describe('doctor', () => {
     expect(await told([{ egress: 'none' }, {}], notRoot)).toMatchObject({
       ok: false,
       detail: expect.stringContaining('c0: egress "none" is not kept'),
+    })
+    const hasInterface = async (name: string) => name !== 'docker0'
+    expect(await told([{}], { hasInterface })).toMatchObject({
+      ok: false,
+      detail: 'c0: egress "public" is not kept: Docker\'s bridges are not in the runner\'s own network',
     })
     const save = async () => {
       throw new Error('iptables-save is not installed')

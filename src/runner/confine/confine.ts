@@ -10,7 +10,7 @@ import { createFirewall } from './firewall.ts'
 import type { Host } from './host.ts'
 import { endpointsOf, ensureNetwork, type FoundNetwork, listNetworks, removeNetwork } from './network.ts'
 import { type Bridge, type Network, networksOf, placeOf } from './plan.ts'
-import { type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
+import { bridgesElsewhere, type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
 
 export type Confinement = {
   /**
@@ -152,7 +152,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     const made = found.filter(({ bridge }) => bridge !== '')
     const here = await Promise.all(made.map(({ bridge }) => host.hasInterface(bridge)))
     if (made.length === 0 || here.some(Boolean)) return null
-    return "Docker's bridges are not in the runner's own network"
+    return bridgesElsewhere
   }
 
   function refusal(container: Container): string | null {

@@ -22,6 +22,12 @@ const Inspected = v.object({ Containers: v.nullish(v.record(v.string(), v.unknow
 
 export type FoundNetwork = { id: string; name: string; bridge: string; link: boolean }
 
+/** The interface of the bridge that every engine has; null: this one was told to have none. */
+export async function usualBridge(engine: Engine): Promise<string | null> {
+  const found = await orNull(askEngine(engine, { method: 'GET', path: '/networks/bridge' }, Found))
+  return found?.Options[bridgeOption] ?? null
+}
+
 /** This runner's networks that are there, planned ones and those of earlier configurations. */
 export async function listNetworks(engine: Engine, scope: string): Promise<FoundNetwork[]> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`${label.scope}=${scope}`] }))

@@ -57,4 +57,6 @@ export function isolationProblems(
     ])
 }
 
+/** Why rules do nothing, where it is that. */
+export const bridgesElsewhere = "Docker's bridges are not in the runner's own network"
 const firewallFix = "install iptables, and run the runner where Docker's bridges are"

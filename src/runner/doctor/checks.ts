@@ -28,7 +28,7 @@ export function checksOf({ config, key, engine, dockerHost }: ChecksOptions): Ch
     spoolCheck(config),
     ...dockerChecks({ config, engine, dockerHost }),
     ...gpuChecks({ config, engine, dockerHost }),
-    ...isolationChecks({ config, dockerHost }),
+    ...isolationChecks({ config, engine, dockerHost }),
     ...elsewhereChecks(config),
   ]
 }

@@ -1,14 +1,21 @@
 import type { Config } from '../config/config.ts'
 import { type Host, readHost } from '../confine/host.ts'
-import { type IsolationProblem, isolationProblems, obstacleOf } from '../confine/problems.ts'
+import { usualBridge } from '../confine/network.ts'
+import {
+  bridgesElsewhere,
+  type IsolationProblem,
+  isolationProblems,
+  obstacleOf,
+} from '../confine/problems.ts'
+import type { Engine } from '../docker/engine.ts'
 import { messageOf } from '../trouble.ts'
 import { type Check, type Finding, ill, well } from './check.ts'
 
-export type IsolationOptions = { config: Config; dockerHost: string | undefined }
+export type IsolationOptions = { config: Config; engine: Engine; dockerHost: string | undefined }
 
 /** That containers are kept in their place. Who wants none of that says so: `egress` `open`. */
 export function isolationChecks(
-  { config, dockerHost }: IsolationOptions,
+  { config, engine, dockerHost }: IsolationOptions,
   host: Host = readHost(dockerHost),
 ): Check[] {
   if (!config.containers.some(({ managed }) => managed)) return []
@@ -16,7 +23,8 @@ export function isolationChecks(
     {
       name: 'isolation',
       async run() {
-        return judged(isolationProblems(config, host, await unreadable(host)))
+        const why = (await unreadable(host)) ?? (await elsewhere(host, engine))
+        return judged(isolationProblems(config, host, why))
       },
     },
   ]
@@ -27,6 +35,13 @@ async function unreadable(host: Host): Promise<string | null> {
   if (obstacleOf(host) !== null) return null
   const read = Promise.all(host.tables.map(table => table.save()))
   return await read.then(() => null, messageOf)
+}
+
+/** Rules here do nothing for bridges in another place: of an engine without root, or beside a runner in a container. An engine that is away has a check of its own. */
+async function elsewhere(host: Host, engine: Engine): Promise<string | null> {
+  if (obstacleOf(host) !== null) return null
+  const bridge = await usualBridge(engine).catch(() => null)
+  return bridge === null || (await host.hasInterface(bridge)) ? null : bridgesElsewhere
 }
 
 function judged(problems: readonly IsolationProblem[]): Finding {
