@@ -16,7 +16,7 @@ async function started(system: System, id: string): Promise<void> {
 
 describe('a host', () => {
   test(
-    'the loop that works stands still for 90 s at a lease of 60, another waits for its jobs: nothing is lost',
+    'the loop that works stands still for longer than a lease, another waits for its jobs: nothing is lost',
     options,
     async ({ onTestFinished }) => {
       const system = await systemOf({ slots: 4, onTestFinished })

@@ -189,14 +189,13 @@ describe('lost messages', () => {
 })
 
 describe('a runner that is blocked', () => {
-  // 90 s at a lease of 60.
-  const blockedMs = 1.5 * pace.leaseMs
+  const paces = [pace, { leaseMs: 60_000, heartbeatMs: 20_000 }]
 
-  test(
-    'its main thread stands still for longer than a lease, and another waits for work: it keeps its jobs',
-    options,
-    async ({ onTestFinished }) => {
-      const system = await systemOf({ slots: 4, onTestFinished })
+  test.for(paces)(
+    'its main thread stands still for one and a half times a lease of $leaseMs ms, and another waits for work: it keeps its jobs',
+    { concurrent: true, timeout: 240_000 },
+    async (leases, { onTestFinished }) => {
+      const system = await systemOf({ slots: 4, leases, onTestFinished })
       const { container } = system
       const runner = await system.startRunner({ preload: stall })
       await container.hold('one', 'two')
@@ -207,10 +206,10 @@ describe('a runner that is blocked', () => {
       const over = new Promise<[from: number, to: number]>(resolve =>
         runner.child.once('message', message => resolve(message as [number, number])),
       )
-      runner.child.send(blockedMs)
+      runner.child.send(1.5 * leases.leaseMs)
       await container.release('one')
       const [from, to] = await over
-      expect(to - from).toBeGreaterThan(pace.leaseMs)
+      expect(to - from).toBeGreaterThan(leases.leaseMs)
       await container.release('two')
       await expectSuccesses(system, jobs)
       for (const id of jobs.keys())
