@@ -10,7 +10,7 @@ describe.skipIf(!reachable)('soak', { timeout: 300_000 }, () => {
     console.log(`SOAK_SEED=${seed}`)
     const { faults, figures } = await soak({
       seed,
-      loadMs: 40_000,
+      loadMs: 60_000,
       containerEveryMs: [1_000, 4_000],
       runnerEveryMs: [2_000, 5_000],
     })
