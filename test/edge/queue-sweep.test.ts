@@ -99,6 +99,41 @@ describe('sweep', () => {
     },
   )
 
+  test('behavior: says of what waited why no container took it, unless one was ready somewhere', async () => {
+    const host = await queue.host()
+    const tell = async (id: string, health: object[], agoMs = 0) =>
+      await queue.db.orm.run(sql`
+        insert into instances (id, runner, version, registered_at, last_seen_at, health)
+        values (${id}, ${host.runner}, '1', 0, ${queue.clock.ms - agoMs}, ${JSON.stringify(health)})`)
+    const down = (id: string, detail: string) => ({
+      id,
+      health: 'unhealthy',
+      code: 'image_pull_failed',
+      detail,
+    })
+    await tell('one', [down('echo', 'no such image'), { id: 'second', health: 'starting' }])
+    await tell('another', [down('echo', 'denied'), down('third', 'denied')], 1_000)
+    await tell('silent', [down('fourth', 'denied')], 200_000)
+    await tell('ready', [{ id: 'third', health: 'ready' }])
+    const routes = ['echo', 'third,second', 'third', 'fourth', "third,echo {'gpu':'h100'}"]
+    const ids: string[] = []
+    for (const route of routes) ids.push(await queue.add({ route }))
+    await queue.db.orm.run(sql`update jobs set expires_at = ${queue.clock.ms}`)
+    await run()
+    const rows = await queue.db.orm.all<{ id: string; error: string }>(
+      sql`select id, error_message as error from jobs where state = 'expired'`,
+    )
+    const said = 'No runner took the job before it expired.'
+    const ofEcho = `${said} Container echo is not ready: image_pull_failed: no such image`
+    expect(ids.map(id => rows.find(row => row.id === id)?.error)).toEqual([
+      ofEcho,
+      `${said} Container second is not ready: starting`,
+      said,
+      said,
+      ofEcho,
+    ])
+  })
+
   test('behavior: a job that runs does not expire, however long', async () => {
     const id = await queue.add({ expiryMs: 1_000 })
     const host = await queue.host()

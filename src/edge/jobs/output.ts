@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/open.ts'
+import { expire } from './expire.ts'
 
 /** A lease on a streaming job. */
 export type StreamLease = { runner: string; id: string; attempt: number }
@@ -155,11 +156,12 @@ export type Expiry = { expired: boolean; leftMs: number | null }
 /** Ends a stream that no runner took in time, without waiting for the sweep. */
 export async function expireStream({ orm, now }: Db, id: string): Promise<Expiry> {
   const [expired, , [waiting]] = await orm.batch([
-    orm.all(sql`
-      update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
-        error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
-      where id = ${id} and destination = 2 and state = 'queued' and expires_at <= ${now}
-      returning id`),
+    orm.all(
+      expire({
+        now,
+        jobs: sql`id = ${id} and destination = 2 and state = 'queued' and expires_at <= ${now}`,
+      }),
+    ),
     orm.run(sql`
       delete from parts indexed by parts_place where job = ${id} and kind = 'data'
         and exists (select 1 from jobs where id = ${id} and state = 'expired')`),

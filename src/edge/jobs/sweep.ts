@@ -3,6 +3,7 @@ import { limits } from '../../protocol/limits.ts'
 import { addToRing } from '../bell/bell.ts'
 import type { Db } from '../db/open.ts'
 import { type Lapsed, lapse } from './claim.ts'
+import { expire } from './expire.ts'
 
 export type SweepOptions = {
   maxTries: number
@@ -78,11 +79,7 @@ async function sweepOnce({ orm, now }: Db, { maxTries, retentionMs }: SweepOptio
     orm.all<Lapsed>(lapse({ now, maxTries, limit: perStatement })),
     // As with a job that is cancelled, nobody reads its payloads any more, and no bound counts them.
     orm.run(sql`delete from parts indexed by parts_place where job in ${late}`),
-    orm.all<Ended>(sql`
-      update jobs set state = 'expired', finished_at = ${now}, error_code = 'expired',
-        error_message = 'No runner took the job before it expired.', data = null, data_parts = 0
-      where id in ${late}
-      returning id, route, state, watched`),
+    orm.all<Ended>(expire({ now, jobs: sql`id in ${late}` })),
     orm.run(sql`delete from parts indexed by parts_place where job in ${unfinished}`),
     orm.run(sql`delete from jobs where id in ${unfinished}`),
     orm.run(sql`delete from parts indexed by parts_place where job in ${old}`),
