@@ -16,7 +16,7 @@ import { nameOf } from '../../src/runner/docker/spec.ts'
 import { docker, removeContainers } from './docker.ts'
 import { answered, beyond, createInternet, type Internet } from './internet.ts'
 import { keepFleet } from './kept.ts'
-import { attempt, buildLab, labImage } from './lab.ts'
+import { type Attempt, attempt, buildLab, labImage } from './lab.ts'
 import { eventually, setup } from './setup.ts'
 
 /** The real engine, and the real firewall: these tests are skipped without an engine, or without root. */
@@ -82,8 +82,7 @@ describe.skipIf(!able)('containers in their place', () => {
       await removeContainers([scope])
     })
     const ready = () => eventually(() => seen.all().every(({ health }) => health === 'ready'))
-    const tell = (id: string) => (wanted: Parameters<typeof attempt>[1]) =>
-      attempt(seen.get(id)?.baseUrl ?? '', wanted)
+    const tell = (id: string) => (wanted: Attempt) => attempt(seen.get(id)?.baseUrl ?? '', wanted)
     const inspected = (id: string) => JSON.parse(docker(['inspect', nameOf(scope, id)]))[0]
     return { scope, seen, logged, confinement, config, end, ready, tell, inspected }
   }
@@ -94,6 +93,26 @@ describe.skipIf(!able)('containers in their place', () => {
     await new Promise<void>(resolve => server.listen(0, address, resolve))
     onTestFinished(() => void server.close())
     return (server.address() as AddressInfo).port
+  }
+
+  /** What a container reads inside of what its first process may be and use, with either version of cgroups. */
+  async function kernelSays(tell: (wanted: Attempt) => Promise<unknown>) {
+    const read = async (path: string) => String(await tell({ try: 'read', path })).trim()
+    const status = await read('/proc/self/status')
+    const field = (name: string) => new RegExp(`^${name}:\\s*(\\w+)$`, 'm').exec(status)?.[1]
+    const groups = '/sys/fs/cgroup'
+    const hasOneTree = (await tell({ try: 'find', path: `${groups}/cgroup.controllers` })) === true
+    const memory = await read(`${groups}/${hasOneTree ? 'memory.max' : 'memory/memory.limit_in_bytes'}`)
+    const time = hasOneTree
+      ? (await read(`${groups}/cpu.max`)).split(' ')
+      : [await read(`${groups}/cpu/cpu.cfs_quota_us`), await read(`${groups}/cpu/cpu.cfs_period_us`)]
+    return {
+      bounding: BigInt(`0x${field('CapBnd')}`),
+      effective: BigInt(`0x${field('CapEff')}`),
+      noNewPrivileges: field('NoNewPrivs') === '1',
+      memory: Number(memory),
+      cpus: Number(time[0]) / Number(time[1]),
+    }
   }
 
   type Inspected = {
@@ -325,6 +344,16 @@ describe.skipIf(!able)('containers in their place', () => {
       MemorySwap: 2 ** 28,
       ShmSize: 2 ** 25,
       ReadonlyRootfs: true,
+    })
+    // What the engine was asked for is one thing, what the kernel keeps another.
+    const usual = { bounding: 0n, effective: 0n, noNewPrivileges: true, memory: 2 ** 30, cpus: 0.5 }
+    expect(await kernelSays(tell('plain'))).toEqual(usual)
+    const niceOnly = 1n << 23n
+    expect(await kernelSays(tell('bound'))).toEqual({
+      ...usual,
+      bounding: niceOnly,
+      effective: niceOnly,
+      memory: 2 ** 28,
     })
     const fill = (bytes: number, path: string) => tell('bound')({ try: 'fill', bytes, path })
     expect(await fill(2 ** 16, '/data/file')).toBe('EROFS')

@@ -15,10 +15,11 @@ export type Attempt =
   | { try: 'fork'; count: number }
   | { try: 'fill'; bytes: number; path: string; hang?: boolean }
   | { try: 'find'; path: string }
+  | { try: 'read'; path: string }
 
 /**
  * Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code. `hammer` tries that again and again. `talk` sends
- * to who sends all back, until nothing comes.
+ * to who sends all back, until nothing comes. `read` is a file's text, else an error's code.
  */
 const script = `
 const { spawn } = require('node:child_process')
@@ -77,6 +78,7 @@ const attempts = {
     return hang ? new Promise(() => {}) : 'written'
   },
   find: async ({ path }) => fs.existsSync(path),
+  read: async ({ path }) => fs.readFileSync(path, 'utf8'),
 }
 http.createServer((request, response) => {
   let body = ''
