@@ -108,9 +108,8 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
   })
 
   test('behavior: it runs out of memory', async () => {
-    const { runner, job, result, health, name } = await run({ one: {}, two: {} })
+    const { runner, job, result, health } = await run({ one: { limits: { memory: '160m' } }, two: {} })
     await runner.ready
-    docker(['update', '--memory', '160m', '--memory-swap', '160m', name('one')])
     const other = job('two', { do: 'wait', ms: 1_500 })
     expect(await result(job('one', { do: 'oom' }))).toEqual({
       container: 'one',
