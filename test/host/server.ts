@@ -29,14 +29,18 @@ export function start(host: string, args: string[], env: Record<string, string>)
   return spawned
 }
 
-/** A host that listens, over a new database file. */
-export async function startServer(host: string, env: Record<string, string> = {}): Promise<Server> {
+/** A host that listens, over a new database file. `more`: arguments. */
+export async function startServer(
+  host: string,
+  env: Record<string, string> = {},
+  more: string[] = [],
+): Promise<Server> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const database = join(temporaryFolder(), 'edge.db')
   const settings = { ORIGIN: url, DATABASE_URL: `file:${database}`, ADMIN_TOKEN: adminToken, ...env }
   const run = async (...args: string[]) => {
-    const spawned = start(host, ['--port', String(port), ...args], settings)
+    const spawned = start(host, ['--port', String(port), ...more, ...args], settings)
     await spawned.said('Edge listens')
     return spawned
   }

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,9 +10,12 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { type Host, readHost } from '../../src/runner/confine/host.ts'
 import { hostFamilies } from '../../src/runner/confine/iptables.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
 import { scopeOf } from '../../src/runner/docker/scope.ts'
 import { nameOf } from '../../src/runner/docker/spec.ts'
+import { startServer } from '../host/server.ts'
+import { adminToken } from '../support/edge.ts'
 import { docker, removeContainers } from './docker.ts'
 import { answered, beyond, createInternet, type Internet } from './internet.ts'
 import { keepFleet } from './kept.ts'
@@ -88,11 +91,30 @@ describe.skipIf(!able)('containers in their place', () => {
   }
 
   /** A server of this host's that speaks HTTP, and answers everything. */
-  async function listen(address: string): Promise<number> {
-    const server = createServer((_, response) => response.end('here'))
+  async function listen(
+    address: string,
+    answer: RequestListener = (_, response) => response.end('here'),
+  ): Promise<number> {
+    const server = createServer(answer)
     await new Promise<void>(resolve => server.listen(0, address, resolve))
     onTestFinished(() => void server.close())
     return (server.address() as AddressInfo).port
+  }
+
+  /** A real edge, on all addresses. @returns its port. */
+  async function serveEdge(): Promise<number> {
+    const { port } = await startServer('node', {}, ['--hostname', '0.0.0.0'])
+    return port
+  }
+
+  /** The engine as by a TCP listener, on all addresses; asked for a sign of life alone, as it would give this host to whoever comes. */
+  async function serveEngine(): Promise<number> {
+    const engine = createEngine(process.env.DOCKER_HOST)
+    onTestFinished(() => engine.close())
+    return await listen('0.0.0.0', async (_, response) => {
+      const { body } = await engine.send({ method: 'GET', path: '/_ping' })
+      response.end(await body.text())
+    })
   }
 
   /** What a container reads inside of what its first process may be and use, with either version of cgroups. */
@@ -122,6 +144,8 @@ describe.skipIf(!able)('containers in their place', () => {
   type Ports = Record<string, { HostPort: string }[]>
   const networkOf = ({ NetworkSettings }: Inspected) => Object.values(NetworkSettings.Networks)[0]!
   const portOf = ({ NetworkSettings }: Inspected) => Number(NetworkSettings.Ports['3000/tcp']?.[0]?.HostPort)
+  /** At once, and not met with silence. */
+  const refused = /^(EHOSTUNREACH|EACCES|ECONNREFUSED)$/
   const open = { try: 'connect', host: beyond.public, port: beyond.port } as const
 
   test('default: with egress none nothing is reached, and jobs are answered', {
@@ -134,38 +158,42 @@ describe.skipIf(!able)('containers in their place', () => {
     ])
     await ready()
     const [loopback, everywhere] = [await listen('127.0.0.1'), await listen('0.0.0.0')]
+    const [edge, engine] = [await serveEdge(), await serveEngine()]
     const { Gateway: gateway } = networkOf(inspected('shut'))
     const [stranger] = JSON.parse(docker(['inspect', spare]))
     const near = inspected('near')
-    const targets: Record<string, [string, number]> = {
+    const outside: Record<string, [string, number]> = {
       'a service on all addresses, by the gateway': [gateway, everywhere],
       'the same, by the address of the host': [hostAddress(), everywhere],
+      'an edge on all addresses': [gateway, edge],
+      'the engine on all addresses': [gateway, engine],
+      'the port that a stranger has published everywhere': [hostAddress(), portOf(stranger)],
+      'the metadata of a cloud': [beyond.metadata, beyond.port],
+      'a private network': [beyond.private, beyond.port],
+      'the internet': [beyond.public, beyond.port],
+    }
+    // Docker closes these to `open` as well: they prove nothing of `none`, but that it opens nothing.
+    const closed: Record<string, [string, number]> = {
       'a service on loopback, by the gateway': [gateway, loopback],
       'a service on loopback, by its address': ['127.0.0.1', loopback],
       'a neighbour by its address': [networkOf(near).IPAddress, 3000],
       "a neighbour's published port": [gateway, portOf(near)],
       "a stranger's container": [networkOf(stranger).IPAddress, 3000],
-      'the port that it has published everywhere': [hostAddress(), portOf(stranger)],
-      'the metadata of a cloud': [beyond.metadata, beyond.port],
-      'a private network': [beyond.private, beyond.port],
-      'the internet': [beyond.public, beyond.port],
     }
     const reached: Record<string, string[]> = { shut: [], open: [] }
-    for (const [what, [host, port]] of Object.entries(targets))
+    for (const [what, [host, port]] of Object.entries({ ...outside, ...closed }))
       for (const [id, list] of Object.entries(reached))
         if ((await tell(id)({ try: 'connect', host, port })) === 'open') list.push(what)
-    expect(reached).toEqual({
-      shut: [],
-      open: [
-        'a service on all addresses, by the gateway',
-        'the same, by the address of the host',
-        'the port that it has published everywhere',
-        'the metadata of a cloud',
-        'a private network',
-        'the internet',
-      ],
-    })
-    expect(await tell('shut')({ try: 'find', path: '/var/run/docker.sock' })).toBe(false)
+    expect(reached).toEqual({ shut: [], open: Object.keys(outside) })
+    // Who is reached would answer: the routes of an administrator whose token has leaked, and what is root on this host.
+    const host = gateway
+    const admin = { try: 'ask', host, port: edge, path: '/admin/runners', token: adminToken } as const
+    const ping = { try: 'ask', host, port: engine, path: '/_ping' } as const
+    expect([await tell('open')(admin), await tell('open')(ping)]).toEqual(['[]', 'OK'])
+    for (const asked of [admin, ping]) expect(await tell('shut')(asked)).toMatch(refused)
+    // The engine's socket is a file of no container, whatever its egress.
+    for (const id of ['shut', 'open'])
+      expect(await tell(id)({ try: 'find', path: '/var/run/docker.sock' })).toBe(false)
     expect(await tell('shut')({ try: 'find', path: '/lab.js' })).toBe(true)
   })
 
@@ -221,8 +249,7 @@ describe.skipIf(!able)('containers in their place', () => {
       [hostAddress(), portOf(stranger)],
     ]
     for (const [host, port] of closed) expect(await connect(host, port), host).not.toBe('open')
-    // Refused at once, and not met with silence.
-    expect(await connect(beyond.private)).toMatch(/^(EHOSTUNREACH|EACCES|ECONNREFUSED)$/)
+    expect(await connect(beyond.private)).toMatch(refused)
     const name = { try: 'resolve', name: 'example.com' } as const
     expect(await one({ ...name, server: beyond.private })).toBe(answered)
     expect(await one({ ...name, server: beyond.metadata })).not.toBe(answered)

@@ -9,6 +9,7 @@ export const labImage = `infernet-runner-lab:${process.pid}`
 /** What a container of the lab is asked to try, and what it says of it. */
 export type Attempt =
   | { try: 'connect'; host: string; port: number }
+  | { try: 'ask'; host: string; port: number; path: string; token?: string }
   | { try: 'hammer'; host: string; port: number; ms: number }
   | { try: 'talk'; host: string; port: number }
   | { try: 'resolve'; name: string; server?: string }
@@ -18,7 +19,7 @@ export type Attempt =
   | { try: 'read'; path: string }
 
 /**
- * Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code. `hammer` tries that again and again. `talk` sends
+ * Runs inside. `connect` is `open` once bytes of an HTTP server have come, else an error's code; `ask` is what such a server says. `hammer` connects again and again. `talk` sends
  * to who sends all back, until nothing comes. `read` is a file's text, else an error's code.
  */
 const script = `
@@ -29,15 +30,17 @@ const net = require('node:net')
 const { Resolver } = require('node:dns').promises
 process.on('SIGTERM', () => process.exit(0))
 const codeOf = error => error.code || String(error)
+const get = (options, take) => new Promise(resolve => {
+  const request = http.get({ ...options, timeout: 1500 }, response => resolve(take(response)))
+  request.on('timeout', () => request.destroy(Object.assign(new Error(), { code: 'silent' })))
+  request.on('error', error => resolve(codeOf(error)))
+})
 const attempts = {
-  connect: ({ host, port }) => new Promise(resolve => {
-    const request = http.get({ host, port, path: '/admin/runners', timeout: 1500 }, response => {
-      response.resume()
-      resolve('open')
-    })
-    request.on('timeout', () => request.destroy(Object.assign(new Error(), { code: 'silent' })))
-    request.on('error', error => resolve(codeOf(error)))
-  }),
+  connect: ({ host, port }) => get({ host, port }, response => { response.resume(); return 'open' }),
+  ask: ({ host, port, path, token = '' }) => get(
+    { host, port, path, headers: { authorization: 'Bearer ' + token } },
+    async response => (await response.setEncoding('utf8').toArray()).join(''),
+  ),
   async hammer({ host, port, ms }) {
     const said = { open: 0, others: 0 }
     const one = () => new Promise(resolve => {
