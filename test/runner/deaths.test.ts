@@ -107,6 +107,25 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     expect(await result(other)).toEqual({ container: 'two', output: { said: 'two' } })
   })
 
+  test('behavior: it exits with much to say: 50 lines at most, 512 characters of each, 8 KiB of all', async () => {
+    const { runner, job, result, health } = await run({ one: {} })
+    await runner.ready
+    /** The lines that the error has after its first one. */
+    const lastWords = async (lines: string[]) => {
+      await eventually(() => health('one')?.health === 'ready')
+      const { error } = await result(job('one', { do: 'speak', lines }))
+      const [reason, ...words] = error.split('\n')
+      expect(reason).toBe('Container one: it exited with code 3')
+      return words
+    }
+    const eighty = Array.from({ length: 80 }, (_, index) => `line ${index}`)
+    const long = 'x'.repeat(2_000)
+    expect(await lastWords(eighty.with(60, long))).toEqual(eighty.with(60, long.slice(0, 512)).slice(30))
+    // 27 lines of 301 characters with their ends are less than 8192, 28 are more.
+    const wide = eighty.map(line => line.padEnd(300, '.'))
+    expect(await lastWords(wide)).toEqual(wide.slice(-27))
+  })
+
   test('behavior: it runs out of memory', async () => {
     const { runner, job, result, health } = await run({ one: { limits: { memory: '160m' } }, two: {} })
     await runner.ready

@@ -14,6 +14,10 @@ const acts = {
     console.log(`the last words of ${data.name}`)
     process.exit(data.code ?? 3)
   },
+  speak(data) {
+    for (const line of data.lines) console.log(line)
+    process.exit(3)
+  },
   oom() {
     const held = []
     for (;;) held.push(Buffer.alloc(8 * 1024 * 1024, 1))
