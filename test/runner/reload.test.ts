@@ -239,6 +239,29 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     await eventually(() => docker(['ps', '-aq', '--filter', `name=${name('one')}`]) === '')
   })
 
+  test('behavior: command and volumes are as configured from then on', async () => {
+    const { config, directory, one, two, idOf, job, name, result, reload } = await runTwo()
+    const made = () => {
+      const [{ Config, HostConfig }] = JSON.parse(docker(['inspect', name('one')]))
+      return { Cmd: Config.Cmd, Binds: HostConfig.Binds }
+    }
+    expect(made()).toEqual({ Cmd: null, Binds: [] })
+    const other = idOf('two')
+    const replaced = async (next: object) => {
+      const before = idOf('one')
+      await reload({ ...config, containers: [{ ...one, ...next }, two] })
+      await eventually(() => !['', before].includes(idOf('one')))
+      expect(await result(job('one', {}))).toMatchObject({ output: { said: 'before' } })
+      return made()
+    }
+    const command = '--serve "all of it"'
+    const volumes = [`${directory}:/data:ro`]
+    expect(await replaced({ command })).toEqual({ Cmd: ['--serve', 'all of it'], Binds: [] })
+    expect(await replaced({ command, volumes })).toEqual({ Cmd: ['--serve', 'all of it'], Binds: volumes })
+    expect(await replaced({})).toEqual({ Cmd: null, Binds: [] })
+    expect(idOf('two')).toBe(other)
+  })
+
   test('behavior: with keep_running they outlive the runner, and the next one takes them over as they are', async () => {
     const { child, config, one, two, exited, idOf, name, spawn, edge, job, result } = await runTwo({
       keep_running: true,

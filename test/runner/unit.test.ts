@@ -6,6 +6,7 @@ import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
 import { controlLoop } from '../../src/runner/control.ts'
 import { splitReference } from '../../src/runner/docker/reference.ts'
+import { isMadeAlike } from '../../src/runner/docker/spec.ts'
 import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
 import { EdgeError } from '../../src/runner/edge/error.ts'
@@ -345,6 +346,51 @@ describe('splitReference', () => {
     ['one@sha256:ab', 'one', 'sha256:ab'],
   ])('behavior: %s', (image, name, tag) => {
     expect(splitReference(image)).toEqual({ name, tag })
+  })
+})
+
+describe('isMadeAlike', () => {
+  /** A container in front of the one that it may link to. */
+  function containerOf(more: object) {
+    const containers = [
+      { id: 'one', image: 'i', port: 3100, ...more },
+      { id: 'two', image: 'i', port: 3101 },
+    ]
+    const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers })
+    return parseConfig(source, { path: '/config.json', env: {} }).config.containers[0]!
+  }
+  const one = containerOf({})
+
+  test.each([
+    { image: 'other' },
+    { env: { A: 'b' } },
+    { command: '--serve' },
+    { gpu: true },
+    { volumes: ['/data:/data'] },
+    { port: 3102 },
+    { inner_port: 5000 },
+    { limits: { memory: '1g' } },
+    { limits: { cpus: 1 } },
+    { limits: { pids: 99 } },
+    { limits: { shm: '2g' } },
+    { limits: { tmpfs: '1g' } },
+    { capabilities: ['CHOWN'] },
+    { read_only: true },
+    { links: ['two'] },
+    { egress: 'none' },
+  ])('behavior: %j is made anew', more => {
+    expect(isMadeAlike(one, containerOf(more))).toBe(false)
+    expect(isMadeAlike(containerOf(more), containerOf(more))).toBe(true)
+  })
+
+  test.each([
+    { slots: 3 },
+    { timeout: 5 },
+    { pull: 'always' },
+    { egress: 'open' },
+    { limits: { disk: '1g' } },
+  ])('behavior: %j is not', more => {
+    expect(isMadeAlike(one, containerOf(more))).toBe(true)
   })
 })
 
