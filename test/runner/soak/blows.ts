@@ -47,7 +47,8 @@ export async function strikeContainers({
       'container paused': async () => {
         await run('docker', ['pause', name])
         await sleep(pauseMs)
-        await run('docker', ['unpause', name])
+        // Its runner may have healed it by now.
+        await run('docker', ['unpause', name]).catch(() => {})
       },
     }[what]
     // One that is down already cannot be struck.

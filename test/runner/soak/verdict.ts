@@ -10,9 +10,12 @@ export type Story = {
   blows: readonly Blow[]
   /** By the name of the job. */
   entries: ReadonlyMap<string, readonly Entry[]>
-  /** When a container died, or was paused, which ends its jobs as well, by the container, in milliseconds since 1970. */
-  deaths: ReadonlyMap<string, readonly number[]>
+  /** Between which moments a container died, or was paused, which ends its jobs as well, by the container, in milliseconds since 1970. */
+  deaths: ReadonlyMap<string, readonly Death[]>
 }
+
+/** A busy engine takes its time from when it is told to when it is done. */
+type Death = Pick<Blow, 'from' | 'to'>
 
 /** As a job may end that no blow has met. */
 const usual: Record<Kind, readonly string[]> = {
@@ -38,11 +41,11 @@ const ofDeath = [
 const onItsWayMs = 3_000
 
 export function storyOf(blows: readonly Blow[], entries: readonly Entry[]): Story {
-  const deaths = new Map<string, number[]>()
-  const die = (container: string, at: number) =>
-    void deaths.set(container, [...(deaths.get(container) ?? []), at])
-  for (const { container, from } of blows) if (container !== null) die(container, from)
-  for (const { what, container, at } of entries) if (what === 'exits') die(container, at)
+  const deaths = new Map<string, Death[]>()
+  const die = (container: string, death: Death) =>
+    void deaths.set(container, [...(deaths.get(container) ?? []), death])
+  for (const { container, from, to } of blows) if (container !== null) die(container, { from, to })
+  for (const { what, container, at } of entries) if (what === 'exits') die(container, { from: at, to: at })
   return { blows, entries: Map.groupBy(entries, ({ name }) => name), deaths }
 }
 
@@ -92,9 +95,9 @@ function expected(
 ): string[] {
   const died = plan.containers.some(container =>
     (story.deaths.get(container) ?? []).some(
-      at =>
-        at >= Date.parse(job.claimed_at ?? '') - onItsWayMs &&
-        at <= Date.parse(job.finished_at ?? '') + 1_000,
+      ({ from, to }) =>
+        to >= Date.parse(job.claimed_at ?? '') - onItsWayMs &&
+        from <= Date.parse(job.finished_at ?? '') + 1_000,
     ),
   )
   return [
