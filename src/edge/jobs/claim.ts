@@ -44,6 +44,11 @@ export type ClaimedRow = {
 
 /** Leases given to a job in all, started or not: what ends a job that kills its host before it can say so. */
 export const maxAttempts = 10
+/**
+ * The same where the last one was lost on its way to a host that claims again: whenever a container becomes free a claim may be cut off,
+ * many times within the second that a job is given out and put back, and no host has come to harm.
+ */
+export const maxUnheardAttempts = 100
 
 /** Lapsed leases put back by one claim. More wait for the next. */
 const lapsedPerClaim = 100
@@ -198,12 +203,13 @@ export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spar
 /**
  * Ends leases: back into the queue, or failed when the job was started `maxTries` times. The attempt stays as it is, so that a
  * result that comes late is still accepted if nobody has claimed the job since. `isUnheard`: their runner has never heard of them, so
- * that nothing was passed on, although a relay may have made ready to.
+ * that nothing was passed on, although a relay may have made ready to; nor has the job done anything to that host, which claims again.
  */
 function putBack({ now, maxTries, leases, isUnheard }: Tries & { leases: SQL; isUnheard?: boolean }): SQL {
   // Bytes of a stream may be out: another attempt could contradict them.
-  const isOut = isUnheard ? sql`stream_bytes > 0` : sql`stream_bytes > 0 or stream_relay is not null`
-  const spent = sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or ${isOut})`
+  const spent = isUnheard
+    ? sql`(tries >= ${maxTries} or attempt >= ${maxUnheardAttempts} or stream_bytes > 0)`
+    : sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0 or stream_relay is not null)`
   return sql`
     update jobs set lease_expires_at = null, ${isUnheard ? sql`stream_relay = null,` : sql``}
       state = case when ${spent} then 'failed' else 'queued' end,

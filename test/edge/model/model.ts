@@ -1,4 +1,4 @@
-import { maxAttempts } from '../../../src/edge/jobs/claim.ts'
+import { maxAttempts, maxUnheardAttempts } from '../../../src/edge/jobs/claim.ts'
 import { limits } from '../../../src/protocol/limits.ts'
 import { leaseMs, maxRunMs } from '../../support/queue.ts'
 
@@ -82,8 +82,8 @@ export function end(model: Model, job: ModelJob, state: ModelJob['state']): void
   job.finishedAt = model.now
 }
 
-function putBack(model: Model, job: ModelJob): void {
-  if (job.tries >= maxTries || job.attempt >= maxAttempts || job.output > 0) end(model, job, 'failed')
+function putBack(model: Model, job: ModelJob, attempts = maxAttempts): void {
+  if (job.tries >= maxTries || job.attempt >= attempts || job.output > 0) end(model, job, 'failed')
   else job.state = 'queued'
 }
 
@@ -109,7 +109,7 @@ export function claim(model: Model, { host, slots, max, holding, isLate }: Model
   model.claimed[host] = true
   for (const job of model.jobs) {
     const isLost = job.state === 'running' && job.host === host && !isHeld(job)
-    if (isLost) putBack(model, job)
+    if (isLost) putBack(model, job, maxUnheardAttempts)
   }
   const chosen = choose(model, { slots, max, isHeld })
   for (const job of chosen) {
