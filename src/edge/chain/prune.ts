@@ -71,7 +71,8 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
     orm.run(sql`
       delete from subscriptions
       where (chain, id) in (select value ->> 'c', value ->> 'i' from json_each(${named})) and ${isKept} and seen_block < ${horizon}
-        and coalesce(decided_block, 0) < ${horizon} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)`),
+        and coalesce(decided_block, 0) < ${horizon} and not exists (select 1 from deliveries where deliveries.chain = ${chain} and deliveries.subscription = subscriptions.id)
+        and not exists (select 1 from proofs where proofs.chain = ${chain} and proofs.subscription = subscriptions.id and ${isOpenProof(options)})`),
     orm.run(sql`
       delete from delegations where (chain, subscription) in (select value ->> 'c', value ->> 'i' from json_each(${named}))
         and not exists (select 1 from subscriptions where subscriptions.chain = delegations.chain and subscriptions.id = delegations.subscription)`),
@@ -136,9 +137,14 @@ async function select({ orm, now }: Db, options: PruneOptions): Promise<{ over: 
   return { over, ended: [...ended, ...refused].slice(0, prunePerStatement).map(({ id }) => id) }
 }
 
+/** Of a row of `proofs`: its verdict is to come, or may be undone. Whose it is may be another's answer, and what it moves is booked by its terms. */
+function isOpenProof(options: PruneOptions) {
+  return sql`(proofs.state = 'pending' or proofs.settled_block >= ${horizonOf(options)})`
+}
+
 /** Of a row of `deliveries`: nothing can become of it, and nothing would begin its interval again. One that is given up may be another's proof. */
 function isOver(options: PruneOptions) {
-  const isOpen = sql`(proofs.state = 'pending' or proofs.settled_block >= ${horizonOf(options)})`
+  const isOpen = isOpenProof(options)
   return sql`state in ('final', 'dropped') and coalesce(dropped_block, 0) < ${horizonOf(options)}
     and not exists (select 1 from proofs where proofs.chain = deliveries.chain and proofs.subscription = deliveries.subscription
       and proofs.interval = deliveries.interval and ${isOpen})

@@ -202,7 +202,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await world.books()).toContainEqual(['answer', 1, String(price), '0'])
   })
 
-  test('behavior: it is kept while it waits, and forgotten with its answer', async () => {
+  test('behavior: it is kept while it waits, with what it was given to, and forgotten with its answer', async () => {
     const { chain, queue, node } = world
     await world.foil()
     await world.settle(node)
@@ -212,20 +212,21 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       const head = Number(await chain.deployer.chain.getBlockNumber({ cacheTime: 0 }))
       await pruneChain(queue.db, { chain: chain.id, head, reorgDepth: 64, retentionMs: 1, waitMs: 1e12 })
       const [rows] = await queue.db.orm.all(sql`
-        select (select count(*) from proofs) as proofs, (select count(*) from deliveries) as deliveries`)
+        select (select count(*) from proofs) as proofs, (select count(*) from deliveries) as deliveries,
+          (select count(*) from subscriptions where id = 1) as subscriptions`)
       return rows
     }
     queue.clock.ms += 10
-    expect(await prune()).toEqual({ proofs: 1, deliveries: 1 })
+    expect(await prune()).toEqual({ proofs: 1, deliveries: 1, subscriptions: 1 })
     await world.judge(true)
     await chain.warp(3_600)
     await world.look(node)
     queue.clock.ms += 10
-    expect(await prune()).toEqual({ proofs: 1, deliveries: 1 })
+    expect(await prune()).toEqual({ proofs: 1, deliveries: 1, subscriptions: 1 })
     await world.mine(70)
     await world.look(node)
     queue.clock.ms += 10
     await prune()
-    expect(await prune()).toEqual({ proofs: 0, deliveries: 0 })
+    expect(await prune()).toEqual({ proofs: 0, deliveries: 0, subscriptions: 0 })
   })
 })
