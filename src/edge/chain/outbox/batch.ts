@@ -79,6 +79,25 @@ export function answered(data: Hex): { subscription: number | null; interval: nu
     : null
 }
 
+/** `creates`: what it would create; null: nothing, and then it says what it answers. */
+export type Answering = {
+  subscription: number | null
+  interval: number
+  data: Hex
+  creates: { owner: Address; nonce: number } | null
+}
+
+/** The answers that call data of the coordinator's has: an answer's own, or a batch's. */
+export function answersIn(data: Hex): Answering[] {
+  const calls = readBatch(data)?.map(call => call.data) ?? [data]
+  return calls.flatMap(own => {
+    const key = answered(own)
+    const created = creation(own)
+    const creates = created && { owner: created.subscription.owner, nonce: created.nonce }
+    return key === null ? [] : [{ ...key, data: own, creates }]
+  })
+}
+
 /** The node's wallet that an answer names, in lower case. `data`: its call data, or a batch's that has it. `key`: by `keyOf`. null: none is there. */
 export function namedWallet(data: Hex, key: string): Address | null {
   const call = read(data)

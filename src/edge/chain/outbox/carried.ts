@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Address, Hex } from 'viem'
 import type { Db } from '../../db/open.ts'
 import { delegatedDeliverSelector } from '../delegated/calls.ts'
@@ -40,7 +40,12 @@ type Row = Omit<Carried, 'creates' | 'isTwice' | 'stake'> & {
 }
 
 /** What a transaction carries. `tx`: its id. */
-export async function readCarried({ orm }: Db, tx: string): Promise<Carried[]> {
+export async function readCarried(db: Db, tx: string): Promise<Carried[]> {
+  return await readCarriedOf(db, sql`deliveries indexed by deliveries_tx where tx = ${tx}`)
+}
+
+/** `from`: rows of `deliveries`. */
+export async function readCarriedOf({ orm }: Db, from: SQL): Promise<Carried[]> {
   const rows = await orm.all<Row>(sql`
     select subscription, interval, tries, gas,
       (select owner from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as owner,
@@ -53,7 +58,7 @@ export async function readCarried({ orm }: Db, tx: string): Promise<Carried[]> {
       stake_token as token, stake, stake_verifier as verifier, node_wallet as "nodeWallet",
       iif(node_wallet is null and (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) <> '0',
         call, null) as unnoted
-    from deliveries indexed by deliveries_tx where tx = ${tx}`)
+    from ${from}`)
   return rows.map(({ creates, twice, token, stake, verifier, unnoted, ...rest }) => ({
     ...rest,
     nodeWallet: rest.nodeWallet ?? (unnoted === null ? null : namedWallet(unnoted, keyOf(rest))),

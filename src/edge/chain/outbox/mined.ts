@@ -17,6 +17,7 @@ import { readCarried } from './carried.ts'
 import { type Fate, fateOf } from './fate.ts'
 import { readFound } from './found.ts'
 import type { Open } from './open.ts'
+import { readParted, rejoin, takenOf } from './parted.ts'
 import type { Receipt } from './receipt.ts'
 import { restoreDelivery } from './restore.ts'
 
@@ -35,7 +36,9 @@ export async function writeMined(
   const { id } = chain.config
   const carried = await readCarried(db, open.id)
   const isAnswer = receipt.to === contracts.coordinator
-  const fates = carried.map(each => fateOf(step, { carried: each, receipt }))
+  const parted = isAnswer ? await readParted(db, { chain: id, tx: open.id, hash: receipt.hash, carried }) : []
+  const taken = takenOf(parted.map(each => fateOf(step, { carried: each, receipt })))
+  const fates = [...carried.map(each => fateOf(step, { carried: each, receipt })), ...taken]
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
       s: subscription,
@@ -72,6 +75,7 @@ export async function writeMined(
         gas_price = ${String(receipt.gasPrice)}, problem = null, passed_block = null, passed_at = null,
         left_at = null
       where id = ${open.id} and state in ('signed', 'sent') returning id`),
+    ...(taken.length === 0 ? [] : [rejoin(db, { chain: id, tx: open.id, taken, guard: isMined })]),
     orm.run(sql`
       update deliveries set state = item.value ->> 'to', tx = iif(item.value ->> 'to' = 'computed', null, tx),
         tries = tries + (item.value ->> 'to' <> 'delivered'),
