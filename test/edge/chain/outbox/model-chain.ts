@@ -4,6 +4,7 @@ import {
   encodeAbiParameters,
   encodeErrorResult,
   encodeEventTopics,
+  encodeFunctionResult,
   type Hex,
   keccak256,
   numberToHex,
@@ -11,6 +12,7 @@ import {
   recoverTransactionAddress,
   type TransactionSerialized,
   toHex,
+  zeroAddress,
   zeroHash,
 } from 'viem'
 import type { Block } from '../../../../src/edge/chain/chain.ts'
@@ -159,6 +161,7 @@ export function createModelChain(): ModelChain {
     if (method === 'eth_sendRawTransaction') return await take(params[0] as Hex)
     if (method === 'eth_getTransactionReceipt') return { result: receiptOf(params[0] as Hex) }
     if (method === 'eth_getBlockByNumber') return { result: toldBlock(Number(params[0])) }
+    if (method === 'eth_call') return { result: stored((params[0] as { data: Hex }).data) }
     throw new Error(`The model has no ${method}`)
   }
 
@@ -254,6 +257,27 @@ function accepted(key: string) {
       [interval, 1, zeroHash],
     ),
   }
+}
+
+/** What the coordinator has under each id: a subscription of somebody's. */
+export const subscriptionThere = {
+  owner: '0x00000000000000000000000000000000000000bb',
+  activeAt: 1,
+  period: 0,
+  frequency: 1,
+  redundancy: 1,
+  containerId: zeroHash,
+  lazy: false,
+  verifier: '0x00000000000000000000000000000000000000ff',
+  paymentAmount: 700n,
+  paymentToken: zeroAddress,
+  wallet: zeroAddress,
+} as const
+
+function stored(data: Hex): Hex {
+  const { functionName } = decodeFunctionData({ abi: eip712CoordinatorAbi, data })
+  if (functionName !== 'getSubscription') throw new Error(`The model has no ${functionName}`)
+  return encodeFunctionResult({ abi: eip712CoordinatorAbi, functionName, result: subscriptionThere })
 }
 
 function isBatchData(data: Hex): boolean {

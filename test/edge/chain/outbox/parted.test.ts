@@ -1,12 +1,11 @@
 import { sql } from 'drizzle-orm'
-import { encodeErrorResult, encodeFunctionResult, parseTransaction, zeroHash } from 'viem'
+import { encodeErrorResult, parseTransaction } from 'viem'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Rpc, RpcAnswer, RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import { rewind } from '../../../../src/edge/chain/tick/rewind.ts'
 import { vanishDeliveries } from '../../../../src/edge/chain/vanish.ts'
-import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
-import { coordinator, createModelChain, keysOf, type ModelChain } from './model-chain.ts'
+import { coordinator, createModelChain, keysOf, type ModelChain, subscriptionThere } from './model-chain.ts'
 import { chainId, createOutbox, look, type Outbox } from './node.ts'
 
 /** Answers that a transaction has brought which had them no more: they are paid for, and their proofs followed, like all others. */
@@ -44,37 +43,13 @@ function closedTo({ method }: RpcCall, answer: RpcAnswer | undefined): RpcAnswer
   return { error: { code: 3, message: 'execution reverted', data: refusal } }
 }
 
-/** What the coordinator has under an id by now: another's. */
-const there = {
-  owner: '0x00000000000000000000000000000000000000bb',
-  activeAt: 1,
-  period: 0,
-  frequency: 1,
-  redundancy: 1,
-  containerId: zeroHash,
-  lazy: false,
-  verifier,
-  paymentAmount: 700n,
-  paymentToken: token,
-  wallet: token,
-} as const
-
-const stored: RpcAnswer = {
-  result: encodeFunctionResult({
-    abi: eip712CoordinatorAbi,
-    functionName: 'getSubscription',
-    result: there,
-  }),
-}
 const underpriced: RpcAnswer = { error: { code: -32_000, message: 'replacement transaction underpriced' } }
 
 function step() {
   const rpc: Rpc = {
     ...model.rpc,
     async send(calls, ...rest) {
-      const answers: RpcAnswer[] = []
-      for (const call of calls)
-        answers.push(call.method === 'eth_call' ? stored : (await model.rpc.send([call], ...rest))[0]!)
+      const answers = await model.rpc.send(calls, ...rest)
       if (isClosed) return calls.map((call, index) => closedTo(call, answers[index]))
       return calls.map(({ method }, index) =>
         isSimulated && method === 'eth_estimateGas' ? { result: '0x186a0' } : answers[index]!,
@@ -188,7 +163,7 @@ test('behavior: replaced by one without it, as its subscription was gone, and mi
       { subscription: 2, interval: 1, state: 'pending', stake: '1000' },
     ])
     expect(await books()).toEqual([
-      { kind: 'answer', subscription: 1, consumer: there.owner },
+      { kind: 'answer', subscription: 1, consumer: subscriptionThere.owner },
       { kind: 'answer', subscription: 2, consumer: '0xaa' },
     ])
     model.mine()
