@@ -84,12 +84,18 @@ export function countRejected(
   { chain, block, rejected, guard }: Source & { rejected: RejectedLater; guard: SQL },
 ) {
   const { source, owner, gas, cost } = rejected
+  const change = sql`(
+    select ${chain} as chain, ${source} as source, value as owner, ${block} as block, ${hourOf(db.now)} as hour, -1 as paid, 0 as unpaid, 0 as reverted,
+      1 as rejected, 0 as dropped, 0 as gas, ${gas} as wasted_gas, ${Number(cost / gwei)} as wasted_gwei, ${Number(cost % gwei)} as wasted_wei, 0 as unpaid_gas
+    from json_each(${JSON.stringify([owner, everybody])})) as change where ${guard} and not exists (
+      select 1 from consumer_changes where consumer_changes.chain = change.chain and consumer_changes.source = change.source
+        and consumer_changes.owner = change.owner)`
+  // Noted last: what is noted is counted.
   return [
+    ...apply(db, { changes: change, sign: 1 }),
     db.orm.run(sql`
       insert into consumer_changes (chain, source, owner, block, hour, paid, rejected, wasted_gas, wasted_gwei, wasted_wei)
-      select ${chain}, ${source}, value, ${block}, ${hourOf(db.now)}, -1, 1, ${gas}, ${Number(cost / gwei)}, ${Number(cost % gwei)}
-      from json_each(${JSON.stringify([owner, everybody])}) where ${guard} on conflict do nothing`),
-    ...apply(db, { changes: changesOf(chain, source, guard), sign: 1 }),
+      select chain, source, owner, block, hour, paid, rejected, wasted_gas, wasted_gwei, wasted_wei from ${change}`),
   ] as const
 }
 

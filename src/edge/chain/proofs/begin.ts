@@ -26,7 +26,8 @@ export type BeginProofs = {
 
 /**
  * A statement that notes the proofs of answers, each with its verdict, if the verifier has judged within the delivery. With one that takes its
- * time the rest is to be read: the first look is for the end of its window.
+ * time the rest is to be read: the first look is for the end of its window. What is noted already stays: somebody may have seen its verdict since. What
+ * is undone is not noted any more.
  */
 export function beginProofs({ orm }: Db, { chain, node, tx, answers, receipt, time, guard }: BeginProofs) {
   const items = answers.map(({ subscription, interval, stake, nodeWallet }) => {
@@ -50,9 +51,10 @@ export function beginProofs({ orm }: Db, { chain, node, tx, answers, receipt, ti
     }
   })
   return orm.run(sql`
-    insert or replace into proofs (chain, subscription, interval, node, answer_tx, state, due_at, looked_block, payout, settled_by, settled_hash,
+    insert into proofs (chain, subscription, interval, node, answer_tx, state, due_at, looked_block, payout, settled_by, settled_hash,
       settled_block, stake_token, stake, stake_verifier, node_wallet)
     select ${chain}, value ->> 's', value ->> 'i', ${node}, ${tx}, value ->> 'st', value ->> 'd', ${receipt.block}, value ->> 'pay', value ->> 'by',
       value ->> 'h', value ->> 'b', value ->> 'kt', value ->> 'k', value ->> 'kv', value ->> 'w'
-    from json_each(${JSON.stringify(items)}) where ${guard}`)
+    from json_each(${JSON.stringify(items)}) where ${guard}
+    on conflict do nothing`)
 }
