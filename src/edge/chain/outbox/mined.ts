@@ -129,6 +129,10 @@ export async function writeMined(
           }),
         ]),
     ...(open.kind === 'approve' ? [wakeStaked(step, 'stake_unapproved')] : []),
+    // Only where stakes are limited does anything wait for one.
+    ...(chain.config.guard.verifiers !== null && answers.some(answer => isFreed(answer, receipt))
+      ? [wakeStaked(step, 'stake_limit')]
+      : []),
   ])
   if (stored.length === 0) return
   tell(step, { open, receipt, fates })
@@ -145,6 +149,12 @@ function answerOf({ answer, ...fate }: Fate, found: ReadonlyMap<number, Subscrip
 }
 
 type Answer = ReturnType<typeof answerOf>
+
+/** Whether its stake is at risk no more: judged with its answer, or not to be sent again. */
+function isFreed({ stake, isTaken, isOver, key }: Answer, { verdicts }: Receipt): boolean {
+  if (stake === null) return false
+  return isTaken ? verdicts.some(verdict => keyOf(verdict) === key) : isOver
+}
 
 function tell(
   { chain, log }: Step,

@@ -17,7 +17,7 @@ import {
 import { type Delegating, startDelegating } from '../delegated/delegating.ts'
 import { mortalDb } from '../outbox/mortal.ts'
 import type { Ticking } from '../ticking.ts'
-import { type Proving, price, startProving } from './proving.ts'
+import { type Proving, type ProvingOptions, price, startProving } from './proving.ts'
 
 /** What may be at stake with one verifier at one time, whoever asks. */
 
@@ -34,8 +34,9 @@ const risking = (verifier: Contract, most: bigint) => ({
 })
 
 describe.for([false, true])('first deployment: %s', firstDeployment => {
-  async function start(most: bigint) {
-    const proving = await startProving({ firstDeployment, stake: 100n * price, funds: 100n * price })
+  async function start(most: bigint, kind?: ProvingOptions['kind']) {
+    const options = { firstDeployment, stake: 100n * price, funds: 100n * price }
+    const proving = await startProving(kind === undefined ? options : { ...options, kind })
     world = proving
     const node = (limit = most) =>
       proving.ticker({ paymentAddress: proving.nodeWallet, guard: risking(proving.verifier, limit) })
@@ -78,6 +79,32 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await look(node)
     expect(await proving.proofs()).toMatchObject([{ state: 'accepted' }])
     // It is looked at as soon as the verdict is known.
+    await proving.mine()
+    await look(node)
+    expect(await proving.reasons()).not.toContain('stake_limit')
+  })
+
+  test('behavior: what is judged with its answer is at stake no more: who waits is looked at at once', async () => {
+    const proving = await start(price + price / 2n, 'AtomicVerifier')
+    const { chain, prove, look, compute } = proving
+    const node = proving.limited()
+    await prove()
+    await look(node)
+    await chain.warp(5)
+    await look(node, 2)
+    await prove()
+    // The longest pauses are minutes by then.
+    for (let times = 0; times < 8; times++) {
+      await chain.warp(600)
+      await look(node)
+    }
+    expect(await proving.reasons()).toEqual(['begun', 'stake_limit'])
+    expect(await compute()).toBe(1)
+    await look(node)
+    await proving.mine()
+    await look(node)
+    expect(await proving.states()).toEqual(['delivered'])
+    expect(await proving.proofs()).toMatchObject([{ state: 'accepted' }])
     await proving.mine()
     await look(node)
     expect(await proving.reasons()).not.toContain('stake_limit')
