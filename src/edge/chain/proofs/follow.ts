@@ -15,6 +15,7 @@ const maxSearched = 10
 /** Verdicts come when they come: half a minute after the answer, and then ever later, an hour at most. */
 const firstSeconds = 30
 const longestSeconds = 3_600
+const untoldReceipt = 'The receipt does not tell of it'
 
 /**
  * Looks at proofs that are due: what still waits is looked at again later, and at the end of its window at the latest; whose window is over is
@@ -56,15 +57,26 @@ export async function followProofs(step: Step): Promise<{ isLeft: boolean }> {
 async function lookUp(step: Step, gone: readonly Proof[]): Promise<{ further: Kept[]; isFurther: boolean }> {
   const searched = await searchVerdicts(step, gone.slice(0, maxSearched))
   const found = searched.map(one => ({ one, settled: settledOf(step, one) }))
-  await settleProofs(
+  const written = await settleProofs(
     step,
     found.flatMap(({ settled }) => settled ?? []),
   )
+  for (const settled of written) tell(step, settled)
   const left = found.filter(({ settled }) => settled === null).map(({ one }) => one)
+  // Else they would be the first at each look, and nothing else would be looked up.
+  const untold = found.filter(({ settled }) => settled !== null && !written.has(settled))
   return {
-    further: left.map(one => furtherOn(step, one)),
+    further: [
+      ...left.map(one => furtherOn(step, one)),
+      ...untold.map(({ one: { proof } }) => untoldAgain(step, proof)),
+    ],
     isFurther: gone.length > maxSearched || left.some(({ isKnown }) => isKnown),
   }
+}
+
+function tell({ log, chain }: Step, { subscription, interval, state, verdict }: Settled): void {
+  const by = verdict?.by ?? null
+  log.info('Proof settled', { chain: chain.config.id, subscription, interval, state, by })
 }
 
 type Sorted = { waiting: Kept[]; over: Proof[]; gone: Proof[]; kept: Kept[] }
@@ -130,25 +142,21 @@ function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: R
 }
 
 /** What was found; with no verdict in any log, nobody tells. null: there is more to look through. */
-function settledOf(
-  { log, chain, block }: Step,
-  { proof, verdict, until, isKnown }: Searched,
-): Settled | null {
+function settledOf({ block }: Step, { proof, verdict, until, isKnown }: Searched): Settled | null {
   const isThrough = isKnown && until >= block.number
   if (verdict === null && !isThrough) return null
-  const { subscription, interval } = proof
+  const { subscription, interval, refunds } = proof
   const state = verdict === null ? 'settled' : outcomeOf(verdict)
-  log.info('Proof settled', {
-    chain: chain.config.id,
-    subscription,
-    interval,
-    state,
-    by: verdict?.by ?? null,
-  })
-  return { subscription, interval, state, verdict, refunds: proof.refunds }
+  return { subscription, interval, state, verdict, refunds }
 }
 
 function furtherOn(step: Step, { proof, until, isKnown }: Searched): Kept {
   if (isKnown) return { ...unchanged(proof), lookedBlock: until, dueAt: step.block.time }
   return { ...later(step, proof), lookedBlock: until, problem: 'The chain does not tell its logs' }
+}
+
+/** Soon at first, as an endpoint may only be behind. */
+function untoldAgain(step: Step, proof: Proof): Kept {
+  const looks = proof.problem === untoldReceipt ? proof.looks : 0
+  return { ...later(step, { ...proof, looks }), problem: untoldReceipt }
 }

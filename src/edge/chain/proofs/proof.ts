@@ -15,6 +15,8 @@ export type Proof = Key & {
   refunds: boolean
   /** Whether a transaction of this node that would finalize it is on its way. */
   isFinalizing: boolean
+  /** What stood in the way at the last look. */
+  problem: string | null
 }
 
 const keyParameters = [{ type: 'uint32' }, { type: 'uint32' }, { type: 'address' }] as const
@@ -37,6 +39,7 @@ type Row = {
   expires_at: number | null
   refunds: number
   finalizing: number
+  problem: string | null
 }
 
 /** Those that are to be looked at, the longest due first. `time`: unix seconds of block time. */
@@ -45,7 +48,7 @@ export async function selectDueProofs(
   { chain, time, limit }: { chain: number; time: number; limit: number },
 ): Promise<Proof[]> {
   const rows = await orm.all<Row>(sql`
-    select subscription, interval, node, looks, looked_block, expires_at, refunds, exists (select 1 from transactions
+    select subscription, interval, node, looks, looked_block, expires_at, refunds, problem, exists (select 1 from transactions
       where transactions.id = proofs.tx and transactions.state in ('signed', 'sent')) as finalizing
     from proofs indexed by proofs_due
     where chain = ${chain} and state = 'pending' and due_at <= ${time} order by due_at limit ${limit}`)
@@ -58,5 +61,6 @@ export async function selectDueProofs(
     expiresAt: row.expires_at,
     refunds: row.refunds === 1,
     isFinalizing: row.finalizing === 1,
+    problem: row.problem,
   }))
 }

@@ -9,12 +9,15 @@ import type { Outcome, Placed } from './verdict.ts'
 /** A proof that waits no longer. `verdict` null: no log tells of it. `refunds`: without one in time the consumer gets the pay back. */
 export type Settled = Key & { state: Outcome | 'settled'; verdict: Placed | null; refunds: boolean }
 
-/** Writes and books what has become of these, with the blocks in which it has: one that is undone undoes it. */
-export async function settleProofs(step: Step, found: readonly Settled[]): Promise<void> {
+/**
+ * Writes and books what has become of these, with the blocks in which it has: one that is undone undoes it.
+ * @returns the settled ones: the others are to be found again.
+ */
+export async function settleProofs(step: Step, found: readonly Settled[]): Promise<ReadonlySet<Settled>> {
   const receipts = await readVerdictReceipts(step, found)
   // Whose receipt is not told yet stays as it is, and is found again: once it is settled nobody would book it.
   const settled = found.filter(one => one.verdict === null || receipts.has(one))
-  if (settled.length === 0) return
+  if (settled.length === 0) return new Set()
   const { db, chain, block } = step
   const { id } = chain.config
   const items = settled.map(({ subscription, interval, state, verdict, refunds }) => ({
@@ -46,4 +49,5 @@ export async function settleProofs(step: Step, found: readonly Settled[]): Promi
     ...blocks.map(each => noteBlock(db, { chain: id, block: each })),
   ]
   if (first) await db.orm.batch([first, ...others])
+  return new Set(settled)
 }

@@ -191,6 +191,9 @@ describe.for([false, true])(
       ])
       await world.warp(3_600)
       expect(await states()).toEqual(['pending', 'pending'])
+      expect((await world.proofs()).map(({ problem }) => problem)).toEqual(
+        Array.from({ length: 2 }, () => 'The receipt does not tell of it'),
+      )
       world.proxy.setOverride(undefined)
       await world.warp(60)
       expect(await states()).toEqual(['rejected', 'accepted'])
