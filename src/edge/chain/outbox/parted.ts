@@ -60,10 +60,11 @@ export function rejoin(
 ) {
   const items = JSON.stringify(taken.map(({ subscription, interval }) => [subscription, interval]))
   return orm.run(sql`
-    update deliveries as given set tx = ${tx}, state = iif(given.interval < 0, 'dropped', 'sending'), dropped_block = null
-    from json_each(${items}) as item
-    where given.chain = ${chain} and given.subscription = item.value ->> 0 and given.interval = item.value ->> 1
-      and ${isParted(tx)} and ${guard}`)
+    update deliveries set tx = ${tx}, state = iif(interval < 0, 'dropped', 'sending'), dropped_block = null
+    where rowid in (
+      select given.rowid from json_each(${items}) as item cross join deliveries as given on given.chain = ${chain}
+        and given.subscription = item.value ->> 0 and given.interval = item.value ->> 1
+      where ${isParted(tx)} and ${guard})`)
 }
 
 /** Of a row of `deliveries`: nothing has become of it, and another transaction has it, or none. */

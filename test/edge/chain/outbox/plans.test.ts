@@ -19,7 +19,7 @@ const walkable =
   /^SCAN (\S+ VIRTUAL TABLE|item |value |json_each |\d+ CONSTANT ROW|CONSTANT ROW|mine|free|\(subquery)/
 /** Seeks that leave a table of chains to be walked: a chain's rows are all rows. */
 const wide =
-  /^SEARCH (\S+ )?(transactions|t|old|later|deliveries|d|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce|transactions_over|deliveries_over) \(chain=\?( AND signer=\?)?\)$/
+  /^SEARCH (\S+ )?(transactions|t|old|later|deliveries|d|given|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce|transactions_over|deliveries_over) \(chain=\?( AND signer=\?)?\)$/
 
 let outbox: Outbox
 let client: Client
@@ -116,6 +116,23 @@ async function useAll(): Promise<Statement[]> {
   await tick({ signer: otherSigner })
   for (let block = 0; block < 10; block++) chain.mine()
   await tick()
+  // Replaced by one with fewer answers, and mined all the same.
+  for (const id of [8, 9]) await outbox.answer({ subscription: first + id })
+  await tick()
+  await vanish(first + 8)
+  chain.settings.refusesSends = true
+  // Nothing is forgotten meanwhile.
+  await look(step())
+  chain.mine()
+  await tick()
+  expect(
+    statements.filter(({ sql: text }) => text.includes(`iif(interval < 0, 'dropped', 'sending')`)),
+  ).not.toEqual([])
+  // Tables of a few rows would be walked, once they are analysed.
+  chain.settings.refusesSends = false
+  for (let block = 0; block < 10; block++) chain.mine()
+  await tick()
+  await outbox.db.orm.run(sql`delete from proofs`)
   await tick()
   return statements
 }
