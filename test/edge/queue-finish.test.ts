@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { maxUnheardAttempts } from '../../src/edge/jobs/claim.ts'
 import { finish, type StoredPayload } from '../../src/edge/jobs/finish.ts'
 import { readParts, selectInput, storePart } from '../../src/edge/jobs/parts.ts'
 import { readJobs } from '../../src/edge/jobs/read.ts'
@@ -77,10 +78,10 @@ describe('report', () => {
 
   test('behavior: stale when the lease was lost for good', async () => {
     const { id, host, lease } = await setup()
-    for (let attempt = 2; attempt <= 10; attempt += 1) await queue.claim(host)
+    for (let attempt = 2; attempt <= maxUnheardAttempts; attempt += 1) await queue.claim(host)
     await queue.claim(host)
     expect((await queue.read(id))?.state).toBe('failed')
-    expect(await queue.finish(host, result({ ...lease, attempt: 10 }))).toEqual(['stale'])
+    expect(await queue.finish(host, result({ ...lease, attempt: maxUnheardAttempts }))).toEqual(['stale'])
   })
 
   test('behavior: each of several is answered by itself, by id and attempt', async () => {
