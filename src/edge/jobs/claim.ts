@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { HostLabels } from '../../protocol/labels.ts'
 import type { Db } from '../db/open.ts'
+import { containersIn, namesIn } from './route.ts'
 
 export type ClaimOptions = {
   runner: string
@@ -141,17 +142,17 @@ function best({ runner, instance, routes, holding, max }: ClaimOptions, now: SQL
       select given.value ->> 'id', label.key, one.value from told join json_each(told.gpu_labels) as given
         join json_each(given.value -> 'labels') as label join json_each(label.value) as one),
     waits (route, names, needs) as materialized (
-      select route, iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1)), ${needsOf(sql`route`)} from queued_routes as q),
+      select route, ${namesIn(sql`route`)}, ${needsOf(sql`route`)} from queued_routes as q),
     servable (route, names, slots) as materialized (
       select route, names, slots from (
         select w.route, w.names, coalesce(
           (select slots from free where free.route = w.names),
           (select min(coalesce(free.slots, 0))
-            from ${containersOf(sql`w.names`)} as c left join free on free.route = c.value)
+            from ${containersIn(sql`w.names`)} as c left join free on free.route = c.value)
         ) as slots
         from waits as w
         where not exists (
-          select 1 from ${containersOf(sql`w.names`)} as c where c.value not in (select container from registered))
+          select 1 from ${containersIn(sql`w.names`)} as c where c.value not in (select container from registered))
           and ${isMet(sql`w.needs`, sql`w.names`)})
       where slots > 0),
     candidate (id, priority, created_at, place, slots) as materialized (
@@ -167,11 +168,6 @@ function best({ runner, instance, routes, holding, max }: ClaimOptions, now: SQL
     select id from candidate where place <= slots order by priority desc, created_at, id limit ${max}`
 }
 
-/** The containers of a route, as rows. Their names need no escapes. */
-function containersOf(names: SQL): SQL {
-  return sql`json_each('["' || replace(${names}, ',', '","') || '"]')`
-}
-
 /** What a route requires of its host, as JSON; protocol's `requiresOf` says the same. */
 function needsOf(route: SQL): SQL {
   const escaped = sql`substr(${route}, instr(${route}, ' ') + 1)`
@@ -181,7 +177,7 @@ function needsOf(route: SQL): SQL {
 
 /** Whether the labels in `have`, as one of the containers has them, are what is needed; protocol's `meets` says the same. */
 function isMet(needs: SQL, names: SQL): SQL {
-  return sql`exists (select 1 from ${containersOf(names)} as one where not exists (
+  return sql`exists (select 1 from ${containersIn(names)} as one where not exists (
     select 1 from json_each(${needs}) as need
     where not exists (
       select 1 from have where have.label = need.key and (have.container is null or have.container = one.value) and case

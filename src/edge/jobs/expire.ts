@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { containersIn, namesIn } from './route.ts'
 
 /** A process that was silent for so long says nothing of now. */
 const silentMs = 120_000
@@ -8,8 +9,7 @@ const silentMs = 120_000
  * last. @param jobs which; those that do not wait are to be left out. Returns id, route, state and watched of each.
  */
 export function expire({ now, jobs }: { now: SQL; jobs: SQL }): SQL {
-  const names = sql`iif(instr(route, ' ') = 0, route, substr(route, 1, instr(route, ' ') - 1))`
-  const containers = sql`json_each('["' || replace(${names}, ',', '","') || '"]')`
+  const containers = containersIn(namesIn(sql`route`))
   return sql`
     with down (container, why, last) as materialized (
       select one.value ->> 'id',

@@ -18,7 +18,7 @@ export const jobs = sqliteTable(
     origin: text({ enum: ['queue', 'status'] })
       .notNull()
       .default('queue'),
-    /** Containers in order, joined by commas; behind a space, as JSON, what it requires of its host, if anything. */
+    /** As protocol's `routeOf` writes it: containers in order, and what is required of their host, if anything. */
     route: text().notNull(),
     /** `receiving` (input not whole yet, nobody knows the id) or one of protocol's `jobStates`. */
     state: text().notNull(),
