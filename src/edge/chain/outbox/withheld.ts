@@ -22,7 +22,7 @@ export async function withoutLate(step: Step, computed: readonly Computed[]): Pr
 
 /** Whose consumer has cost too much meanwhile waits, until its deadline at most. */
 export async function withoutBarred(step: Step, computed: readonly Computed[]): Promise<readonly Computed[]> {
-  const { db, chain, log } = step
+  const { db, chain } = step
   const barred = await selectBarred(db, {
     config: chain.config,
     owners: computed.map(({ owner }) => owner),
@@ -35,6 +35,12 @@ export async function withoutBarred(step: Step, computed: readonly Computed[]): 
     const message = barredSentence(excess)
     return [{ subscription, interval, reason: 'consumer_limit', message, afterMs, counts: 0 }]
   })
+  await withhold(step, postponed)
+  return computed.filter(({ owner }) => !barred.has(owner))
+}
+
+/** Postpones, and says so. */
+export async function withhold({ db, chain, log }: Step, postponed: readonly Postponed[]): Promise<void> {
   await postponeDeliveries(db, { chain: chain.config.id, postponed })
   for (const { subscription, interval, message } of postponed)
     log.warn('Did not send tx', {
@@ -44,5 +50,4 @@ export async function withoutBarred(step: Step, computed: readonly Computed[]): 
       error: message,
       again: true,
     })
-  return computed.filter(({ owner }) => !barred.has(owner))
 }

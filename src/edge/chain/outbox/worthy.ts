@@ -8,6 +8,7 @@ import type { Market } from './market.ts'
 import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
 import type { Passed } from './plan.ts'
 import { whyUnderpaid } from './underpaid.ts'
+import { withhold } from './withheld.ts'
 
 /** Some blocks, until gas may cost less. */
 const unservedMs = 30_000
@@ -23,7 +24,6 @@ export async function withoutUnaffordable(
   step: Step,
   { passed, market }: { passed: readonly Passed[]; market: Market },
 ): Promise<Worthy> {
-  const { db, chain, log } = step
   const why = new Map<Passed, string>(await whyUnaffordable(step, { passed, market }))
   const affordable = passed.filter(each => !why.has(each))
   const { over, stakings } = await overstaked(step, affordable)
@@ -32,15 +32,7 @@ export async function withoutUnaffordable(
   const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
     return { subscription, interval, reason, message: messageOf(reason), afterMs: unservedMs, counts: 0 }
   })
-  await postponeDeliveries(db, { chain: chain.config.id, postponed })
-  for (const { subscription, interval, message } of postponed)
-    log.warn('Did not send tx', {
-      chain: chain.config.id,
-      subscription,
-      interval,
-      error: message,
-      again: true,
-    })
+  await withhold(step, postponed)
   return { passed: passed.filter(each => !why.has(each)), stakings }
 }
 
