@@ -46,17 +46,24 @@ const files = (names: readonly string[]) => names.map(name => `test/edge/${name}
 export default defineConfig({
   test: {
     // Real servers start in most files: a file's own processes share two cores with those of its neighbours.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     // A condition that is waited for is no bound: where one is meant, its test says how long.
     expect: { poll: { timeout: 10_000 } },
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
     // No test waits for a download: the chat container serves random weights.
     env: { CHAT_MODEL: 'tiny' },
     projects: [
-      { extends: true, test: { name: 'workerd', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.test.ts'],
+          globalSetup: 'test/support/workerd-setup.ts',
+        },
+      },
       {
         extends: true,
         test: {

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { createCache } from './solc/cache.mjs'
 import { compile } from './solc/compile.mjs'
+import { manner } from './solc/split.mjs'
 import { readVersion } from './solc/version.mjs'
 
 const folder = process.env.INFERNET_SOLC_CACHE ?? join(dirname(fileURLToPath(import.meta.url)), 'cache/solc')
@@ -21,7 +22,7 @@ if (process.argv.includes('--version')) {
   console.log(`solc, the solidity compiler commandline interface\nVersion: ${version}`)
 } else if (process.argv.includes('--standard-json')) {
   const input = await text(process.stdin)
-  const key = `${version}\n${input}`
+  const key = `${version}\n${manner}\n${input}`
   let output = cache?.read(key)
   if (output === undefined) {
     const { json, failed } = await compile(input, parts)

@@ -1,23 +1,42 @@
+/** How tests are compiled, whatever the input says. */
+const forTests = { viaIR: false, optimizer: { enabled: true, runs: 1 } }
+
+/** What an answer depends on beside the input: into how many parts that was split is no matter. */
+export const manner = JSON.stringify(forTests)
+
 /**
- * The same input several times, each asking for the output of some of the files. All keep every source: identifiers in syntax trees
- * are counted over all of them, and names in generated code are made of those.
+ * The same input several times, each asking for the output of some of the files; as it is, where that is all of them. All keep every
+ * source: identifiers in syntax trees are counted over all of them, and names in generated code are made of those.
  */
 export function split(json, parts) {
   const input = JSON.parse(json)
   const selection = input.settings?.outputSelection ?? {}
   const files = Object.keys(selection).filter(file => Object.keys(selection[file]).length > 0)
   // A pattern asks for files that it does not name.
-  if (parts < 2 || files.length < 2 || '*' in selection) return [json]
-  const shares = share(files, file => weigh(input.sources[file]), parts)
-  return shares.map(names =>
-    JSON.stringify({
-      ...input,
-      settings: {
-        ...input.settings,
-        outputSelection: Object.fromEntries(names.map(name => [name, selection[name]])),
-      },
-    }),
-  )
+  if ('*' in selection) return [json]
+  const tests = files.filter(isTest)
+  if (tests.length === 0 && (parts < 2 || files.length < 2)) return [json]
+  const asked = (names, settings) =>
+    share(names, file => weigh(input.sources[file]), parts).map(some =>
+      JSON.stringify({
+        ...input,
+        settings: {
+          ...input.settings,
+          ...settings,
+          outputSelection: Object.fromEntries(some.map(name => [name, selection[name]])),
+        },
+      }),
+    )
+  const others = files.filter(file => !isTest(file))
+  return [...asked(others, {}), ...asked(tests, forTests)]
+}
+
+/**
+ * Nobody deploys a test, and what it tests is not in it: it is deployed by name. Left out are those that contain contracts of ours all the same, in which
+ * the stack would be too deep: the names that others compile against, and the examples.
+ */
+function isTest(file) {
+  return /^test\/(?!compat\/|examples\/).*\.t\.sol$/.test(file)
 }
 
 /** The heaviest first, each to whoever has least. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,8 @@ export type EdgeOptions = {
   port?: number
   /** Vars and secrets; those of `wrangler.toml` otherwise. `ORIGIN` is the edge's own URL unless given. */
   vars: Record<string, string>
+  /** The edge as one module, as `bundleEdge` makes it; absent: it is made at the start. */
+  module?: string
   /** Loopback port of workerd's inspector (Chrome's DevTools protocol); absent: none. */
   inspectorPort?: number
   /** What the edge logs, line by line. */
@@ -37,6 +39,12 @@ export type Edge = {
   close(): Promise<void>
 }
 
+/** Writes the edge as one module, as a deployment has it. */
+export async function bundleEdge(outfile: string): Promise<void> {
+  const { main, alias } = readSettings(`${root}wrangler.toml`)
+  await bundle({ root, main, alias, outfile })
+}
+
 /**
  * The edge on workerd, the runtime of Cloudflare Workers, bundled and configured from `wrangler.toml` as a deployment is. A client
  * is known by its socket, since no platform stands in front that would set a header.
@@ -45,6 +53,7 @@ export async function startEdge({
   host = '127.0.0.1',
   port = 0,
   vars,
+  module,
   inspectorPort,
   log = console.log,
 }: EdgeOptions): Promise<Edge> {
@@ -53,7 +62,9 @@ export async function startEdge({
   const schedulePort = await freePort()
   const url = `http://${host}:${listen}`
   const folder = mkdtempSync(join(tmpdir(), 'infernet-edge-'))
-  await bundle({ root, main: settings.main, alias: settings.alias, outfile: join(folder, 'edge.js') })
+  const outfile = join(folder, 'edge.js')
+  if (module === undefined) await bundleEdge(outfile)
+  else copyFileSync(module, outfile)
   const config = workerdConfig({
     host,
     port: listen,

@@ -74,6 +74,25 @@ test('default: an answer put together from parts is that of one run, to the byte
   expect(await compile(input, { parts: 2, folder: 'off' })).toBe(whole)
 })
 
+test.each([1, 2])(
+  'default: tests are compiled without via-IR, and nothing else is, in parts: %i',
+  async parts => {
+    const input = standardJson({
+      'src/A.sol': sources['src/A.sol']!,
+      'test/T.t.sol': sources['src/A.sol']!.replace('contract A', 'contract T'),
+      'test/compat/U.t.sol': sources['src/A.sol']!.replace('contract A', 'contract U'),
+    })
+    const { contracts } = JSON.parse(await compile(input, { parts, folder: 'off' }))
+    const viaIr = (file: string, name: string) =>
+      JSON.parse(contracts[file][name].metadata).settings.viaIR ?? false
+    expect([viaIr('src/A.sol', 'A'), viaIr('test/T.t.sol', 'T'), viaIr('test/compat/U.t.sol', 'U')]).toEqual([
+      true,
+      false,
+      true,
+    ])
+  },
+)
+
 test('behavior: with an error in it, it says what one run says', async () => {
   const input = standardJson({
     ...sources,

@@ -1,13 +1,13 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startEdge } from '../../src/local/edge.ts'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
 import { freePort } from '../../src/local/port.ts'
 import { adminToken, startDatabase, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner } from '../support/runner.ts'
 import { eventsOf, streamed } from '../support/stream.ts'
 import { asEvents, createStreams, type Streams, startStreams } from '../support/streams.ts'
+import { startWorkerd } from '../support/workerd.ts'
 
 /**
  * What a stream's Worker learns of its client, pinned: what is seen here is what is built upon, and a workerd that behaves otherwise should
@@ -82,7 +82,7 @@ test('behavior: when workerd is killed, relays and all, clients and runners come
   const database: LibsqlServer = await startDatabase()
   const port = await freePort()
   const vars = { DATABASE_URL: database.url, ADMIN_TOKEN: adminToken, ORIGIN: `http://127.0.0.1:${port}` }
-  const first = await startEdge({ vars, port })
+  const first = await startWorkerd({ vars, port })
   const edge = {
     url: first.url,
     request: async (path: string, init?: RequestInit) => await fetch(new URL(path, first.url), init),
@@ -94,7 +94,7 @@ test('behavior: when workerd is killed, relays and all, clients and runners come
   expect(await client.ended).toBe(false)
   await expect(upload.answer).rejects.toThrow()
   await first.close()
-  const second = await startEdge({ vars, port })
+  const second = await startWorkerd({ vars, port })
   const last = eventsOf(client.text()).at(-1)?.id ?? ''
   const again = await streams.resume(job.id, { headers: { ...asEvents, 'last-event-id': last } })
   const next = await streams.upload(job)

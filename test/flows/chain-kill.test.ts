@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { startEdge } from '../../src/local/edge.ts'
 import { adminToken } from '../support/edge.ts'
 import type { Fault } from '../support/rpc-proxy.ts'
+import { startWorkerd } from '../support/workerd.ts'
 import { answered, answeredThrough, askAll, holdFirst, hour, runsOf, times } from './asked.ts'
 import { type Asker, bothDeployments, type ChainSystem, chainSystemOf } from './asker.ts'
 import { killed } from './part.ts'
@@ -126,7 +126,7 @@ test(
   options,
   async ({ onTestFinished }) => {
     const system = await chainSystemOf({ onTestFinished, chains: bothDeployments })
-    const other = await startEdge({
+    const other = await startWorkerd({
       vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },
       log: () => {},
     })

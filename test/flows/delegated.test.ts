@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { startEdge } from '../../src/local/edge.ts'
 import type { DelegatedInFull } from '../../src/protocol/chain.ts'
 import type { DelegatedCreated } from '../../src/protocol/delegated.ts'
 import { type Asking, type Delegator, deployDelegator } from '../support/delegators.ts'
 import { adminToken } from '../support/edge.ts'
 import type { Fault, RpcRequest } from '../support/rpc-proxy.ts'
+import { startWorkerd } from '../support/workerd.ts'
 import { hour } from './asked.ts'
 import {
   type Asker,
@@ -132,7 +132,7 @@ test(
   options,
   async ({ onTestFinished }) => {
     const { system, stories } = await storiesOf({ onTestFinished })
-    const other = await startEdge({
+    const other = await startWorkerd({
       vars: { DATABASE_URL: system.gates.database.url, ADMIN_TOKEN: adminToken, ...system.vars },
       log: () => {},
     })

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
 import { migrate } from '../../src/edge/db/migrate.ts'
 import { type Db, openDb } from '../../src/edge/db/open.ts'
-import { type Edge, startEdge } from '../../src/local/edge.ts'
+import type { Edge } from '../../src/local/edge.ts'
 import { freePort } from '../../src/local/port.ts'
 import type { Job } from '../../src/protocol/job.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import { type Spawned, spawnMain } from '../runner/spawn.ts'
 import { adminToken } from '../support/edge.ts'
+import { startWorkerd } from '../support/workerd.ts'
 import { type Container, startContainer } from './container.ts'
 import { type Gate, startGate } from './gate.ts'
 import { createPart, killed, type Part } from './part.ts'
@@ -105,8 +106,8 @@ async function startPrograms({ slots, leases = pace, vars = {} }: SystemOptions)
     return libsql
   })
 
-  async function startWorkerd(): Promise<void> {
-    workerd = await startEdge({
+  async function runWorkerd(): Promise<void> {
+    workerd = await startWorkerd({
       port: edgePort,
       vars: {
         DATABASE_URL: toDatabase.url,
@@ -157,7 +158,7 @@ async function startPrograms({ slots, leases = pace, vars = {} }: SystemOptions)
   // All of them have started or failed before any is ended: what starts later would stay.
   const starting = [
     startContainer(track),
-    startWorkerd(),
+    runWorkerd(),
     database.start().then(() => migrate({ url: databaseUrl })),
   ] as const
   await Promise.allSettled(starting)
@@ -181,7 +182,7 @@ async function startPrograms({ slots, leases = pace, vars = {} }: SystemOptions)
       },
     },
     edge: {
-      start: startWorkerd,
+      start: runWorkerd,
       kill: killEdge,
       stop: () => signal('SIGSTOP'),
       resume: () => signal('SIGCONT'),

@@ -7,8 +7,8 @@ import { listenOnNode } from '../../src/host/node.ts'
 import { openDb } from '../../src/host/open.ts'
 import { readSettings } from '../../src/host/settings.ts'
 import { startChild } from '../../src/local/child.ts'
-import { startEdge } from '../../src/local/edge.ts'
 import { freePort } from '../../src/local/port.ts'
+import { startWorkerd } from './workerd.ts'
 
 /** What a test needs of an edge that it has started, whatever it runs on. */
 export type RunningEdge = {
@@ -25,7 +25,7 @@ export type HostName = 'workerd' | 'node' | 'deno'
 export const host = (process.env.EDGE_HOST ?? 'workerd') as HostName
 
 export const startEdgeOn: Record<HostName, (vars: Record<string, string>) => Promise<RunningEdge>> = {
-  workerd: vars => startEdge({ vars }),
+  workerd: vars => startWorkerd({ vars }),
 
   /** In this process. */
   async node(vars) {
