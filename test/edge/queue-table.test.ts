@@ -8,7 +8,6 @@ import {
   closeOutput,
   expireStream,
   openOutput,
-  prepareOutput,
   storeOutput,
 } from '../../src/edge/jobs/output.ts'
 import { selectInput, storePart } from '../../src/edge/jobs/parts.ts'
@@ -97,11 +96,6 @@ const states: Record<string, () => Promise<Lease>> = {
   },
 }
 
-async function prepareStream(lease: Lease) {
-  await queue.db.orm.run(sql`update jobs set destination = 2`)
-  return await prepareOutput(queue.db, { runner: holder.runner, ...lease, relay: 'r', turn: 1 })
-}
-
 /** @returns what the caller is told; null when nobody asked. */
 const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   complete: async ({ id }) => {
@@ -140,20 +134,6 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
     })
     return opened ? 'opened' : 'refused'
   },
-  'output prepared': async lease => ((await prepareStream(lease)) ? 'prepared' : 'refused'),
-  'output prepared, answer lost': async lease => {
-    await prepareStream(lease)
-    const given = await queue.claim(holder)
-    expect(
-      await queue.db.orm.all(sql`select 1 from jobs where id = ${lease.id} and stream_relay is not null`),
-    ).toEqual([])
-    return given.length === 1 ? 'given' : 'nothing'
-  },
-  'output opened, prepared late': async lease => {
-    await queue.db.orm.run(sql`update jobs set destination = 2`)
-    await openOutput(queue.db, { runner: holder.runner, ...lease, relay: 'r', turn: 2, leaseMs })
-    return (await prepareStream(lease)) ? 'prepared' : 'refused'
-  },
   report: async lease => await report(lease),
   'old report': async ({ id, attempt }) => await report({ id, attempt: attempt - 1 }),
   cancel: async ({ id }) => ((await cancel(queue.db, { owner, id })) ? 'cancelled' : 'refused'),
@@ -187,12 +167,6 @@ const operations: Record<string, (lease: Lease) => Promise<string | null>> = {
   'lease over, output opened': async ({ id, attempt }) => {
     await queue.db.orm.run(sql`update jobs set destination = 2 where state = 'running'`)
     await openOutput(queue.db, { runner: holder.runner, id, attempt, relay: 'r', turn: 1, leaseMs })
-    queue.clock.ms += leaseMs
-    await sweepNow()
-    return null
-  },
-  'lease over, output prepared': async lease => {
-    await prepareStream(lease)
     queue.clock.ms += leaseMs
     await sweepNow()
     return null

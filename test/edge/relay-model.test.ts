@@ -1,15 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { contentOf } from './stream-model/store.ts'
-import {
-  beginAnew,
-  createWorld,
-  killRelay,
-  loseLease,
-  openModelUpload,
-  prepare,
-  type World,
-} from './stream-model/world.ts'
+import { beginAnew, createWorld, killRelay, openModelUpload, type World } from './stream-model/world.ts'
 
 /** Whatever is lost, doubled or late between a runner, the relay, the database and readers, the readers get the same bytes. */
 
@@ -60,11 +52,6 @@ const upheavals = [
       openModelUpload(world, { from: Math.floor((world.have * percent) / 100) }).send(5_000)
     },
   })),
-  step('the relay is told of the lease', prepare),
-  step('the lease is lost on its way', world => {
-    loseLease(world)
-    prepare(world)
-  }),
   step('another runner begins anew', beginAnew),
   step('the runner dies, and another one begins anew', async world => {
     latest(world)?.cut()
@@ -109,12 +96,11 @@ async function finish(world: World): Promise<void> {
 
 async function play(
   steps: readonly Step[],
-  { readers, isCapped, isPrepared }: { readers: number; isCapped: boolean; isPrepared: boolean },
+  { readers, isCapped }: { readers: number; isCapped: boolean },
 ): Promise<void> {
   vi.clearAllTimers()
   const world = createWorld({ cap: isCapped ? 64 * kibibyte : cap, readers })
   for (const reader of world.readers) await reader.sit()
-  if (isPrepared) prepare(world)
   for (const { run } of steps) {
     await run(world)
     await vi.advanceTimersByTimeAsync(0)
@@ -144,8 +130,7 @@ test('behavior: whatever is lost on the way, readers get the same bytes', { time
     fc.asyncProperty(
       steps([...speaking, ...upheavals]),
       fc.integer({ min: 1, max: 3 }),
-      fc.boolean(),
-      async (all, readers, isPrepared) => await play(all, { readers, isCapped: false, isPrepared }),
+      async (all, readers) => await play(all, { readers, isCapped: false }),
     ),
     { numRuns, ...seeded },
   )
@@ -159,8 +144,7 @@ test('behavior: readers that stay get what is beyond the cap as well, however sl
     fc.asyncProperty(
       steps([...speaking, ...cuts]),
       fc.integer({ min: 1, max: 3 }),
-      fc.boolean(),
-      async (all, readers, isPrepared) => await play(all, { readers, isCapped: true, isPrepared }),
+      async (all, readers) => await play(all, { readers, isCapped: true }),
     ),
     { numRuns, ...seeded },
   )

@@ -287,7 +287,7 @@ describe('what readers see', () => {
     expect(reader.seen.bytes).toBe(7)
     expect(store.job.bytes.byteLength).toBe(7)
     expect(await upload(9, { attempt: 1 })).toEqual({ stale: true })
-    await relay.leave({ key: reader.key, isOver: true })
+    await relay.leave({ key: reader.key, isOver: true, unreadMs: 1_000 })
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -296,102 +296,6 @@ describe('what readers see', () => {
     for (let count = 0; count < limits.streamReaders; count += 1) await sit({ key: `r${count}` })
     expect((await sit()).isCrowded).toBe(true)
     expect((await sit({ key: 'r7' })).isCrowded).toBe(false)
-  })
-})
-
-describe('told of a lease ahead of its upload', () => {
-  const lease = { runner: 'r', id: 'j', attempt: 1 }
-
-  async function prepared() {
-    const world = setup()
-    const reader = await world.sit()
-    void reader.follow()
-    await world.relay.prepare(lease)
-    return { ...world, reader }
-  }
-
-  test('default: the upload asks nothing, and its bytes are passed on', async () => {
-    const { store, reader, relay } = await prepared()
-    expect(store.job.note).not.toBeNull()
-    store.isDown = true
-    const { stream, write } = writableBody()
-    void relay.write({ ...lease, from: 0 }, stream)
-    write('says something')
-    await soon()
-    expect([reader.seen.bytes, store.appends]).toEqual([10, 0])
-  })
-
-  test('behavior: an upload that comes first waits for that, and asks nothing', async () => {
-    const { store, sit, relay } = setup()
-    const reader = await sit()
-    void reader.follow()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    store.opening = promise
-    void relay.prepare(lease)
-    const { stream, write } = writableBody()
-    void relay.write({ ...lease, from: 0 }, stream)
-    write('says something')
-    await soon()
-    expect(reader.seen.bytes).toBe(0)
-    const note = store.job.note
-    resolve()
-    await soon()
-    expect([reader.seen.bytes, store.job.note]).toEqual([10, note])
-  })
-
-  test('behavior: when none comes for a second another attempt may begin, and the relay goes', async () => {
-    const { store, relay, onIdle } = setup()
-    await relay.prepare(lease)
-    await soon(999)
-    expect([store.job.note === null, onIdle.mock.calls.length]).toEqual([false, 0])
-    await soon(1)
-    expect([store.job.note === null, onIdle.mock.calls.length]).toEqual([true, 1])
-    expect(vi.getTimerCount()).toBe(0)
-    const late = relay.write({ ...lease, from: 0 }, writableBody().stream)
-    await soon()
-    expect(store.job.note).not.toBeNull()
-    void late
-  })
-
-  test('behavior: an upload that comes late has a second of its own', async () => {
-    const { store, relay } = await prepared()
-    await soon(900)
-    void relay.write({ ...lease, from: 0 }, writableBody().stream)
-    await soon(900)
-    expect(store.job.note).not.toBeNull()
-    await soon(100)
-    expect(store.job.note).toBeNull()
-  })
-
-  test('behavior: what one of an earlier attempt, or another runner, says is not passed on for it', async () => {
-    const { store, sit, relay } = setup()
-    const reader = await sit()
-    void reader.follow()
-    const old = writableBody()
-    void relay.write({ ...lease, from: 0 }, old.stream)
-    await soon(1_000)
-    store.job.attempt = 2
-    await relay.prepare({ ...lease, attempt: 2 })
-    old.write('says something')
-    await soon()
-    expect(reader.seen.bytes).toBe(0)
-    store.isDown = true
-    const foreign = relay.write({ ...lease, runner: 'another', attempt: 2, from: 0 }, writableBody().stream)
-    await expect(foreign).rejects.toThrow('away')
-  })
-
-  test('behavior: without the database it is left to the upload; told late, it does nothing', async () => {
-    const { store, relay } = setup()
-    store.isDown = true
-    await relay.prepare(lease)
-    store.isDown = false
-    expect(store.job.note).toBeNull()
-    void relay.write({ ...lease, from: 0 }, writableBody().stream)
-    await soon()
-    const note = store.job.note
-    expect(note).not.toBeNull()
-    await relay.prepare(lease)
-    expect(store.job.note).toBe(note)
   })
 })
 
@@ -609,17 +513,27 @@ describe('leaving', () => {
 
   test('behavior: a reader that was told to leave before it came is not waited for', async () => {
     const { store, relay, sit } = setup()
-    await relay.leave({ key: 'early', isOver: false })
+    await relay.leave({ key: 'early', isOver: false, unreadMs: 1_000 })
     const reader = await sit({ key: 'early' })
     expect(await reader.take()).toBe(null)
     await soon(1_000)
     expect(store.job.isOver).toBe(true)
   })
 
+  test('behavior: a reader that left and never comes is missed all the same', async () => {
+    const { store, relay, onIdle } = setup()
+    await relay.leave({ key: 'gone', isOver: false, unreadMs: 1_000 })
+    await soon(999)
+    expect(store.job.isOver).toBe(false)
+    await soon(1)
+    expect(store.job.isOver).toBe(true)
+    expect(onIdle).toHaveBeenCalled()
+  })
+
   test('behavior: whoever has seen the end leaves without a question to the database', async () => {
     const { store, relay, sit, onIdle } = setup()
     const reader = await sit()
-    await relay.leave({ key: reader.key, isOver: true })
+    await relay.leave({ key: reader.key, isOver: true, unreadMs: 1_000 })
     await soon(60_000)
     expect(store.job.isOver).toBe(false)
     expect(onIdle).toHaveBeenCalled()

@@ -45,7 +45,6 @@ function createLife(store: RelayStore, storedBytes: number, onIdle: () => void):
     onIdle,
     store: {
       open: (lease, turn) => whileAlive(() => store.open(lease, turn)),
-      prepare: (lease, turn) => whileAlive(() => store.prepare(lease, turn)),
       close: (lease, turn) => whileAlive(() => store.close(lease, turn)),
       select: lease => whileAlive(() => store.select(lease)),
       append: piece => whileAlive(() => store.append(piece)),
@@ -55,7 +54,6 @@ function createLife(store: RelayStore, storedBytes: number, onIdle: () => void):
   })
   return {
     relay: {
-      prepare: lease => Promise.race([relay.prepare(lease), died]),
       write: (upload, body) => Promise.race([relay.write(upload, body), died]),
       async read(reading) {
         const output = await relay.read(reading)

@@ -45,20 +45,6 @@ export async function openOutput(
   return row ? { stored: row.stored, unreadMs: row.unread_ms, noted: row.note === note } : null
 }
 
-/**
- * The same ahead of the upload, for a lease that was given just now: nothing when it has ended meanwhile, or a note is there.
- * @returns null then.
- */
-export async function prepareOutput(
-  { orm }: Db,
-  { relay, turn, ...lease }: StreamLease & OutputNote,
-): Promise<StoredStream | null> {
-  const [row] = await orm.all<{ unread_ms: number | null }>(sql`
-    update jobs set stream_relay = ${noteOf({ relay, turn })}
-    where ${holds(lease)} and state = 'running' and stream_relay is null and stream_bytes = 0 returning unread_ms`)
-  return row ? { stored: 0, unreadMs: row.unread_ms } : null
-}
-
 /** A relay that has passed nothing on does not intend to: another attempt may begin. */
 export async function closeOutput(
   { orm }: Db,

@@ -7,7 +7,6 @@ import { ClaimAnswer, type ClaimedJob, ClaimRequest } from '../../protocol/runne
 import type { Bell } from '../bell/bell.ts'
 import type { Context as App } from '../context.ts'
 import { type ClaimedRow, claim } from '../jobs/claim.ts'
-import type { StreamLease } from '../jobs/output.ts'
 import { readParts, selectInput } from '../jobs/parts.ts'
 import { readOrders } from '../runners/control.ts'
 import { type RunnerEnv, refuseRunner } from './auth.ts'
@@ -84,19 +83,9 @@ export function claimRoutes(app: App): Hono<RunnerEnv> {
         if (unheard.length > 0) await bell.ring(Object.fromEntries(unheard.map(name => [name, 1])))
         return await explain(c, instance)
       }
-      for (const { id, attempt, destination } of claimed.jobs)
-        if (destination === 2) app.background(c, prepareStream({ runner: c.var.runner, id, attempt }))
       return c.json({ jobs: claimed.jobs.map(toClaimedJob) } satisfies ClaimAnswer)
     },
   )
-
-  /** Its relay gets ready while the runner calls the container. One that cannot be reached does so when the upload comes. */
-  async function prepareStream(lease: StreamLease): Promise<void> {
-    await app
-      .relays(lease.id)
-      .prepare(lease)
-      .catch(() => undefined)
-  }
 
   /** Why a claim did not pass: only then is it worth a statement. */
   async function explain(c: Context<RunnerEnv>, instance: string): Promise<Response> {

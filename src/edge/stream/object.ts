@@ -2,9 +2,15 @@ import { DurableObject } from 'cloudflare:workers'
 import { createRemoteBells } from '../bell/remote.ts'
 import { parseConfig, relayOptionsOf } from '../config.ts'
 import { openDb } from '../db/open.ts'
-import type { StreamLease } from '../jobs/output.ts'
 import { toWire } from './frames.ts'
-import { createRelay, type Output, type Reading, type Relay as RelayApi, type Upload } from './relay.ts'
+import {
+  createRelay,
+  type Leaving,
+  type Output,
+  type Reading,
+  type Relay as RelayApi,
+  type Upload,
+} from './relay.ts'
 import { createRelayStore, type StoreOptions } from './store.ts'
 
 type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
@@ -30,15 +36,12 @@ export class Relay extends DurableObject<Env> {
     const job = url.searchParams.get('job') ?? ''
     this.#relay ??= this.#create(job)
     switch (url.pathname) {
-      case '/prepare':
-        await this.#relay.prepare(told<StreamLease>(url))
-        return new Response(null, { status: 204 })
       case '/write':
         return Response.json(await this.#relay.write(told<Upload>(url), request.body))
       case '/read':
         return answer(await this.#relay.read(told<Reading>(url)))
       case '/leave':
-        await this.#relay.leave(await request.json<{ key: string; isOver: boolean }>())
+        await this.#relay.leave(await request.json<Leaving>())
         return new Response(null, { status: 204 })
       default:
         return new Response(null, { status: 404 })

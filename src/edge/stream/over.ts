@@ -4,6 +4,7 @@ import type { Context as App } from '../context.ts'
 import { expireStream } from '../jobs/output.ts'
 import { selectUnended, watch } from '../jobs/watch.ts'
 import { describe } from '../log.ts'
+import { within } from '../within.ts'
 import { pause } from './pause.ts'
 
 export type OverOptions = {
@@ -22,13 +23,15 @@ export type OverOptions = {
 export type Over = {
   /** Calls back when the job has ended, once. @returns how not to be called. */
   onOver(callback: () => void): () => void
-  /** Now at the latest is the end to be listened for. */
+  /** The first byte is on its way to the client: from now on, but for what it needs to leave, the end is listened for. */
   begin(): void
   stop(): void
 }
 
 /** How long it waits for a first byte. */
 const firstMs = 25
+/** How long the first byte takes to leave the isolate. What is begun at once goes before it. */
+const leaveMs = 2
 /** How long the end is listened for at a time. */
 const listenMs = 60_000
 /** Where too many listen already, or the database is away, it is asked this often. */
@@ -46,8 +49,8 @@ export function listenForEnd(options: OverOptions): Over {
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
 
-  const beginning = new AbortController()
-  void untilBegun(options, AbortSignal.any([beginning.signal, stopping.signal]))
+  const beginning = Promise.withResolvers<void>()
+  void untilBegun(options, { begun: beginning.promise, stopped: stopping.signal })
     .then(() => untilEnded(options, stopping.signal))
     .then(
       () => {
@@ -63,7 +66,7 @@ export function listenForEnd(options: OverOptions): Over {
       if (isOver) callback()
       return () => callbacks.delete(callback)
     },
-    begin: () => beginning.abort(),
+    begin: beginning.resolve,
     stop() {
       signal.removeEventListener('abort', stop)
       stop()
@@ -72,11 +75,16 @@ export function listenForEnd(options: OverOptions): Over {
 }
 
 /**
- * The end of a job that was made a moment ago is not listened for before its first byte, or a while: that takes two calls of a bell and a
- * statement, and what the isolate does for them the first byte waits for.
+ * The end of a job that was made a moment ago is not listened for before its first byte has left, or a while: that takes two calls of a
+ * bell and a statement, and what the isolate does for them the first byte waits for.
  */
-async function untilBegun({ isNew }: OverOptions, begun: AbortSignal): Promise<void> {
-  if (isNew) await pause(firstMs, begun)
+async function untilBegun(
+  { isNew }: OverOptions,
+  { begun, stopped }: { begun: Promise<void>; stopped: AbortSignal },
+): Promise<void> {
+  if (!isNew) return
+  await within(begun, firstMs)
+  await pause(leaveMs, stopped)
 }
 
 /** Also when the database is away in between: whoever reads is told nothing else of the end. */

@@ -5,6 +5,7 @@ import { createStop } from './body.ts'
 import type { Feed } from './feed.ts'
 import { listenForEnd, type Over, type OverOptions } from './over.ts'
 import { createPatience, type Patience } from './patience.ts'
+import { pause } from './pause.ts'
 import type { Frame } from './readers.ts'
 import { createSeat, type Seat, type SeatOptions } from './seat.ts'
 import { lookAt, type Piece, type Place, readStored, type StoredOptions, type Why } from './stored.ts'
@@ -14,6 +15,11 @@ export type ReaderOptions = OverOptions & SeatOptions & { job: { id: string; own
 /** A refusal, as long as nothing has been given to anybody; else the stream. */
 export type Opened = { why: Why } | { pieces: AsyncGenerator<Piece> }
 
+/**
+ * A new job's seat is taken this much later. The answer to the runner's claim comes with the client's, and the isolate's one thread has to
+ * pass it on: the runner needs longer than this for the first byte.
+ */
+const settleMs = 1
 /** After the end, what is beyond the stored cap may take so long to come. */
 const tailMs = 10_000
 /** A relay that was there for so long is not one that is lost again and again. */
@@ -74,6 +80,7 @@ async function* readStream(options: ReaderOptions, seat: Seat): AsyncGenerator<P
     relayPatience: createPatience({ ...app, signal }),
   }
   try {
+    if (isNew) await pause(settleMs, signal)
     for (let isFresh = isNew; !signal.aborted; isFresh = false) {
       const feed = await sit(running)
       if (feed === 'crowded') return yield { kind: 'gone', why: 'crowded' }

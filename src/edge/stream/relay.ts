@@ -20,13 +20,14 @@ export type Output = ReadableStream<Frame> | null
 
 /** Where a runner's upload of one job meets the job's readers. It may vanish at any time: both come back, and say where they stand. */
 export type Relay = {
-  /** An upload of this lease is about to come. */
-  prepare(lease: StreamLease): Promise<void>
   write(upload: Upload, body: ReadableStream<Uint8Array> | null): Promise<Written>
   read(reading: Reading): Promise<Output>
-  /** Ends a reading whose reader cannot do so itself any more. `isOver`: it has seen the job's end. */
-  leave(leaving: { key: string; isOver: boolean }): Promise<void>
+  /** Ends a reading whose reader cannot do so itself any more. */
+  leave(leaving: Leaving): Promise<void>
 }
+
+/** `isOver`: it has seen the job's end. `unreadMs`: as of a `Reading`, which may not have come. */
+export type Leaving = { key: string; isOver: boolean; unreadMs: number | null }
 
 /** The relay of a job. */
 export type Relays = (job: string) => Relay
@@ -35,8 +36,6 @@ export type Relays = (job: string) => Relay
 export type RelayStore = {
   /** From then on, if it is noted, no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
   open(lease: StreamLease, turn: number): Promise<OpenedStream | null>
-  /** The same for a lease that was given just now; null also when there is a note. */
-  prepare(lease: StreamLease, turn: number): Promise<StoredStream | null>
   close(lease: StreamLease, turn: number): Promise<void>
   select(lease: StreamLease): Promise<StoredStream | null>
   /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
@@ -84,7 +83,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   const have = () => (isFull() ? Math.max(stored, window.base()) : stored)
   const isWanted = (mine: Stop) => writer === mine && !isStale && !isAbandoned
 
-  const fence = createFence({ store, hasOutput: () => window.end() > 0, onQuiet: rest })
+  const fence = createFence({ store, hasOutput: () => window.end() > 0 })
   /** Nothing while another attempt may still begin, which would say something else. */
   const isReleased = () => fence.isUp(lease) || stored > 0
 
@@ -311,20 +310,12 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
 
   function rest(): void {
     if (uploads > 0 || readers.count() > 0 || absence !== null || flushing !== null) return
-    if (fence.isTentative()) return
     if (storeTimer !== null) clearTimeout(storeTimer)
     storeTimer = null
     onIdle()
   }
 
   return {
-    async prepare(upload) {
-      if (lease !== null && lease.attempt >= upload.attempt) return
-      uploads += 1
-      await fence.prepare(upload)
-      uploads -= 1
-      rest()
-    },
     write,
     async read({ key, from, unreadMs: told }) {
       readers.close(key)
@@ -337,9 +328,17 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
       if (left.has(key)) readers.close(key)
       return output
     },
-    async leave({ key, isOver }) {
-      if (!readers.close(key) && left.size < maxLeft) left.add(key)
-      if (isOver && readers.count() === 0) stopAwaiting()
+    async leave({ key, isOver, unreadMs: told }) {
+      const wasThere = readers.close(key)
+      if (!wasThere && left.size < maxLeft) left.add(key)
+      if (readers.count() === 0) {
+        if (isOver) stopAwaiting()
+        // It may never come: then nothing else tells that nobody reads.
+        else if (!wasThere) {
+          unreadMs = told
+          awaitReaders(told ?? limits.streamLeaveMs)
+        }
+      }
       rest()
     },
   }

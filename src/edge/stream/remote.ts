@@ -15,7 +15,6 @@ export function createRemoteRelays(namespace: DurableObjectNamespace): Relays {
       return response
     }
     return {
-      prepare: async lease => void (await post('/prepare', lease)),
       write: async (upload, body) => await (await post('/write', upload, body)).json<Written>(),
       async read(reading) {
         const { status, body } = await post('/read', reading)

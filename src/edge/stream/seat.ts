@@ -39,7 +39,7 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
     background(
       app
         .relays(job.id)
-        .leave({ key, isOver })
+        .leave({ key, isOver, unreadMs })
         .catch(() => undefined),
     )
   }

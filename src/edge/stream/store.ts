@@ -1,14 +1,7 @@
 import type { Bells } from '../bell/bell.ts'
 import { ringCancelled } from '../bell/cancelled.ts'
 import type { Db } from '../db/open.ts'
-import {
-  cancelUnread,
-  closeOutput,
-  openOutput,
-  prepareOutput,
-  selectUpload,
-  storeOutput,
-} from '../jobs/output.ts'
+import { cancelUnread, closeOutput, openOutput, selectUpload, storeOutput } from '../jobs/output.ts'
 import type { RelayStore } from './relay.ts'
 
 export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
@@ -18,7 +11,6 @@ export function createRelayStore({ db, bells, leaseMs }: StoreOptions, job: stri
   const relay = crypto.randomUUID()
   return {
     open: async (lease, turn) => await openOutput(db, { ...lease, relay, turn, leaseMs }),
-    prepare: async (lease, turn) => await prepareOutput(db, { ...lease, relay, turn }),
     close: async (lease, turn) => await closeOutput(db, { ...lease, relay, turn }),
     select: async lease => await selectUpload(db, lease),
     append: async piece => await storeOutput(db, { ...piece, leaseMs }),

@@ -40,13 +40,6 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
         await store.opening
         return known && { ...known, noted }
       },
-      async prepare(lease, turn) {
-        const known = await store.select(lease)
-        if (known === null || store.job.note !== null || known.stored > 0) return null
-        store.job.note = { relay, turn }
-        await store.opening
-        return known
-      },
       async close({ attempt }, turn) {
         reach()
         const { note, bytes } = store.job
@@ -55,7 +48,6 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
       },
     }),
     open: async (lease, turn) => await store.as('the only one').open(lease, turn),
-    prepare: async (lease, turn) => await store.as('the only one').prepare(lease, turn),
     close: async (lease, turn) => await store.as('the only one').close(lease, turn),
     async append({ attempt, from, bytes }) {
       reach()

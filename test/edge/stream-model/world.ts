@@ -24,7 +24,6 @@ export type ModelReader = {
   drop(): void
 }
 export type ModelUpload = {
-  attempt: number
   offset: number
   send(bytes: number): void
   end(): Promise<void>
@@ -66,10 +65,6 @@ function startRelay(shared: FakeStore, cap: number): Pick<World, 'relay' | 'seve
     async open(lease, turn) {
       whileAlive()
       return await store.open(lease, turn)
-    },
-    async prepare(lease, turn) {
-      whileAlive()
-      return await store.prepare(lease, turn)
     },
     async close(lease, turn) {
       whileAlive()
@@ -158,7 +153,6 @@ export function openModelUpload(world: World, { from }: { from: number }): Model
     },
   )
   const upload: ModelUpload = {
-    attempt: lease.attempt,
     offset: from,
     isOpen: true,
     isCurrent: () => upload.isOpen && lease.attempt === world.store.job.attempt,
@@ -190,18 +184,6 @@ export function beginAnew(world: World): void {
   job.attempt += 1
   world.said = 0
   world.have = 0
-}
-
-/** The relay hears of the lease ahead of its upload. */
-export function prepare({ relay, store }: World): void {
-  void relay.prepare({ runner: 'r', id: 'j', attempt: store.job.attempt }).catch(() => undefined)
-}
-
-/** The runner has never heard of its lease, which is given out again. */
-export function loseLease({ store: { job }, uploads }: World): void {
-  if (uploads.some(({ attempt }) => attempt === job.attempt) || job.bytes.byteLength > 0) return
-  job.note = null
-  job.attempt += 1
 }
 
 /** The relay dies: everybody's connection with it breaks. */
