@@ -3,6 +3,14 @@ import { LedgerDay, LedgerEntry } from '../protocol/ledger.ts'
 import { badAnswer, parse } from './answer.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
+/** Older nodes tell of no debts. */
+const debts = {
+  owed: v.optional(LedgerDay.entries.owed, '0'),
+  owing: v.optional(LedgerDay.entries.owing, '0'),
+}
+const AnyDay = v.object({ ...LedgerDay.entries, ...debts })
+const AnyEntry = v.object({ ...LedgerEntry.entries, ...debts })
+
 export type LedgerOptions = CallOptions & {
   /** Chain id; not needed where the node serves one. */
   chain?: number
@@ -21,7 +29,7 @@ export async function* readLedger(
   transport: Transport,
   options: LedgerOptions = {},
 ): AsyncGenerator<LedgerDay, void, undefined> {
-  yield* readPages(transport, { by: 'day', row: LedgerDay }, options)
+  yield* readPages(transport, { by: 'day', row: AnyDay }, options)
 }
 
 /** Every entry, likewise. */
@@ -29,7 +37,7 @@ export async function* readLedgerEntries(
   transport: Transport,
   options: LedgerOptions = {},
 ): AsyncGenerator<LedgerEntry, void, undefined> {
-  yield* readPages(transport, { by: 'entry', row: LedgerEntry }, options)
+  yield* readPages(transport, { by: 'entry', row: AnyEntry }, options)
 }
 
 async function* readPages<Row extends v.GenericSchema>(

@@ -1,3 +1,5 @@
+import * as v from 'valibot'
+import { ChainInfo } from '../protocol/chain.ts'
 import { Health, Info, Ready, Resources } from '../protocol/node.ts'
 import { parse } from './answer.ts'
 import type { CallOptions, Transport } from './transport.ts'
@@ -7,9 +9,20 @@ export async function health(transport: Transport, { signal }: CallOptions = {})
   return parse(Health, await transport.send({ method: 'GET', path: '/health', repeatable: true, signal }))
 }
 
-/** Version, containers that run, pending jobs. */
+/** Older nodes tell nothing of proofs. */
+const AnyInfo = v.object({
+  ...Info.entries,
+  chains: v.array(
+    v.object({
+      ...ChainInfo.entries,
+      proofs: v.optional(ChainInfo.entries.proofs, { pending: 0, at_stake: [] }),
+    }),
+  ),
+})
+
+/** Version, containers that run, pending jobs; of a node that does not tell of its proofs, none. */
 export async function info(transport: Transport, { signal }: CallOptions = {}): Promise<Info> {
-  return parse(Info, await transport.send({ method: 'GET', path: '/info', repeatable: true, signal }))
+  return parse(AnyInfo, await transport.send({ method: 'GET', path: '/info', repeatable: true, signal }))
 }
 
 /** Whether the node can compute, with reasons. "Not ready", which it says with 503, is an answer too. */

@@ -1,9 +1,11 @@
 import { allowance, type Spending } from './wallet/allowance.ts'
 import { type Approved, approve } from './wallet/approve.ts'
 import { openWalletChain, type WalletChainOptions } from './wallet/chain.ts'
+import { claim } from './wallet/claim.ts'
 import { type CreatedWallet, createWallet, type NewWallet } from './wallet/create.ts'
 import { type Funding, fund } from './wallet/fund.ts'
 import type { Moved } from './wallet/moved.ts'
+import { type Debt, owed } from './wallet/owed.ts'
 import { report, type WalletQuestion, type WalletReport } from './wallet/report.ts'
 import type { Sum } from './wallet/sum.ts'
 import { type Withdrawal, withdraw } from './wallet/withdraw.ts'
@@ -20,6 +22,8 @@ export type Wallets = {
   withdraw(withdrawal: Withdrawal): Promise<Moved>
   balance(question: WalletQuestion): Promise<WalletReport>
   allowance(spending: Spending): Promise<bigint>
+  owed(debt: Debt): Promise<bigint>
+  claim(debt: Debt): Promise<Moved>
 }
 
 /** @throws InfernetError `invalid_request` when `rpcUrl` is no HTTP URL, or the signer has no account. */
@@ -32,5 +36,7 @@ export function createWallets(options: WalletChainOptions): Wallets {
     withdraw: withdrawal => withdraw(chain, withdrawal),
     balance: question => report(chain, question),
     allowance: spending => allowance(chain, spending),
+    owed: debt => owed(chain, debt),
+    claim: debt => claim(chain, debt),
   }
 }

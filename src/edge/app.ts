@@ -7,6 +7,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { nodeRoutes } from './routes/node.ts'
+import { proofRoutes } from './routes/proofs.ts'
 import { onError, refuse, requireSchema } from './routes/refuse.ts'
 import { tellEnded, tellEveryChain, tellRequeued } from './routes/rings.ts'
 import { runnerRoutes } from './routes/runner.ts'
@@ -43,6 +44,7 @@ export function createApp(app: App): Hono {
   hono.route('/', nodeRoutes(app, verify))
   hono.route('/', jobRoutes(app, createRinger({ bells: app.bells, now })))
   hono.route('/', ledgerRoutes(app))
+  hono.route('/', proofRoutes(app))
   // Before the others, whose bodies are bounded and read whole.
   hono.route('/', streamRoutes(app, verify))
   hono.route('/', runnerRoutes(app, verify))

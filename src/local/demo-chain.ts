@@ -1,7 +1,8 @@
-import { type Abi, type Address, decodeAbiParameters, type Hex, parseEventLogs, toHex } from 'viem'
+import { type Abi, type Address, decodeAbiParameters, parseEventLogs, toHex } from 'viem'
 import { createClient } from '../client/client.ts'
 import { eip712CoordinatorAbi } from '../protocol/abi/eip712-coordinator.ts'
 import type { DelegatedInFull, DeliveryView } from '../protocol/chain.ts'
+import { deploy } from './chain/deploy.ts'
 import { anvilAccount, createDeployer, type LocalChain } from './chain/start.ts'
 import { callbackAbi, callbackBytecode } from './consumers/callback.ts'
 import { delegatedAllowlistAbi, delegatedAllowlistBytecode } from './consumers/delegated-allowlist.ts'
@@ -114,19 +115,6 @@ export function told(consumer: string, container: string) {
     const { hash, gas_used } = delivery.transaction ?? {}
     return `${consumer} -> ${container}, subscription ${id} (${gas} gas), interval ${delivery.interval} answered ${blocks} ${blocks === 1 ? 'block' : 'blocks'} and ${Math.round(ms)} ms later by ${hash} (${gas_used} gas)`
   }
-}
-
-/** @returns the contract's address. */
-export async function deploy(
-  { wallet, chain }: Deployer,
-  abi: Abi | readonly unknown[],
-  bytecode: Hex,
-  args: readonly unknown[],
-): Promise<Address> {
-  const hash = await wallet.deployContract({ abi: abi as Abi, bytecode, args })
-  const { contractAddress } = await chain.waitForTransactionReceipt({ hash })
-  if (!contractAddress) throw new Error(`No contract came out of ${hash}`)
-  return contractAddress
 }
 
 /** `later`: seconds by which the chain's clock is put forward after the request. */

@@ -1,10 +1,11 @@
 import { type Abi, type Address, toHex, zeroAddress } from 'viem'
 import { createWallets } from '../client/wallets.ts'
 import { feeAbi } from '../protocol/abi/fee.ts'
+import { deploy } from './chain/deploy.ts'
 import { anvilAccount, createDeployer, type LocalChain } from './chain/start.ts'
 import { paidAbi, paidBytecode } from './consumers/paid.ts'
 import { price, pricedId } from './containers/priced.ts'
-import { answered, deploy, told } from './demo-chain.ts'
+import { answered, told } from './demo-chain.ts'
 import { accountFor, linesOf } from './payment.ts'
 import type { Steps } from './steps.ts'
 

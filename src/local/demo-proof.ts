@@ -2,11 +2,13 @@ import { type Abi, encodeAbiParameters, hexToBigInt, parseEther, zeroAddress } f
 import { createWallets } from '../client/wallets.ts'
 import { feeAbi } from '../protocol/abi/fee.ts'
 import { walletAbi } from '../protocol/abi/wallet.ts'
+import { deploy } from './chain/deploy.ts'
 import { anvilAccount, createDeployer } from './chain/start.ts'
-import { factorVerifierAbi, factorVerifierBytecode } from './consumers/factor-verifier.ts'
 import { paidWithProofAbi, paidWithProofBytecode } from './consumers/paid-with-proof.ts'
-import { answered, type ChainDemoOptions, deploy } from './demo-chain.ts'
+import { answered } from './demo-chain.ts'
 import { changeLines, changesOf } from './payment.ts'
+import type { ServedChain } from './stack.ts'
+import type { Steps } from './steps.ts'
 
 /** The product of two primes; finding the smaller one takes some divisions, checking it one. */
 const number = 1_000_003n * 1_000_033n
@@ -17,13 +19,20 @@ const stake = parseEther('1')
  * A paid question, answered with a proof: the node stakes the price, a verifier divides, and the money moves in the answer's transaction. Prints
  * who got what, by the chain's balances. Throws when the proof is not accepted, or the sums do not add up.
  */
-export async function runProofDemo({ chain, url, steps }: ChainDemoOptions): Promise<void> {
+export async function runProofDemo({
+  chain,
+  url,
+  steps,
+}: {
+  chain: ServedChain
+  url: string
+  steps: Steps
+}): Promise<void> {
   const account = anvilAccount(4)
   const user = createDeployer(chain.rpcUrl, account)
   const wallets = createWallets({ rpcUrl: chain.rpcUrl, signer: account })
   const { wallet } = await wallets.create({ registry: chain.registry })
-  const verifier = await deploy(user, factorVerifierAbi, factorVerifierBytecode, [chain.registry])
-  const terms = [chain.registry, account.address, wallet, verifier]
+  const terms = [chain.registry, account.address, wallet, chain.verifier]
   const consumer = await deploy(user, paidWithProofAbi, paidWithProofBytecode, terms)
   await wallets.fund({ wallet, amount: 2n * price })
   await wallets.fund({ wallet: chain.nodeWallet, amount: stake })
@@ -49,7 +58,7 @@ export async function runProofDemo({ chain, url, steps }: ChainDemoOptions): Pro
     parties: [
       { name: 'consumer’s wallet', address: wallet },
       { name: 'node’s wallet', address: chain.nodeWallet },
-      { name: 'verifier', address: verifier },
+      { name: 'verifier', address: chain.verifier },
       { name: 'protocol', address: await user.chain.readContract(recipient) },
     ],
     since: BigInt(block),

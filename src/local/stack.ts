@@ -1,7 +1,17 @@
+import { type Address, parseEther, zeroAddress } from 'viem'
 import { createAdmin } from '../client/admin.ts'
 import { migrate } from '../edge/db/migrate.ts'
+import { deploy } from './chain/deploy.ts'
 import { forgetChain } from './chain/forget.ts'
-import { anvilKey, type LocalChain, nodePlace, startLocalChain } from './chain/start.ts'
+import {
+  anvilAccount,
+  anvilKey,
+  createDeployer,
+  type LocalChain,
+  nodePlace,
+  startLocalChain,
+} from './chain/start.ts'
+import { factorVerifierAbi, factorVerifierBytecode } from './consumers/factor-verifier.ts'
 import { type LocalContainer, type PreparedContainers, prepareContainers } from './containers/prepare.ts'
 import { pricedOf } from './containers/priced.ts'
 import { type Edge, startEdge } from './edge.ts'
@@ -21,13 +31,16 @@ export type StackOptions = {
   log(line: string): void
 }
 
+/** `verifier`: of the examples, on whose word the node stakes money. */
+export type ServedChain = LocalChain & { verifier: Address }
+
 export type Stack = {
   edge: Edge
   database: LibsqlServer
   containers: PreparedContainers
   runner: LocalRunner
   /** Null where anvil does not run. */
-  chain: LocalChain | null
+  chain: ServedChain | null
   close(): Promise<void>
 }
 
@@ -37,6 +50,8 @@ const scheduleMs = 60_000
 const chainBlockSeconds = 2
 /** Of each side, in basis points: as the deployment script has it. */
 const chainFee = 500
+/** What its node risks on the examples' verifier at one time. */
+const maxStake = parseEther('1')
 /** A model may take its time to load on a small machine. */
 const readyMs = 120_000
 
@@ -69,11 +84,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       () => 'up to date',
     )
 
-    const chain = await startChain(options)
-    if (chain) {
-      closers.push(chain.close)
-      await forgetChain({ url: database.url, chain: chain.id })
+    const empty = await startChain(options)
+    if (empty) {
+      closers.push(empty.close)
+      await forgetChain({ url: database.url, chain: empty.id })
     }
+    const chain = empty && { ...empty, verifier: await deployVerifier(empty) }
 
     const port = await choosePort(options)
     const vars = { DATABASE_URL: database.url, ADMIN_TOKEN: home.adminToken, ...(chain && chainVars(chain)) }
@@ -124,10 +140,17 @@ async function startChain({ steps }: StackOptions): Promise<LocalChain | null> {
     })
 }
 
+/** Before the node is configured, which trusts no verifier but those that it names. */
+async function deployVerifier({ rpcUrl, registry }: LocalChain): Promise<Address> {
+  const user = createDeployer(rpcUrl, anvilAccount(4))
+  return await deploy(user, factorVerifierAbi, factorVerifierBytecode, [registry])
+}
+
 /** The node answers there as the account that Infernet's own development chain has for it. */
-function chainVars({ id, registry, rpcUrl, nodeWallet }: LocalChain): Record<string, string> {
+function chainVars({ id, registry, rpcUrl, nodeWallet, verifier }: ServedChain): Record<string, string> {
+  const verifiers = { [verifier]: { max_stake: { [zeroAddress]: String(maxStake) } } }
   return {
-    CHAINS: JSON.stringify([{ id, registry, payment_address: nodeWallet }]),
+    CHAINS: JSON.stringify([{ id, registry, payment_address: nodeWallet, verifiers }]),
     [`CHAIN_${id}_RPC_URLS`]: rpcUrl,
     [`CHAIN_${id}_PRIVATE_KEY`]: anvilKey(nodePlace),
   }

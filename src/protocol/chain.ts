@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-
-const Address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{40}$/))
+import { Address, Amount, Seconds } from './chain-fields.ts'
+import { ProofsAtStake, ProofView } from './proof.ts'
 
 const Endpoint = v.object({
   name: v.pipe(v.string(), v.description('Its host.')),
@@ -22,7 +22,7 @@ const PaymentWallet = v.object({
   problem: v.nullable(v.string()),
 })
 
-/** A chain as `GET /info` shows it. */
+/** What the ticker of a chain knows of it. */
 export const ChainReport = v.object({
   id: v.pipe(v.number(), v.description('EIP-155.')),
   registry: Address,
@@ -47,8 +47,10 @@ export const ChainReport = v.object({
 })
 export type ChainReport = v.InferOutput<typeof ChainReport>
 
-const Amount = v.pipe(v.string(), v.regex(/^\d+$/), v.description('Base units, in decimal.'))
-const Seconds = v.pipe(v.number(), v.description('Unix seconds of block time.'))
+/** A chain as `GET /info` shows it. */
+export const ChainInfo = v.object({ ...ChainReport.entries, proofs: ProofsAtStake })
+export type ChainInfo = v.InferOutput<typeof ChainInfo>
+
 const Reason = v.object({
   code: v.string(),
   message: v.nullable(v.string()),
@@ -96,28 +98,6 @@ export const TransactionView = v.object({
   succeeded: v.nullable(v.boolean()),
   gas_used: v.nullable(v.number()),
   cost: v.pipe(v.nullable(v.string()), v.description('Wei, in decimal, of the whole transaction.')),
-})
-
-/** What an answer's proof has come to. */
-export const ProofView = v.object({
-  state: v.pipe(
-    v.picklist(['pending', 'accepted', 'rejected', 'finalized', 'settled']),
-    v.description(
-      'accepted: the node is paid; rejected: its stake is lost; finalized: no verdict in time; settled: nobody tells how.',
-    ),
-  ),
-  stake: v.pipe(v.nullable(Amount), v.description('Locked in the node’s wallet until then.')),
-  payout: v.pipe(v.nullable(Amount), v.description('For the node’s wallet; null: not told.')),
-  expires_at: v.pipe(v.nullable(Seconds), v.description('From when on there is no verdict any more.')),
-  refunds: v.pipe(v.boolean(), v.description('Without a verdict, the consumer gets the payout back.')),
-  problem: v.nullable(v.string()),
-  settled: v.nullable(
-    v.object({
-      by: v.pipe(v.nullable(Address), v.description('Whose call moved the money.')),
-      hash: v.nullable(v.string()),
-      block: v.number(),
-    }),
-  ),
 })
 
 /** An answer on its way to the chain. */

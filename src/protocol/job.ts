@@ -113,6 +113,16 @@ export type JobResult = v.InferOutput<typeof JobResult>
 
 const Time = v.pipe(v.string(), v.isoTimestamp())
 
+/** Why no host has taken a job that waits. */
+export const Waiting = v.object({
+  code: v.pipe(
+    v.string(),
+    v.description('`busy`, `no_host`, `unmet_requires`, `offline`, `held` or `not_ready`.'),
+  ),
+  message: v.string(),
+})
+export type Waiting = v.InferOutput<typeof Waiting>
+
 /** `GET /api/jobs/:id`: one job in full. Times are RFC 3339, UTC. */
 export const Job = v.object({
   id: AnyJobId,
@@ -135,6 +145,10 @@ export const Job = v.object({
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
   result: v.nullable(ContainerResult),
   intermediate_results: v.array(ContainerResult),
+  waiting: v.pipe(
+    v.nullish(Waiting, null),
+    v.description('Of a job that has been `queued` for some seconds: why no host has taken it.'),
+  ),
   images: v.pipe(
     v.nullish(Images, null),
     v.description(

@@ -71,13 +71,19 @@ export function labelsAt({ labels, gpu_labels }: HostLabels, container: string):
   return Object.fromEntries(all)
 }
 
-/** One text for all requests that ask the same; empty for those that ask nothing. */
-export function requiresText(requires: Requires | null | undefined): string {
+/** What is asked, as hosts' labels are compared with it; null for nothing. */
+export function plainRequires(requires: Requires | null | undefined): Requires | null {
   const entries = Object.entries(requires ?? {}).map(([name, wanted]): [string, string | number] => [
     name,
     plain(name, wanted),
   ])
-  return entries.length === 0 ? '' : JSON.stringify(Object.fromEntries(entries.toSorted(byName)))
+  return entries.length === 0 ? null : Object.fromEntries(entries.toSorted(byName))
+}
+
+/** One text for all requests that ask the same; empty for those that ask nothing. */
+export function requiresText(requires: Requires | null | undefined): string {
+  const wanted = plainRequires(requires)
+  return wanted === null ? '' : JSON.stringify(wanted)
 }
 
 function byName([one]: [string, unknown], [other]: [string, unknown]): number {

@@ -8,6 +8,11 @@ const Day = v.pipe(v.string(), v.regex(/^\d{4}-\d{2}-\d{2}$/), v.description('Of
 const sums = {
   payment: v.pipe(Amount, v.description("What the node's wallet was paid.")),
   slashed: v.pipe(Amount, v.description('What it lost of its stake.')),
+  owed: v.pipe(
+    Amount,
+    v.description("Earned beside that, and not let through by the token: the consumer's wallet owes it."),
+  ),
+  owing: v.pipe(Amount, v.description("Lost beside that, likewise: the node's wallet owes it.")),
   protocol_fee: v.pipe(Amount, v.description("What the consumer's wallet paid to the protocol.")),
   verifier_fee: v.pipe(Amount, v.description('And to the verifier of proofs.')),
   gas_used: v.number(),

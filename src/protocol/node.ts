@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { ChainReport } from './chain.ts'
+import { ChainInfo } from './chain.ts'
 
 export const Health = v.object({ status: v.picklist(['healthy', 'unhealthy']) })
 export type Health = v.InferOutput<typeof Health>
@@ -12,7 +12,7 @@ export const Info = v.object({
   ),
   pending: v.object({ offchain: v.number(), onchain: v.number() }),
   chain: v.object({ enabled: v.boolean(), address: v.string() }),
-  chains: v.array(ChainReport),
+  chains: v.array(ChainInfo),
 })
 export type Info = v.InferOutput<typeof Info>
 

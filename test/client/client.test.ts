@@ -1,8 +1,11 @@
+import { zeroAddress } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createAdmin } from '../../src/client/admin.ts'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { InfernetError } from '../../src/client/error.ts'
 import { startTestEdge, type TestEdge } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
+import { infoOf, startFakeNode } from './fake-node.ts'
 import { chained, failure, serve } from './serve.ts'
 
 let edge: TestEdge
@@ -44,6 +47,7 @@ test('default: a job is created, waited for and read', async () => {
     result: { container: 'echo', output: { prompt: 'café ☃' } },
     intermediate_results: [],
     images: null,
+    waiting: null,
     stream: null,
     subscription: null,
   })
@@ -207,6 +211,26 @@ test('behavior: a job that no runner online can serve says so', async () => {
   expect(await client.health()).toEqual({ status: 'healthy' })
   expect(await client.info()).toMatchObject({ containers: [], chain: { enabled: false, address: '' } })
   expect(await client.resources({ modelId: 'a b&c' })).toEqual({})
+})
+
+test('behavior: an older node tells nothing of proofs and debts', async () => {
+  const { proofs, ...served } = infoOf({ id: 7, coordinator: zeroAddress }).chains[0]!
+  const row = {
+    ...{ day: '2026-01-31', consumer: null, token: zeroAddress, payment: '0', slashed: '0' },
+    ...{ protocol_fee: '0', verifier_fee: '0', gas_used: 1, gas_cost: '2' },
+  }
+  const day = { ...row, answers: 0, rejected: 0, failed: 0 }
+  const entry = { ...row, at: 1, hash: '0x', block: 1, kind: 'expense', subscription: null, interval: null }
+  await using node = await startFakeNode(request => {
+    if (request === 'GET /info') return { json: { ...infoOf(), chains: [served] } }
+    return { json: { chain: 7, rows: [request.includes('by=day') ? day : entry], next: null } }
+  })
+  expect((await createClient({ url: node.url }).info()).chains).toEqual([{ ...served, proofs }])
+  const admin = createAdmin({ url: node.url, token: 'secret' })
+  const [days, entries] = [admin.ledger(), admin.ledgerEntries()]
+  const debts = { owed: '0', owing: '0' }
+  expect((await days.next()).value).toEqual({ ...day, ...debts })
+  expect((await entries.next()).value).toEqual({ ...entry, ...debts })
 })
 
 test('behavior: not every URL is a node', () => {

@@ -152,6 +152,16 @@ test('behavior: --sync gives up after --retries seconds, keeps the id, and exits
   await runner.report((await runner.claim()).map(job => failure(job, 'x')))
 })
 
+test('behavior: --sync that gives up says what the job waits for', async () => {
+  const waits = infernet(['job', '-c', 'upper', '--sync', '--retries', '1'], { stdin: '{}' })
+  const older = `update jobs set created_at = created_at - 10000 where route = 'upper' and state = 'queued' returning id`
+  await expect.poll(() => edge.db.orm.all(older)).toHaveLength(1)
+  expect((await waits).stderr).toMatch(
+    /^Job .* has not ended after 1 s: .*\nIt waits: Every host that could take it is busy with jobs that came before\n$/,
+  )
+  await runner.report((await runner.claim()).map(job => failure(job, 'x')))
+})
+
 test("behavior: refusals are told in the reference's words, and exit 1; those that pass, 75", async () => {
   expect(await infernet(['job', '-c', 'nope'], { stdin: '{}' })).toEqual({
     code: 1,

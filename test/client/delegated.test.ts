@@ -36,7 +36,7 @@ beforeAll(async () => {
       policyOf('prover', { generates_proofs: true }),
       policyOf('careful', { signed_data: true }),
     ],
-    config: { payment_address: nodeAddress },
+    config: { payment_address: nodeAddress, verifiers: 'any' },
   })
 }, 120_000)
 afterAll(async () => {

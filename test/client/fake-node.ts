@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { type Address, zeroAddress } from 'viem'
-import type { ChainReport } from '../../src/protocol/chain.ts'
+import type { ChainInfo } from '../../src/protocol/chain.ts'
 import type { Info } from '../../src/protocol/node.ts'
 
 export type FakeNode = {
@@ -48,7 +48,7 @@ export function infoOf(...chains: Served[]): Info {
   }
 }
 
-function reportOf({ id, coordinator }: Served): ChainReport {
+function reportOf({ id, coordinator }: Served): ChainInfo {
   return {
     id,
     registry: zeroAddress,
@@ -61,6 +61,7 @@ function reportOf({ id, coordinator }: Served): ChainReport {
     payment_wallet: null,
     signer: { address: zeroAddress, balance: '0', blocked: null },
     pending: { computed: 0, sending: 0, left: 0, mined: 0 },
+    proofs: { pending: 0, at_stake: [] },
     endpoints: [],
   }
 }

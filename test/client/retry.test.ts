@@ -129,6 +129,7 @@ test('behavior: waiting outlives a node that is away', async () => {
   expect(await createClient({ url: server.url, retries: 0 }).waitForJob(id)).toEqual({
     ...ended,
     images: null,
+    waiting: null,
     stream: null,
     subscription: null,
   })

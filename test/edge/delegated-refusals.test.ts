@@ -77,6 +77,12 @@ describe('refusals', () => {
       () => ({ status: 422, code: 'invalid_payment', params: { reason: 'invalid wallet' } }),
     ],
     [
+      // Nobody has said whose word is trusted.
+      'Verifier not accepted: the node’s configuration of this chain does not name it in "verifiers"',
+      () => ({ containers: containersHash(['proven']), verifier: token }),
+      () => ({ status: 422, code: 'verifier_not_accepted', params: { verifier: token } }),
+    ],
+    [
       'Subscription completed',
       () => ({ active_at: 1, period: 1 }),
       () => ({ status: 422, code: 'completed', params: {} }),

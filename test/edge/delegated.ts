@@ -17,6 +17,7 @@ export const containers = [
   policyOf('inner', { external: false }),
   policyOf('office', { allowed_delegate_addresses: [token] }),
   policyOf('dear', { accepted_payments: { [zeroAddress]: '10' } }),
+  policyOf('proven', { generates_proofs: true }),
   policyOf('careful', { signed_data: true }),
 ]
 

@@ -11,6 +11,8 @@ import { createCreate } from '../../src/edge/routes/creating.ts'
 import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
 import { openAiRoutes } from '../../src/edge/routes/openai.ts'
 import { createPolicyCache } from '../../src/edge/runners/policy.ts'
+import { createWhyWaiting } from '../../src/edge/runners/waiting.ts'
+import { listenForEnd } from '../../src/edge/stream/over.ts'
 import type { Relays } from '../../src/edge/stream/relay.ts'
 import { createRelays } from '../../src/edge/stream/relays.ts'
 import type { LibsqlServer } from '../../src/local/libsql/server.ts'
@@ -119,7 +121,10 @@ test('behavior: the schedule sweeps', async () => {
 })
 
 test('behavior: where too many wait already, an answer comes at once and does not say that it waited', async () => {
-  const reads = jobReadRoutes(context, { wait: async () => false })
+  const reads = jobReadRoutes(context, {
+    ends: { wait: async () => false },
+    whyWaiting: createWhyWaiting(context),
+  })
   const created = await request('/api/jobs', { method: 'POST', body })
   const { id } = (await created.json()) as { id: string }
   for (const path of [`/api/jobs/${id}`, `/api/jobs?id=${id}`]) {
@@ -148,6 +153,47 @@ test('behavior: where too many wait already, a chat is looked at again after a p
   await runner.report([success(job, '{"choices":[]}')])
   expect(await (await asked).json()).toEqual({ choices: [] })
   expect(looks).toBe(2)
+})
+
+test('behavior: a new stream takes its seat at the relay behind what is due at once, as the answer to a claim is', async () => {
+  let seats = 0
+  const relays: Relays = id => {
+    const relay = context.relays(id)
+    return {
+      ...relay,
+      async read(reading) {
+        seats += 1
+        return await relay.read(reading)
+      },
+    }
+  }
+  const asked = new Request('http://edge.test/api/jobs/stream', { method: 'POST', body })
+  const answer = await createApp({ ...context, relays }).request(asked)
+  const reader = answer.body?.getReader()
+  const { value: id } = (await reader?.read()) ?? {}
+  const output = reader?.read()
+  for (let i = 0; i < 1_000; i += 1) await null
+  expect(seats).toBe(0)
+  await expect.poll(() => seats).toBe(1)
+  await request(`/api/jobs/${new TextDecoder().decode(id).trim()}`, { method: 'DELETE' })
+  expect(await output).toEqual({ done: true, value: undefined })
+})
+
+test('behavior: the end of a new stream is not listened for ahead of its first byte, but right after', async () => {
+  let isListening = false
+  const wait = async () => {
+    isListening = true
+    return false
+  }
+  const { signal } = new AbortController()
+  const job = { id: crypto.randomUUID(), owner: 'ip:192.0.2.1' }
+  const over = listenForEnd({ app: context, ends: { wait }, job, expiresAt: null, isNew: true, signal })
+  over.begin()
+  // The byte leaves with the next turn of the loop: until then whatever awaits no more than a promise would be ahead of it.
+  for (let i = 0; i < 1_000; i += 1) await null
+  expect(isListening).toBe(false)
+  await expect.poll(() => isListening).toBe(true)
+  over.stop()
 })
 
 test('behavior: a chat whose client leaves while it is being stored is cancelled', async () => {

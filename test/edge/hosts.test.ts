@@ -275,6 +275,70 @@ describe('requires', () => {
     expect(await seen()).toBeNull()
   })
 
+  test('behavior: a job that waits for some seconds is told what it waits for', async () => {
+    const runner = await startTestRunner(edge, [policyOf('held'), policyOf('beside')], fetch, {
+      zone: ['held'],
+    })
+    const { instance, post } = runner
+    const setMode = (mode: string) =>
+      edge.request(`/admin/runners/${runner.id}`, {
+        method: 'PATCH',
+        headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ mode }),
+      })
+    const id = await edge.createJob(job({ zone: 'held' }, ['held', 'beside']))
+    const read = async (path: string) => (await edge.request(path)).json() as Promise<{ waiting?: unknown }>
+    const waiting = async () => {
+      // Has the edge read anew what it has stored.
+      await edge.db.orm.run('update policy set epoch = epoch + 1')
+      await edge.createJob(job())
+      return (await read(`/api/jobs/${id}`)).waiting
+    }
+    expect(await waiting()).toBeUndefined()
+    await edge.db.orm.run(`update jobs set created_at = created_at - 3000 where id = '${id}'`)
+    expect(await waiting()).toEqual({
+      code: 'busy',
+      message: 'Every host that could take it is busy with jobs that came before',
+    })
+    const ready = ['held', 'beside'].map(container => ({ id: container, health: 'ready' }))
+    const down = { id: 'beside', health: 'unhealthy', code: 'image_pull_failed', detail: 'no such image' }
+    await beat(runner, { containers: [ready[0], down] })
+    expect(await waiting()).toEqual({
+      code: 'not_ready',
+      message: 'Container beside is not ready: image_pull_failed: no such image',
+    })
+    // Ready elsewhere, where the other container is not.
+    const elsewhere = await startTestRunner(edge, [policyOf('beside')])
+    expect(await waiting()).toMatchObject({ message: expect.stringContaining('no such image') })
+    expect(elsewhere.id).not.toBe(runner.id)
+    const finding = { code: 'disk_low', detail: 'at /a/path', containers: null }
+    await beat(runner, { containers: ready, host: { ...host, findings: [finding] } })
+    const held = (why: string) => ({
+      code: 'held',
+      message: `Every host with its containers is held: ${why}`,
+    })
+    expect(await waiting()).toEqual(held('disk_low (1)'))
+    expect((await setMode('pause')).status).toBe(200)
+    expect(await waiting()).toEqual(held('pause (1)'))
+    await edge.db.orm.run(
+      `update instances set last_seen_at = last_seen_at - 180000 where id = '${instance}'`,
+    )
+    expect(await waiting()).toEqual({
+      code: 'offline',
+      message: 'No host with its containers was heard of for the last two minutes',
+    })
+    const told = { instance, version: 'x', labels: {}, containers: [policyOf('held'), policyOf('beside')] }
+    expect((await post('/runner/register', told)).status).toBe(200)
+    expect(await waiting()).toEqual({
+      code: 'unmet_requires',
+      message: 'No enrolled host with its containers has the labels that it requires',
+    })
+    expect((await post('/runner/register', { ...told, containers: [policyOf('held')] })).status).toBe(200)
+    expect(await waiting()).toEqual({ code: 'no_host', message: 'No enrolled host has its containers' })
+    // The reference's clients see what they know.
+    expect(await read(`/api/jobs?id=${id}`)).toEqual([{ id, status: 'running', result: null }])
+  })
+
   test('behavior: batches, streams, PUT, and keys', async () => {
     const batch = await edge.create([job({ gpu: 'H100' }), job({ gpu: 'B300' }), job({ gpu: 7.5 })], {
       path: '/api/jobs/batch',

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await insert({ tx: 'a', day: firstDay, consumer, token, payment: huge, gas: 5n })
   await insert({ tx: 'b', day: firstDay, consumer, token, payment: huge, gas: 6n })
   await insert({ tx: 'c', day: firstDay, consumer, token: zeroAddress, kind: 'failed', gas: 7n })
-  await insert({ tx: 'd', day: firstDay + 1, consumer: other, token, payment: 3n, gas: 8n })
+  await insert({ tx: 'd', day: firstDay + 1, consumer: other, token, payment: 3n, owed: huge, gas: 8n })
   await insert({ tx: 'e', day: firstDay + 1, consumer: '', token: zeroAddress, kind: 'expense', gas: 9n })
 })
 afterAll(async () => await edge?.[Symbol.asyncDispose]())
@@ -38,14 +38,15 @@ async function insert(row: {
   token: string
   kind?: string
   payment?: bigint
+  owed?: bigint
   gas: bigint
 }): Promise<void> {
   const subscription = row.consumer === '' ? null : 7
   await edge.db.orm.run(sql`
-    insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed, protocol_fee,
-      verifier_fee, gas_used, gas_cost)
+    insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed, owed,
+      owing, protocol_fee, verifier_fee, gas_used, gas_cost)
     values (${row.tx}, 0, ${chain}, ${hash}, 3, ${row.day * 86_400 + 5}, ${row.day}, ${row.kind ?? 'answer'}, ${subscription},
-      ${subscription}, ${row.consumer}, ${row.token}, ${String(row.payment ?? 0n)}, '0', '1', '0', 100, ${String(row.gas)})`)
+      ${subscription}, ${row.consumer}, ${row.token}, ${String(row.payment ?? 0n)}, '0', ${String(row.owed ?? 0n)}, '2', '1', '0', 100, ${String(row.gas)})`)
 }
 
 const admin = { authorization: `Bearer ${adminToken}` }
@@ -74,13 +75,23 @@ describe('GET /api/ledger', () => {
         failed: 0,
         payment: String(2n * huge),
         slashed: '0',
+        owed: '0',
+        owing: '4',
         protocol_fee: '2',
         verifier_fee: '0',
         gas_used: 200,
         gas_cost: '11',
       },
       { day: '2026-02-01', consumer: null, token: zeroAddress, answers: 0, gas_cost: '9' },
-      { day: '2026-02-01', consumer: other, token, answers: 1, payment: '3', gas_cost: '8' },
+      {
+        day: '2026-02-01',
+        consumer: other,
+        token,
+        answers: 1,
+        payment: '3',
+        owed: String(huge),
+        gas_cost: '8',
+      },
     ])
   })
 
@@ -97,6 +108,8 @@ describe('GET /api/ledger', () => {
       subscription: 7,
       interval: 7,
       payment: '3',
+      owed: String(huge),
+      owing: '2',
     })
     expect(rowsOf(await get(`by=entry&${range}&token=${zeroAddress}`))).toHaveLength(2)
   })
@@ -119,17 +132,17 @@ describe('GET /api/ledger', () => {
     expect(answer.headers.get('content-type')).toBe('text/csv; charset=utf-8')
     const lines = answer.text.split('\r\n')
     expect(lines[0]).toBe(
-      'day,consumer,token,answers,rejected,failed,payment,slashed,protocol_fee,verifier_fee,gas_used,gas_cost',
+      'day,consumer,token,answers,rejected,failed,payment,slashed,protocol_fee,verifier_fee,gas_used,gas_cost,owed,owing',
     )
-    expect(lines[2]).toBe(`2026-01-31,${consumer},${token},2,0,0,${2n * huge},0,2,0,200,11`)
+    expect(lines[2]).toBe(`2026-01-31,${consumer},${token},2,0,0,${2n * huge},0,2,0,200,11,0,4`)
     expect(lines).toHaveLength(4)
     const next = /<([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1] ?? ''
     const rest = await edge.request(next.replace(new URL(next).origin, ''), {
       headers: { ...admin, accept: 'text/csv' },
     })
     expect((await rest.text()).split('\r\n').slice(1, -1)).toEqual([
-      `2026-02-01,,${zeroAddress},0,0,0,0,0,1,0,100,9`,
-      `2026-02-01,${other},${token},1,0,0,3,0,1,0,100,8`,
+      `2026-02-01,,${zeroAddress},0,0,0,0,0,1,0,100,9,0,2`,
+      `2026-02-01,${other},${token},1,0,0,3,0,1,0,100,8,${huge},2`,
     ])
     expect((await get(`${range}&format=csv&by=entry`)).text.split('\r\n')).toHaveLength(7)
   })
@@ -157,6 +170,7 @@ describe('GET /api/ledger', () => {
     ['format=xml', 'format: must be "json" or "csv"'],
     ['consumer=0x12', 'consumer: must be an address'],
     ['after=1', 'after: must be the `next` of a page'],
+    ['after=[1e999,"",""]', 'after: must be the `next` of a page'],
     ['limit=1001', 'limit'],
     ['limit=0', 'limit'],
   ])('behavior: %s is refused', async ([query, why]) => {

@@ -47,6 +47,7 @@ test('default: OpenAPI 3.1 that names every route', () => {
       'GET /api/jobs/{id}',
       'GET /api/jobs/{id}/stream',
       'GET /api/ledger',
+      'GET /api/proofs',
       'GET /api/subscriptions',
       'GET /api/subscriptions/{chain}/{id}',
       'GET /api/subscriptions/{id}',
@@ -109,7 +110,7 @@ test('behavior: what takes a body says which, and what is locked says how', () =
     const schema = operation.requestBody?.content['application/json']?.schema
     expect(schema !== undefined, at).toBe(takesJson)
     const scheme =
-      path.startsWith('/admin') || path === '/api/ledger'
+      path.startsWith('/admin') || ['/api/ledger', '/api/proofs'].includes(path)
         ? 'admin'
         : path.startsWith('/runner') || path === '/api/status'
           ? 'runner'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cancel } from '../../src/edge/jobs/cancel.ts'
 import { readOutlook } from '../../src/edge/jobs/claim.ts'
+import { readHindrances } from '../../src/edge/jobs/down.ts'
 import { readAdmission, selectExisting } from '../../src/edge/jobs/enqueue.ts'
 import { selectHeld } from '../../src/edge/jobs/extend.ts'
 import { selectById, selectByKey } from '../../src/edge/jobs/once.ts'
@@ -20,6 +21,8 @@ import { abandonReceive, beginReceive, completeReceive, receivePart } from '../.
 import { writeStatus } from '../../src/edge/jobs/status.ts'
 import { sweep } from '../../src/edge/jobs/sweep.ts'
 import { selectUnended, watch } from '../../src/edge/jobs/watch.ts'
+import { createPolicyCache } from '../../src/edge/runners/policy.ts'
+import { createWhyWaiting } from '../../src/edge/runners/waiting.ts'
 import { type Engine, openEngine } from '../../src/local/libsql/engine.ts'
 import type { EngineValue } from '../../src/local/libsql/value.ts'
 import { limits } from '../../src/protocol/limits.ts'
@@ -152,6 +155,7 @@ async function useAll(): Promise<Statement[]> {
   await useStreams(streamHost)
   await watch(db, { owner, ids })
   await selectUnended(db, { owner, ids })
+  await readHindrances(db, 'a,b')
   await cancel(db, { owner, id: second! })
   await writeStatus(db, { owner, id: 'status', state: 'success', containers: [] })
   await sweep(db, { maxTries: 3, retentionMs })
@@ -231,6 +235,36 @@ describe('plans', () => {
     expect(seen(`select state from jobs where owner = 'x' and state = 'queued'`)).not.toEqual([])
     expect(seen(`select id from jobs where owner = 'x' order by expires_at`)).not.toEqual([])
     expect(seen(`select id from jobs as job where job.owner = 'x' order by result`)).not.toEqual([])
+  })
+
+  test('behavior: of all who look at jobs that wait for hosts that are away, one a second asks the database', async () => {
+    await queue.host()
+    const { db, clock } = queue
+    const now = () => clock.ms
+    const snapshot = await createPolicyCache({ db, now }).read()
+    const away = { ...snapshot, live: [] }
+    const whyWaiting = createWhyWaiting({ db, now })
+    const statementsOf = async (view: typeof snapshot, route: string) => {
+      queue.proxy.takeStatements()
+      expect(await whyWaiting(view, route)).toMatchObject({ code: 'not_ready' })
+      return queue.proxy.takeStatements()
+    }
+    const asked = await statementsOf(away, 'a,b')
+    expect(asked).toHaveLength(2)
+    // Of processes, those that were heard of lately.
+    expect(asked.map(statement => explain(statement).map(({ detail }) => detail))).toEqual(
+      asked.map(() =>
+        expect.arrayContaining(['SEARCH instances USING INDEX instances_seen (last_seen_at>?)']),
+      ),
+    )
+    clock.ms += 999
+    expect(await statementsOf(away, 'a,b')).toEqual([])
+    expect(await statementsOf(away, 'a')).toHaveLength(2)
+    clock.ms += 1
+    expect(await statementsOf(away, 'a,b')).toHaveLength(2)
+    expect(await statementsOf(away, 'a,b')).toEqual([])
+    // Another policy may have other reasons.
+    expect(await statementsOf({ ...away }, 'a,b')).toHaveLength(2)
   })
 
   test('behavior: the claim seeks in the index made for it', async () => {

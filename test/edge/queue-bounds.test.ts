@@ -199,6 +199,10 @@ test('behavior: the triggers that count are there, whatever migrations have done
     'jobs_counted_update',
     'policy_runner_insert',
     'policy_runner_update',
+    'proofs_summed_insert',
+    'proofs_summed_update',
+    'proofs_unsummed_delete',
+    'proofs_unsummed_update',
     'subscriptions_shared_update',
   ])
 })

@@ -302,6 +302,25 @@ describe('bounds', () => {
     expect(await queue.read(id)).toMatchObject({ state: 'failed', attempt: maxAttempts, tries: 0 })
   })
 
+  test('behavior: leases whose answers were lost count for none that lapses', async () => {
+    const id = await queue.add()
+    const hasty = await queue.host()
+    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) await queue.claim(hasty)
+    // The last one was heard of, for all that anybody knows.
+    for (let lapsed = 1; lapsed < maxAttempts; lapsed += 1) {
+      queue.clock.ms += leaseMs
+      expect(await queue.claim(await queue.host())).toMatchObject([{ id, attempt: maxAttempts + lapsed }])
+    }
+    queue.clock.ms += leaseMs
+    expect(await queue.claim(await queue.host())).toEqual([])
+    expect(await queue.read(id)).toMatchObject({
+      state: 'failed',
+      attempt: 2 * maxAttempts - 1,
+      unheard: maxAttempts - 1,
+      error_message: `The runner stopped answering, ${maxAttempts} times.`,
+    })
+  })
+
   test('behavior: a claim response that is lost each time ends after a hundred attempts', async () => {
     const id = await queue.add()
     const host = await queue.host()

@@ -162,7 +162,7 @@ describe('labels', () => {
       expect(await enqueue('ip:192.0.2.1', lanes(40, 2))).toBe(1)
     })
 
-    test('behavior: all clients together leave some to contracts', async () => {
+    test('behavior: clients leave some to contracts, and contracts to clients', async () => {
       for (let owner = 0; owner < 13; owner += 1)
         expect(await enqueue(`ip:192.0.2.${owner}`, lanes(100 * owner, 32))).toBe(owner < 12 ? 32 : 0)
       expect(await enqueue('ip:192.0.2.99', [newJob()])).toBe(1)
@@ -172,6 +172,10 @@ describe('labels', () => {
         )
       expect(await ask(127)).toHaveLength(1)
       expect(await ask(128)).toHaveLength(0)
+      await queue.db.orm.run(sql`update queued_routes set opener = 'chain:7' where opener = 'ip:192.0.2.0'`)
+      expect(await ask(95)).toHaveLength(1)
+      expect(await ask(96)).toHaveLength(0)
+      expect(await enqueue('ip:192.0.2.12', lanes(1_200, 33))).toBe(32)
     })
   })
 

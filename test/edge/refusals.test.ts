@@ -39,6 +39,14 @@ describe('a refusal', () => {
     expect((await response.text()).length).toBeLessThan(400)
   })
 
+  test.for([' ', 'office ', "office {'gpu':'a100'}", 'office,office', "office' or 1 --", ''])(
+    'behavior: of a container that no host can have is as of any unknown one: %j',
+    async container => {
+      const refused = await refusalOf(await edge.create({ containers: [container], data: {} }))
+      expect(refused).toMatchObject({ code: 'unsupported_container', params: { container } })
+    },
+  )
+
   test('behavior: quotes no more of a container or an address than either could have', async () => {
     const refused = async (container: string, ip: string) =>
       await refusalOf(await edge.create({ containers: [container], data: {} }, { ip }))

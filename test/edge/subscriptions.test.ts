@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { zeroAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestEdge, type TestEdge } from '../support/edge.ts'
+import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
 
 const chain = 31_337
 const registry = `0x${'11'.repeat(20)}`
@@ -219,3 +219,113 @@ test('behavior: a chain that does not answer is shown with its problem', async (
   })
   expect(JSON.stringify(info.body)).not.toContain('77777777')
 }, 60_000)
+
+describe('proofs', () => {
+  const huge = 2n ** 256n - 1n
+  const token = `0x${'44'.repeat(20)}`
+  const admin = { authorization: `Bearer ${adminToken}` }
+  const list = async (query = '') => {
+    const response = await edge.request(`/api/proofs${query}`, { headers: admin })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+  const keys = ({ body }: { body: Record<string, unknown> }) =>
+    (body.proofs as { subscription: number; interval: number }[]).map(
+      ({ subscription, interval }) => `${subscription}/${interval}`,
+    )
+
+  beforeAll(async () => {
+    const insertProof = async (place: readonly [number, number], ...rest: (string | number | null)[]) =>
+      await edge.db.orm.run(sql`
+        insert into proofs (chain, subscription, interval, node, looked_block, node_wallet, stake_verifier, state, due_at, settled_block, stake_token,
+          stake, problem) values (${chain}, ${place[0]}, ${place[1]}, ${owner}, 13, ${owner}, ${verifier}, ${sql.join(
+            rest.map(value => sql`${value}`),
+            sql`, `,
+          )})`)
+    await insertProof([5, 3], 'pending', 60, null, token, String(huge), null)
+    await insertProof([5, 4], 'pending', 50, null, token, String(huge), 'It cannot be finalized')
+    await insertProof([5, 5], 'pending', 60, null, zeroAddress, '9', null)
+    await insertProof([4, 1], 'rejected', null, 20, token, '8', null)
+    await insertProof([4, 2], 'finalized', null, 14, token, '8', null)
+  })
+
+  test('default: those that wait first, as they are looked at, and then the newest verdict', async () => {
+    const page = await list()
+    expect(keys(page)).toEqual(['5/4', '5/3', '5/5', '4/1', '5/1', '4/2'])
+    expect(page.body).toMatchObject({ chain, next: null })
+    const [first, , , , settled] = page.body.proofs as object[]
+    expect(first).toEqual({
+      subscription: 5,
+      interval: 4,
+      verifier,
+      token,
+      state: 'pending',
+      stake: String(huge),
+      payout: null,
+      expires_at: null,
+      refunds: false,
+      problem: 'It cannot be finalized',
+      settled: null,
+      looks: 0,
+      due_at: 50,
+    })
+    expect(settled).toMatchObject({
+      state: 'accepted',
+      payout: '6',
+      expires_at: 77,
+      refunds: true,
+      settled: { by: verifier, hash: '0xdef', block: 14 },
+      due_at: null,
+    })
+  })
+
+  test.each<[string, string[]]>([
+    ['', ['5/4', '5/3', '5/5', '4/1', '5/1', '4/2']],
+    ['&state=pending', ['5/4', '5/3', '5/5']],
+    ['&state=rejected', ['4/1']],
+    ['&state=settled', []],
+  ])('behavior: page by page %s', async (query, expected) => {
+    for (const limit of [1, 2, 3]) {
+      const found: string[] = []
+      for (let next: string | null = '', pages = 0; next !== null && pages < 10; pages++) {
+        const after: string = next === '' ? '' : `&after=${encodeURIComponent(next)}`
+        const page = await list(`?limit=${limit}${query}${after}`)
+        found.push(...keys(page))
+        next = page.body.next as string | null
+      }
+      expect(found).toEqual(expected)
+    }
+  })
+
+  test('behavior: what is at stake is told by the node, by token', async () => {
+    const { body } = await get('/info')
+    expect(body.chains).toMatchObject([
+      {
+        id: chain,
+        proofs: {
+          pending: 3,
+          at_stake: [
+            { token: zeroAddress, amount: '9' },
+            { token, amount: String(2n * huge) },
+          ],
+        },
+      },
+    ])
+  })
+
+  test.each([
+    ['?chain=1', 501, 'chain_not_enabled'],
+    ['?state=lost', 400, 'invalid_request'],
+    ['?after=x', 400, 'invalid_request'],
+    ['?after=["other",1,2,3]', 400, 'invalid_request'],
+    ['?after=["pending",1e999,1,2]', 400, 'invalid_request'],
+    ['?state=accepted&after=["pending",1,2,3]', 400, 'invalid_request'],
+    ['?state=pending&after=["settled",1,2,3]', 400, 'invalid_request'],
+    ['?limit=1001', 400, 'invalid_request'],
+  ])('error: %s', async (query, status, code) => {
+    expect(await list(query)).toMatchObject({ status, body: { code } })
+  })
+
+  test('error: for its operator alone', async () => {
+    expect(await get('/api/proofs')).toMatchObject({ status: 401, body: { code: 'unauthorized' } })
+  })
+})

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import type { ChainReport } from '../../src/protocol/chain.ts'
+import type { ChainInfo } from '../../src/protocol/chain.ts'
 import { answered, holdFirst, times } from './asked.ts'
 import { chainSystemOf } from './asker.ts'
 import { until } from './until.ts'
 
-type Info = { pending: { offchain: number; onchain: number }; chains: ChainReport[] }
+type Info = { pending: { offchain: number; onchain: number }; chains: ChainInfo[] }
 
 const count = 3
 const idle = { computed: 0, sending: 0, left: 0, mined: 0 }

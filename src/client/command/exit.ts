@@ -27,8 +27,12 @@ export class NegativeAnswer extends Error {
 export class PendingJob extends Error {
   override readonly name = 'PendingJob'
 
-  constructor(id: string, seconds: number) {
-    super(`Job ${id} has not ended after ${seconds} s: ask again with \`infernet results --id ${id}\``)
+  /** `why`: what it waits for; null: it has begun, or nobody can say. */
+  constructor(id: string, seconds: number, why: string | null) {
+    const waits = why === null ? '' : `\nIt waits: ${why}`
+    super(
+      `Job ${id} has not ended after ${seconds} s: ask again with \`infernet results --id ${id}\`${waits}`,
+    )
   }
 }
 

@@ -141,12 +141,18 @@ export const cancel = command({
   },
 })
 
+/** For the node to say why a job waits. */
+const whyMs = 5_000
+
 type Sync = { id: string; seconds: number; output: string }
 
 /** The output of a job that succeeds, the error of one that fails, as the reference's client prints them. */
 async function finish(client: Client, { id, seconds, output }: Sync): Promise<void> {
-  const ended = await client.waitForJob(id, { timeoutMs: seconds * 1000 }).catch((error: unknown) => {
-    throw error instanceof InfernetError && error.code === 'timeout' ? new PendingJob(id, seconds) : error
+  const ended = await client.waitForJob(id, { timeoutMs: seconds * 1000 }).catch(async (error: unknown) => {
+    if (!(error instanceof InfernetError) || error.code !== 'timeout') throw error
+    // A node that is away cannot say.
+    const asked = await client.getJob(id, { signal: AbortSignal.timeout(whyMs) }).catch(() => null)
+    throw new PendingJob(id, seconds, asked?.waiting?.message ?? null)
   })
   const text = ended.state === 'success' ? await client.getOutputText(id) : null
   if (text !== null) return await writeOutput(output, toLine(text))

@@ -1,4 +1,12 @@
-import { type Address, type Hex, hexToBigInt, isHex, numberToHex } from 'viem'
+import {
+  type Address,
+  decodeAbiParameters,
+  type Hex,
+  hexToBigInt,
+  isHex,
+  numberToHex,
+  zeroAddress,
+} from 'viem'
 import type { RpcAnswer, RpcCall } from './rpc.ts'
 
 /** A block, by its number or by what it is. */
@@ -23,6 +31,19 @@ export function returned(answer: RpcAnswer | undefined): Hex | null {
 export function toWord(answer: RpcAnswer | undefined): bigint | null {
   const data = returned(answer)
   return data?.length === 66 ? hexToBigInt(data) : null
+}
+
+/** The address that a call returned, in lower case; null: it is not told, or it is nobody's. */
+export function addressOf(answer: RpcAnswer | undefined): Address | null {
+  const data = returned(answer)
+  if (data?.length !== 66) return null
+  try {
+    const [address] = decodeAbiParameters([{ type: 'address' }], data)
+    return address === zeroAddress ? null : (address.toLowerCase() as Address)
+  } catch {
+    // Some other word.
+    return null
+  }
 }
 
 /** As JSON-RPC has it. */

@@ -1,9 +1,9 @@
-import { type Address, decodeFunctionResult, encodeFunctionData, isHex, numberToHex, zeroAddress } from 'viem'
+import { type Address, encodeFunctionData, isHex, numberToHex, zeroAddress } from 'viem'
 import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { feeAbi } from '../../protocol/abi/fee.ts'
 import { readerAbi } from '../../protocol/abi/reader.ts'
 import { registryAbi } from '../../protocol/abi/registry.ts'
-import { returned, toCall } from './call.ts'
+import { addressOf, returned, toCall } from './call.ts'
 import type { Chain, Contracts } from './chain.ts'
 import { isToldTooLate, tooLateCall } from './guard/bounds.ts'
 import { quantity } from './head-told.ts'
@@ -125,17 +125,4 @@ function isEmptyList(answer: RpcAnswer | undefined): boolean {
     returned(answer)?.toLowerCase() ===
     `0x${[32, 0].map(word => numberToHex(word, { size: 32 }).slice(2)).join('')}`
   )
-}
-
-/** In lower case; null: it is not told, or it is nobody's. */
-function addressOf(answer: RpcAnswer | undefined): Address | null {
-  const data = returned(answer)
-  if (data?.length !== 66) return null
-  try {
-    const address = decodeFunctionResult({ abi: registryAbi, functionName: 'COORDINATOR', data })
-    return address === zeroAddress ? null : (address.toLowerCase() as Address)
-  } catch {
-    // Some other word.
-    return null
-  }
 }

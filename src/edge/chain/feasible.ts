@@ -17,5 +17,5 @@ export async function feasible(step: Step, plan: Plan, simulate?: Simulate): Pro
     step,
     tried.begun.map(({ status }) => status.subscription),
   )
-  return backed(step, await withBounds(step, judged(step, tried, purse)), purse)
+  return await backed(step, await withBounds(step, judged(step, tried, purse)), purse)
 }

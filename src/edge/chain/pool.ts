@@ -147,7 +147,10 @@ export function createRpcPool({
   }
 }
 
-/** What the first endpoint says that says anything, is believed and is not behind; else the best of what is said. Null: nobody says anything. */
+/**
+ * What the first endpoint says that says anything, is believed and is not behind; else the best of what is said, with what others say where it is not
+ * believed. Null: nobody says anything.
+ */
 async function firstTold(
   turn: Turn,
   ask: (endpoint: Endpoint) => Promise<Told | null>,
@@ -160,8 +163,19 @@ async function firstTold(
     if (told === null) continue
     if (!told.isBehind && !told.isUnclear) return told
     turn.leaveOut(endpoint)
-    if (best === null || isBetter(told, best)) best = told
+    best = best === null ? told : together(best, told)
+    if (!best.isBehind && !best.isUnclear) return best
   }
+}
+
+/** The better one; what is not believed of it is as the other tells, which has been asked the same, and is not behind. */
+function together(one: Told, other: Told): Told {
+  const [better, worse] = isBetter(other, one) ? [other, one] : [one, other]
+  if (worse.isBehind) return better
+  const answers = better.answers.map((answer, index) =>
+    answer.error?.isUnclear ? (worse.answers[index] ?? answer) : answer,
+  )
+  return { ...better, answers, isUnclear: answers.some(({ error }) => error?.isUnclear) }
 }
 
 /** What is believed, before what is further. */

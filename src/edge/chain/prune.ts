@@ -85,7 +85,7 @@ export async function pruneChain(db: Db, options: PruneOptions): Promise<Pruned>
         select id from transactions as old indexed by transactions_over
         where chain = ${chain} and state in ('final', 'displaced') and ${isOld}
           and not exists (select 1 from deliveries indexed by deliveries_tx where deliveries.tx = old.id)
-          and (+state = 'displaced' or exists (
+          and (+state = 'displaced' and passed_block is null or exists (
             select 1 from transactions as later indexed by transactions_nonce
             where later.chain = ${chain} and later.signer = old.signer and later.nonce > old.nonce and later.state <> 'displaced'
               and +later.state = 'final'))

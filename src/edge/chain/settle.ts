@@ -6,6 +6,7 @@ import { beginJobs, countStaking, textBytes } from './begin.ts'
 import { linkSubscription, lookAgain } from './delegated/link.ts'
 import { unlinkSubscriptions } from './delegated/unlink.ts'
 import { noteBlock } from './journal.ts'
+import { laneless } from './laneless.ts'
 import { asRead, moveOn, readItem } from './move.ts'
 import type { Plan, Planned } from './plan.ts'
 import type { Step } from './step.ts'
@@ -14,13 +15,20 @@ import { type GivenUp, tellCancelled, vanishDeliveries } from './vanish.ts'
 
 /** Writes what a plan says of subscriptions for which nothing is begun. @returns how many are not due any more as they were. */
 export async function settle(step: Step, { plan, epoch }: { plan: Plan; epoch: number }): Promise<number> {
-  const moves = plan.moves.length === 0 ? [] : await write(step, plan.moves)
-  tellMoved(plan.moves, moves)
+  const moved = await writeMoves(step, plan.moves)
   const gone = plan.vanished.length + plan.replaced.length === 0 ? 0 : await drop(step, { plan, epoch })
   const linked = await link(step, plan)
   const unlinked = await unlink(step, plan)
   await lookAgainAt(step, plan.doubtful)
-  return moves.length + gone + linked + unlinked
+  return moved + gone + linked + unlinked
+}
+
+/** @returns how many are not due any more as they were. */
+async function writeMoves(step: Step, planned: readonly Planned[]): Promise<number> {
+  if (planned.length === 0) return 0
+  const moves = await write(step, planned)
+  tellMoved(planned, moves)
+  return moves.length
 }
 
 /** They are due as they were, and looked at as what the chain has. */
@@ -106,8 +114,8 @@ function whyOf(vanished: readonly Planned[]): { why?: GivenUp } {
 
 /**
  * Writes what is begun, and wakes runners for it.
- * @returns the jobs queued, and the subscriptions moved on: fewer than asked for when the queue is full, the policy has moved on, or
- * somebody else was first.
+ * @returns the jobs queued, and how many subscriptions are moved on: fewer than asked for when the queue is full, the policy has moved on, or
+ * somebody else was first. What only waits for a lane is moved on as well.
  */
 export async function begin(
   step: Step,
@@ -131,7 +139,11 @@ export async function begin(
       stakings += 1
     done.jobs += queued.length
     done.moved += moves.length
-    if (moves.length < chunk.length) break
+    if (moves.length === chunk.length) continue
+    const ids = new Set(moves.map(({ id }) => id))
+    const kept = chunk.filter(({ move }) => !ids.has(move.id))
+    done.moved += await writeMoves(step, await laneless(step, kept))
+    break
   }
   return done
 }

@@ -43,11 +43,11 @@ export type ClaimedRow = {
   endpoint: 'openai' | null
 }
 
-/** Leases given to a job in all, started or not: what ends a job that kills its host before it can say so. */
+/** Leases that a host may have heard of, started or not: what ends a job that kills its host before it can say so. */
 export const maxAttempts = 10
 /**
- * The same where the last one was lost on its way to a host that claims again: whenever a container becomes free a claim may be cut off,
- * many times within the second that a job is given out and put back, and no host has come to harm.
+ * Leases in all, where the last one was lost on its way to a host that claims again: whenever a container becomes free a claim may be cut
+ * off, many times within the second that a job is given out and put back, and no host has come to harm.
  */
 export const maxUnheardAttempts = 100
 
@@ -80,7 +80,7 @@ export async function claim({ orm, now }: Db, options: ClaimOptions): Promise<Cl
         now,
         maxTries: options.maxTries,
         leases: sql`state = 'running' and instance = ${instance} and ${passed} and not (${held})`,
-        isUnheard: true,
+        bound: unheard,
       }),
     ),
     orm.all<ClaimedRow>(sql`
@@ -188,30 +188,33 @@ function isMet(needs: SQL, names: SQL): SQL {
 
 type Tries = { now: SQL; maxTries: number }
 
+/** How many leases there may be, and which of them count. `unheard`: by how much the one that ends adds to those that no host has heard of. */
+type Bound = { counted: SQL; most: number; unheard: 0 | 1 }
+
+const heard: Bound = { counted: sql`attempt - unheard`, most: maxAttempts, unheard: 0 }
+const unheard: Bound = { counted: sql`attempt`, most: maxUnheardAttempts, unheard: 1 }
+
 /** Ends leases that were not renewed, the oldest first. Returns a `Lapsed` for each. `spared`: not these. */
 export function lapse({ limit, spared, ...tries }: Tries & { limit: number; spared?: SQL }): SQL {
   const leases = sql`id in (
     select id from jobs where state = 'running' and lease_expires_at <= ${tries.now} ${spared ? sql`and not (${spared})` : sql``}
     order by lease_expires_at limit ${limit})`
-  return putBack({ ...tries, leases })
+  return putBack({ ...tries, leases, bound: heard })
 }
 
 /**
  * Ends leases: back into the queue, or failed when the job was started `maxTries` times. The attempt stays as it is, so that a
- * result that comes late is still accepted if nobody has claimed the job since. `isUnheard`: their runner has never heard of them, so
- * that nothing was passed on, although a relay may have made ready to; nor has the job done anything to that host, which claims again.
+ * result that comes late is still accepted if nobody has claimed the job since.
  */
-function putBack({ now, maxTries, leases, isUnheard }: Tries & { leases: SQL; isUnheard?: boolean }): SQL {
+function putBack({ now, maxTries, leases, bound }: Tries & { leases: SQL; bound: Bound }): SQL {
   // Bytes of a stream may be out: another attempt could contradict them.
-  const spent = isUnheard
-    ? sql`(tries >= ${maxTries} or attempt >= ${maxUnheardAttempts} or stream_bytes > 0)`
-    : sql`(tries >= ${maxTries} or attempt >= ${maxAttempts} or stream_bytes > 0 or stream_relay is not null)`
+  const spent = sql`(tries >= ${maxTries} or ${bound.counted} >= ${bound.most} or stream_bytes > 0 or stream_relay is not null)`
   return sql`
-    update jobs set lease_expires_at = null, ${isUnheard ? sql`stream_relay = null,` : sql``}
+    update jobs set lease_expires_at = null, unheard = unheard + ${bound.unheard},
       state = case when ${spent} then 'failed' else 'queued' end,
       finished_at = case when ${spent} then ${now} end,
       error_code = case when ${spent} then 'lease_lost' end,
-      error_message = case when ${spent} then 'The runner stopped answering, ' || attempt || ' times.' end
+      error_message = case when ${spent} then 'The runner stopped answering, ' || (${bound.counted}) || ' times.' end
     where ${leases}
     returning id, route, state, watched`
 }

@@ -5,9 +5,9 @@ import { type SQL, sql } from 'drizzle-orm'
  * has waiting jobs, so that there may be only so many. Single containers are as many as runners offer.
  */
 
-/** Lanes that may have waiting jobs at once. The last of them are left to what is computed for contracts. */
-const maxLanes = 512
+/** Lanes that may have waiting jobs at once, by who has opened them: neither clients nor contracts keep the others out. */
 const maxClientLanes = 384
+const maxChainLanes = 128
 /** Of those that one owner has opened: the others may wait in lanes that somebody else has opened, however many. */
 export const maxOwnedLanes = 32
 
@@ -22,14 +22,14 @@ export type Place = { route: SQL; others: SQL }
 export function mayWait(owner: string, place: Place): SQL {
   return isOpenOr(place, [
     sql`(select count(*) from queued_routes where opener = ${owner}) + ${place.others} < ${maxOwnedLanes}`,
-    sql`(select count(*) from queued_routes where opener is not null) + ${place.others} < ${maxClientLanes}`,
+    sql`(select count(*) from queued_routes where opener not like 'chain:%') + ${place.others} < ${maxClientLanes}`,
   ])
 }
 
 /** Whether a job for a contract may. */
 export function mayWaitForChain(place: Place): SQL {
   return isOpenOr(place, [
-    sql`(select count(*) from queued_routes where opener is not null) + ${place.others} < ${maxLanes}`,
+    sql`(select count(*) from queued_routes where opener like 'chain:%') + ${place.others} < ${maxChainLanes}`,
   ])
 }
 

@@ -1,8 +1,9 @@
 import * as v from 'valibot'
-import { requiresOf, routeOf } from '../../protocol/container.ts'
+import { routeOf } from '../../protocol/container.ts'
 import { type DelegatedCreated, isDelegated } from '../../protocol/delegated.ts'
 import type { Refusal } from '../../protocol/error.ts'
 import { JobRequest } from '../../protocol/job.ts'
+import { plainRequires } from '../../protocol/labels.ts'
 import { limits } from '../../protocol/limits.ts'
 import { addToRing, type Ring } from '../bell/bell.ts'
 import { atOnce } from '../chain/at-once.ts'
@@ -113,15 +114,15 @@ export async function createJobs(
     const ids = await store(app, { ...options, admitted, epoch: snapshot.epoch })
     const isStored = ({ item }: Candidate) => ids.has(idOf(item, options))
     for (const { item, request } of admitted.filter(isStored)) {
-      const route = routeFor(request, options)
-      const offline = !isOnline(snapshot, { containers: request.containers, requires: requiresOf(route) })
+      const { containers } = request
+      const offline = !isOnline(snapshot, { containers, requires: plainRequires(request.requires) })
       outcomes.set(item, {
         id: idOf(item, options),
         offline,
         replayed: false,
         stream: streamOf(app, request, options),
       })
-      addToRing(stored, route, 1)
+      addToRing(stored, routeFor(request, options), 1)
     }
     candidates = admitted.filter(candidate => !isStored(candidate))
     if (candidates.length === 0) break
@@ -211,7 +212,7 @@ function judge(
   { address }: Sender,
 ): Refusal | null {
   const { containers, requires_proof } = request
-  const requires = requiresOf(routeFor(request, { streamed: false }))
+  const requires = plainRequires(request.requires)
   return admission({ containers, requiresProof: requires_proof ?? false, requires, address })
 }
 

@@ -3,11 +3,10 @@ import * as v from 'valibot'
 import { DelegatedCreated, DelegatedRequestBody } from '../../protocol/delegated.ts'
 import { refusalBody } from '../../protocol/error.ts'
 import { Job, JobCreated, JobId, JobRequestBody } from '../../protocol/job.ts'
-import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { type Create, creating, delegating, keyParameter, offlineHeader, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
-import { respondWithJob } from './job-answer.ts'
+import { type JobView, respondWithJob } from './job-answer.ts'
 import { refuse } from './refuse.ts'
 import { valid } from './validate.ts'
 import { waitOf, waitParameters } from './wait.ts'
@@ -15,7 +14,7 @@ import { waitOf, waitParameters } from './wait.ts'
 const UuidInLowerCase = v.pipe(JobId, v.regex(/^[0-9a-f-]+$/, 'must be in lower case'))
 
 /** How jobs come in. */
-export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
+export function jobCreateRoutes(app: App, { create, ...view }: JobView & { create: Create }): Hono {
   const routes = new Hono()
 
   async function createOne(c: Context, id?: string): Promise<Response> {
@@ -31,7 +30,7 @@ export function jobCreateRoutes(app: App, { ends, create }: { ends: Ends; create
     tellOutcomes(c, [outcome])
     if (outcome.delegated) return c.json(outcome.delegated)
     if (waitMs === 0) return c.json({ id: outcome.id })
-    return await respondWithJob(app, ends, c, { id: outcome.id, deadline, isNew: !outcome.replayed })
+    return await respondWithJob(app, view, c, { id: outcome.id, deadline, isNew: !outcome.replayed })
   }
 
   routes.post(

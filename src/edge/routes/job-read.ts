@@ -2,12 +2,11 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { Job, JobResult } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
-import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
 import { listJobs, type Place, readJobs, selectResultBytes } from '../jobs/read.ts'
 import { unknownOwner } from '../runners/address.ts'
 import { described } from './describe.ts'
-import { respondWithJob } from './job-answer.ts'
+import { type JobView, respondWithJob } from './job-answer.ts'
 import { refuse } from './refuse.ts'
 import { isInParts, isPending, jobResult, list, respond } from './render.ts'
 import { senderOf } from './sender.ts'
@@ -37,7 +36,7 @@ const Listing = v.object({
 })
 
 /** How jobs are read. */
-export function jobReadRoutes(app: App, ends: Ends): Hono {
+export function jobReadRoutes(app: App, view: JobView): Hono {
   const routes = new Hono()
 
   routes.get(
@@ -95,7 +94,7 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
     let waited = false
     if (waitMs > 0) {
       const deadline = app.now() + waitMs
-      waited = await untilEnded(app, ends, { owner, ids: unique, deadline, signal: c.req.raw.signal })
+      waited = await untilEnded(app, view.ends, { owner, ids: unique, deadline, signal: c.req.raw.signal })
     }
     // One job is read whatever its size, since it is streamed; a large one among many is better asked for by itself.
     const bytes = ids.length > 1 ? await selectResultBytes(app.db, { owner, ids, intermediate }) : 0
@@ -147,7 +146,7 @@ export function jobReadRoutes(app: App, ends: Ends): Hono {
     }),
     async c => {
       const deadline = app.now() + waitOf(c)
-      return await respondWithJob(app, ends, c, { id: c.req.param('id'), deadline, isNew: false })
+      return await respondWithJob(app, view, c, { id: c.req.param('id'), deadline, isNew: false })
     },
   )
 

@@ -124,7 +124,7 @@ function placeOf(
   const Place = v.pipe(
     v.string(),
     v.parseJson(),
-    v.pipe(v.array(v.union([v.string(), v.number()])), v.length(placeLengths[by])),
+    v.pipe(v.array(v.union([v.string(), v.pipe(v.number(), v.safeInteger())])), v.length(placeLengths[by])),
   )
   const parsed = v.safeParse(Place, text)
   return parsed.success ? parsed.output : 'wrong'
@@ -154,15 +154,15 @@ function nextUrl(origin: string, asked: string, next: string): string {
   return `${origin}${pathname}?${searchParams}`
 }
 
+const paidColumns = ['payment', 'slashed', 'protocol_fee', 'verifier_fee']
+/** Whoever reads them by their place finds each where it was: what is added comes last. */
+const sumColumns = [...paidColumns, 'gas_used', 'gas_cost', 'owed', 'owing']
 const csvColumns = {
-  day: [
-    ['day', 'consumer', 'token', 'answers', 'rejected', 'failed'],
-    ['payment', 'slashed', 'protocol_fee', 'verifier_fee', 'gas_used', 'gas_cost'],
-  ].flat(),
+  day: ['day', 'consumer', 'token', 'answers', 'rejected', 'failed', ...sumColumns],
   entry: [
-    ['day', 'at', 'hash', 'block', 'kind', 'subscription', 'interval', 'consumer', 'token'],
-    ['payment', 'slashed', 'protocol_fee', 'verifier_fee', 'gas_used', 'gas_cost'],
-  ].flat(),
+    ...['day', 'at', 'hash', 'block', 'kind', 'subscription', 'interval', 'consumer', 'token'],
+    ...sumColumns,
+  ],
 } as const
 
 /** As of RFC 4180. No value has a comma, a quote or a line's end in it. */

@@ -6,6 +6,7 @@ import { Health, Info, Ready, Resources } from '../../protocol/node.ts'
 import { ringEveryone } from '../bell/bell.ts'
 import { ownerOfChain } from '../chain/owner.ts'
 import { readReports } from '../chain/view/reports.ts'
+import { readProofsAtStake } from '../chain/view/stakes.ts'
 import type { Context as App } from '../context.ts'
 import { isEmptyDatabase, isUnavailable, isUnmigrated } from '../db/errors.ts'
 import { selectPending } from '../jobs/read.ts'
@@ -59,10 +60,14 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
     }),
     async c => {
       const owners = config.chains.map(chain => ownerOfChain(chain.config.id))
-      const [{ containers, live }, [pending], chains] = await Promise.all([
+      const [{ containers, live }, [pending], reports, proofsOf] = await Promise.all([
         policy.read(1_000),
         selectPending(db, owners),
         readReports(app),
+        readProofsAtStake(
+          db,
+          config.chains.map(chain => chain.config.id),
+        ),
       ])
       const onchain = pending?.theirs ?? 0
       const ready = new Set(live.flatMap(instance => [...instance.ready.keys()]))
@@ -73,8 +78,8 @@ export function nodeRoutes(app: App, verify: TokenVerifier): Hono {
           .map(({ id, description, external, image }) => ({ id, description, external, image })),
         pending: { offchain: (pending?.pending ?? 0) - onchain, onchain },
         // The reference has one chain, and says as whom it sends there.
-        chain: { enabled: config.chains.length > 0, address: chains[0]?.signer.address ?? '' },
-        chains,
+        chain: { enabled: config.chains.length > 0, address: reports[0]?.signer.address ?? '' },
+        chains: reports.map(report => ({ ...report, proofs: proofsOf(report.id) })),
       }
       return c.json(info)
     },

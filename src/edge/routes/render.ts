@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { containersOf, type Images, requiresOf } from '../../protocol/container.ts'
-import { destination, jobStatus } from '../../protocol/job.ts'
+import { destination, jobStatus, type Waiting } from '../../protocol/job.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { DeliveryRow } from '../chain/view/read.ts'
 import { deliveryView } from '../chain/view/view.ts'
@@ -24,13 +24,17 @@ export async function* jobResult(db: Db, row: JobRow, { intermediate }: { interm
   yield '}'
 }
 
-/** The body of `GET /api/jobs/:id`. `asked`: what it computes for, where a chain has asked. */
-export async function* jobInFull(
-  db: Db,
-  row: JobRow,
-  asked: (DeliveryRow & { chain: number }) | null = null,
-): Pieces {
-  yield `${JSON.stringify({ ...headOf(row), ...(asked && { subscription: subscriptionOf(asked) }) }).slice(0, -1)},"result":`
+/** `asked`: what a job computes for, where a chain has asked. `waiting`: why it waits. */
+export type Beside = { asked?: (DeliveryRow & { chain: number }) | null; waiting?: Waiting | null }
+
+/** The body of `GET /api/jobs/:id`. */
+export async function* jobInFull(db: Db, row: JobRow, { asked, waiting }: Beside = {}): Pieces {
+  const head = {
+    ...headOf(row),
+    ...(waiting && { waiting }),
+    ...(asked && { subscription: subscriptionOf(asked) }),
+  }
+  yield `${JSON.stringify(head).slice(0, -1)},"result":`
   yield* result(db, row)
   yield ',"intermediate_results":'
   yield* intermediateResults(db, row)

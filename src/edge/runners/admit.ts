@@ -77,10 +77,10 @@ export function createAdmission(snapshot: PolicySnapshot): (request: OffchainReq
   }
 }
 
-type Wanted = { containers: readonly string[]; requires: Requires | null }
+export type Wanted = { containers: readonly string[]; requires: Requires | null }
 
 /** Whether a host that is enrolled has all that is wanted, away as it may be. */
-function isOffered({ fleets }: PolicySnapshot, wanted: Wanted): boolean {
+export function isOffered({ fleets }: PolicySnapshot, wanted: Wanted): boolean {
   const [first = ''] = wanted.containers
   return (fleets.get(first) ?? []).some(({ containers }) => hasAll(containers, wanted))
 }

@@ -85,3 +85,16 @@ async function create(
   if (!contractAddress || !isAddressEqual(contractAddress, expected))
     throw new Error(`A contract came to ${contractAddress}, not to ${expected}`)
 }
+
+/** @returns the contract's address. */
+export async function deploy(
+  { wallet, chain }: Deployer,
+  abi: Abi | readonly unknown[],
+  bytecode: Hex,
+  args: readonly unknown[],
+): Promise<Address> {
+  const hash = await wallet.deployContract({ abi: abi as Abi, bytecode, args })
+  const { contractAddress } = await chain.waitForTransactionReceipt({ hash })
+  if (!contractAddress) throw new Error(`No contract came out of ${hash}`)
+  return contractAddress
+}

@@ -2,13 +2,13 @@ import {
   type Address,
   createPublicClient,
   createWalletClient,
+  defineChain,
   type Hex,
   http,
   parseEventLogs,
   toHex,
 } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
-import { foundry } from 'viem/chains'
 import { walletFactoryAbi } from '../../protocol/abi/wallet-factory.ts'
 import { isPortFree } from '../port.ts'
 import { startAnvil } from './anvil.ts'
@@ -25,6 +25,13 @@ export type LocalChain = Deployment & {
   close(): Promise<void>
 }
 
+/** `viem/chains` has it too, with all others: it takes as long to load as the rest of viem. */
+const anvilChain = defineChain({
+  id: 31_337,
+  name: 'anvil',
+  nativeCurrency: { decimals: 18, name: 'Ether', symbol: 'ETH' },
+  rpcUrls: { default: { http: [] } },
+})
 /** Known to everyone: anvil's own. */
 const mnemonic = 'test test test test test test test test test test test junk'
 /** Where tools look for a local chain. */
@@ -49,9 +56,9 @@ export function anvilKey(addressIndex: number): Hex {
 export function createDeployer(
   rpcUrl: string,
   account: ReturnType<typeof anvilAccount>,
-  id: number = foundry.id,
+  id: number = anvilChain.id,
 ): Deployer {
-  const shared = { chain: { ...foundry, id }, transport: http(rpcUrl), pollingInterval }
+  const shared = { chain: { ...anvilChain, id }, transport: http(rpcUrl), pollingInterval }
   return { wallet: createWalletClient({ ...shared, account }), chain: createPublicClient(shared) }
 }
 
@@ -75,7 +82,7 @@ export async function startLocalChain({
     const deployment = await deployContracts(deployer, { recipient: account.address, fee })
     const wallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(1).address)
     const nodeWallet = await createWallet(deployer, deployment.walletFactory, anvilAccount(nodePlace).address)
-    return { id: foundry.id, ...deployment, ...anvil, wallet, nodeWallet }
+    return { id: anvilChain.id, ...deployment, ...anvil, wallet, nodeWallet }
   } catch (error) {
     await anvil.close()
     throw error

@@ -1,7 +1,8 @@
-import { type Address, maxUint256 } from 'viem'
+import { type Address, encodeFunctionData, maxUint256 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { walletAbi } from '../../../src/protocol/abi/wallet.ts'
 import { type Contract, deploy, transact } from '../../support/chain.ts'
-import { owner, spender, startWorld, type World } from './world.ts'
+import { keys, owner, spender, startWorld, stranger, type World } from './world.ts'
 
 /** The commands with tokens, the odd ones among them. */
 
@@ -193,5 +194,57 @@ describe('odd tokens', () => {
     expect((await world.ran(['wallet', 'allowance', ...args])).stdout).toBe(`${maxUint256}\n`)
     expect(await world.ran(['wallet', 'approve', ...args, '-a', '0'])).toEqual(done)
     expect((await world.ran(['wallet', 'allowance', ...args])).stdout).toBe('0\n')
+  }, 60_000)
+})
+
+describe('debts', () => {
+  const settled = (functionName: 'cLock' | 'cSettle', args: readonly unknown[]) =>
+    encodeFunctionData({ abi: walletAbi, functionName, args: args as never })
+
+  test('default: what a token has not let through is told, and claimed by anybody once it does', async () => {
+    const token = await tokenOf('StrangeToken')
+    await set(token, 'mint', wallet, 1000n)
+    await set(token, 'setBlocked', stranger.address, true)
+    await world.wallets.approve({ wallet, spender, token: token.address, amount: 1000n })
+    await world.asCoordinator(wallet, settled('cLock', [spender, token.address, 1000n]))
+    await world.asCoordinator(wallet, settled('cSettle', [spender, token.address, stranger.address, 600n]))
+    const args = ['-w', wallet, '-t', token.address, '--to', stranger.address]
+    expect(await world.ran(['wallet', 'owed', ...args])).toEqual({ code: 0, stdout: '600\n', stderr: '' })
+    const asked = await world.ran(['wallet', 'owed', ...args, '--json'])
+    expect(JSON.parse(asked.stdout)).toEqual({
+      wallet,
+      to: stranger.address,
+      token: token.address,
+      owed: '600',
+    })
+    expect(await world.ran(['wallet', 'claim', ...args])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'The token did not send: it reverted, or answered false - [error=TransferFailed]\n',
+    })
+    await set(token, 'setBlocked', stranger.address, false)
+    await set(token, 'setLost', 100n)
+    const claimed = await world.ran(['wallet', 'claim', ...args], { PRIVATE_KEY: keys.stranger })
+    expect(claimed).toMatchObject({ code: 0, stderr: '' })
+    expect(claimed.stdout).toMatch(
+      /^Success: claimed\n\tamount: 600\n[\s\S]*tx: 0x\w{64}\n\tarrived: 594 of 600 base units: /,
+    )
+    expect(await has(token, stranger.address)).toBe(594n)
+    expect(await world.wallets.owed({ wallet, to: stranger.address, token: token.address })).toBe(0n)
+    const before = await world.sentBy(owner.address)
+    expect(await world.ran(['wallet', 'claim', ...args])).toEqual({
+      code: 64,
+      stdout: '',
+      stderr: `${wallet} owes ${stranger.address} nothing of ${token.address}\n`,
+    })
+    expect(await world.sentBy(owner.address)).toBe(before)
+  }, 60_000)
+
+  test('behavior: where there is no wallet nothing is owed', async () => {
+    const args = ['-w', spender, '--to', stranger.address]
+    expect(await world.ran(['wallet', 'owed', ...args])).toMatchObject({
+      code: 64,
+      stderr: `There is no wallet at ${spender}: nothing there has an owner()\n`,
+    })
   }, 60_000)
 })

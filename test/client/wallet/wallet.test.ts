@@ -213,7 +213,7 @@ describe('a wallet of the first deployments', () => {
 
 test('behavior: help names the commands and their options', async () => {
   expect((await ran(['--help'])).stdout).toMatch(/ wallet +Wallets: what consumers pay from/)
-  for (const name of ['create', 'approve', 'fund', 'withdraw', 'balance', 'allowance'])
+  for (const name of ['create', 'approve', 'fund', 'withdraw', 'balance', 'allowance', 'owed', 'claim'])
     expect((await ran(['wallet', '--help'])).stdout).toContain(` ${name} `)
   const { stdout } = await ran(['create-wallet', '--help'])
   expect(stdout).toContain('infernet create-wallet')

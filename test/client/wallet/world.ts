@@ -28,6 +28,7 @@ export type World = {
   sentBy(account: Address): Promise<number>
   /** As the coordinator does for a stake, or an escrow. */
   lock(wallet: Address, amount: bigint): Promise<void>
+  asCoordinator(wallet: Address, data: Hex): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +38,25 @@ export async function startWorld(): Promise<World> {
   for (const { address } of [owner, stranger]) await anvil.setBalance({ address, value: parseEther('10') })
   const wallets = createWallets({ rpcUrl, signer: owner })
   const { wallet } = await wallets.create({ registry })
+  const asCoordinator: World['asCoordinator'] = async (wallet, data) => {
+    await anvil.impersonateAccount({ address: coordinator })
+    await anvil.setBalance({ address: coordinator, value: parseEther('1') })
+    const hash = await anvil.request<{ Method: string; Parameters: unknown; ReturnType: Hex }>({
+      method: 'eth_sendTransaction',
+      params: [
+        {
+          from: coordinator,
+          to: wallet,
+          // Before whatever else waits.
+          gas: '0x30d40',
+          gasPrice: '0x174876e800',
+          data,
+        },
+      ],
+    })
+    const { status } = await deployer.chain.waitForTransactionReceipt({ hash })
+    if (status !== 'success') throw new Error('The wallet refuses its coordinator')
+  }
   return {
     chain,
     wallets,
@@ -45,24 +65,9 @@ export async function startWorld(): Promise<World> {
     sentBy: address => deployer.chain.getTransactionCount({ address }),
     async lock(wallet, amount) {
       const args = [spender, zeroAddress, amount] as const
-      await anvil.impersonateAccount({ address: coordinator })
-      await anvil.setBalance({ address: coordinator, value: parseEther('1') })
-      const hash = await anvil.request<{ Method: string; Parameters: unknown; ReturnType: Hex }>({
-        method: 'eth_sendTransaction',
-        params: [
-          {
-            from: coordinator,
-            to: wallet,
-            // Before whatever else waits.
-            gas: '0x30d40',
-            gasPrice: '0x174876e800',
-            data: encodeFunctionData({ abi: walletAbi, functionName: 'cLock', args }),
-          },
-        ],
-      })
-      const { status } = await deployer.chain.waitForTransactionReceipt({ hash })
-      if (status !== 'success') throw new Error('Nothing was locked')
+      await asCoordinator(wallet, encodeFunctionData({ abi: walletAbi, functionName: 'cLock', args }))
     },
+    asCoordinator,
     close: chain.close,
   }
 }

@@ -2,7 +2,7 @@ import { zeroAddress } from 'viem'
 import { describe, expect, test } from 'vitest'
 import { admitSubscription } from '../../../src/edge/chain/admit.ts'
 import type { Subscription } from '../../../src/edge/chain/chain.ts'
-import { openGuard } from '../../../src/edge/chain/guard/guard.ts'
+import { type Guard, openGuard } from '../../../src/edge/chain/guard/guard.ts'
 import { cancelledAt } from '../../../src/edge/chain/interval.ts'
 import { mergePolicies } from '../../../src/edge/runners/policy.ts'
 import type { ContainerPolicy } from '../../../src/protocol/container.ts'
@@ -22,15 +22,22 @@ type Asked = {
   runners?: Partial<ContainerPolicy>[][]
   route?: string | null
   pays?: boolean
+  guard?: Guard
 }
 
-function admit({ subscription = {}, runners = [[{}, {}]], route = 'a,b', pays = true }: Asked = {}) {
+function admit({
+  subscription = {},
+  runners = [[{}, {}]],
+  route = 'a,b',
+  pays = true,
+  guard = openGuard,
+}: Asked = {}) {
   const byRunner = runners.map(list => list.map((rest, index) => policyOf('ab'[index]!, rest)))
   return admitSubscription(
     { containers: mergePolicies(byRunner) },
     {
       subscription: subscriptionOf({ id: 7, owner, activeAt: now, ...subscription }),
-      config: { paymentAddress: pays ? paymentAddress : zeroAddress, guard: openGuard },
+      config: { paymentAddress: pays ? paymentAddress : zeroAddress, guard },
       now,
       route,
     },
@@ -116,6 +123,14 @@ describe('admission', () => {
       code: 'invalid_payment',
       params: { reason: 'no payment address' },
     })
+    const distrustful = { ...openGuard, verifiers: new Map() }
+    expect(admit({ subscription: { verifier }, runners: proves, guard: distrustful })?.code).toBe(
+      'verifier_not_accepted',
+    )
+    // Where nothing could be staked anyway, that is said first.
+    expect(
+      admit({ subscription: { verifier }, runners: proves, guard: distrustful, pays: false })?.params.reason,
+    ).toBe('no payment address')
   })
 
   test('behavior: payments', () => {

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Hex, parseGwei, toFunctionSelector, toHex } from 'viem'
+import { type Hex, parseGwei, parseTransaction, toFunctionSelector, toHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Signer } from '../../../src/edge/chain/chain.ts'
@@ -161,6 +161,87 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       expect(await world.fulfilled()).toEqual([1])
     })
 
+    /** What nodes say of transactions that may cost more than this, in wei; and of those with more gas. */
+    const within = ({ cost = 10n ** 30n, gas: most = 10n ** 9n }: { cost?: bigint; gas?: bigint }): void =>
+      world.proxy.setFault(({ calls }) => {
+        for (const { method, params } of calls) {
+          if (method !== 'eth_sendRawTransaction') continue
+          const { gas = 0n, maxFeePerGas = 0n } = parseTransaction(params[0] as Hex)
+          if (gas * maxFeePerGas > cost)
+            return {
+              kind: 'error',
+              code: -32_000,
+              message: 'tx fee (1.07 ether) exceeds the configured cap (1.00 ether)',
+            }
+          if (gas > most) return { kind: 'error', code: -32_000, message: 'exceeds block gas limit' }
+        }
+        return null
+      })
+    const marketAt = async (gwei: string) => {
+      await world.request('anvil_setNextBlockBaseFeePerGas', toHex(parseGwei(gwei)))
+      await world.mine()
+    }
+
+    test('behavior: what no node takes for so much is offered for less, once the market asks less', async () => {
+      await world.ask()
+      const node = world.ticker()
+      await computed(node)
+      await marketAt('40')
+      within({ cost: 10n ** 15n })
+      await world.look(node, 3)
+      expect(await transactions()).toMatchObject([{ state: 'signed', problem: words.too_dear }])
+      await marketAt('1')
+      await world.look(node, 2)
+      expect(await world.fulfilled()).toEqual([1])
+      expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined' }])
+    })
+
+    test('behavior: what the signer cannot pay for any more is offered for what it can', async () => {
+      await world.ask()
+      const node = world.ticker()
+      await computed(node)
+      await marketAt('40')
+      world.proxy.setFault(onSend({ kind: 'status', status: 502 }))
+      await world.look(node)
+      world.proxy.setFault(() => null)
+      await world.chain.anvil.setBalance({ address: nodeAddress, value: 10n ** 15n })
+      await world.look(node, 2)
+      expect(await transactions()).toMatchObject([{ state: 'signed', problem: words.unpaid }])
+      await marketAt('1')
+      await world.look(node, 2)
+      expect(await world.fulfilled()).toEqual([1])
+    })
+
+    test.skipIf(firstDeployment)(
+      'behavior: a batch that has more gas than a block is undone, and its answers go each by itself',
+      async () => {
+        const ids = [await world.ask(), await world.ask(), await world.ask(), await world.ask()]
+        const node = world.ticker()
+        await computed(node)
+        within({ gas: 400_000n })
+        await world.look(node, 3)
+        expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined', kind: 'cancel' }])
+        expect(await world.deliveries()).toMatchObject(ids.map(() => ({ state: 'computed', tries: 1 })))
+        world.queue.clock.ms += 2_000
+        await world.look(node, 2)
+        expect(await world.fulfilled()).toEqual(ids)
+        expect(await transactions()).toHaveLength(5)
+      },
+    )
+
+    test('behavior: an answer that has more gas than a block by itself is given up after three times', async () => {
+      await world.ask()
+      const node = world.ticker()
+      await computed(node)
+      within({ gas: 100_000n })
+      for (let i = 0; i < 3; i++) {
+        await world.look(node, 3)
+        world.queue.clock.ms += 10_000
+      }
+      expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'gas_refused', tries: 3 }])
+      expect(await transactions()).toMatchObject([{ kind: 'cancel' }, { kind: 'cancel' }, { kind: 'cancel' }])
+    })
+
     test('behavior: an answer that needs more gas than a transaction may have takes no nonce', async () => {
       await world.ask()
       const node = world.ticker({ gas: { maxGasLimit: 60_000 } })
@@ -249,6 +330,32 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       await world.look(node)
       expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined', raws: 1 }])
       expect(await world.deliveries()).toMatchObject([{ state: 'delivered' }])
+    })
+
+    test('behavior: given up, as its receipt is not told for long: it is delivered and booked once it is', async () => {
+      await world.ask()
+      const node = world.ticker()
+      await computed(node)
+      await world.look(node)
+      const silent: Parameters<typeof world.proxy.setOverride>[0] = ({ method }) =>
+        method === 'eth_getTransactionReceipt' ? { result: null } : null
+      world.proxy.setOverride(silent)
+      for (let i = 0; i < 4; i++) {
+        await world.mine()
+        await world.look(node)
+        world.queue.clock.ms += 10_000
+      }
+      expect(await transactions()).toMatchObject([{ nonce: 0, state: 'displaced', raws: 1 }])
+      expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+      world.proxy.setOverride(() => null)
+      await world.mine()
+      await world.look(node)
+      expect(await transactions()).toMatchObject([{ nonce: 0, state: 'mined' }])
+      expect(await world.deliveries()).toMatchObject([{ state: 'delivered', reason: null }])
+      expect(await world.queue.db.orm.all(sql`select kind, subscription from ledger`)).toEqual([
+        { kind: 'answer', subscription: 1 },
+      ])
+      expect(await world.fulfilled()).toEqual([1])
     })
 
     test('behavior: what would answer nobody any more is replaced by nothing, and its nonce is used up', async () => {

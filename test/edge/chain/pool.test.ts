@@ -254,6 +254,52 @@ describe('an endpoint that does not answer', () => {
   })
 })
 
+describe('an answer that is not believed', () => {
+  const believed = (value: string): RpcCall => ({
+    ...echo(value),
+    doubt: result => (result === value ? null : 'is another'),
+  })
+  const calls = ['a', 'b', 'c'].map(believed)
+  const doubted = { error: { code: 0, message: 'is another', isUnclear: true } }
+  /** Of these it says something else. */
+  const wrong = (index: number, ...values: string[]) =>
+    servers[index]!.setOverride(({ params }) => (values.includes(String(params[0])) ? { result: 'x' } : null))
+
+  test('default: is as another endpoint tells, whatever that is not believed about', async () => {
+    wrong(0, 'a')
+    wrong(1, 'b', 'c')
+    expect(resultsOf(await createPool(2).send(calls))).toEqual(['a', 'b', 'c'])
+  })
+
+  test('behavior: nobody else is asked once all are', async () => {
+    wrong(0, 'a')
+    wrong(1, 'b')
+    expect(resultsOf(await createPool(3).send(calls))).toEqual(['a', 'b', 'c'])
+    expect(taken()[2]).toEqual([])
+  })
+
+  test('behavior: is not as one that is behind tells: the next one is asked', async () => {
+    const fresh = (value: string): RpcCall => ({
+      ...echo(value),
+      doubt: result => (result === 'x' ? 'is another' : null),
+    })
+    const pool = createPool(3)
+    pool.noteHead(newest)
+    failWith(1, { kind: 'stale', blocks: 3 })
+    wrong(0, 'b')
+    servers[1]!.setOverride(({ params: [asked] }) =>
+      asked === 'a' || asked === 'b' ? { result: asked === 'a' ? 'x' : 'stale' } : null,
+    )
+    expect(resultsOf(await pool.send([fresh('a'), fresh('b')]))).toEqual(['a', 'b'])
+  })
+
+  test('behavior: where each is, it is not known; the others are', async () => {
+    wrong(0, 'a', 'b')
+    wrong(1, 'b', 'c')
+    expect(await createPool(2).send(calls)).toEqual([{ result: 'a' }, doubted, { result: 'c' }])
+  })
+})
+
 describe('another chain', () => {
   test('default: such an endpoint is left alone for ten minutes', async () => {
     const pool = createPool(2)

@@ -22,7 +22,7 @@ import { startTicking, type Ticking } from './ticking.ts'
  * - `SubscriptionNotFound`: only a reorganisation takes a subscription away, and the tick that notices ends it as vanished before it delivers.
  * - `SubscriptionCompleted`: no interval beyond the last is ever begun.
  * - `CommitmentRequired`, `NotCommitted`: what wants commitments is refused, by terms that cannot change.
- * - `DeliveryTooLate`, `UnexpectedSubscription`, `PayoutTooLow`, `StakeTooHigh`: of deliveries with bounds, which this node does not send.
+ * - `DeliveryTooLate`, `UnexpectedSubscription`, `PayoutTooLow`, `StakeTooHigh`: of deliveries with bounds, which have tests of their own (`guard/bounds`).
  * - `SignerMismatch`, `SignatureExpired`, `NonceUsed`, `NonceInvalidated`, `DelegationMismatch`: of deliveries that bring a signature along.
  * - `UnauthorizedVerifier`, `ProofRequestNotFound`: of verdicts. Out of a delivery, any but its own verifier's meets `Reentrancy`.
  * - `NoInterval`, `NoRedundancy`, `InvalidPeriod`, `InvalidOwner`, `InvalidVerifier`, `InvalidTerms`, `SubscriptionNotEnded`,
@@ -212,6 +212,22 @@ describe.each([false, true])('first deployment: %s', firstDeployment => {
       await setFee(11)
       await isTriedAgain(reason, () => setFee(isBounded ? 0 : 10))
     })
+
+    test.skipIf(firstDeployment)(
+      'behavior: a fee above its terms by then is no fault of the consumer’s',
+      async () => {
+        const payer = await fund(world.chain, { spender: consumer.address, amount: price })
+        await open({ payer, token: zeroAddress }, { maxFee: 10 })
+        await answered()
+        const { orm } = world.queue.db
+        await orm.run(sql`update deliveries set min_payout = null, tries = 9`)
+        const fee: Contract = { address: world.chain.fee, abi: feeAbi as never }
+        await transact(world.chain, fee, { functionName: 'updateFee', args: [11] })
+        await world.look(node)
+        expect(await deliveries()).toEqual([{ state: 'dropped', reason: 'FeeAboveTerms', tries: 9 }])
+        expect(await orm.all(sql`select dropped from consumers`)).toEqual([])
+      },
+    )
   })
 
   describe.skipIf(firstDeployment)('of what is prepaid', () => {

@@ -315,6 +315,31 @@ describe('schedule', () => {
     expect((await node.jobs()).map(({ route }) => route)).toEqual(expect.arrayContaining(['a,b', 'b,a']))
   })
 
+  test('behavior: what finds no lane free waits, keeps nothing else from being begun, and is begun when one is', async () => {
+    const { orm } = queue.db
+    await node.offer(policyOf('a'), policyOf('b'), policyOf('c'))
+    const subscriptions = ['a,b', 'b,a', 'c'].map((route, index) =>
+      subscriptionOf({ id: index + 1, containerId: containerIdOf(route) }),
+    )
+    await store(subscriptions)
+    const lanes = JSON.stringify(Array.from({ length: 128 }, (_, index) => `x${index},y`))
+    await orm.run(
+      sql`insert into queued_routes (route, queued, opener) select value, 1, 'chain:1' from json_each(${lanes})`,
+    )
+    const look = async (at: number) => {
+      const step = node.step(blockAt(at), { config: { batchSize: 2 } })
+      return await schedule(step, { ...chainOf(subscriptions, at), routes: node.routes })
+    }
+    await look(time)
+    await look(time + 1)
+    const routes = async () => (await node.jobs()).map(({ route }) => route)
+    expect(await routes()).toEqual(['c'])
+    expect((await node.rows()).map(({ reason }) => reason)).toEqual(['no_lane', 'no_lane', 'begun'])
+    await orm.run(sql`delete from queued_routes where opener = 'chain:1'`)
+    await look(time + 60)
+    expect((await routes()).sort()).toEqual(['a,b', 'b,a', 'c'])
+  })
+
   test('behavior: what could not be read when it was new is stored and begun when it can', async () => {
     const subscription = subscriptionOf({ id: 1, containerId: containerIdOf('a,b') })
     const chain = chainOf([subscription], time, { 1: 'failed' })

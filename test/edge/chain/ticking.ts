@@ -42,6 +42,8 @@ export type Changed = Partial<Omit<ChainConfig, 'gas'>> & {
   gate?: Gate
   /** Unix milliseconds of its machine. */
   now?: () => number
+  /** Endpoints beside the proxy, which is the first. */
+  others?: readonly string[]
 }
 
 export type DeliveryState = {
@@ -157,11 +159,12 @@ export async function startTicking({
     gas = {},
     gate = (_, step) => step(),
     now: clock = now,
+    others = [],
     ...config
   }: Changed = {}): TickOptions {
     const [settings] = parseChains({
-      CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
-      [`CHAIN_${chain.id}_RPC_URLS`]: proxy.url,
+      CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry, verifiers: 'any' }]),
+      [`CHAIN_${chain.id}_RPC_URLS`]: [proxy.url, ...others].join(','),
       [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
     })
     if (!settings) throw new Error('There is no chain')

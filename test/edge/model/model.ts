@@ -21,6 +21,7 @@ export type ModelJob = {
   createdAt: number
   state: 'receiving' | 'queued' | 'running' | 'success' | 'failed' | 'cancelled' | 'expired'
   attempt: number
+  unheard: number
   tries: number
   startedAttempt: number
   /** The process that has, or had, the lease. */
@@ -63,6 +64,7 @@ export function addJob(model: Model, job: NewModelJob, state: 'receiving' | 'que
     createdAt: model.now,
     expiresAt: model.now + (state === 'queued' ? expiryMs : receiveMs),
     attempt: 0,
+    unheard: 0,
     tries: 0,
     startedAttempt: 0,
     host: null,
@@ -82,8 +84,8 @@ export function end(model: Model, job: ModelJob, state: ModelJob['state']): void
   job.finishedAt = model.now
 }
 
-function putBack(model: Model, job: ModelJob, attempts = maxAttempts): void {
-  if (job.tries >= maxTries || job.attempt >= attempts || job.output > 0) end(model, job, 'failed')
+function putBack(model: Model, job: ModelJob, isSpent = job.attempt - job.unheard >= maxAttempts): void {
+  if (job.tries >= maxTries || isSpent || job.output > 0) end(model, job, 'failed')
   else job.state = 'queued'
 }
 
@@ -109,7 +111,9 @@ export function claim(model: Model, { host, slots, max, holding, isLate }: Model
   model.claimed[host] = true
   for (const job of model.jobs) {
     const isLost = job.state === 'running' && job.host === host && !isHeld(job)
-    if (isLost) putBack(model, job, maxUnheardAttempts)
+    if (!isLost) continue
+    putBack(model, job, job.attempt >= maxUnheardAttempts)
+    job.unheard += 1
   }
   const chosen = choose(model, { slots, max, isHeld })
   for (const job of chosen) {

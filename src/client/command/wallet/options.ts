@@ -25,6 +25,12 @@ export const wallet = {
   description: 'The wallet.',
   valueHint: 'address',
 } as const
+export const creditor = {
+  type: 'string',
+  required: true,
+  description: "To whom it is owed: a node's wallet, or a consumer's.",
+  valueHint: 'address',
+} as const
 export const token = {
   type: 'string',
   alias: 't',

@@ -26,13 +26,21 @@ const serve = v.union(
 )
 
 /** An object by addresses: a key that is none is told by its place alone. */
-const byAddress = <Value extends v.GenericSchema>(value: Value) =>
+const byAddress = <Value extends v.GenericSchema>(value: Value, message = object) =>
   v.pipe(
-    v.record(address, value, object),
+    v.record(address, value, message),
     v.transform(entries => new Map(Object.entries(entries) as [Address, v.InferOutput<Value>][])),
   )
+const listed = byAddress(
+  v.strictObject({ max_stake: byAddress(amount) }, object),
+  'must be "any", or an object in braces',
+)
+/** Chosen by hand: a union would not tell where in the object something is wrong. */
+const verifiers = v.lazy((asked): v.LiteralSchema<'any', undefined> | typeof listed =>
+  asked === 'any' ? v.literal('any') : listed,
+)
 
-/** Keys of an element of `CHAINS` that keep the node from being robbed. Left out, everybody is served. */
+/** Keys of an element of `CHAINS` that keep the node from being robbed. Left out, no verifier is trusted, and everybody else is served. */
 export const guardEntries = {
   limits: v.optional(
     v.strictObject(
@@ -47,10 +55,7 @@ export const guardEntries = {
     ),
     {},
   ),
-  verifiers: v.optional(
-    v.nullable(byAddress(v.strictObject({ max_stake: byAddress(amount) }, object))),
-    null,
-  ),
+  verifiers: v.optional(verifiers, {}),
   serve: v.optional(serve, 'always'),
   token_prices: v.optional(byAddress(unitPrice), {}),
   gas_guess: v.optional(integer(21_000, 1_000_000_000), 200_000),
@@ -75,7 +80,10 @@ export function toGuard({ limits, verifiers, ...entry }: v.InferOutput<typeof En
       unpaidGas: limits.unpaid_gas_per_day,
       dropped: limits.dropped_per_day,
     },
-    verifiers: verifiers && new Map([...verifiers].map(([verifier, { max_stake }]) => [verifier, max_stake])),
+    verifiers:
+      verifiers === 'any'
+        ? null
+        : new Map([...verifiers].map(([verifier, { max_stake }]) => [verifier, max_stake])),
     worth: {
       serve: toServe(entry.serve),
       prices: new Map([[zeroAddress, priceScale], ...entry.token_prices]),

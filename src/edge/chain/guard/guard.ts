@@ -29,6 +29,7 @@ export const noLimits: Limits = {
   dropped: null,
 }
 
+/** Whoever asks is served, and whoever judges is trusted. */
 export const openGuard: Guard = {
   limits: noLimits,
   verifiers: null,

@@ -9,6 +9,9 @@ import type { Step } from '../step.ts'
 /** What tells how much of a price reaches the node. */
 type Priced = Pick<Subscription, 'id' | 'verifier' | 'paymentAmount' | 'paymentToken'>
 
+/** `fee`: basis points that the protocol takes of each side; null: the chain does not say, or nothing pays. `byId`: base units; missing: likewise. */
+export type Payouts = { fee: bigint | null; byId: ReadonlyMap<number, bigint> }
+
 /** Basis points of a whole. */
 const scale = 10_000n
 
@@ -22,17 +25,16 @@ export function payoutOf(
 }
 
 /**
- * What an answer to each of these would bring at the newest block, by id, of those that pay. Missing: the chain does not say. One request, and none
- * where nothing pays.
+ * What an answer to each of these would bring at the newest block, of those that pay. One request, and none where nothing pays.
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function readPayouts(
   { chain, contracts, latest }: Pick<Step, 'chain' | 'contracts' | 'latest'>,
   subscriptions: readonly Priced[],
-): Promise<ReadonlyMap<number, bigint>> {
+): Promise<Payouts> {
   const { fee } = contracts
   const paying = subscriptions.filter(({ paymentAmount }) => paymentAmount > 0n)
-  if (paying.length === 0 || fee === null) return new Map()
+  if (paying.length === 0 || fee === null) return { fee: null, byId: new Map() }
   const judged = new Map(
     paying
       .filter(({ verifier }) => verifier !== zeroAddress)
@@ -43,9 +45,9 @@ export async function readPayouts(
     ...[...judged.values()].map(subscription => judgeCall('fee', subscription, latest.number)),
   ])
   const taken = rateOf(quote) ?? toWord(rate)
-  if (taken === null) return new Map()
+  if (taken === null) return { fee: null, byId: new Map() }
   const verifierFees = new Map([...judged.keys()].map((key, index) => [key, toWord(fees[index])]))
-  return new Map(
+  const byId = new Map(
     paying.flatMap(subscription => {
       const { id, verifier, paymentAmount } = subscription
       const verifierFee = verifier === zeroAddress ? 0n : verifierFees.get(pairOf(subscription))
@@ -54,6 +56,7 @@ export async function readPayouts(
         : [[id, payoutOf(paymentAmount, { fee: taken, verifierFee })] as const]
     }),
   )
+  return { fee: taken, byId }
 }
 
 /** Ours says what is really taken, which is nothing where nobody receives it; the first deployments have the rate alone. */

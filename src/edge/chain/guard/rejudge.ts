@@ -8,7 +8,14 @@ import { dueAgain } from '../rewind-subscriptions.ts'
 type Judging = Pick<ChainConfig, 'id' | 'guard' | 'paymentAddress'>
 
 /** Reasons that a configuration gives for waiting. */
-const reasons = ['consumer_limit', 'unprofitable', 'free_gas_spent', 'stake_limit']
+const reasons = [
+  'consumer_limit',
+  'unprofitable',
+  'fee_unknown',
+  'approval_unprofitable',
+  'free_gas_spent',
+  'stake_limit',
+]
 
 /**
  * Has everything judged again that another configuration has refused, or has had wait: refused ones as under another policy, and so a page at a

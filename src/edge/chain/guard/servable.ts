@@ -1,17 +1,16 @@
-import { sql } from 'drizzle-orm'
-import { pass } from '../decide.ts'
-import { type Plan, postponed } from '../plan.ts'
+import type { Plan } from '../plan.ts'
 import type { Step } from '../step.ts'
-import { tellSkipped } from '../telling.ts'
+import { waiting } from '../waiting.ts'
+import { readCosts } from './costs.ts'
 import { readFreeGas } from './free-gas.ts'
 import { readPayouts } from './payout.ts'
-import { isProfitable, type Unserved, unserved } from './serve.ts'
+import { type Unserved, whyUnprofitable } from './serve.ts'
 
 type Entry = Plan['begun'][number]
 
 /**
  * Takes out of a plan what the node does not work for at the moment, before anything is computed: it is looked at again after a pause, as fees fall,
- * until its interval is over. One statement, and one request to the chain, where it matters; none where everybody is served.
+ * until its interval is over. A statement, and some requests to the chain, where it matters; none where everybody is served.
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function servable(step: Step, plan: Plan): Promise<Plan> {
@@ -35,41 +34,16 @@ async function judgeFree({ db, chain }: Step, most: number) {
     status.subscription.paymentAmount === 0n && used >= most ? 'free_gas_spent' : null
 }
 
-/** By the gas of the answer that its consumer last had, or a guess, at the fee of the newest block. */
+/** By what each would bring, and cost, at the newest block. */
 async function judgeProfit(step: Step, begun: readonly Entry[]) {
-  const { chain, latest } = step
-  const { guard, gas } = chain.config
-  const { prices, gasGuess } = guard.worth
+  const { prices } = step.chain.config.guard.worth
   const subscriptions = begun.map(({ status }) => status.subscription)
-  const [payouts, gases] = await Promise.all([readPayouts(step, subscriptions), readLastGas(step, begun)])
-  const feePerGas = (latest.baseFee ?? 0n) + gas.minPriorityFeePerGas
+  const [{ byId: payouts }, costOf] = await Promise.all([
+    readPayouts(step, subscriptions),
+    readCosts(step, subscriptions),
+  ])
   return ({ status: { subscription } }: Entry): Unserved | null => {
-    const { id, owner, paymentToken: token } = subscription
-    const payout = payouts.get(id) ?? 0n
-    const answer = { payout, token, gas: gases.get(owner) ?? gasGuess, feePerGas }
-    return isProfitable(prices, answer) ? null : 'unprofitable'
-  }
-}
-
-async function readLastGas(
-  { db, chain }: Step,
-  begun: readonly Entry[],
-): Promise<ReadonlyMap<string, number>> {
-  const owners = JSON.stringify([...new Set(begun.map(({ status }) => status.subscription.owner))])
-  const rows = await db.orm.all<{ owner: string; gas: number }>(sql`
-    select owner, last_gas as gas from json_each(${owners}) as asked
-    cross join consumers on consumers.chain = ${chain.config.id} and consumers.owner = asked.value
-    where last_gas is not null`)
-  return new Map(rows.map(({ owner, gas }) => [owner, gas]))
-}
-
-function waiting({ log, chain, block }: Step, { row, status, beginning }: Entry, reason: Unserved) {
-  const { id: subscription, interval } = beginning
-  const message = unserved[reason]
-  const passed = pass(status, interval, 'begun')
-  const nextAt = passed.kind === 'later' ? passed.dueAt : null
-  return {
-    move: postponed(row, { reason, message, interval, time: block.time, nextAt }),
-    tell: () => tellSkipped(log, { chain: chain.config.id, subscription, interval }, message),
+    const { id, paymentToken: token } = subscription
+    return whyUnprofitable(prices, { payout: payouts.get(id) ?? 0n, token, cost: costOf(subscription) })
   }
 }

@@ -1,7 +1,7 @@
 import type { Address } from 'viem'
 
 /**
- * For whom a node works. `always`: for whoever is admitted. `profitable`: for whoever pays more than the gas. `freeGas`: for whoever pays, and with
+ * For whom a node works. `always`: for whoever is admitted. `profitable`: for whoever pays at least what it costs. `freeGas`: for whoever pays, and with
  * so much gas in 24 hours for those who do not.
  */
 export type Serve = { kind: 'always' } | { kind: 'profitable' } | { kind: 'free'; freeGas: number }
@@ -19,18 +19,27 @@ export function worthOf(
   return (amount * (prices.get(token) ?? 0n)) / priceScale
 }
 
-/** Whether an answer brings at least what its gas costs. `feePerGas`: wei. */
-export function isProfitable(
+/** Wei that an answer brings over what it costs; below 0: it does not pay. */
+export function surplusOf(
   prices: Worth['prices'],
-  answer: { payout: bigint; token: Address; gas: number; feePerGas: bigint },
-): boolean {
-  const { payout, token, gas, feePerGas } = answer
-  return worthOf(prices, { amount: payout, token }) >= BigInt(gas) * feePerGas
+  { payout, token, cost }: { payout: bigint; token: Address; cost: bigint },
+): bigint {
+  return worthOf(prices, { amount: payout, token }) - cost
+}
+
+/** Why an answer is not worth what it costs; null: it is. `cost` null: it is not told. */
+export function whyUnprofitable(
+  prices: Worth['prices'],
+  { payout, token, cost }: { payout: bigint; token: Address; cost: bigint | null },
+): Unserved | null {
+  if (cost === null) return 'fee_unknown'
+  return surplusOf(prices, { payout, token, cost }) < 0n ? 'unprofitable' : null
 }
 
 /** Sentences for rows. */
 export const unserved = {
-  unprofitable: 'what it pays does not cover the gas at the moment',
+  fee_unknown: 'what the chain takes for its data could not be read',
+  unprofitable: 'what it pays does not cover what an answer costs at the moment',
   free_gas_spent: 'the gas for answers that pay nothing is spent for today',
 } as const
 export type Unserved = keyof typeof unserved

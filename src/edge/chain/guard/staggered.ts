@@ -30,11 +30,16 @@ export async function withoutStaggered(
     return wait === 0 ? [] : [{ subscription, interval, place, sendBlock: latest.number + wait }]
   })
   if (waiting.length === 0) return computed
-  const items = waiting.map(({ subscription: s, interval: i, sendBlock: b }) => ({ s, i, b }))
+  const items = waiting.map(({ subscription: s, interval: i, sendBlock: b }) => ({
+    c: chainId,
+    s,
+    i,
+    b,
+  }))
   await db.orm.run(sql`
     update deliveries set send_block = item.value ->> 'b', reason = 'staggered', message = 'Other nodes go first.'
     from json_each(${JSON.stringify(items)}) as item
-    where chain = ${chainId} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
+    where deliveries.chain = item.value ->> 'c' and subscription = item.value ->> 's' and interval = item.value ->> 'i' and +state = 'computed'`)
   for (const { subscription, interval, place, sendBlock } of waiting)
     log.info('Lets others go first', { chain: chainId, subscription, interval, place, block: sendBlock })
   const keys = new Set(waiting.map(({ subscription, interval }) => `${subscription}/${interval}`))

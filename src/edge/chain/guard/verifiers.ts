@@ -19,12 +19,16 @@ export function mostAtStake(
   return verifiers === null ? null : (verifiers.get(verifier)?.get(paymentToken) ?? 0n)
 }
 
+/** For the operator as well, who has to name it there. */
+const notAccepted =
+  'Verifier not accepted: the node’s configuration of this chain does not name it in "verifiers"'
+
 /** A node locks the price of an answer until its verifier has judged. What is not listed in a token is nothing. */
 export function verifierFlaw(verifiers: Verifiers, subscription: Subscription): VerifierFlaw | null {
   const { verifier, paymentAmount, paymentToken } = subscription
   if (verifiers === null || verifier === zeroAddress) return null
   if (!verifiers.has(verifier))
-    return { code: 'verifier_not_accepted', message: 'Verifier not accepted', params: { verifier } }
+    return { code: 'verifier_not_accepted', message: notAccepted, params: { verifier } }
   const most = mostAtStake(verifiers, subscription) ?? 0n
   if (paymentAmount <= most) return null
   const params = {

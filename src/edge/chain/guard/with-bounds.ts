@@ -4,32 +4,44 @@ import type { Step } from '../step.ts'
 import { tellSkipped } from '../telling.ts'
 import { readPayouts } from './payout.ts'
 
-const reason = 'fee_unknown'
-const message = 'what the protocol, or its verifier, takes of the pay could not be read'
+const why = {
+  fee_unknown: 'what the protocol, or its verifier, takes of the pay could not be read',
+  FeeAboveTerms: 'The protocol’s fee is above what the subscription allows',
+} as const
 
 /**
  * What is begun, each with what is to reach the node's wallet for it at the least. Where that is not told, and answers go out with bounds, it waits:
- * without one it might be paid nothing. One request to the chain where some of it pays.
+ * without one it might be paid nothing. So does what the protocol takes more of than its terms allow, which no answer would be accepted for. One request
+ * to the chain where some of it pays.
  * @throws RpcUnavailable when no endpoint answers.
  */
 export async function withBounds(step: Step, plan: Plan): Promise<Plan> {
-  const payouts = await readPayouts(
+  const { fee, byId } = await readPayouts(
     step,
     plan.begun.map(({ status }) => status.subscription),
   )
   const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }
   for (const entry of plan.begun) {
     const { beginning, status } = entry
-    const minPayout = payouts.get(beginning.id) ?? null
-    const isUnbounded = status.subscription.paymentAmount > 0n && minPayout === null
-    if (isUnbounded && step.contracts.features.bounded) left.moves.push(waiting(step, entry))
+    const { paymentAmount, maxFee } = status.subscription
+    const minPayout = byId.get(beginning.id) ?? null
+    const isPaid = paymentAmount > 0n
+    if (isPaid && maxFee > 0 && fee !== null && fee > BigInt(maxFee))
+      left.moves.push(waiting(step, entry, 'FeeAboveTerms'))
+    else if (isPaid && minPayout === null && step.contracts.features.bounded)
+      left.moves.push(waiting(step, entry, 'fee_unknown'))
     else left.begun.push({ ...entry, beginning: { ...beginning, minPayout } })
   }
   return left
 }
 
-function waiting({ log, chain, block }: Step, { row, status, beginning }: Plan['begun'][number]) {
+function waiting(
+  { log, chain, block }: Step,
+  { row, status, beginning }: Plan['begun'][number],
+  reason: keyof typeof why,
+) {
   const { id: subscription, interval } = beginning
+  const message = why[reason]
   const passed = pass(status, interval, 'begun')
   const nextAt = passed.kind === 'later' ? passed.dueAt : null
   return {

@@ -1,4 +1,5 @@
 import { type Address, type Hex, zeroAddress } from 'viem'
+import type { MinedAnswer } from '../guard/record.ts'
 import { shares } from '../guard/share.ts'
 import type { Move } from '../outbox/moves.ts'
 import { noSums, type Parties, type Sums, sumsOf } from './sums.ts'
@@ -23,7 +24,9 @@ export type CarriedAnswer = {
   subscription: number
   interval: number
   key: string
-  delivered: boolean
+  outcome: MinedAnswer['outcome']
+  /** By its terms. Of one that is not, nobody has looked whose wallet it names: whatever that says was not moved by the coordinator. */
+  isPaid: boolean
   /** That it takes by itself, as it was estimated: what it bears of the whole goes by it. null: it was not. */
   gas: number | null
   parties: Parties | null
@@ -42,12 +45,10 @@ export function entriesOf(
   if (carried.length === 0) return [expense(costs)]
   const parts = partsOf(costs, carried)
   return carried.map((answer, index) => {
-    const { subscription, interval, key, delivered, parties } = answer
-    const verdict = moves.findLast(move => move.kind === 'judged' && move.key === key)
-    const isRejected = verdict?.kind === 'judged' && !verdict.accepted
-    const paid = delivered && parties !== null
+    const { subscription, interval, key, outcome, isPaid, parties } = answer
+    const paid = isPaid && outcome !== 'failed' && parties !== null
     return {
-      kind: !delivered ? 'failed' : isRejected ? 'rejected' : 'answer',
+      kind: outcome === 'delivered' ? 'answer' : outcome,
       subscription,
       interval,
       consumer: parties?.owner ?? '',
@@ -72,13 +73,12 @@ export function verdictEntry(
     key,
     node,
     parties,
-  }: Omit<CarriedAnswer, 'delivered' | 'gas' | 'parties'> & { node: Address; parties: Parties },
+  }: Omit<CarriedAnswer, 'outcome' | 'isPaid' | 'gas' | 'parties'> & { node: Address; parties: Parties },
 ): Entry {
   // A refusal is told before the settlement. Others may have answered the same, and be judged in the same transaction.
   const end = moves.findIndex(move => isOfCoordinator(move) && move.key === key && move.node === node)
-  const begin = moves.findLastIndex((move, index) => index < end && isOfCoordinator(move))
   const { owner: consumer, token } = parties
-  const sums = sumsOf(moves.slice(begin + 1, Math.max(end, 0)), parties)
+  const sums = sumsOf(moves.slice(beginOf(moves, { end, node }), Math.max(end, 0)), parties)
   return { kind: 'verdict', subscription, interval, consumer, token, ...sums, gasUsed: 0, gasCost: 0n }
 }
 
@@ -86,12 +86,34 @@ function isOfCoordinator(move: Move): move is Extract<Move, { key: string }> {
   return move.kind === 'judged' || move.kind === 'settled'
 }
 
+/**
+ * Where the money of a proof begins to move that ends at `end`: what its node had at stake is let go first. What a consumer that is the node has
+ * escrowed follows.
+ */
+function beginOf(moves: readonly Move[], { end, node }: { end: number; node: Address }): number {
+  const before = moves.findLastIndex((move, index) => index < end && isOfCoordinator(move))
+  const unlocked = moves.findIndex(
+    (move, index) => index > before && index < end && move.kind === 'unlocked' && move.spender === node,
+  )
+  return unlocked === -1 ? before + 1 : unlocked
+}
+
 /** Between the verdict on the answer before it and its own. The first coordinators tell no verdicts, and take one answer in a transaction. */
 function movesOf(moves: readonly Move[], key: string): readonly Move[] {
   const end = moves.findIndex(move => move.kind === 'judged' && move.key === key)
-  if (end === -1) return moves
+  if (end === -1) return withoutOthers(moves, key)
   const begin = moves.findLastIndex((move, index) => index < end && move.kind === 'judged')
   return moves.slice(begin + 1, end)
+}
+
+/** Who is called while an answer is taken may have proofs of other answers judged, whose money has entries of its own. */
+function withoutOthers(moves: readonly Move[], key: string): readonly Move[] {
+  const others = moves.flatMap((move, end) =>
+    move.kind === 'settled' && move.key !== key
+      ? [{ begin: beginOf(moves, { end, node: move.node }), end }]
+      : [],
+  )
+  return moves.filter((_, index) => !others.some(({ begin, end }) => begin <= index && index <= end))
 }
 
 const noCosts: Costs = { gasUsed: 0, gasCost: 0n }

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { type Address, zeroAddress } from 'viem'
 import type { Subscription } from '../chain.ts'
 import type { Step } from '../step.ts'
+import { knownRecipients } from './fee-recipients.ts'
 import type { Parties } from './sums.ts'
 
 /** `nodeWallet`: that the answer names; null: none, or it was not noted. */
@@ -37,6 +38,6 @@ export async function partiesOf(
     const { owner, wallet, token, verifier } = row
     const nodeWallet = named ?? current
     const hasVerifier = verifier !== zeroAddress
-    return { owner, wallet, token, nodeWallet, feeRecipient: contracts.feeRecipient, hasVerifier }
+    return { owner, wallet, token, nodeWallet, feeRecipients: knownRecipients(contracts), hasVerifier }
   }
 }

@@ -18,7 +18,7 @@ export type LedgerQuestion = {
 /** A row and its place. */
 export type Placed<Row> = { row: Row; place: readonly (string | number)[] }
 
-const amounts = ['payment', 'slashed', 'protocol_fee', 'verifier_fee', 'gas_cost'] as const
+const amounts = ['payment', 'slashed', 'owed', 'owing', 'protocol_fee', 'verifier_fee', 'gas_cost'] as const
 
 type Group = {
   day: number
@@ -51,6 +51,8 @@ export async function readLedgerDays(db: Db, question: LedgerQuestion): Promise<
         failed,
         payment: toSum(group, 'payment'),
         slashed: toSum(group, 'slashed'),
+        owed: toSum(group, 'owed'),
+        owing: toSum(group, 'owing'),
         protocol_fee: toSum(group, 'protocol_fee'),
         verifier_fee: toSum(group, 'verifier_fee'),
         gas_used,
@@ -71,8 +73,8 @@ type EntryRow = Omit<LedgerEntry, 'day' | 'consumer'> & {
 /** Each row of the books, the oldest day first. */
 export async function readLedgerEntries(db: Db, question: LedgerQuestion): Promise<Placed<LedgerEntry>[]> {
   const rows = await db.orm.all<EntryRow>(sql`
-    select tx, seq, day, at, hash, block, kind, subscription, interval, consumer, token, payment, slashed, protocol_fee, verifier_fee,
-      gas_used, gas_cost
+    select tx, seq, day, at, hash, block, kind, subscription, interval, consumer, token, payment, slashed, owed, owing, protocol_fee,
+      verifier_fee, gas_used, gas_cost
     from ledger indexed by ledger_days
     where ${among(question)} ${beyond(question.after, ['day', 'consumer', 'token', 'tx', 'seq'])}
     order by day, consumer, token, tx, seq limit ${question.limit}`)

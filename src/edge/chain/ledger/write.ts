@@ -26,6 +26,8 @@ export function book({ orm }: Db, { chain, tx, mined, entries, guard }: BookOpti
       t: entry.token,
       p: String(entry.payment),
       l: String(entry.slashed),
+      o: String(entry.owed),
+      d: String(entry.owing),
       f: String(entry.protocolFee),
       v: String(entry.verifierFee),
       g: entry.gasUsed,
@@ -33,11 +35,11 @@ export function book({ orm }: Db, { chain, tx, mined, entries, guard }: BookOpti
     })),
   )
   return orm.run(sql`
-    insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed,
+    insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed, owed, owing,
       protocol_fee, verifier_fee, gas_used, gas_cost)
     select ${tx}, item.key, ${chain}, ${hash}, ${block}, ${at}, ${Math.floor(at / secondsOfDay)}, item.value ->> 'k', item.value ->> 's',
-      item.value ->> 'i', item.value ->> 'c', item.value ->> 't', item.value ->> 'p', item.value ->> 'l', item.value ->> 'f',
-      item.value ->> 'v', item.value ->> 'g', item.value ->> 'w'
+      item.value ->> 'i', item.value ->> 'c', item.value ->> 't', item.value ->> 'p', item.value ->> 'l', item.value ->> 'o',
+      item.value ->> 'd', item.value ->> 'f', item.value ->> 'v', item.value ->> 'g', item.value ->> 'w'
     from json_each(${items}) as item where ${guard}
     on conflict do nothing`)
 }

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Hex } from 'viem'
-import { saidOf } from '../refusal.ts'
-import type { RpcAnswer, RpcError } from '../rpc.ts'
+import { saidOf, words } from '../refusal.ts'
+import type { RpcAnswer } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { isTaken } from '../taken.ts'
 
@@ -38,13 +38,16 @@ export async function broadcast(step: Step, sendings: readonly Sending[]): Promi
   return first
 }
 
+/** What another offer mends, at an endpoint that says so: the others may never take it. */
+const prices: readonly string[] = [words.too_cheap, words.too_dear, words.unpaid]
+
 function outcomeOf(answers: readonly (RpcAnswer | undefined)[]): Outcome {
-  const errors: RpcError[] = []
+  const problems: string[] = []
   for (const answer of answers) {
     if (answer === undefined) continue
     if (isTaken(answer)) return { sent: true }
-    if (answer.error) errors.push(answer.error)
+    if (answer.error) problems.push(saidOf(answer.error))
   }
-  const [first] = errors
-  return { sent: false, problem: first === undefined ? 'No endpoint answered' : saidOf(first) }
+  const ofPrice = problems.find(problem => prices.includes(problem))
+  return { sent: false, problem: ofPrice ?? problems[0] ?? 'No endpoint answered' }
 }

@@ -226,15 +226,16 @@ async function keep(
 ): Promise<void> {
   for (const chunk of chunks(encoded, ({ call }) => call.length)) {
     const items = chunk.map(({ subscription, interval, call, nodeWallet }) => ({
+      c: chain,
       s: subscription,
       i: interval,
-      c: call,
+      d: call,
       w: nodeWallet === zeroAddress ? null : nodeWallet.toLowerCase(),
     }))
     await orm.run(sql`
-      update deliveries set call = item.value ->> 'c', node_wallet = item.value ->> 'w'
+      update deliveries set call = item.value ->> 'd', node_wallet = item.value ->> 'w'
       from json_each(${JSON.stringify(items)}) as item
-      where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i'
-        and state = 'computed' and call is null`)
+      where deliveries.chain = item.value ->> 'c' and subscription = item.value ->> 's' and interval = item.value ->> 'i'
+        and +state = 'computed' and call is null`)
   }
 }

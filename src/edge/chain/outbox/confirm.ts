@@ -59,8 +59,8 @@ async function attend(
   if (aim !== null) {
     const replaced = await replace(step, { open, market, aim })
     if (replaced) sendings.push(replaced)
-    // At the ceiling it is sent as it is: endpoints forget what waits for long.
-    else if (aim === 'same') again.push(open)
+    // At the ceiling, or the market's price, it is sent as it is: endpoints forget what waits for long.
+    else if (aim === 'same' || aim === 'cheaper') again.push(open)
   } else if (open.state === 'signed' || wasPassed) again.push(open)
 }
 
@@ -72,6 +72,8 @@ function aimOf({ chain, latest }: Step, open: Open): Aim | null {
     if (isLate || open.answers === 0) return 'nothing'
     if (open.isAstray) return 'fewer'
   }
+  if (open.problem === words.gas && open.kind !== 'cancel') return 'apart'
+  if (open.problem === words.too_dear || open.problem === words.unpaid) return 'cheaper'
   const isStuck = open.sentBlock !== null && latest.number - open.sentBlock >= bumpAfterBlocks
   const isTooCheap = open.state === 'signed' && open.problem === words.too_cheap
   return isStuck || isTooCheap ? 'same' : null

@@ -29,6 +29,7 @@ export async function noteTaken({ db, chain, latest, log }: Step, open: Open): P
   const displaced = await displace(db, {
     id: open.id,
     problem: 'Another transaction has taken the nonce',
+    block: latest.number,
     where: sql`passed_block < ${latest.number} and passed_at <= ${now} - ${passedMs}`,
     why: null,
   })
@@ -40,21 +41,28 @@ export type Displacement = {
   /** For the transaction, and for its answers where they are to be told. */
   problem: string
   why: { reason: string; message: string } | null
+  /** The head: what was signed is kept until no reorganisation reaches it. */
+  block: number
   /** Only if it holds, by the transaction's columns. */
   where: SQL
 }
 
-/** Gives a transaction up, so that its answers are sent by another. @returns false when it is as it was. */
-export async function displace({ orm }: Db, { id, problem, where, why }: Displacement): Promise<boolean> {
+/**
+ * Gives a transaction up, so that its answers are sent by another. It may be mined all the same, and is looked for by what was signed.
+ * @returns false when it is as it was.
+ */
+export async function displace(
+  { orm }: Db,
+  { id, problem, where, why, block }: Displacement,
+): Promise<boolean> {
   const isDisplaced = sql`exists (select 1 from transactions where id = ${id} and state = 'displaced')`
   const [displaced] = await orm.batch([
     orm.all(sql`
-      update transactions set state = 'displaced', problem = ${problem}
+      update transactions set state = 'displaced', problem = ${problem}, passed_block = ${block}
       where id = ${id} and state in ('signed', 'sent') and ${where} returning id`),
     orm.run(sql`
       update deliveries set state = 'computed', tx = null, reason = ${why?.reason ?? null}, message = ${why?.message ?? null}
       where tx = ${id} and state = 'sending' and ${isDisplaced}`),
-    orm.run(sql`delete from raws where tx = ${id} and ${isDisplaced}`),
   ])
   return displaced.length > 0
 }

@@ -26,6 +26,7 @@ export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOpti
   const { orm } = db
   if (dropped.length === 0) return
   const items = dropped.map(({ subscription, interval, reason, message }) => ({
+    c: chain,
     s: subscription,
     i: interval,
     r: reason,
@@ -40,7 +41,7 @@ export async function dropDeliveries(db: Db, { chain, dropped, block }: DropOpti
       update deliveries set state = 'dropped', reason = item.value ->> 'r', message = item.value ->> 'm', call = null,
         dropped_block = ${block?.number ?? null}
       from json_each(${JSON.stringify(items)}) as item
-      where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`),
+      where deliveries.chain = item.value ->> 'c' and subscription = item.value ->> 's' and interval = item.value ->> 'i' and +state = 'computed'`),
     // What was to be created may have been meanwhile, or cannot be any more.
     ...dropped
       .filter(({ subscription }) => block !== null && isUncreated({ id: subscription }))
@@ -59,6 +60,7 @@ export async function postponeDeliveries(
 ): Promise<void> {
   if (postponed.length === 0) return
   const items = postponed.map(({ subscription, interval, reason, message, afterMs, counts }) => ({
+    c: chain,
     s: subscription,
     i: interval,
     r: reason,
@@ -70,5 +72,5 @@ export async function postponeDeliveries(
     update deliveries set reason = item.value ->> 'r', message = item.value ->> 'm', tries = tries + (item.value ->> 't'),
       not_before = ${now} + (item.value ->> 'a')
     from json_each(${JSON.stringify(items)}) as item
-    where chain = ${chain} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and state = 'computed'`)
+    where deliveries.chain = item.value ->> 'c' and subscription = item.value ->> 's' and interval = item.value ->> 'i' and +state = 'computed'`)
 }

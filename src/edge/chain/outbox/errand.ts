@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { type Address, type Hex, hexToBigInt, isHex, numberToHex } from 'viem'
-import { toParam } from '../call.ts'
+import { type Address, type Hex, hexToBigInt, numberToHex } from 'viem'
+import { returned, toParam } from '../call.ts'
 import type { GasPolicy } from '../chain.ts'
 import { anchorCall } from '../next-id.ts'
 import type { RpcAnswer, RpcCall, RpcError } from '../rpc.ts'
@@ -119,7 +119,8 @@ function estimateCall({ chain, latest }: Step, { to, data }: Errand): RpcCall {
 }
 
 function gasOf(answer: RpcAnswer | undefined): number | null {
-  return isHex(answer?.result) ? Math.ceil(Number(hexToBigInt(answer.result)) * margin) : null
+  const told = returned(answer)
+  return told === null ? null : Math.ceil(Number(hexToBigInt(told)) * margin)
 }
 
 function obstacleTo(

@@ -28,8 +28,6 @@ export function fateOf(
   { contracts }: Pick<Step, 'contracts'>,
   { carried, receipt }: { carried: Carried; receipt: Receipt },
 ): Fate {
-  // What was mined may be what was to replace it, and carries nothing.
-  const isAnswer = receipt.to === contracts.coordinator
   const asked = askedBy(carried)
   // One that may have been created as well is alone in its transaction.
   const subscription = carried.creates ? receipt.fulfilled[0] : (asked?.subscription ?? undefined)
@@ -40,7 +38,7 @@ export function fateOf(
   const key = keyOf(named)
   // The first coordinators say nothing of an answer by itself, and take only one in a transaction.
   const isTaken = contracts.features.batch ? receipt.judged.has(key) : receipt.succeeded
-  const answer = isAnswer && asked !== null && subscription !== undefined && isTaken ? named : null
+  const answer = asked !== null && subscription !== undefined && isTaken ? named : null
   const isHere = carried.interval > 0
   const isOurs = answer !== null && (carried.isTwice || receipt.created.includes(answer.subscription))
   const delivered = isHere && answer !== null

@@ -3,17 +3,27 @@ import type { GasPolicy } from '../chain.ts'
 /** Wei for a unit of gas. */
 export type Fees = { maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }
 
-/** Room for the base fee to rise while the transaction waits: it doubles in six full blocks. */
-const baseFeeFactor = 2n
+/** `suggested`: the priority fee that the chain's node suggests. */
+type Asked = { baseFee: bigint; suggested: bigint }
 
-/** What to offer at a base fee; null: the market is above the ceiling. `suggested`: the priority fee that the chain's node suggests. */
-export function offer(
+/** Room for the base fee to rise while the transaction waits, in eighths of it: it doubles in six full blocks. */
+const room = 8n
+/** For as long as a block, which is what there must be. */
+const leastRoom = 1n
+
+/** What to offer at a base fee; null: the market is above the ceiling. */
+export function offer(policy: GasPolicy, market: Asked): Fees | null {
+  return offerWith(room, policy, market)
+}
+
+function offerWith(
+  eighths: bigint,
   { maxFeePerGas: ceiling, minPriorityFeePerGas }: GasPolicy,
-  { baseFee, suggested }: { baseFee: bigint; suggested: bigint },
+  { baseFee, suggested }: Asked,
 ): Fees | null {
   const wanted = suggested > minPriorityFeePerGas ? suggested : minPriorityFeePerGas
   if (baseFee + wanted > ceiling) return null
-  const most = baseFeeFactor * baseFee + wanted
+  const most = baseFee + (baseFee * eighths) / 8n + wanted
   return { maxFeePerGas: most < ceiling ? most : ceiling, maxPriorityFeePerGas: wanted }
 }
 
@@ -21,11 +31,7 @@ export function offer(
  * What replaces a transaction that is not mined: both fees higher by the policy's percentage, rounded up, and at least what the market asks.
  * null: the ceiling does not let it be replaced.
  */
-export function bumped(
-  policy: GasPolicy,
-  before: Fees,
-  market: { baseFee: bigint; suggested: bigint },
-): Fees | null {
+export function bumped(policy: GasPolicy, before: Fees, market: Asked): Fees | null {
   const priority = raised(before.maxPriorityFeePerGas, policy.bumpPercent)
   const least = raised(before.maxFeePerGas, policy.bumpPercent)
   const wanted = offer(policy, market)
@@ -35,6 +41,19 @@ export function bumped(
   return maxFeePerGas > policy.maxFeePerGas || maxPriorityFeePerGas > maxFeePerGas
     ? null
     : { maxFeePerGas, maxPriorityFeePerGas }
+}
+
+/**
+ * What is offered in place of what endpoints find too dear: what the market asks, with less room where that alone is not less by the policy's
+ * percentage. null: it asks no less.
+ */
+export function lowered(policy: GasPolicy, before: Fees, market: Asked): Fees | null {
+  const offers = [room, leastRoom].map(eighths => offerWith(eighths, policy, market))
+  return (
+    offers.find(
+      fees => fees !== null && raised(fees.maxFeePerGas, policy.bumpPercent) <= before.maxFeePerGas,
+    ) ?? null
+  )
 }
 
 /**

@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
-import { type Address, hexToBigInt, isHex } from 'viem'
-import { toParam } from '../call.ts'
+import { type Address, hexToBigInt } from 'viem'
+import { returned, toParam } from '../call.ts'
 import { anchorCall } from '../next-id.ts'
-import { type RpcCall, RpcUnavailable } from '../rpc.ts'
+import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { blockTimes } from './block-times.ts'
 import { broadcast } from './broadcast.ts'
@@ -28,7 +28,7 @@ export async function confirmLeft(step: Step): Promise<number> {
     [...signers.map(signer => countCall(signer, latest.number)), ...receiptCalls(left)],
     anchorCall(contracts, { at: latest.number, ids: [] }),
   )
-  const counts = new Map(signers.map((signer, index) => [signer, countOf(answers[index]?.result)]))
+  const counts = new Map(signers.map((signer, index) => [signer, countOf(answers[index])]))
   const receipts = receiptsOf(left, {
     answers: answers.slice(signers.length),
     coordinator: contracts.coordinator,
@@ -71,6 +71,7 @@ async function giveUp(step: Step, open: Open): Promise<boolean> {
   const displaced = await displace(db, {
     id: open.id,
     problem: 'Its signer is not the node’s any more, and it was not mined',
+    block: latest.number,
     where: sql`left_at <= ${latest.time - patienceSeconds}`,
     why: { reason: 'signer_changed', message: 'Another signer had sent it, and it was not mined.' },
   })
@@ -93,7 +94,8 @@ function countCall(signer: Address, at: number): RpcCall {
   return { method: 'eth_getTransactionCount', params: [signer, toParam(at)] }
 }
 
-function countOf(result: unknown): number {
-  if (!isHex(result)) throw new RpcUnavailable('The chain does not tell where a signer stands.')
-  return Number(hexToBigInt(result))
+function countOf(answer: RpcAnswer | undefined): number {
+  const told = returned(answer)
+  if (told === null) throw new RpcUnavailable('The chain does not tell where a signer stands.')
+  return Number(hexToBigInt(told))
 }

@@ -1,5 +1,5 @@
-import { type Hex, hexToBigInt, isHex } from 'viem'
-import { toParam } from '../call.ts'
+import { hexToBigInt } from 'viem'
+import { returned, toParam } from '../call.ts'
 import { type RpcAnswer, type RpcCall, RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 
@@ -31,13 +31,14 @@ export function readMarket(
       balance: quantityOf(balance),
       baseFee: latest.baseFee ?? 0n,
       // Not every chain suggests one.
-      suggested: isHex(priority?.result) ? hexToBigInt(priority.result) : 0n,
+      suggested: hexToBigInt(returned(priority) ?? '0x0'),
     },
     rest,
   }
 }
 
 function quantityOf(answer: RpcAnswer | undefined): bigint {
-  if (!isHex(answer?.result)) throw new RpcUnavailable('The chain does not tell where the signer stands.')
-  return hexToBigInt(answer.result as Hex)
+  const told = returned(answer)
+  if (told === null) throw new RpcUnavailable('The chain does not tell where the signer stands.')
+  return hexToBigInt(told)
 }

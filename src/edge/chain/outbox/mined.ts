@@ -5,19 +5,21 @@ import { linkSubscription, lookAgain } from '../delegated/link.ts'
 import { countMined, type MinedAnswer } from '../guard/record.ts'
 import { shares } from '../guard/share.ts'
 import { entriesOf } from '../ledger/entries.ts'
+import { readFeeRecipients } from '../ledger/fee-recipients.ts'
 import { partiesOf } from '../ledger/parties.ts'
+import type { Parties } from '../ledger/sums.ts'
 import { book } from '../ledger/write.ts'
 import { beginProofs } from '../proofs/begin.ts'
-import { outcomeOf } from '../proofs/verdict.ts'
+import { outcomeOf as verdictOf } from '../proofs/verdict.ts'
 import { isStaked } from '../stakes/purse.ts'
 import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
 import { keyOf } from './batch.ts'
-import { readCarried } from './carried.ts'
+import { readBrought } from './brought.ts'
 import { type Fate, fateOf } from './fate.ts'
 import { readFound } from './found.ts'
 import type { Open } from './open.ts'
-import { readParted, rejoin, takenOf } from './parted.ts'
+import { fatesOf, rejoin } from './parted.ts'
 import type { Receipt } from './receipt.ts'
 import { restoreDelivery } from './restore.ts'
 
@@ -34,11 +36,17 @@ export async function writeMined(
   const { db, chain, contracts } = step
   const { orm, now } = db
   const { id } = chain.config
-  const carried = await readCarried(db, open.id)
+  // What was mined may be what was to replace it, and carries nothing.
   const isAnswer = receipt.to === contracts.coordinator
-  const parted = isAnswer ? await readParted(db, { chain: id, tx: open.id, hash: receipt.hash, carried }) : []
-  const taken = takenOf(parted.map(each => fateOf(step, { carried: each, receipt })))
-  const fates = [...carried.map(each => fateOf(step, { carried: each, receipt })), ...taken]
+  const { carried, parted, omitted } = await readBrought(db, {
+    chain: id,
+    tx: open.id,
+    hash: receipt.hash,
+    isAnswer,
+  })
+  const others = fatesOf(step, parted, receipt)
+  const taken = others.filter(({ answer }) => answer !== null)
+  const fates = [...carried.map(each => fateOf(step, { carried: each, receipt })), ...others]
   const items = JSON.stringify(
     fates.map(({ subscription, interval, tries, delivered, isOver }) => ({
       s: subscription,
@@ -54,19 +62,23 @@ export async function writeMined(
   const proven = answers.flatMap(({ isTaken, subscription, interval, stake, nodeWallet }) =>
     isTaken && stake !== null ? [{ subscription, interval, stake, nodeWallet }] : [],
   )
-  const parties = await partiesOf(step, answers, found)
+  const parties = await readParties(step, { answers, found, block: receipt.block })
+  const outcomeOf = outcomesIn(receipt, open.signer)
   const entries = entriesOf(
     { moves: receipt.moves, gasUsed: receipt.gasUsed, gasCost: receipt.cost },
-    isAnswer
-      ? answers.map(answer => ({ ...answer, delivered: answer.isTaken, parties: parties(answer) }))
-      : [],
+    answers.map(answer => ({
+      ...answer,
+      outcome: outcomeOf(answer),
+      isPaid: answer.price !== '0',
+      parties: parties(answer),
+    })),
   )
   const [, , , stored] = await orm.batch([
     ...countMined(db, {
       chain: id,
       tx: open.id,
       block: receipt.block,
-      answers: isAnswer ? answersOf(answers, { receipt, node: open.signer }) : [],
+      answers: answersOf(answers, { receipt, outcomeOf }),
       guard: sql`exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent'))`,
     }),
     orm.all(sql`
@@ -85,6 +97,13 @@ export async function writeMined(
       from json_each(${items}) as item
       where chain = ${id} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and tx = ${open.id} and ${isMined}
         and (state = 'sending' or (state = 'dropped' and item.value ->> 'to' = 'delivered'))`),
+    // One that was delivered, in a block that is undone, by what had been replaced.
+    ...(omitted.length === 0
+      ? []
+      : [
+          orm.run(sql`
+            update deliveries set state = 'computed', tx = null where tx = ${open.id} and state = 'sending' and ${isMined}`),
+        ]),
     // What the journal has of this height stays: another hash tells the next look of a reorganisation.
     orm.run(sql`
       insert into chain_blocks (chain, number, hash) select ${id}, ${receipt.block}, ${receipt.blockHash} where ${isMined}
@@ -128,9 +147,12 @@ export async function writeMined(
             guard: isMined,
           }),
         ]),
-    ...(open.kind === 'approve' ? [wakeStaked(step, 'stake_unapproved')] : []),
+    ...(open.kind === 'approve'
+      ? [wakeStaked(step, 'stake_unapproved'), wakeStaked(step, 'approval_unprofitable')]
+      : []),
     // Only where stakes are limited does anything wait for one.
-    ...(chain.config.guard.verifiers !== null && answers.some(answer => isFreed(answer, receipt))
+    ...(chain.config.guard.verifiers !== null &&
+    (answers.some(answer => isFreed(answer, receipt)) || omitted.some(({ stake }) => stake !== null))
       ? [wakeStaked(step, 'stake_limit')]
       : []),
   ])
@@ -150,10 +172,42 @@ function answerOf({ answer, ...fate }: Fate, found: ReadonlyMap<number, Subscrip
 
 type Answer = ReturnType<typeof answerOf>
 
-/** Whether its stake is at risk no more: judged with its answer, or not to be sent again. */
-function isFreed({ stake, isTaken, isOver, key }: Answer, { verdicts }: Receipt): boolean {
-  if (stake === null) return false
-  return isTaken ? verdicts.some(verdict => keyOf(verdict) === key) : isOver
+/** Whose money answers have moved. Of those that a verifier judges the chain is asked who had the protocol's fee: the logs do not tell the two apart. */
+async function readParties(
+  step: Step,
+  {
+    answers,
+    found,
+    block,
+  }: { answers: readonly Answer[]; found: ReadonlyMap<number, Subscription>; block: number },
+): Promise<(answer: Answer) => Parties | null> {
+  const parties = await partiesOf(step, answers, found)
+  const isJudged = (answer: Answer) =>
+    answer.isTaken && answer.price !== '0' && parties(answer)?.hasVerifier === true
+  if (!answers.some(isJudged)) return parties
+  const feeRecipients = await readFeeRecipients(step, block)
+  return answer => {
+    const whose = parties(answer)
+    return whose && { ...whose, feeRecipients }
+  }
+}
+
+/** Whether its stake is at risk no more: judged with its answer; or its answer was not taken, unless that is tried again, which is looked at then. */
+function isFreed({ stake, isTaken, key }: Answer, { verdicts }: Receipt): boolean {
+  return stake !== null && (!isTaken || verdicts.some(verdict => keyOf(verdict) === key))
+}
+
+/** What became of each. One that is rejected for its proof brings nothing, and may cost the stake. */
+function outcomesIn(
+  { moves, verdicts }: Receipt,
+  node: Address,
+): (answer: Pick<Answer, 'isTaken' | 'key'>) => MinedAnswer['outcome'] {
+  const rejected = new Set([
+    ...moves.flatMap(move => (move.kind === 'judged' && !move.accepted ? [move.key] : [])),
+    // The first coordinators tell it by the proof alone.
+    ...verdicts.filter(verdict => verdict.node === node && verdictOf(verdict) === 'rejected').map(keyOf),
+  ])
+  return ({ isTaken, key }) => (isTaken ? (rejected.has(key) ? 'rejected' : 'delivered') : 'failed')
 }
 
 function tell(
@@ -179,32 +233,33 @@ function tell(
   }
 }
 
-/** For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. */
+/**
+ * For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. A race that was lost counts: whoever
+ * came first may be who asked, and has for the protocol's fee alone what was computed here.
+ */
 function answersOf(
   answers: readonly Answer[],
-  { receipt: { gasUsed, gasPrice: price, moves, verdicts }, node }: { receipt: Receipt; node: Address },
+  {
+    receipt: { gasUsed, gasPrice: price },
+    outcomeOf,
+  }: { receipt: Receipt; outcomeOf: ReturnType<typeof outcomesIn> },
 ): MinedAnswer[] {
   const parts = shares(
     gasUsed,
     answers.map(({ gas }) => gas ?? 0),
   )
-  // An answer that is rejected for its proof brings nothing, and may cost the stake.
-  const rejected = new Set([
-    ...moves.flatMap(move => (move.kind === 'judged' && !move.accepted ? [move.key] : [])),
-    // The first coordinators tell it by the proof alone.
-    ...verdicts.filter(verdict => verdict.node === node && outcomeOf(verdict) === 'rejected').map(keyOf),
-  ])
-  return answers.flatMap(({ owner, price: amount, interval, isTaken, key }, index) =>
-    owner !== null && interval > 0
+  return answers.flatMap((answer, index) => {
+    const { owner, price: amount, interval } = answer
+    return owner !== null && interval > 0
       ? [
           {
             owner,
             isPaid: amount !== '0',
-            outcome: isTaken ? (rejected.has(key) ? 'rejected' : 'delivered') : 'failed',
+            outcome: outcomeOf(answer),
             gas: parts[index] ?? 0,
             price,
           },
         ]
-      : [],
-  )
+      : []
+  })
 }

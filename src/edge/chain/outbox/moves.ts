@@ -4,16 +4,20 @@ import { walletAbi } from '../../../protocol/abi/wallet.ts'
 import { keyOf } from './batch.ts'
 
 /**
- * What a transaction's logs say of money, in their order. `paid`: a wallet says that it has sent something, in a spender's name. `arrived`: a
- * token says what has moved. `judged`: the coordinator has taken an answer, or refused its proof, named by `keyOf`. `settled`: what was at stake for
- * a proof has moved. `node`: whose answer it is, where that is told. Anybody can say the first two: they count from a wallet, or a token, that is known. Addresses in lower case, amounts in
+ * What a transaction's logs say of money, in their order. `paid`: a wallet says that it has sent something, in a spender's name. `owed`: a wallet
+ * says that a token has not let something through, which it owes. `arrived`: a token says what has moved. `judged`: the coordinator has taken an
+ * answer, or refused its proof, named by `keyOf`. `settled`: what was at stake for a proof has moved. `node`: whose answer it is, where that is
+ * told. `unlocked`: a wallet says that something is not at stake any more, of whom in its spender's name: of a node, as the money of its proof
+ * begins to move. Anybody can say what wallets and tokens say: the first three count from one that is known. Addresses in lower case, amounts in
  * base units.
  */
 export type Move =
   | { kind: 'paid'; wallet: Address; spender: Address; token: Address; to: Address; amount: bigint }
+  | { kind: 'owed'; wallet: Address; token: Address; to: Address; amount: bigint }
   | { kind: 'arrived'; token: Address; from: Address; to: Address; amount: bigint }
   | { kind: 'judged'; key: string; accepted: boolean; node: Address | null }
   | { kind: 'settled'; key: string; node: Address }
+  | { kind: 'unlocked'; spender: Address }
 
 export type TransactionLog = { address: Hex; topics: readonly Hex[]; data: Hex }
 
@@ -21,7 +25,10 @@ const lower = (address: Address) => address.toLowerCase() as Address
 
 /** Each log is read by itself: one that is none of these is left out, and so is one that only looks like it. */
 export function readMoves(logs: readonly TransactionLog[], coordinator: Address): Move[] {
-  return logs.flatMap(log => judgedOf(log, coordinator) ?? paidOf(log) ?? arrivedOf(log) ?? [])
+  return logs.flatMap(
+    log =>
+      judgedOf(log, coordinator) ?? paidOf(log) ?? owedOf(log) ?? unlockedOf(log) ?? arrivedOf(log) ?? [],
+  )
 }
 
 function judgedOf(log: TransactionLog, coordinator: Address): Move | null {
@@ -54,6 +61,19 @@ function paidOf(log: TransactionLog): Move | null {
     to: lower(to),
     amount,
   }
+}
+
+function owedOf(log: TransactionLog): Move | null {
+  const [event] = parseEventLogs({ abi: walletAbi, eventName: 'Owed', logs: [log] as never })
+  if (!event) return null
+  const { to, token, amount } = event.args
+  return { kind: 'owed', wallet: lower(log.address), token: lower(token), to: lower(to), amount }
+}
+
+function unlockedOf(log: TransactionLog): Move | null {
+  const [event] = parseEventLogs({ abi: walletAbi, eventName: 'Escrow', logs: [log] as never })
+  if (!event || event.args.locked) return null
+  return { kind: 'unlocked', spender: lower(event.args.spender) }
 }
 
 function arrivedOf(log: TransactionLog): Move | null {

@@ -29,12 +29,13 @@ export type Open = {
   problem: string | null
   /** Answers that it carries, and that nobody has given up. */
   answers: number
-  /** Whether it also carries answers to subscriptions that are gone: their ids may be others' by now. */
+  /** Whether what was last signed also brings answers to subscriptions that are gone: their ids may be others' by now. */
   isAstray: boolean
   /** Whether a reorganisation has put one of its subscriptions in doubt: the schedule has not yet told whether it is the same. */
   isDoubtful: boolean
-  /** Hashes of all that was signed, the last one last. */
+  /** Hashes of all that was signed, the last one last, and its place. */
   hashes: Hex[]
+  seq: number
   fees: Fees
 }
 
@@ -56,6 +57,7 @@ type Row = {
   astray: number
   doubtful: number
   hashes: string
+  seq: number
   max_fee: string
   priority_fee: string
 }
@@ -79,9 +81,9 @@ async function read({ orm }: Db, { chain, where }: { chain: number; where: SQL }
   const carried = sql`deliveries d indexed by deliveries_tx`
   const rows = await orm.all<Row>(sql`
     select t.id, t.signer, t.nonce, t.state, t.kind, t."to", t.gas_limit, t.deadline, t.sent_block, t.passed_block, t.passed_at, t.left_at, t.problem,
-      last.max_fee, last.priority_fee,
+      last.seq, last.max_fee, last.priority_fee,
       (select count(*) from ${carried} where d.tx = t.id and d.state = 'sending') as answers,
-      exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0) as astray,
+      exists (select 1 from ${carried} where d.tx = t.id and d.interval < 0 and instr(t.data, substr(d.call, 3))) as astray,
       exists (select 1 from ${carried} join subscriptions s on s.chain = d.chain and s.id = d.subscription
         where d.tx = t.id and s.state = 'active' and s.due_at = ${dueAgain.inDoubt}) as doubtful,
       (select json_group_array(hash) from (select hash from raws where raws.tx = t.id order by seq)) as hashes
@@ -106,6 +108,7 @@ async function read({ orm }: Db, { chain, where }: { chain: number; where: SQL }
     isAstray: row.astray === 1,
     isDoubtful: row.doubtful === 1,
     hashes: JSON.parse(row.hashes) as Hex[],
+    seq: row.seq,
     fees: { maxFeePerGas: BigInt(row.max_fee), maxPriorityFeePerGas: BigInt(row.priority_fee) },
   }))
 }

@@ -1,30 +1,21 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { type Hex, parseTransaction } from 'viem'
 import type { Db } from '../../db/open.ts'
-import { answersIn, keyOf } from './batch.ts'
+import type { Step } from '../step.ts'
+import type { Answering } from './batch.ts'
 import { type Carried, readCarriedOf } from './carried.ts'
-import type { Fate } from './fate.ts'
-
-export type ReadParted = { chain: number; tx: string; hash: Hex; carried: readonly Carried[] }
+import { type Fate, fateOf } from './fate.ts'
+import type { Receipt } from './receipt.ts'
 
 /**
- * Answers that what was mined has brought, and that are not its transaction's any more: a block in which it failed had them tried again, and was
- * undone; or it was replaced by one without them, and mined all the same. What was signed tells. `hash`: of what was mined; `carried`: what the transaction has still.
+ * Rows of answers that what was mined has brought, and that are not its transaction's any more: a block in which it failed had them tried again, and was
+ * undone. `answers`: those that it has not.
  */
-export async function readParted(db: Db, { chain, tx, hash, carried }: ReadParted): Promise<Carried[]> {
-  const [signed] = await db.orm.all<{ raw: Hex }>(
-    sql`select raw from raws where hash = ${hash} and tx = ${tx}`,
-  )
-  if (signed === undefined) return []
-  const known = new Set(carried.map(keyOf))
-  const calls = new Set(carried.map(({ givenUp }) => givenUp))
-  const parted = answersIn(parseTransaction(signed.raw).data ?? '0x').filter(
-    ({ subscription, interval, data }) =>
-      !calls.has(data) &&
-      (subscription === null ? carried.length === 0 : !known.has(keyOf({ subscription, interval }))),
-  )
-  if (parted.length === 0) return []
-  const items = parted.map(({ subscription, interval, data, creates }) => ({
+export async function readParted(
+  db: Db,
+  { chain, tx, answers }: { chain: number; tx: string; answers: readonly Answering[] },
+): Promise<Carried[]> {
+  if (answers.length === 0) return []
+  const items = answers.map(({ subscription, interval, data, creates }) => ({
     s: subscription,
     i: interval,
     c: data,
@@ -46,11 +37,15 @@ export async function readParted(db: Db, { chain, tx, hash, carried }: ReadParte
   )
 }
 
-/** Of these what the chain has taken: what it was brought in vain is another's to bring. For what has two rows the one that answers it stands. */
-export function takenOf(fates: readonly Fate[]): Fate[] {
-  const taken = fates.filter(({ answer }) => answer !== null)
-  const here = new Set(taken.filter(({ interval }) => interval > 0).map(({ key }) => key))
-  return taken.filter(({ interval, key }) => interval > 0 || !here.has(key))
+/**
+ * What has become of these by what was mined. For what has two rows one stands: that which answers it where the chain has taken it, and else that which
+ * was given up, as it is what was sent. Whoever has them tells whether they are tried again.
+ */
+export function fatesOf(step: Pick<Step, 'contracts'>, parted: readonly Carried[], receipt: Receipt): Fate[] {
+  const stands = ({ answer, interval }: Fate) => (answer !== null) === interval > 0
+  const fates = parted.map(carried => ({ ...fateOf(step, { carried, receipt }), isOver: false }))
+  const last = fates.toSorted((a, b) => Number(stands(a)) - Number(stands(b)))
+  return [...new Map(last.map(fate => [fate.key, fate])).values()]
 }
 
 /** A statement that has a transaction carry what it has brought, as if it had not been parted from it. `taken`: what the chain has taken. */

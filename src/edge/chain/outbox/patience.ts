@@ -1,4 +1,5 @@
-import type { Address } from 'viem'
+import { zeroAddress } from 'viem'
+import type { Computed } from './computed.ts'
 
 /** What is in the way may go away; for a wallet that may be filled, the end of the interval is waited for, where it has one. */
 export const maxKnown = 10
@@ -12,7 +13,7 @@ export function pauseAfter(tries: number): number {
   return Math.min(maxPauseMs, firstPauseMs * 2 ** tries)
 }
 
-/** What others, or the clock, have come to first is no fault of whoever asked; nor is a fee that was raised: the price itself never changes. */
+/** What others, or the clock, have come to first is no fault of whoever asked; nor is the protocol's fee: neither the price nor its terms ever change. */
 const blameless: ReadonlySet<string> = new Set([
   'IntervalCompleted',
   'NodeRespondedAlready',
@@ -20,9 +21,15 @@ const blameless: ReadonlySet<string> = new Set([
   'IntervalMismatch',
   'DeliveryTooLate',
   'PayoutTooLow',
+  'FeeAboveTerms',
 ])
 
 /** Whom it is counted to that an answer is given up for this. */
-export function blamed(reason: string, owner: Address): { refused?: string } {
-  return blameless.has(reason) ? {} : { refused: owner }
+export function blamed(
+  reason: string,
+  { owner, verifier }: Pick<Computed, 'owner' | 'verifier'>,
+): { refused?: string } {
+  // Whoever asked has chosen who checks the proof, and what that takes.
+  const isOfVerifier = reason === 'PayoutTooLow' && verifier !== zeroAddress
+  return blameless.has(reason) && !isOfVerifier ? {} : { refused: owner }
 }

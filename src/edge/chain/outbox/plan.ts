@@ -21,16 +21,16 @@ const creationGas = 150_000
 export type PlanOptions = {
   canBatch: boolean
   maxGasLimit: number
-  /** Whether others may be first with it: it goes by itself. */
-  isContested?: (answer: Passed) => boolean
+  /** Whether it goes by itself: others may be first with it, or a batch with it was refused. */
+  isAlone?: (answer: Passed) => boolean
 }
 
 /** Puts answers into as few transactions as hold them. A batch costs less from two on: each by itself pays for a transaction. */
 export function planTransactions(
   passed: readonly Passed[],
-  { canBatch, maxGasLimit, isContested = () => false }: PlanOptions,
+  { canBatch, maxGasLimit, isAlone = () => false }: PlanOptions,
 ): Planned[] {
-  const isTogether = (answer: Passed) => isBatchable(answer.call) && !isContested(answer)
+  const isTogether = (answer: Passed) => isBatchable(answer.call) && !isAlone(answer)
   const groups: Passed[][] = []
   let gas = 0
   let bytes = 0

@@ -5,7 +5,7 @@ import type { Open } from './open.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 
 /** For all that was signed for each: whichever was mined. */
-export function receiptCalls(open: readonly Open[]): RpcCall[] {
+export function receiptCalls(open: readonly Pick<Open, 'hashes'>[]): RpcCall[] {
   return open
     .flatMap(({ hashes }) => hashes)
     .map(hash => ({ method: 'eth_getTransactionReceipt', params: [hash] }))
@@ -13,7 +13,7 @@ export function receiptCalls(open: readonly Open[]): RpcCall[] {
 
 /** By the transaction's id, of those that have one. `answers`: to `receiptCalls`. */
 export function receiptsOf(
-  open: readonly Open[],
+  open: readonly Pick<Open, 'id' | 'hashes'>[],
   { answers, coordinator }: { answers: readonly RpcAnswer[]; coordinator: Address },
 ): Map<string, Receipt> {
   const ids = open.flatMap(({ id, hashes }) => hashes.map(() => id))

@@ -6,6 +6,7 @@ import { offer } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
 import { type Planned, planTransactions } from './plan.ts'
+import { refusedGas } from './replace.ts'
 import type { Worthy } from './worthy.ts'
 
 export const insufficientFunds = 'insufficient_funds: the signer cannot pay for the gas'
@@ -26,7 +27,8 @@ export async function send(
   const planned = planTransactions(passed, {
     canBatch: contracts.features.batch,
     maxGasLimit: policy.maxGasLimit,
-    isContested: ({ redundancy }) =>
+    isAlone: ({ redundancy, reason }) =>
+      reason === refusedGas ||
       isContested({ redundancy, self: chain.signer.address, peers: chain.config.guard.stagger.peers }),
   })
   let left = market.balance - open.reduce((sum, each) => sum + costOf(each.gas, each.fees.maxFeePerGas), 0n)

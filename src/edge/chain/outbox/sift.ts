@@ -1,12 +1,13 @@
-import { hexToBigInt, isHex, numberToHex } from 'viem'
-import { toParam } from '../call.ts'
+import { hexToBigInt, numberToHex } from 'viem'
+import { returned, toParam } from '../call.ts'
+import { isUncreated } from '../delegated/signed.ts'
 import { refusalOf } from '../refusal.ts'
 import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
 import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import type { Computed } from './computed.ts'
 import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
-import { explainLacking, type Lacking } from './lacking.ts'
+import { explainLacking, type Lacking, mayLack } from './lacking.ts'
 import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
 import type { Passed } from './plan.ts'
 import { isUnpaid } from './unpaid.ts'
@@ -37,7 +38,7 @@ export async function sift(
   const { maxGasLimit } = config.gas
   const passed: Passed[] = []
   const dropped: Dropped[] = []
-  const postponed: Lacking[] = []
+  const lacking: Lacking[] = []
   for (const [index, delivery] of deliveries.entries()) {
     const { subscription, interval, owner } = delivery
     const answer = answers[index]
@@ -48,15 +49,19 @@ export async function sift(
     if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
       const verdict = judge(step, delivery, error)
       const { reason, message, afterMs, counts } = verdict
-      if (afterMs === null)
-        dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
-      else
-        postponed.push({ postponed: { subscription, interval, reason, message, afterMs, counts }, delivery })
+      const isOver = afterMs === null
+      if (isOver && !mayLack(delivery, reason))
+        dropped.push({ subscription, interval, reason, message, ...blamed(reason, delivery) })
+      else {
+        const again = { afterMs: afterMs ?? pauseAfter(delivery.tries), counts }
+        lacking.push({ postponed: { subscription, interval, reason, message, ...again }, delivery, isOver })
+      }
       const fields = { chain: config.id, subscription, interval, error: message }
       log.warn('Did not send tx', { ...fields, again: afterMs !== null })
       continue
     }
-    const gas = isHex(answer?.result) ? Number(hexToBigInt(answer.result)) : maxGasLimit
+    const told = returned(answer)
+    const gas = told === null ? maxGasLimit : Number(hexToBigInt(told))
     if (isTooDear || gas > maxGasLimit) {
       const needed = isTooDear ? `more than ${triedGas * maxGasLimit}` : gas
       const message = `The delivery needs ${needed} gas; ${maxGasLimit} are the most.`
@@ -65,12 +70,28 @@ export async function sift(
     } else passed.push({ ...delivery, gas })
   }
   await dropDeliveries(db, { chain: config.id, dropped, block: latest })
-  await postponeDeliveries(db, { chain: config.id, postponed: await explainLacking(step, postponed) })
+  await putOff(step, lacking)
   return passed
 }
 
+/** Postpones them, and drops what was tried often enough for want of somebody else's money. */
+async function putOff(step: Step, lacking: readonly Lacking[]): Promise<void> {
+  const { db, chain, latest } = step
+  const { id } = chain.config
+  const explained = await explainLacking(step, lacking)
+  const dropped = explained
+    .filter(({ isOver }) => isOver)
+    .map(({ postponed: { subscription, interval, reason, message }, delivery }) => ({
+      ...{ subscription, interval, reason, message },
+      ...blamed(reason, delivery),
+    }))
+  await dropDeliveries(db, { chain: id, dropped, block: latest })
+  const postponed = explained.filter(({ isOver }) => !isOver).map(one => one.postponed)
+  await postponeDeliveries(db, { chain: id, postponed })
+}
+
 /** `afterMs`: when to try again; null: never. */
-function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: RpcError) {
+function judge({ latest }: Step, { subscription, begin, deadline, tries }: Computed, error: RpcError) {
   const isSilent = error.unanswered === 'silent'
   if (error.isUnclear && !isSilent)
     return { reason: 'unclear', message: error.message, afterMs: unclearMs, counts: 0 } as const
@@ -79,7 +100,8 @@ function judge({ latest }: Step, { begin, deadline, tries }: Computed, error: Rp
     : revertOf(error, { begin, end: deadline, time: latest.time })
   // What is no revert is about gas or time, and says nothing of the consumer.
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
-  const isWaitedFor = isAboutMoney(revert) && deadline !== null
+  // What is still to be created has no interval, but a signature, which may be good for years.
+  const isWaitedFor = isAboutMoney(revert) && deadline !== null && !isUncreated({ id: subscription })
   const isOver = revert.kind === 'drop' || (!isWaitedFor && tries + 1 >= most)
   const afterMs = isOver ? null : pauseAfter(tries)
   return { reason: revert.code, message: revert.message, afterMs, counts: 1 } as const

@@ -41,9 +41,11 @@ export function storeSigned(
       insert into transactions (id, chain, signer, nonce, state, kind, "to", gas_limit, deadline, created_at, data)
       select ${id}, ${config.id}, ${signer.address}, ${nonce}, 'signed', ${kind}, ${to}, ${gas}, ${deadline}, ${now}, ${data} where ${where}
       on conflict do nothing returning id`),
+    // The same may have been signed for one that was given up: it is this one's, as its nonce is.
     orm.run(sql`
       insert into raws (hash, tx, seq, max_fee, priority_fee, created_at, raw)
-      select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw} where ${isStored}`),
+      select ${hash}, ${id}, 0, ${String(fees.maxFeePerGas)}, ${String(fees.maxPriorityFeePerGas)}, ${now}, ${raw} where ${isStored}
+      on conflict (hash) do update set tx = excluded.tx, seq = excluded.seq`),
   ] as const
 }
 

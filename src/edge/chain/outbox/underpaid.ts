@@ -17,7 +17,7 @@ export async function whyUnderpaid<Answer extends Computed>(
 ): Promise<ReadonlyMap<Answer, Underpaid>> {
   const creating = answers.filter(({ isPaid, call }) => isPaid && creation(call) !== null)
   if (creating.length === 0 || !step.contracts.features.bounded) return new Map()
-  const payouts = await readPayouts(
+  const { byId } = await readPayouts(
     step,
     creating.map(({ subscription: id, verifier, token: paymentToken, price: paymentAmount }) => {
       return { id, verifier, paymentToken, paymentAmount }
@@ -25,7 +25,7 @@ export async function whyUnderpaid<Answer extends Computed>(
   )
   return new Map(
     creating.flatMap((answer): [Answer, Underpaid][] => {
-      const payout = payouts.get(answer.subscription)
+      const payout = byId.get(answer.subscription)
       if (payout === undefined) return [[answer, 'fee_unknown']]
       return payout < answer.payout ? [[answer, 'PayoutTooLow']] : []
     }),

@@ -1,4 +1,5 @@
 import { barredSentence, selectBarred } from '../guard/usage.ts'
+import { isAboutMoney } from '../reverts.ts'
 import type { Step } from '../step.ts'
 import type { Computed } from './computed.ts'
 import { dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
@@ -8,11 +9,13 @@ import { maxPauseMs } from './patience.ts'
 export async function withoutLate(step: Step, computed: readonly Computed[]): Promise<Computed[]> {
   const { db, chain, latest, gapSeconds, log } = step
   const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + gapSeconds >= deadline
-  const dropped = computed.filter(isLate).map(({ subscription, interval, reason: why }) => ({
+  const dropped = computed.filter(isLate).map(({ subscription, interval, owner, reason: why }) => ({
     subscription,
     interval,
     reason: 'too_late',
     message: `The interval was over before the answer could be sent${why === null ? '.' : `: ${why}.`}`,
+    // The money was gone, and did not come back in time.
+    ...(why !== null && isAboutMoney({ code: why }) && { refused: owner }),
   }))
   await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
   for (const { subscription, interval, message } of dropped)

@@ -1,5 +1,4 @@
 import { whyUnaffordable } from '../guard/affordable.ts'
-import { unserved } from '../guard/serve.ts'
 import { overstaked } from '../stakes/limited.ts'
 import type { Step } from '../step.ts'
 import { sentenceOf } from '../telling.ts'
@@ -30,7 +29,7 @@ export async function withoutUnaffordable(
   for (const each of over) why.set(each, 'stake_limit')
   if (why.size === 0) return { passed, stakings }
   const postponed = [...why].map(([{ subscription, interval }, reason]): Postponed => {
-    return { subscription, interval, reason, message: messageOf(reason), afterMs: unservedMs, counts: 0 }
+    return { subscription, interval, reason, message: sentenceOf(reason), afterMs: unservedMs, counts: 0 }
   })
   await withhold(step, postponed)
   return { passed: passed.filter(each => !why.has(each)), stakings }
@@ -43,11 +42,12 @@ export async function withoutUnderpaid(step: Step, passed: readonly Passed[]): P
   if (why.size === 0) return passed
   const dropped: Dropped[] = []
   const postponed: Postponed[] = []
-  for (const [{ subscription, interval, tries, owner }, reason] of why) {
+  for (const [answer, reason] of why) {
+    const { subscription, interval, tries } = answer
     const isTried = reason === 'PayoutTooLow'
     const message = underpaid[reason]
     const isOver = isTried && tries + 1 >= maxKnown
-    if (isOver) dropped.push({ subscription, interval, reason, message, ...blamed(reason, owner) })
+    if (isOver) dropped.push({ subscription, interval, reason, message, ...blamed(reason, answer) })
     else {
       const afterMs = isTried ? pauseAfter(tries) : unclearMs
       postponed.push({ subscription, interval, reason, message, afterMs, counts: isTried ? 1 : 0 })
@@ -64,7 +64,3 @@ const underpaid = {
   PayoutTooLow: 'It would bring less than it was computed for',
   fee_unknown: 'What the protocol, or its verifier, takes of the pay could not be read',
 } as const
-
-function messageOf(reason: string): string {
-  return reason === 'unprofitable' || reason === 'free_gas_spent' ? unserved[reason] : sentenceOf(reason)
-}

@@ -3,9 +3,10 @@ import { RpcUnavailable } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { finalizeProofs } from './finalize.ts'
 import { type Kept, keepProofs } from './keep.ts'
+import { readMisnoted } from './misnoted.ts'
 import { type Proof, selectDueProofs } from './proof.ts'
 import { type Request, refundsOf, requestCall, requestOf, termsCall } from './request.ts'
-import { type Searched, searchVerdicts } from './search.ts'
+import { type Searched, searchVerdicts, vain } from './search.ts'
 import { type Settled, settleProofs } from './settle.ts'
 import { outcomeOf } from './verdict.ts'
 
@@ -16,24 +17,27 @@ const maxSearched = 10
 const firstSeconds = 30
 const longestSeconds = 3_600
 const untoldReceipt = 'The receipt does not tell of it'
+const otherBlock = 'The journal has another block than its verdict is in'
+/** An hour of looks, from a minute's half to half an hour: logs may come later than what they are of. */
+const maxVain = 7
 
 /**
  * Looks at proofs that are due: what still waits is looked at again later, and at the end of its window at the latest; whose window is over is
  * finalized; on what waits no longer the verdict is looked up. Broken off anywhere, it is done again.
- * @returns whether more are due.
+ * @returns `isLeft`: whether more are due. `isForked`: the journal has a block that is undone, be it below its top: it is to be rewound.
  * @throws RpcUnavailable
  */
-export async function followProofs(step: Step): Promise<{ isLeft: boolean }> {
+export async function followProofs(step: Step): Promise<{ isLeft: boolean; isForked: boolean }> {
   const { db, chain, block } = step
   const due = await selectDueProofs(db, { chain: chain.config.id, time: block.time, limit: maxDue })
-  if (due.length === 0) return { isLeft: false }
+  if (due.length === 0) return { isLeft: false, isForked: false }
   // Blocks may share a second: the one that is believed may be before the answer's.
   const early = due.filter(({ lookedBlock }) => lookedBlock > block.number)
   const { waiting, over, gone, kept } = await sort(
     step,
     due.filter(proof => !early.includes(proof)),
   )
-  const { further, isFurther } = await lookUp(step, gone)
+  const { further, isFurther, isForked } = await lookUp(step, gone)
   // What the coordinator tells of them is kept before anything is sent for them.
   const tooEarly = early.map(proof => ({ ...unchanged(proof), dueAt: block.time + 1 }))
   await keepProofs(step, [...tooEarly, ...kept, ...waiting, ...further])
@@ -50,11 +54,13 @@ export async function followProofs(step: Step): Promise<{ isLeft: boolean }> {
       problem,
     })),
   )
-  return { isLeft: due.length === maxDue || isFurther }
+  return { isLeft: due.length === maxDue || isFurther, isForked }
 }
 
+type LookedUp = { further: Kept[]; isFurther: boolean; isForked: boolean }
+
 /** Settles what is found. `isFurther`: more can be looked up at once. */
-async function lookUp(step: Step, gone: readonly Proof[]): Promise<{ further: Kept[]; isFurther: boolean }> {
+async function lookUp(step: Step, gone: readonly Proof[]): Promise<LookedUp> {
   const searched = await searchVerdicts(step, gone.slice(0, maxSearched))
   const found = searched.map(one => ({ one, settled: settledOf(step, one) }))
   const written = await settleProofs(
@@ -64,13 +70,22 @@ async function lookUp(step: Step, gone: readonly Proof[]): Promise<{ further: Ke
   for (const settled of written) tell(step, settled)
   const left = found.filter(({ settled }) => settled === null).map(({ one }) => one)
   // Else they would be the first at each look, and nothing else would be looked up.
-  const untold = found.filter(({ settled }) => settled !== null && !written.has(settled))
+  const unwritten = found.flatMap(({ one: { proof }, settled }) =>
+    settled === null || written.has(settled) ? [] : [{ proof, settled }],
+  )
+  const misnoted = await readMisnoted(
+    step,
+    unwritten.map(({ settled }) => settled),
+  )
   return {
     further: [
       ...left.map(one => furtherOn(step, one)),
-      ...untold.map(({ one: { proof } }) => untoldAgain(step, proof)),
+      ...unwritten.map(({ proof, settled }) =>
+        soonAgain(step, proof, misnoted.kept.has(settled) ? otherBlock : untoldReceipt),
+      ),
     ],
-    isFurther: gone.length > maxSearched || left.some(({ isKnown }) => isKnown),
+    isForked: misnoted.isWrong,
+    isFurther: gone.length > maxSearched || left.some(one => one.isKnown && !isThrough(step, one)),
   }
 }
 
@@ -110,12 +125,13 @@ async function sort(step: Step, proofs: readonly Proof[]): Promise<Sorted> {
 }
 
 /** As it was, due as it was: until something else is written of it. */
-function unchanged({ subscription, interval, looks, lookedBlock }: Proof): Kept {
+function unchanged({ subscription, interval, looks, lookedBlock, searchedBlock }: Proof): Kept {
   return {
     subscription,
     interval,
     looks,
     lookedBlock,
+    searchedBlock,
     dueAt: 0,
     expiresAt: null,
     payout: null,
@@ -134,6 +150,7 @@ function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: R
   return {
     ...next,
     lookedBlock: step.block.number,
+    searchedBlock: null,
     dueAt: Math.min(next.dueAt, Math.max(request.expiry, step.block.time)),
     expiresAt: request.expiry,
     payout: request.payout,
@@ -141,22 +158,39 @@ function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: R
   }
 }
 
-/** What was found; with no verdict in any log, nobody tells. null: there is more to look through. */
-function settledOf({ block }: Step, { proof, verdict, until, isKnown }: Searched): Settled | null {
-  const isThrough = isKnown && until >= block.number
-  if (verdict === null && !isThrough) return null
+/** What was found; with no verdict in any log, again and again, nobody tells. null: there is more to look through. */
+function settledOf(step: Step, searched: Searched): Settled | null {
+  const { proof, verdict } = searched
+  if (verdict === null && !(isThrough(step, searched) && vainLooks(proof) >= maxVain)) return null
   const { subscription, interval, refunds } = proof
   const state = verdict === null ? 'settled' : outcomeOf(verdict)
   return { subscription, interval, state, verdict, refunds }
 }
 
-function furtherOn(step: Step, { proof, until, isKnown }: Searched): Kept {
-  if (isKnown) return { ...unchanged(proof), lookedBlock: until, dueAt: step.block.time }
-  return { ...later(step, proof), lookedBlock: until, problem: 'The chain does not tell its logs' }
+function isThrough({ block }: Step, { until, isKnown }: Searched): boolean {
+  return isKnown && until >= block.number
+}
+
+/** Looks at all logs that had no verdict. */
+function vainLooks({ problem, looks }: Proof): number {
+  return problem === vain ? looks : 0
+}
+
+/** One that is through begins anew. */
+function furtherOn(step: Step, searched: Searched): Kept {
+  const { proof, until, isKnown } = searched
+  if (isThrough(step, searched)) return vainAgain(step, proof)
+  if (isKnown)
+    return { ...unchanged(proof), searchedBlock: until, problem: proof.problem, dueAt: step.block.time }
+  return { ...later(step, proof), searchedBlock: until, problem: 'The chain does not tell its logs' }
+}
+
+function vainAgain(step: Step, proof: Proof): Kept {
+  return { ...later(step, { ...proof, looks: vainLooks(proof) }), searchedBlock: null, problem: vain }
 }
 
 /** Soon at first, as an endpoint may only be behind. */
-function untoldAgain(step: Step, proof: Proof): Kept {
-  const looks = proof.problem === untoldReceipt ? proof.looks : 0
-  return { ...later(step, { ...proof, looks }), problem: untoldReceipt }
+function soonAgain(step: Step, proof: Proof, problem: string): Kept {
+  const looks = proof.problem === problem ? proof.looks : 0
+  return { ...later(step, { ...proof, looks }), problem }
 }

@@ -9,6 +9,7 @@ export type Kept = Key & {
   dueAt: number
   looks: number
   lookedBlock: number
+  searchedBlock: number | null
   expiresAt: number | null
   /** Base units. */
   payout: bigint | null
@@ -21,13 +22,25 @@ export async function keepProofs({ db, chain, block }: Step, kept: readonly Kept
   if (kept.length === 0) return
   const { id } = chain.config
   const items = kept.map(
-    ({ subscription, interval, dueAt, looks, lookedBlock, expiresAt, payout, refunds, problem }) => ({
+    ({
+      subscription,
+      interval,
+      dueAt,
+      looks,
+      lookedBlock,
+      searchedBlock,
+      expiresAt,
+      payout,
+      refunds,
+      problem,
+    }) => ({
       c: id,
       s: subscription,
       i: interval,
       d: dueAt,
       l: looks,
       b: lookedBlock,
+      sb: searchedBlock,
       e: expiresAt,
       pay: payout === null ? null : String(payout),
       r: refunds === null ? null : Number(refunds),
@@ -37,7 +50,7 @@ export async function keepProofs({ db, chain, block }: Step, kept: readonly Kept
   await db.orm.batch([
     db.orm.run(sql`
       update proofs set due_at = item.value ->> 'd', looks = item.value ->> 'l', looked_block = max(looked_block, item.value ->> 'b'),
-        expires_at = coalesce(item.value ->> 'e', expires_at), payout = coalesce(item.value ->> 'pay', payout),
+        searched_block = item.value ->> 'sb', expires_at = coalesce(item.value ->> 'e', expires_at), payout = coalesce(item.value ->> 'pay', payout),
         refunds = coalesce(item.value ->> 'r', refunds), problem = item.value ->> 'p'
       from json_each(${JSON.stringify(items)}) as item
       where proofs.chain = item.value ->> 'c' and proofs.subscription = item.value ->> 's' and proofs.interval = item.value ->> 'i'

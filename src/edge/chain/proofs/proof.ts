@@ -10,6 +10,8 @@ export type Proof = Key & {
   node: Address
   looks: number
   lookedBlock: number
+  /** Up to there logs were looked through, this time; null: they were not. */
+  searchedBlock: number | null
   expiresAt: number | null
   /** Whether the consumer gets the pay back when nobody judges; known once it was looked at. */
   refunds: boolean
@@ -36,6 +38,7 @@ type Row = {
   node: Address
   looks: number
   looked_block: number
+  searched_block: number | null
   expires_at: number | null
   refunds: number
   finalizing: number
@@ -48,7 +51,7 @@ export async function selectDueProofs(
   { chain, time, limit }: { chain: number; time: number; limit: number },
 ): Promise<Proof[]> {
   const rows = await orm.all<Row>(sql`
-    select subscription, interval, node, looks, looked_block, expires_at, refunds, problem, exists (select 1 from transactions
+    select subscription, interval, node, looks, looked_block, searched_block, expires_at, refunds, problem, exists (select 1 from transactions
       where transactions.id = proofs.tx and transactions.state in ('signed', 'sent')) as finalizing
     from proofs indexed by proofs_due
     where chain = ${chain} and state = 'pending' and due_at <= ${time} order by due_at limit ${limit}`)
@@ -58,6 +61,7 @@ export async function selectDueProofs(
     node: row.node,
     looks: row.looks,
     lookedBlock: row.looked_block,
+    searchedBlock: row.searched_block,
     expiresAt: row.expires_at,
     refunds: row.refunds === 1,
     isFinalizing: row.finalizing === 1,

@@ -16,11 +16,11 @@ export async function rewindProofs({ db, chain }: Step, { from }: { from: number
     unbook(db, undone),
     ...uncountMined(db, { chain: id, txs: undone }),
     orm.run(sql`
-      update proofs indexed by proofs_settled set state = 'pending', due_at = 0, looks = 0, looked_block = min(looked_block, ${from}), payout = null,
-        expires_at = null, settled_by = null, settled_hash = null, settled_block = null
+      update proofs indexed by proofs_settled set state = 'pending', due_at = 0, looks = 0, looked_block = min(looked_block, ${from}), searched_block = null,
+        payout = null, expires_at = null, settled_by = null, settled_hash = null, settled_block = null
       where chain = ${id} and settled_block is not null and settled_block > ${from}`),
     orm.run(sql`
-      update proofs indexed by proofs_due set due_at = 0, looks = 0, looked_block = ${from}
-      where chain = ${id} and state = 'pending' and due_at is not null and looked_block > ${from}`),
+      update proofs indexed by proofs_due set due_at = 0, looks = 0, looked_block = min(looked_block, ${from}), searched_block = null
+      where chain = ${id} and state = 'pending' and due_at is not null and max(looked_block, coalesce(searched_block, 0)) > ${from}`),
   ])
 }

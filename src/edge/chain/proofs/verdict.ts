@@ -40,7 +40,8 @@ export function placedOf(result: unknown, coordinator: Address): Placed[] | null
   const placed = own.map(log => {
     const { transactionHash: hash, blockNumber, blockHash } = log as Record<string, unknown>
     const [verdict] = isLog(log) ? verdictsOf([log]) : []
-    if (!verdict || !isHex(hash) || !isHex(blockNumber) || !isHex(blockHash)) return null
+    if (!verdict || !isHex(hash) || !isHex(blockNumber) || blockNumber === '0x' || !isHex(blockHash))
+      return null
     return { ...verdict, hash, block: hexToNumber(blockNumber), blockHash: blockHash.toLowerCase() as Hex }
   })
   return placed.every(one => one !== null) ? placed : null

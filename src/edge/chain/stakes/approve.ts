@@ -10,7 +10,7 @@ import type { Approval } from './purse.ts'
 const namedCharacters = 2 + 2 * (4 + 32 + 32)
 
 /**
- * Sends what lets the signer have the node's wallet back proofs: a transaction for each token, one at a time however many ask for it. Nothing is
+ * Sends what lets the signer have the node's wallet back proofs: a transaction for each wallet and token, one at a time however many ask for it. Nothing is
  * waited for. Who waits for it is looked at again when it is mined.
  * @throws RpcUnavailable
  */
@@ -31,9 +31,8 @@ export async function approveStakes(step: Step, approvals: readonly Approval[]):
   }
 }
 
-function errandOf({ chain }: Step, { token, amount }: Approval): Errand {
+function errandOf({ chain }: Step, { wallet, token, amount }: Approval): Errand {
   const { config, signer } = chain
-  const wallet = config.paymentAddress
   const data = encodeFunctionData({
     abi: walletAbi,
     functionName: 'approve',

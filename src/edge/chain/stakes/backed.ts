@@ -1,8 +1,9 @@
-import { nextAfter } from '../decide.ts'
-import { type Plan, postponed } from '../plan.ts'
+import type { Plan } from '../plan.ts'
 import type { Step } from '../step.ts'
-import { sentenceOf, tellSkipped } from '../telling.ts'
-import type { Purse, StakeObstacle } from './purse.ts'
+import type { SkipReason } from '../telling.ts'
+import { waiting } from '../waiting.ts'
+import { dearTokens } from './dear.ts'
+import type { Purse } from './purse.ts'
 
 type Entry = Plan['begun'][number]
 
@@ -11,13 +12,25 @@ export function judged(step: Step, plan: Plan, purse: Purse): Plan {
   return without(step, plan, ({ status }) => purse.objection(status.subscription))
 }
 
-/** Takes out of a plan what cannot be backed. What it leaves is promised, and begun: nothing else is to be taken out after it. */
-export function backed(step: Step, plan: Plan, purse: Purse): Plan {
-  const left = without(step, plan, ({ status }) => purse.promise(status.subscription))
-  return { ...left, approvals: purse.approvals(), stakings: purse.stakings }
+/**
+ * Takes out of a plan what cannot be backed, and has nothing approved that does not pay. What it leaves is promised, and begun: nothing else is to be taken
+ * out after it.
+ */
+export async function backed(step: Step, plan: Plan, purse: Purse): Promise<Plan> {
+  const obstacles = new Map(plan.begun.map(entry => [entry, purse.promise(entry.status.subscription)]))
+  const unapproved = plan.begun.filter(entry => obstacles.get(entry) === 'stake_unapproved')
+  const dear = await dearTokens(step, unapproved)
+  const left = without(step, plan, entry => {
+    const why = obstacles.get(entry) ?? null
+    return why === 'stake_unapproved' && dear.has(entry.status.subscription.paymentToken)
+      ? 'approval_unprofitable'
+      : why
+  })
+  const approvals = purse.approvals().filter(({ token }) => !dear.has(token))
+  return { ...left, approvals, stakings: purse.stakings }
 }
 
-function without(step: Step, plan: Plan, why: (entry: Entry) => StakeObstacle | null): Plan {
+function without(step: Step, plan: Plan, why: (entry: Entry) => SkipReason | null): Plan {
   const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }
   for (const entry of plan.begun) {
     const reason = why(entry)
@@ -25,17 +38,4 @@ function without(step: Step, plan: Plan, why: (entry: Entry) => StakeObstacle | 
     else left.moves.push(waiting(step, entry, reason))
   }
   return left
-}
-
-function waiting(
-  { log, chain, block }: Step,
-  { row, status, beginning: { id: subscription, interval } }: Entry,
-  reason: StakeObstacle,
-) {
-  const message = sentenceOf(reason)
-  const nextAt = nextAfter(status, interval)
-  return {
-    move: postponed(row, { reason, message, interval, time: block.time, nextAt }),
-    tell: () => tellSkipped(log, { chain: chain.config.id, subscription }, message),
-  }
 }

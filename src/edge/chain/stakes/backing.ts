@@ -5,10 +5,10 @@ import { anchorCall } from '../next-id.ts'
 import { balanceCall, toQuantity, walletCalls } from '../read-wallets.ts'
 import type { RpcAnswer } from '../rpc.ts'
 import type { Step } from '../step.ts'
-import { type Stake, byToken as sumByToken } from './staked.ts'
+import { inWallet, type Stake, byToken as sumByToken } from './staked.ts'
 
 /**
- * What the node's wallet can back proofs with, in a token's base units: not locked, and of that what the signer may have locked. null: it is
+ * What a wallet can back proofs with, in a token's base units: not locked, and of that what the signer may have locked. null: it is
  * not told.
  */
 export type Backing = { free: bigint; allowance: bigint } | null
@@ -23,10 +23,9 @@ export type Backings = { isOurs: boolean; byToken: ReadonlyMap<Address, Backing>
  */
 export async function readBackings(
   { chain, contracts, latest }: Step,
-  { tokens, locked }: { tokens: readonly Address[]; locked: readonly Stake[] },
+  { wallet, tokens, locked }: { wallet: Address; tokens: readonly Address[]; locked: readonly Stake[] },
 ): Promise<Backings> {
-  const { rpc, config, signer } = chain
-  const wallet = config.paymentAddress
+  const { rpc, signer } = chain
   const at = latest.number
   const held = tokens.map(paymentToken => ({ wallet, owner: signer.address, paymentToken }))
   const anchor = anchorCall(contracts, { at, ids: [] })
@@ -43,8 +42,7 @@ export async function readBackings(
           silent.map(each => balanceCall(each, at)),
           anchor,
         )
-  // Of what was locked in another wallet, before, this one has nothing.
-  const own = sumByToken(locked.filter(each => each.wallet === null || each.wallet === wallet.toLowerCase()))
+  const own = sumByToken(inWallet(locked, wallet))
   const balanceOf = new Map(silent.map(({ paymentToken }, index) => [paymentToken, balances[index]]))
   return {
     isOurs: isAddressOf(owned, signer.address),

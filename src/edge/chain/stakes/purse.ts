@@ -3,20 +3,23 @@ import type { Subscription } from '../chain.ts'
 import { mostAtStake, type Verifiers } from '../guard/verifiers.ts'
 import type { Step } from '../step.ts'
 import { type Backings, readBackings } from './backing.ts'
+import { createCrowd } from './crowd.ts'
 import { type Charge, pairOf, readCharges } from './judges.ts'
-import { readStakes, riskOf, type Stake, type Stakes, byToken as sumByToken } from './staked.ts'
+import { inWallet, readStakes, riskOf, type Stake, type Stakes, byToken as sumByToken } from './staked.ts'
 
 /** Why an answer's proof cannot be backed, or would not be judged. */
 export type StakeObstacle =
   | 'unsupported_verifier'
+  | 'proof_limit'
   | 'stake_limit'
   | 'insufficient_stake'
   | 'stake_unapproved'
+  | 'approval_unprofitable'
   | 'stake_not_ours'
   | 'unreadable'
 
-/** Base units of a token that the signer is to be allowed to have locked. */
-export type Approval = { token: Address; amount: bigint }
+/** Base units of a token that the signer is to be allowed to have locked in a wallet. */
+export type Approval = { wallet: Address; token: Address; amount: bigint }
 
 /** What there is to back answers with, less what they are promised. */
 export type Purse = {
@@ -47,14 +50,14 @@ export async function readPurse(step: Step, subscriptions: readonly Subscription
   const staked = subscriptions.filter(isStaked)
   if (staked.length === 0) return noPurse
   const tokens = [...new Set(staked.map(({ paymentToken }) => paymentToken))]
-  const { id, guard } = step.chain.config
+  const { id, guard, paymentAddress: wallet } = step.chain.config
   // Before the chain is asked: what is mined meanwhile is promised still, and then locked as well.
   const stakes = await readStakes(step.db, id)
   const [backings, charges] = await Promise.all([
-    readBackings(step, { tokens, locked: stakes.locked }),
+    readBackings(step, { wallet, tokens, locked: stakes.locked }),
     readCharges(step, staked),
   ])
-  return createPurse({ backings, charges, stakes, verifiers: guard.verifiers })
+  return createPurse({ wallet, backings, charges, stakes, verifiers: guard.verifiers })
 }
 
 const noPurse: Purse = { objection: () => null, promise: () => null, approvals: () => [], stakings: null }
@@ -69,23 +72,27 @@ const mostApproved = 2n ** 254n
  * What is promised, and no more: whoever has an answer reach another subscription than the one that it was computed for may take what the signer
  * may lock. What is unlocked is added to the allowance again, so it is raised only when more is staked at once than ever before.
  */
-export function approvalOf(token: Address, promised: bigint): Approval {
-  return { token, amount: promised < mostApproved ? promised : mostApproved }
+export function approvalOf({ amount: promised, ...what }: Approval): Approval {
+  return { ...what, amount: promised < mostApproved ? promised : mostApproved }
 }
 
 function createPurse({
+  wallet,
   backings: { isOurs, byToken },
   charges,
   stakes: { promised, locked, stakings },
   verifiers,
 }: {
+  wallet: Address
   backings: Backings
   charges: ReadonlyMap<string, Charge>
   stakes: Stakes
   verifiers: Verifiers
 }): Purse {
-  const taken = sumByToken(promised)
+  // What names another wallet, since it was encoded for that, takes nothing of this one.
+  const taken = sumByToken(inWallet(promised, wallet))
   const risk = createRisk(verifiers, [...promised, ...locked])
+  const crowd = createCrowd([...promised, ...locked])
   const lacking = new Map<Address, bigint>()
   const wanted = new Map<Address, Approval>()
   const objection = (subscription: Subscription): StakeObstacle | null => {
@@ -103,12 +110,14 @@ function createPurse({
       const why = objection(subscription)
       if (why !== null) return why
       if (backing === null) return 'unreadable'
+      if (crowd.isFull(subscription)) return 'proof_limit'
       if (risk.isTooMuch(subscription)) return 'stake_limit'
       const already = amountOf(taken, token)
       if (backing.free < already + amount) return 'insufficient_stake'
       if (backing.allowance >= already + amount) {
         taken.set(token, already + amount)
         risk.add(subscription)
+        crowd.add(subscription)
         return null
       }
       if (!isOurs) return 'stake_not_ours'
@@ -116,7 +125,7 @@ function createPurse({
       const asked = amountOf(lacking, token) + amount
       if (backing.free < already + asked) return 'insufficient_stake'
       lacking.set(token, asked)
-      wanted.set(token, approvalOf(token, already + asked))
+      wanted.set(token, approvalOf({ wallet, token, amount: already + asked }))
       return 'stake_unapproved'
     },
     approvals: () => [...wanted.values()],

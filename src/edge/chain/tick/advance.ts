@@ -2,6 +2,7 @@ import type { RouteFinder } from '../containers.ts'
 import { judge } from '../judge.ts'
 import { confirm } from '../outbox/confirm.ts'
 import { deliver, type SignerReport } from '../outbox/deliver.ts'
+import { confirmDisplaced } from '../outbox/displaced.ts'
 import { finalise } from '../outbox/final.ts'
 import { confirmLeft } from '../outbox/left.ts'
 import { recheckMined } from '../outbox/recheck.ts'
@@ -11,6 +12,7 @@ import { schedule } from '../schedule.ts'
 import { simulateDummies } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import { sync } from '../sync.ts'
+import { rewind } from './rewind.ts'
 import type { Work } from './work.ts'
 
 /**
@@ -33,8 +35,8 @@ export function hasWork(work: Work, { step, ...look }: Look & { step: Step }): b
   )
 }
 
-function confirms({ open }: Work, { isNew }: Look): boolean {
-  return isNew && open > 0
+function confirms({ open, displaced }: Work, { isNew }: Look): boolean {
+  return isNew && open + displaced > 0
 }
 
 function finalises({ minedBlock }: Work, { chain, latest }: Step): boolean {
@@ -79,9 +81,14 @@ export async function advance(step: Step, { work, routes, ...look }: Advance): P
   if (finalises(work, step)) await finalise(step)
   if (rechecks(work, step, look)) await recheckMined(step)
   const isConfirmed = confirms(work, look)
+  if (isConfirmed && work.displaced > 0) await confirmDisplaced(step)
   let signer = isConfirmed ? await confirm(step) : null
   const left = isConfirmed ? await confirmLeft(step) : null
-  const followed = follows(work, step) ? await followProofs(step) : { isLeft: false }
+  const followed = follows(work, step) ? await followProofs(step) : { isLeft: false, isForked: false }
+  if (followed.isForked) {
+    await rewind(step, { known: step.block.number })
+    return { isLeft: true, isHeld: false, signer, left }
+  }
   const options = { routes, readStatuses: (ids: readonly number[]) => readStatuses({ ...step, ids }) }
   let known: Awaited<ReturnType<typeof sync>>['statuses'] | undefined
   let cursor: { version: number; nextId: number } | null = work.cursor

@@ -27,6 +27,8 @@ export type Work = {
   /** Transactions on their way, and those of them that no endpoint has taken. */
   open: number
   unsent: number
+  /** Those that were given up, and may be mined all the same. */
+  displaced: number
   /** Those that are mined and not final, and the lowest block of them. */
   mined: number
   minedBlock: number | null
@@ -49,6 +51,7 @@ type Row = {
   tried_in: number | null
   open: number
   unsent: number
+  displaced: number
   mined: number
   mined_block: number | null
   proof_due_at: number | null
@@ -83,13 +86,14 @@ export async function readWork(
     select chains.version, coordinator, next_id, head_number, head_hash, judged_epoch,
       (select json_array(number, hash) from chain_blocks where chain = ${chain} and number >= 0 order by number desc limit 1) as noted,
       (select min(due_at) from subscriptions where chain = ${chain} and state = 'active' and due_at >= 0) as due_at,
-      (select count(*) from deliveries where chain = ${chain} and state = 'computed') as computed,
-      (select min(not_before) from deliveries where chain = ${chain} and state = 'computed') - ${now} as tried_in,
+      (select count(*) from deliveries indexed by deliveries_computed where chain = ${chain} and state = 'computed') as computed,
+      (select min(not_before) from deliveries indexed by deliveries_computed where chain = ${chain} and state = 'computed') - ${now} as tried_in,
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent')) as open,
       (select count(*) from transactions where chain = ${chain} and state in ('signed', 'sent') and +state = 'signed') as unsent,
+      (select count(*) from transactions where chain = ${chain} and state = 'displaced' and passed_block is not null) as displaced,
       (select count(*) from transactions where chain = ${chain} and state = 'mined') as mined,
       (select min(mined_block) from transactions where chain = ${chain} and state = 'mined') as mined_block,
-      (select min(due_at) from proofs where chain = ${chain} and state = 'pending') as proof_due_at,
+      (select min(due_at) from proofs indexed by proofs_due where chain = ${chain} and state = 'pending') as proof_due_at,
       exists (select 1 from subscriptions where chain = ${chain} and state = 'refused' and epoch < (select epoch from policy where id = 1)) as refusing
     from chains where id = ${chain}`)
   if (!row) return null
@@ -107,6 +111,7 @@ export async function readWork(
     triedAt: row.tried_in === null ? null : at + row.tried_in,
     open: row.open,
     unsent: row.unsent,
+    displaced: row.displaced,
     mined: row.mined,
     minedBlock: row.mined_block,
     proofDueAt: row.proof_due_at,

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { ProofState } from '../../../protocol/proof.ts'
 import type { Db } from '../../db/open.ts'
 import type { TransactionKind } from '../outbox/open.ts'
 
@@ -70,7 +71,7 @@ export type DeliveryRow = {
   gas_used: number | null
   gas_price: string | null
   stake: string | null
-  proof_state: 'pending' | 'accepted' | 'rejected' | 'finalized' | 'settled' | null
+  proof_state: ProofState | null
   proof_problem: string | null
   expires_at: number | null
   refunds: number | null

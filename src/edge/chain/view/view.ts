@@ -1,7 +1,14 @@
 import { zeroAddress } from 'viem'
 import type { DeliveryView, SubscriptionView } from '../../../protocol/chain.ts'
 import { containersOf } from '../../../protocol/container.ts'
+import type { ProofState, ProofView } from '../../../protocol/proof.ts'
 import type { DeliveryRow, SubscriptionRow } from './read.ts'
+
+/** What is shown of a row of `proofs`. */
+export type ProofRow = Pick<
+  DeliveryRow,
+  'stake' | 'payout' | 'expires_at' | 'refunds' | 'settled_by' | 'settled_hash' | 'settled_block'
+> & { state: ProofState; problem: string | null }
 
 /** A subscription for its reader. */
 export function subscriptionView(row: SubscriptionRow): SubscriptionView {
@@ -38,20 +45,23 @@ export function deliveryView(row: DeliveryRow): DeliveryView {
     deadline: row.deadline,
     created_at: new Date(row.created_at).toISOString(),
     transaction: transactionView(row),
-    proof: proofView(row),
+    proof:
+      row.proof_state === null
+        ? null
+        : proofView({ ...row, state: row.proof_state, problem: row.proof_problem }),
   }
 }
 
-function proofView(row: DeliveryRow): DeliveryView['proof'] {
-  const { proof_state: state, stake, settled_by, settled_hash, settled_block } = row
-  if (state === null) return null
+/** A proof for its reader. */
+export function proofView(row: ProofRow): ProofView {
+  const { state, stake, settled_by, settled_hash, settled_block } = row
   return {
     state,
     stake,
     payout: row.payout,
     expires_at: row.expires_at,
     refunds: row.refunds === 1,
-    problem: row.proof_problem,
+    problem: row.problem,
     settled: settled_block === null ? null : { by: settled_by, hash: settled_hash, block: settled_block },
   }
 }

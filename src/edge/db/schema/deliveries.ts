@@ -55,7 +55,7 @@ export const deliveries = sqliteTable(
     index('deliveries_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'dropped')`),
     // Of what may be staked yet: what is not mined will be locked when it is.
     index('deliveries_staked')
-      .on(t.chain, t.stakeToken, t.stakeVerifier, t.stake)
+      .on(t.chain, t.stakeToken, t.stakeVerifier, t.stake, t.nodeWallet)
       .where(sql`stake_token is not null and state in ('computing', 'computed', 'sending')`),
   ],
 )

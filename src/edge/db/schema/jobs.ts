@@ -6,7 +6,7 @@ import { blob, index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-or
  * nothing else is said. Columns that change come first and payloads behind them, so that reading a job's state does not touch its overflow pages; what
  * is rarely read follows.
  *
- * Triggers (in the migrations) keep `queue_counts`, `queued_routes`, `delegation_counts` and `policy.epoch`: counting by hand at every transition
+ * Triggers (in the migrations) keep `queue_counts`, `queued_routes`, `delegation_counts`, `stake_sums` and `policy.epoch`: counting by hand at every transition
  * would leave one forgotten statement between us and a wrong bound.
  */
 export const jobs = sqliteTable(
@@ -77,6 +77,8 @@ export const jobs = sqliteTable(
     streamText: integer('stream_text'),
     /** Of a result, as its runner says: which image each container ran, by its id, as JSON. */
     images: text(),
+    /** Leases whose answers were lost on their way to a host that claimed again: they have harmed nobody. */
+    unheard: integer().notNull().default(0),
   },
   t => [
     // By time of arrival, since ids may be chosen by clients. With the expiry in it, a claim steps over jobs that are past theirs

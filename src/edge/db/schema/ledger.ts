@@ -32,6 +32,9 @@ export const ledger = sqliteTable(
     /** What the node's wallet was paid, and what it lost of its stake. */
     payment: text().notNull(),
     slashed: text().notNull(),
+    /** What a token would not let through: earned, or lost, and owed by the one wallet to the other until somebody claims it. */
+    owed: text().notNull().default('0'),
+    owing: text().notNull().default('0'),
     /** What the consumer's wallet paid to others. */
     protocolFee: text('protocol_fee').notNull(),
     verifierFee: text('verifier_fee').notNull(),

@@ -29,8 +29,10 @@ export const proofs = sqliteTable(
     dueAt: integer('due_at'),
     /** Looks that have found nothing new. */
     looks: integer().notNull().default(0),
-    /** Block up to which it is known to have been pending, or in whose logs no verdict is. */
+    /** Block up to which it is known to have been pending. */
     lookedBlock: integer('looked_block').notNull(),
+    /** Once it is not any more: block up to which logs have been looked through for its verdict; null: none yet, or all in vain. */
+    searchedBlock: integer('searched_block'),
     /** Unix seconds of block time from which on anybody may finalize it; null: not looked at yet, or judged at once. */
     expiresAt: integer('expires_at'),
     /** 1: without a verdict in time the consumer gets the pay back. */
@@ -49,7 +51,7 @@ export const proofs = sqliteTable(
   t => [
     primaryKey({ columns: [t.chain, t.subscription, t.interval] }),
     index('proofs_due').on(t.chain, t.dueAt).where(sql`state = 'pending'`),
-    // Of what may be lost yet.
+    // Of what may be lost yet, as the release before `stake_sums` sums it up.
     index('proofs_staked')
       .on(t.chain, t.stakeToken, t.stakeVerifier, t.stake, t.nodeWallet)
       .where(sql`stake_token is not null and state = 'pending'`),
@@ -57,4 +59,30 @@ export const proofs = sqliteTable(
     index('proofs_settled').on(t.chain, t.settledBlock).where(sql`settled_block is not null`),
     index('proofs_answer').on(t.answerTx).where(sql`answer_tx is not null`),
   ],
+)
+
+/**
+ * What proofs that are pending may lose, added up by triggers, a row for each verifier and wallet as long as there is any: an edge reads these in
+ * place of all that waits. SQLite's integers hold no amount of a token, so of each the decimal digits are added twelve by twelve, from the last ones
+ * in `amount0` on: seven columns hold any amount, and millions of them, and nothing is carried from one to the next.
+ */
+export const stakeSums = sqliteTable(
+  'stake_sums',
+  {
+    chain: integer().notNull(),
+    token: text().notNull(),
+    /** Empty: it is not known. */
+    verifier: text().notNull(),
+    /** That it is locked in; empty: it is not known. */
+    wallet: text().notNull(),
+    proofs: integer().notNull(),
+    amount0: integer().notNull(),
+    amount1: integer().notNull(),
+    amount2: integer().notNull(),
+    amount3: integer().notNull(),
+    amount4: integer().notNull(),
+    amount5: integer().notNull(),
+    amount6: integer().notNull(),
+  },
+  t => [primaryKey({ columns: [t.chain, t.token, t.verifier, t.wallet] })],
 )

@@ -28,7 +28,10 @@ export const transactions = sqliteTable(
     sentBlock: integer('sent_block'),
     /** Why no endpoint would take it, in our own words. */
     problem: text(),
-    /** Head at which the chain had used the nonce, and nothing of ours was mined under it; null: it has not. */
+    /**
+     * Head at which the chain had used the nonce, and nothing of ours was mined under it; null: it has not. Of a displaced one: head when it was
+     * given up; null: a reorganisation does not reach that any more, and what was signed is forgotten.
+     */
     passedBlock: integer('passed_block'),
     /** When that was first seen; unix milliseconds. */
     passedAt: integer('passed_at'),
@@ -49,17 +52,20 @@ export const transactions = sqliteTable(
     uniqueIndex('transactions_nonce').on(t.chain, t.signer, t.nonce).where(sql`state <> 'displaced'`),
     index('transactions_open').on(t.chain, t.signer, t.nonce).where(sql`state in ('signed', 'sent')`),
     index('transactions_mined').on(t.chain, t.minedBlock).where(sql`state = 'mined'`),
+    index('transactions_displaced')
+      .on(t.chain, t.passedBlock)
+      .where(sql`state = 'displaced' and passed_block is not null`),
     index('transactions_over').on(t.chain, t.createdAt).where(sql`state in ('final', 'displaced')`),
   ],
 )
 
-/** What was signed for a transaction's nonce, the last one highest priced. Prices: wei for a unit of gas, in decimal. */
+/** What was signed for a transaction's nonce; the last one is what is offered. Prices: wei for a unit of gas, in decimal. */
 export const raws = sqliteTable(
   'raws',
   {
     hash: text().primaryKey(),
     tx: text().notNull(),
-    /** Its place among those of its transaction, from 0. */
+    /** Its place among those of its transaction, from 0; the highest when it is offered again. */
     seq: integer().notNull(),
     maxFee: text('max_fee').notNull(),
     priorityFee: text('priority_fee').notNull(),

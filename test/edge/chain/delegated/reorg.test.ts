@@ -19,7 +19,9 @@ function startEach(options: { firstDeployment: boolean }): void {
   afterEach(async () => await world?.close())
 }
 
-const depths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+/** Each on ours; on the first deployments, which differ in what the chain tells and not in how it is undone, some. */
+const depthsOf = (firstDeployment: boolean) =>
+  firstDeployment ? [1, 2, 6, 10] : [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 const now = async () => Number((await world.chain.deployer.chain.getBlock()).timestamp)
 
 async function createdId({
@@ -60,7 +62,7 @@ describe.for([false, true])(
   firstDeployment => {
     startEach({ firstDeployment })
 
-    test.for(depths)('behavior: is created and answered again; %s deep', async depth => {
+    test.for(depthsOf(firstDeployment))('behavior: is created and answered again; %s deep', async depth => {
       const node = world.ticker()
       const request = await world.sign()
       await world.take(request)
@@ -199,7 +201,7 @@ describe.for([false, true])('what was computed for a later block; first deployme
 describe.for([false, true])('what somebody else has created; first deployment: %s', firstDeployment => {
   startEach({ firstDeployment })
 
-  const stories = depths.flatMap(depth =>
+  const stories = depthsOf(firstDeployment).flatMap(depth =>
     [true, false].flatMap(kept => ['computing', 'delivered'].map(moment => ({ depth, kept, moment }))),
   )
   test.for(stories.filter(({ depth, moment }) => depth > 1 || moment === 'computing'))(

@@ -84,6 +84,18 @@ describe.for([false, true])('payment; first deployment: %s', firstDeployment => 
     expect(await reason(paid(rich), door)).toBeNull()
   })
 
+  test('behavior: a wallet that is emptied once the answer is computed: tried ten times, dropped, and counted', async () => {
+    const { node, door } = await start()
+    const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })
+    await world.take(paid(wallet), { door })
+    expect(await world.compute()).toBe(1)
+    await world.chain.anvil.setBalance({ address: wallet, value: 0n })
+    await world.settle(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', tries: 9 }])
+    const counted = sql`select paid, reverted, dropped from consumers where owner <> '*'`
+    expect(await world.queue.db.orm.all(counted)).toEqual([{ paid: 0, reverted: 0, dropped: 1 }])
+  })
+
   test('behavior: what is open later may be paid for by then', async () => {
     const { node, door } = await start()
     const wallet = await fund(world.chain, { spender: world.consumer.address, amount: price })

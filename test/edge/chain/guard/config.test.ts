@@ -55,10 +55,18 @@ test('default: in full', () => {
   })
 })
 
+test('behavior: no verifier is trusted unless it is named; that any is, has to be said', () => {
+  expect(parse({}).guard.verifiers).toEqual(new Map())
+  expect(parse({ verifiers: {} }).guard.verifiers).toEqual(new Map())
+  expect(parse({ verifiers: 'any' }).guard.verifiers).toBeNull()
+})
+
 test.each<[string, object, string]>([
   ['limits', { limits: { reverted_per_day: 0 } }, 'limits.reverted_per_day'],
   ['limits', { limits: { per_year: 1 } }, 'limits.per_year: is not known'],
   ['verifiers', { verifiers: { nobody: { max_stake: {} } } }, 'verifiers'],
+  ['verifiers', { verifiers: null }, 'verifiers: must be "any", or an object in braces'],
+  ['verifiers', { verifiers: 'all' }, 'verifiers: must be "any", or an object in braces'],
   ['verifiers', { verifiers: { [verifier]: {} } }, 'max_stake: is missing'],
   ['serve', { serve: 'sometimes' }, 'serve: must be "always"'],
   ['serve', { serve: { free_gas_per_day: -1 } }, 'serve'],
@@ -85,7 +93,7 @@ test('behavior: the digest tells one configuration from another, and not one ord
   expect(digestOf(turned)).toBe(digestOf(one))
   const others = [
     parse({}),
-    parse({ verifiers: {} }),
+    parse({ verifiers: 'any' }),
     parse({ verifiers: { [verifier]: { max_stake: { ...stakes, [token]: '3' } } } }),
     parse({ payment_address: other }),
     parse({ limits: { reverted_per_day: 1 } }),

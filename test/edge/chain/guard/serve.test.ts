@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { type Address, numberToHex, parseEther, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
-import { isProfitable, priceScale, type Serve, worthOf } from '../../../../src/edge/chain/guard/serve.ts'
+import { priceScale, type Serve, surplusOf, worthOf } from '../../../../src/edge/chain/guard/serve.ts'
 import { type GuardWorld, startGuardWorld } from './world.ts'
 
 const token: Address = `0x${'cc'.repeat(20)}`
@@ -23,23 +23,12 @@ describe('arithmetic', () => {
     )
   })
 
-  test('property: it pays exactly from its gas’s cost on', () => {
-    const gases = fc.integer({ min: 1, max: 30_000_000 })
-    const fees = fc.bigInt({ min: 0n, max: 10n ** 12n })
-    fc.assert(
-      fc.property(gases, fees, (gas, feePerGas) => {
-        const native = openGuard.worth.prices
-        const cost = BigInt(gas) * feePerGas
-        const pays = (payout: bigint) => isProfitable(native, { payout, token: zeroAddress, gas, feePerGas })
-        expect(pays(cost)).toBe(true)
-        if (cost > 0n) expect(pays(cost - 1n)).toBe(false)
-      }),
-    )
-  })
-
   test('default: what has no price is worth nothing', () => {
     expect(worthOf(new Map(), { amount: 10n ** 30n, token })).toBe(0n)
     expect(worthOf(new Map([[token, priceScale / 2n]]), { amount: 3n, token })).toBe(1n)
+    const paid = { payout: 7n, token: zeroAddress, cost: 7n }
+    expect(surplusOf(openGuard.worth.prices, paid)).toBe(0n)
+    expect(surplusOf(new Map(), paid)).toBe(-7n)
   })
 })
 
@@ -95,6 +84,69 @@ describe.for([false, true])('on a chain; first deployment: %s', firstDeployment 
     await world.look(node)
     expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'unprofitable', tries: 0 }])
     expect(await sent()).toBe(0)
+    world.queue.clock.ms += 31_000
+    await baseFee(1)
+    await world.look(node)
+    expect(await world.fulfilled()).toEqual([1])
+  })
+
+  const oracle = '0x420000000000000000000000000000000000000f'
+  /** As of the OP stack: so many wei for a byte, of `getL1FeeUpperBound(uint256)`. */
+  const takeForData = async (wei: bigint) => {
+    const price = numberToHex(wei, { size: 8 }).slice(2)
+    await world.request('anvil_setCode', oracle, `0x60043567${price}0260005260206000f3`)
+  }
+
+  test.for([
+    ['in words that nobody knows', { code: -32_000, message: 'no' }],
+    ['for trouble of its own', { code: -32_603, message: 'no' }],
+    ['of all but nothing', { code: 3, message: 'execution reverted', data: '0x' }],
+  ] as const)(
+    'profitable: what a rollup takes is refused %s: who asks waits, and no tick fails',
+    async ([, error]) => {
+      await ask()
+      await takeForData(1n)
+      await baseFee(1)
+      const node = nodeOf({ kind: 'profitable' })
+      // With no bytes but those around them it says what it takes, if it says anything.
+      const isAsked = (call: string) => call.includes(oracle) && !(error.code === 3 && call.includes('0078"'))
+      const refused = (isRefused: boolean) =>
+        world.proxy.setOverride(call => (isRefused && isAsked(JSON.stringify(call)) ? { error } : null))
+      refused(true)
+      await world.look(node)
+      expect(await rows()).toEqual([{ state: 'active', reason: 'fee_unknown' }])
+      refused(false)
+      await world.chain.warp(600)
+      await baseFee(1)
+      await world.look(node)
+      expect(await world.compute()).toBe(1)
+      refused(true)
+      await world.look(node)
+      expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'fee_unknown', tries: 0 }])
+      refused(false)
+      world.queue.clock.ms += 31_000
+      await baseFee(1)
+      await world.look(node)
+      expect(await world.fulfilled()).toEqual([1])
+    },
+  )
+
+  test('profitable: with what a rollup takes for data', async () => {
+    await ask()
+    await takeForData(10n ** 12n)
+    await baseFee(1)
+    const node = nodeOf({ kind: 'profitable' })
+    await world.look(node)
+    expect(await rows()).toEqual([{ state: 'active', reason: 'unprofitable' }])
+    await takeForData(1n)
+    await world.chain.warp(600)
+    await baseFee(1)
+    await world.look(node)
+    expect(await world.compute()).toBe(1)
+    await takeForData(10n ** 13n)
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'unprofitable' }])
+    await takeForData(1n)
     world.queue.clock.ms += 31_000
     await baseFee(1)
     await world.look(node)

@@ -1,6 +1,10 @@
 import { parseEther } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
+import { createAdmin } from '../../../../src/client/admin.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
+import { nodeKey } from '../../../support/chain.ts'
+import { adminToken, startTestEdge } from '../../../support/edge.ts'
 import { coins, type Paying, startPaying, sumsOf } from './paying.ts'
 
 /** What is booked of answers on a real chain, against its balances. */
@@ -115,4 +119,70 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await world.look(world.node)
     expect(await world.entries()).toMatchObject([{ at: Number(timestamp) }])
   })
+})
+
+async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
+  const read: Row[] = []
+  for await (const row of rows) read.push(row)
+  return read
+}
+
+test('behavior: the operator reads at the door what the chain says', async () => {
+  world = await startPaying()
+  const { chain } = world
+  const id = await world.askFor('plain', price)
+  await answered()
+  await using edge = await startTestEdge({
+    databaseUrl: world.queue.url,
+    vars: {
+      CHAINS: JSON.stringify([{ id: chain.id, registry: chain.registry }]),
+      [`CHAIN_${chain.id}_RPC_URLS`]: chain.rpcUrl,
+      [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
+    },
+  })
+  const [log] = await chain.deployer.chain.getContractEvents({
+    address: chain.coordinator,
+    abi: eip712CoordinatorAbi,
+    eventName: 'SubscriptionFulfilled',
+    fromBlock: 0n,
+    strict: true,
+  })
+  if (!log) throw new Error('Nothing was answered')
+  const { timestamp } = await chain.deployer.chain.getBlock({ blockNumber: log.blockNumber })
+  const { gasUsed } = await chain.deployer.chain.getTransactionReceipt({ hash: log.transactionHash })
+  const day = new Date(Number(timestamp) * 1000).toISOString().slice(0, 10)
+  const { payment, protocolFee, gasCost } = await world.balances()
+  const place = {
+    day,
+    consumer: world.consumer.address.toLowerCase(),
+    token: world.tokens.plain.toLowerCase(),
+  }
+  const sums = {
+    payment: String(payment.plain),
+    slashed: '0',
+    protocol_fee: String(protocolFee.plain),
+    verifier_fee: '0',
+    gas_used: Number(gasUsed),
+    gas_cost: String(gasCost),
+    owed: '0',
+    owing: '0',
+  }
+  const counts = { answers: 1, rejected: 0, failed: 0 }
+  const mined = { at: Number(timestamp), hash: log.transactionHash, block: Number(log.blockNumber) }
+
+  const admin = createAdmin({ url: edge.url, token: adminToken })
+  const range = { from: day, to: day }
+  expect(await all(admin.ledger(range))).toEqual([{ ...place, ...counts, ...sums }])
+  expect(await all(admin.ledgerEntries(range))).toEqual([
+    { ...place, ...mined, kind: 'answer', subscription: id, interval: 1, ...sums },
+  ])
+  const csv = await edge.request(`/api/ledger?from=${day}&to=${day}&format=csv`, {
+    headers: { authorization: `Bearer ${adminToken}` },
+  })
+  const row = Object.entries({ ...place, ...counts, ...sums })
+  expect(await csv.text()).toBe(
+    [row.map(([column]) => column), row.map(([, value]) => value)]
+      .map(line => `${line.join(',')}\r\n`)
+      .join(''),
+  )
 })

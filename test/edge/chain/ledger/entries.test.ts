@@ -13,7 +13,7 @@ const feeRecipient = address('ee')
 const verifierWallet = address('ff')
 const node = address('11')
 
-const parties = { owner, wallet, token, nodeWallet, feeRecipient, hasVerifier: false }
+const parties = { owner, wallet, token, nodeWallet, feeRecipients: [feeRecipient], hasVerifier: false }
 const costs = { gasUsed: 100, gasCost: 1_001n }
 
 function paid(to: Address, amount: bigint, from: Partial<Extract<Move, { kind: 'paid' }>> = {}): Move {
@@ -29,7 +29,8 @@ function carried(subscription: number, changed: Partial<CarriedAnswer> = {}): Ca
     subscription,
     interval: 1,
     key: `${subscription}/1`,
-    delivered: true,
+    outcome: 'delivered',
+    isPaid: true,
     gas: null,
     parties,
     ...changed,
@@ -48,6 +49,8 @@ describe('entriesOf', () => {
         token,
         payment: 90n,
         slashed: 0n,
+        owed: 0n,
+        owing: 0n,
         protocolFee: 10n,
         verifierFee: 0n,
         gasUsed: 100,
@@ -61,7 +64,7 @@ describe('entriesOf', () => {
     const entries = entriesOf({ moves: [...moves, judged('8/1')], ...costs }, [
       carried(8),
       carried(7),
-      carried(9, { delivered: false }),
+      carried(9, { outcome: 'failed' }),
     ])
     expect(entries).toMatchObject([
       { subscription: 8, kind: 'answer', payment: 6n, protocolFee: 1n },
@@ -76,21 +79,30 @@ describe('entriesOf', () => {
     const stake = paid(wallet, 100n, { wallet: nodeWallet, spender: node })
     const accepted = [...fees, paid(nodeWallet, 93n), judged('7/1')]
     const rejected = [...fees, stake, judged('7/1', false)]
-    const book = (moves: Move[]) => entriesOf({ moves, ...costs }, [carried(7, { parties: withVerifier })])[0]
-    expect(book(accepted)).toMatchObject({
+    const book = (moves: Move[], outcome: 'delivered' | 'rejected') =>
+      entriesOf({ moves, ...costs }, [carried(7, { outcome, parties: withVerifier })])[0]
+    expect(book(accepted, 'delivered')).toMatchObject({
       kind: 'answer',
       payment: 93n,
       protocolFee: 4n,
       verifierFee: 3n,
       slashed: 0n,
     })
-    expect(book(rejected)).toMatchObject({ kind: 'rejected', payment: 0n, slashed: 100n })
+    expect(book(rejected, 'rejected')).toMatchObject({ kind: 'rejected', payment: 0n, slashed: 100n })
   })
 
   test('behavior: a token that takes something off: what it says has arrived', () => {
     const arrived: Move = { kind: 'arrived', token, from: wallet, to: nodeWallet, amount: 99n }
     const moves = [arrived, paid(nodeWallet, 100n), judged('7/1')]
     expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([{ payment: 99n }])
+  })
+
+  test('behavior: of an answer that is not paid, whoever it names as its wallet says nothing', () => {
+    const owed: Move = { kind: 'owed', wallet, token, to: nodeWallet, amount: 7n }
+    const moves = [paid(nodeWallet, 1_000n), owed, judged('7/1')]
+    expect(entriesOf({ moves, ...costs }, [carried(7, { isPaid: false })])).toMatchObject([
+      { kind: 'answer', payment: 0n, owed: 0n, protocolFee: 0n },
+    ])
   })
 
   test('behavior: what others say counts for nothing', () => {
@@ -137,6 +149,106 @@ describe('entriesOf', () => {
       { kind: 'settled', key: '7/1', node },
     ]
     expect(verdictEntry(slashed, { ...answer, node })).toMatchObject({ payment: 0n, slashed: 100n })
+  })
+
+  test('behavior: an answer whose consumer has another proof judged: what that moves is booked once, and the fees are of the answer', () => {
+    const withVerifier = { ...parties, hasVerifier: true }
+    const unlocked = (spender: Address): Move => ({ kind: 'unlocked', spender })
+    const fees = [paid(feeRecipient, 4n), paid(verifierWallet, 3n)]
+    const stake = paid(wallet, 100n, { wallet: nodeWallet, spender: node })
+    const slashed: Move[] = [unlocked(node), unlocked(owner), stake, { kind: 'settled', key: '6/1', node }]
+    const earned: Move[] = [
+      unlocked(node),
+      unlocked(owner),
+      paid(nodeWallet, 93n),
+      { kind: 'settled', key: '6/1', node },
+    ]
+    const answer = [carried(7, { parties: withVerifier })]
+    const verdict = { subscription: 6, interval: 1, key: '6/1', node, parties: withVerifier }
+    for (const [settlement, sums] of [
+      [slashed, { payment: 0n, slashed: 100n }],
+      [earned, { payment: 93n, slashed: 0n }],
+    ] as const) {
+      const moves = [...fees, ...settlement]
+      expect(entriesOf({ moves, ...costs }, answer)).toMatchObject([
+        { kind: 'answer', payment: 0n, slashed: 0n, protocolFee: 4n, verifierFee: 3n },
+      ])
+      expect(verdictEntry(moves, verdict)).toMatchObject({ ...sums, protocolFee: 0n, verifierFee: 0n })
+      // Its own proof, judged at once.
+      const own = settlement.map(move => (move.kind === 'settled' ? { ...move, key: '7/1' } : move))
+      expect(entriesOf({ moves: [...fees, ...own, ...settlement], ...costs }, answer)).toMatchObject([
+        { ...sums, protocolFee: 4n, verifierFee: 3n },
+      ])
+    }
+  })
+
+  test('behavior: what the token does not let through is owed, of one wallet to the other, and with its own answer alone', () => {
+    const owed = (from: Address, to: Address, amount: bigint): Move => ({
+      kind: 'owed',
+      wallet: from,
+      token,
+      to,
+      amount,
+    })
+    const foreign: Move[] = [
+      owed(address('99'), nodeWallet, 7n),
+      owed(wallet, address('99'), 7n),
+      { kind: 'owed', wallet, token: address('99'), to: nodeWallet, amount: 7n },
+    ]
+    const withVerifier = { ...parties, hasVerifier: true }
+    const answer = { subscription: 7, interval: 1, key: '7/1', parties: withVerifier, node }
+    const earned: Move[] = [...foreign, owed(wallet, nodeWallet, 90n), { kind: 'settled', key: '7/1', node }]
+    expect(verdictEntry(earned, answer)).toMatchObject({ payment: 0n, owed: 90n, owing: 0n })
+    const lost: Move[] = [
+      ...earned,
+      { kind: 'unlocked', spender: node },
+      paid(wallet, 60n, { wallet: nodeWallet, spender: node }),
+      owed(nodeWallet, wallet, 40n),
+      { kind: 'settled', key: '8/1', node },
+    ]
+    expect(verdictEntry(lost, { ...answer, subscription: 8, key: '8/1' })).toMatchObject({
+      slashed: 60n,
+      owed: 0n,
+      owing: 40n,
+    })
+    expect(
+      entriesOf({ moves: [...earned, judged('7/1'), ...lost.slice(5), judged('8/1')], ...costs }, [
+        carried(7, { parties: withVerifier }),
+        carried(8, { parties: withVerifier }),
+      ]),
+    ).toMatchObject([
+      { owed: 90n, owing: 0n },
+      { owed: 0n, owing: 40n },
+    ])
+  })
+
+  test('behavior: what is claimed of an old debt meanwhile has been earned before', () => {
+    const arrived = (amount: bigint): Move => ({
+      kind: 'arrived',
+      token,
+      from: wallet,
+      to: nodeWallet,
+      amount,
+    })
+    const unlocked: Move = { kind: 'unlocked', spender: owner }
+    const book = (...moves: Move[]) => entriesOf({ moves: [...moves, judged('7/1')], ...costs }, [carried(7)])
+    expect(book(arrived(99n), paid(nodeWallet, 100n), arrived(50n))).toMatchObject([{ payment: 99n }])
+    expect(book(arrived(50n), unlocked, arrived(99n), paid(nodeWallet, 100n))).toMatchObject([
+      { payment: 99n },
+    ])
+  })
+
+  test('behavior: a consumer that is the node itself loses what it had at stake', () => {
+    const unlocked: Move = { kind: 'unlocked', spender: node }
+    const stake = paid(wallet, 100n, { wallet: nodeWallet, spender: node })
+    const moves: Move[] = [
+      ...[unlocked, stake, unlocked],
+      { kind: 'judged', key: '7/1', accepted: false, node },
+      { kind: 'settled', key: '7/1', node },
+    ]
+    const self = { ...parties, owner: node, hasVerifier: true }
+    const verdict = { subscription: 7, interval: 1, key: '7/1', node, parties: self }
+    expect(verdictEntry(moves, verdict)).toMatchObject({ slashed: 100n })
   })
 
   test('behavior: a transaction that carried nothing is an expense', () => {

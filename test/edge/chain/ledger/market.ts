@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Address, erc20Abi, getAddress, type Hex, zeroAddress } from 'viem'
+import { type Address, erc20Abi, getAddress, type Hex, isAddressEqual, parseAbi, zeroAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { containersHash } from '../../../../src/client/containers-hash.ts'
 import { signDelegatedSubscription } from '../../../../src/client/sign.ts'
@@ -9,11 +9,12 @@ import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
+import { feeAbi } from '../../../../src/protocol/abi/fee.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
 import { parseDelegated } from '../../../../src/protocol/delegated.ts'
 import { type Contract, createSubscription, deploy, fund, nodeKey, transact } from '../../../support/chain.ts'
 import { startTicking, type Ticking } from '../ticking.ts'
-import { type Coin, coins, type Paying, plenty, startPaying } from './paying.ts'
+import { type Coin, coins, feeRecipient, type Paying, plenty, startPaying } from './paying.ts'
 
 /** Who judges proofs: nobody; at once, by a verdict that is set; later, or never. */
 export type Judge = 'none' | 'atomic' | 'optimistic'
@@ -30,7 +31,7 @@ export type MarketNode = {
   door: Door
 }
 
-/** What nodes have in their wallets more than at first, and who has had fees; and what each signer has spent, in wei. */
+/** What nodes have in their wallets, or are owed, more than at first, and who has had fees; and what each signer has spent, in wei. */
 export type Books = { nodes: { earned: ByCoin; gasCost: bigint }[]; protocolFee: ByCoin; verifierFee: ByCoin }
 
 export type Market = Paying & {
@@ -41,6 +42,12 @@ export type Market = Paying & {
   signFor(asking: Asking & { places: readonly number[] }): Promise<void>
   /** The optimistic verifier judges what it can of what a node waits for, the oldest first. */
   judgeOne(place: number, valid: boolean): Promise<void>
+  /** A token that may block wallets does that, or does it no more: a node's, by its place, or the consumer's. */
+  block(whose: number | 'consumer', blocked: boolean): Promise<void>
+  /** Somebody claims whatever is owed, and not blocked. */
+  claim(): Promise<void>
+  /** Somebody else gets the protocol's fee from now on. */
+  passFeeOn(): Promise<void>
   pending(): Promise<number>
   booked(): Promise<Books>
   onChain(): Promise<Books>
@@ -49,6 +56,7 @@ export type Market = Paying & {
 const secondKey: Hex = '0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6'
 const asker = privateKeyToAccount(`0x${'c3'.repeat(32)}`)
 const verifierFee = 1_000n
+const strangeAbi = parseAbi(['function setBlocked(address account, bool blocked)'])
 
 export async function startMarket({ firstDeployment }: { firstDeployment: boolean }): Promise<Market> {
   const container = { generates_proofs: true }
@@ -66,6 +74,9 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
   })
   const delegatorPayer = await fund(chain, { spender: delegator.address, amount: plenty })
   const nodes = [await nodeOf(paying, nodeKey, paying), await nodeOf(second, secondKey, paying)] as const
+  const payers = [paying.payer, delegatorPayer]
+  const feeOwners = await startFeeOwners(paying)
+  const strange = { address: tokens.silent, abi: strangeAbi }
   for (const coin of coins) {
     const token = tokens[coin]
     for (const verifier of Object.values(verifiers))
@@ -92,6 +103,22 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
     await byCoin(async coin => {
       let sum = 0n
       for (const address of addresses) sum += await balanceOf(coin, address)
+      return sum
+    })
+  const owedBy = async (wallet: Address, { coin, to }: { coin: Coin; to: Address }) =>
+    await client.readContract({
+      address: wallet,
+      abi: walletAbi,
+      functionName: 'owed',
+      args: [tokens[coin], to],
+    })
+  /** What consumers' wallets owe a node's, less what that owes them. */
+  const owedTo = async (nodeWallet: Address) =>
+    await byCoin(async coin => {
+      let sum = 0n
+      for (const payer of payers)
+        sum +=
+          (await owedBy(payer, { coin, to: nodeWallet })) - (await owedBy(nodeWallet, { coin, to: payer }))
       return sum
     })
   const atFirst = await Promise.all(
@@ -159,10 +186,37 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
         if (isJudged) return
       }
     },
+    async block(whose, blocked) {
+      const account = whose === 'consumer' ? paying.payer : nodes[whose]?.wallet
+      await transact(chain, strange, { functionName: 'setBlocked', args: [account, blocked] })
+    },
+    async claim() {
+      const both = nodes.flatMap(({ wallet }) => payers.map(payer => ({ wallet, payer })))
+      const debts = both.flatMap(({ wallet, payer }) => [
+        { from: payer, to: wallet },
+        { from: wallet, to: payer },
+      ])
+      for (const { from, to } of debts) {
+        if ((await owedBy(from, { coin: 'silent', to })) === 0n) continue
+        const claiming = { functionName: 'claim', args: [tokens.silent, to] }
+        // While the token blocks either, the debt stays.
+        await transact(chain, { address: from, abi: walletAbi }, claiming).catch(() => null)
+      }
+    },
+    async passFeeOn() {
+      const current = await client.readContract({
+        address: chain.fee,
+        abi: feeAbi,
+        functionName: 'FEE_RECIPIENT',
+      })
+      const [first, other] = feeOwners
+      const [from, to] = isAddressEqual(current, first.address) ? [first, other] : [other, first]
+      await transact(chain, from, { functionName: 'pass', args: [chain.fee, to.address] })
+    },
     pending: async () => (await Promise.all(nodes.map(pendingOf))).flat().length,
     async booked() {
       const all = await Promise.all(nodes.map(entriesOf))
-      type Column = 'payment' | 'slashed' | 'protocol_fee' | 'verifier_fee'
+      type Column = 'payment' | 'slashed' | 'owed' | 'owing' | 'protocol_fee' | 'verifier_fee'
       const sum = (entries: (typeof all)[number], column: Column) =>
         byCoin(async coin =>
           entries
@@ -172,9 +226,10 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
       return {
         nodes: await Promise.all(
           all.map(async entries => {
-            const [paid, slashed] = [await sum(entries, 'payment'), await sum(entries, 'slashed')]
+            const [paid, owed] = [await sum(entries, 'payment'), await sum(entries, 'owed')]
+            const [slashed, owing] = [await sum(entries, 'slashed'), await sum(entries, 'owing')]
             return {
-              earned: await byCoin(async coin => paid[coin] - slashed[coin]),
+              earned: await byCoin(async coin => paid[coin] + owed[coin] - slashed[coin] - owing[coin]),
               gasCost: entries.reduce((total, entry) => total + BigInt(entry.gas_cost), 0n),
             }
           }),
@@ -187,14 +242,14 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
       return {
         nodes: await Promise.all(
           nodes.map(async ({ address, wallet }, index) => {
-            const [now, first] = [await balances([wallet]), atFirst[index]]
+            const [now, owed, first] = [await balances([wallet]), await owedTo(wallet), atFirst[index]]
             return {
-              earned: await byCoin(async coin => now[coin] - (first?.coins[coin] ?? 0n)),
+              earned: await byCoin(async coin => now[coin] + owed[coin] - (first?.coins[coin] ?? 0n)),
               gasCost: (first?.wei ?? 0n) - (await client.getBalance({ address })),
             }
           }),
         ),
-        protocolFee: (await paying.balances()).protocolFee,
+        protocolFee: await balances(feeOwners.map(({ address }) => address)),
         verifierFee: await balances(Object.values(verifiers).map(({ address }) => address)),
       }
     },
@@ -203,6 +258,26 @@ export async function startMarket({ firstDeployment }: { firstDeployment: boolea
       await paying.close()
     },
   }
+}
+
+/** Of whom each can pass the fee on to the other; the first has it. */
+async function startFeeOwners({ chain }: Paying): Promise<readonly [Contract, Contract]> {
+  const owners = [
+    await deploy(chain, { name: 'FeeOwner' }),
+    await deploy(chain, { name: 'FeeOwner' }),
+  ] as const
+  const { anvil, deployer } = chain
+  await anvil.setBalance({ address: feeRecipient, value: plenty })
+  await anvil.impersonateAccount({ address: feeRecipient })
+  const hash = await deployer.wallet.writeContract({
+    account: feeRecipient,
+    address: chain.fee,
+    abi: feeAbi,
+    functionName: 'transferOwnership',
+    args: [owners[0].address],
+  })
+  await deployer.chain.waitForTransactionReceipt({ hash })
+  return owners
 }
 
 /** With a wallet that is full of everything, and its own, so that it approves its stakes itself. */

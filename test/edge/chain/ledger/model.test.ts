@@ -8,8 +8,8 @@ import { type Coin, coins } from './paying.ts'
 
 /**
  * Random histories of two nodes on a real chain, on either deployment: answers that are paid or not, with proofs that are judged at once, later or
- * never, signed requests, wallets that are emptied and filled, and reorganisations of every depth: what the books say is what the chain's
- * balances say.
+ * never, signed requests, wallets that are emptied and filled, a token that blocks some of them, so that they owe one another, and debts that
+ * somebody claims, fees that somebody else gets, and reorganisations of every depth: what the books say is what the chain's balances say.
  */
 
 /** A long run: `MODEL_RUNS=300 npm test -- ledger/model`. */
@@ -25,7 +25,9 @@ type Op =
   | { op: 'judge'; place: number; valid: boolean }
   | { op: 'set'; valid: boolean }
   | { op: 'look'; place: number }
-  | { op: 'compute' | 'mine' | 'hold' | 'release' | 'week' | 'race' }
+  | { op: 'block'; whose: number | 'consumer'; blocked: boolean }
+  | { op: 'owe'; place: number; valid: boolean }
+  | { op: 'compute' | 'mine' | 'hold' | 'release' | 'week' | 'race' | 'claim' | 'pass' }
 
 const coin = fc.constantFrom(...coins)
 const asked = {
@@ -63,16 +65,25 @@ const operations: fc.Arbitrary<Op> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ op: ops('judge'), place, valid: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ op: ops('set'), valid: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: ops('block'),
+      whose: fc.constantFrom<number | 'consumer'>(0, 1, 'consumer'),
+      blocked: fc.boolean(),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ op: ops('owe'), place, valid: fc.boolean() }) },
   { weight: 7, arbitrary: fc.record({ op: ops('look'), place }) },
   {
-    weight: 8,
+    weight: 9,
     arbitrary: fc.record({
-      op: ops('compute', 'compute', 'mine', 'hold', 'release', 'week', 'race', 'race'),
+      op: ops('compute', 'compute', 'mine', 'hold', 'release', 'week', 'race', 'race', 'claim', 'pass'),
     }),
   },
 )
 
-const histories = fc.array(operations, { minLength: 8, maxLength: 24 })
+const histories = fc.array(operations, { minLength: 8, maxLength: 20 })
 
 let world: Market | undefined
 afterEach(async () => await world?.close())
@@ -96,6 +107,10 @@ async function change(market: Market, op: Op): Promise<void> {
   if (op.op === 'judge') await market.judgeOne(op.place, op.valid)
   if (op.op === 'week') await market.chain.warp(week)
   if (op.op === 'race') await race(market)
+  if (op.op === 'owe') await owe(market, op)
+  if (op.op === 'block') await market.block(op.whose, op.blocked)
+  if (op.op === 'claim') await market.claim()
+  if (op.op === 'pass') await market.passFeeOn()
   if (op.op === 'set')
     await transact(market.chain, market.verifiers.atomic, { functionName: 'setVerdict', args: [op.valid] })
   if (op.op === 'allow') await allow(market, op.coin, op.amount)
@@ -114,6 +129,20 @@ async function race(market: Market): Promise<void> {
   await chain.anvil.setAutomine(false)
   for (const { world, ticker } of nodes) await world.look(ticker)
   await release(market)
+}
+
+/** A proof is judged while the token blocks who would get the money: chance brings that together once in a hundred histories. */
+async function owe(market: Market, { place, valid }: { place: number; valid: boolean }): Promise<void> {
+  for (const whose of [place, 'consumer'] as const) await market.block(whose, false)
+  await market.askIn({ coin: 'silent', amount: parseEther('1'), judge: 'optimistic', redundancy: 1 })
+  // Its stake may have to be approved first.
+  for (let times = 0; times < 3; times++) {
+    await lookAs(market, place)
+    await market.nodes[place]?.world.compute()
+    await market.mine()
+  }
+  await market.block(valid ? place : 'consumer', true)
+  await market.judgeOne(place, valid)
 }
 
 async function lookAs({ nodes }: Market, place: number): Promise<void> {
@@ -166,7 +195,11 @@ test('property: the books say what the chain says', async () => {
       await market.mine(10)
       for (const op of history) await apply(market, op)
       await settle(market)
-      expect(await market.booked()).toEqual(await market.onChain())
+      const booked = await market.booked()
+      expect(booked).toEqual(await market.onChain())
+      for (const whose of [0, 1, 'consumer'] as const) await market.block(whose, false)
+      await market.claim()
+      expect(await market.onChain()).toEqual(booked)
       await market.close()
       world = undefined
     }),

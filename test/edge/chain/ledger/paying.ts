@@ -36,7 +36,7 @@ export type Paying = Ticking & {
   balances(): Promise<{ payment: Record<Coin, bigint>; protocolFee: Record<Coin, bigint>; gasCost: bigint }>
 }
 
-const feeRecipient: Address = '0x00000000000000000000000000000000000fee00'
+export const feeRecipient: Address = '0x00000000000000000000000000000000000fee00'
 export const plenty = parseEther('1000')
 
 export async function startPaying(options: Omit<TickingOptions, 'chain'> = {}): Promise<Paying> {

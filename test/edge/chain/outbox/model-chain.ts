@@ -30,13 +30,20 @@ export type ModelChain = {
   mine(options?: { withhold?: boolean; seconds?: number }): void
   /** Undoes blocks, and makes one more than were undone, so that the branch is the longer one. `lose`: what was in them is forgotten. */
   reorg(depth: number, options: { lose: boolean }): void
-  /** An account's key is used elsewhere too: its next nonce is taken. */
+  /** An account's key is used elsewhere too: its next nonce is taken. Where that is undone, what waited for it does so again. */
   intrude(account: Address): void
   /** Endpoints forget what waits. */
   forget(): void
   /** Answers accepted, as 'subscription/interval', on the branch that is. */
   accepted(): string[]
-  settings: { baseFee: bigint; balance: bigint; refusesSends: boolean; refusesOne: boolean }
+  /** `feeCap`: the most that endpoints let a transaction cost. */
+  settings: {
+    baseFee: bigint
+    balance: bigint
+    feeCap: bigint
+    refusesSends: boolean
+    refusesOne: boolean
+  }
 }
 
 type Transaction = {
@@ -48,6 +55,8 @@ type Transaction = {
   to: Address
   data: Hex
   isForeign: boolean
+  /** What waited for its nonce before. */
+  before: Transaction | undefined
 }
 type Receipt = { transaction: Transaction; succeeded: boolean; failed: number[]; accepted: string[] }
 type ModelBlock = { block: Block; receipts: Receipt[] }
@@ -62,7 +71,13 @@ export function createModelChain(): ModelChain {
   const blocks: ModelBlock[] = []
   /** By account and nonce. */
   const waiting = new Map<string, Transaction>()
-  const settings = { baseFee: 1_000_000_000n, balance: 10n ** 18n, refusesSends: false, refusesOne: false }
+  const settings = {
+    baseFee: 1_000_000_000n,
+    balance: 10n ** 18n,
+    feeCap: 10n ** 18n,
+    refusesSends: false,
+    refusesOne: false,
+  }
   const head = () => blocks.at(-1)!.block
   const receipts = () => blocks.flatMap(({ receipts: all }) => all)
   const nonceOf = (account: Address) =>
@@ -107,7 +122,8 @@ export function createModelChain(): ModelChain {
       forks += 1
       const undone = blocks.splice(Math.max(1, blocks.length - depth))
       for (const { transaction } of undone.flatMap(({ receipts: all }) => all)) {
-        if (!lose && !transaction.isForeign) waiting.set(placeOf(transaction), transaction)
+        const again = transaction.isForeign ? transaction.before : transaction
+        if (!lose && again) waiting.set(placeOf(again), again)
       }
       for (let index = 0; index <= undone.length; index++) append([])
     },
@@ -121,7 +137,9 @@ export function createModelChain(): ModelChain {
         to: coordinator,
         data: '0x',
         isForeign: true,
+        before: undefined,
       }
+      foreign.before = waiting.get(placeOf(foreign))
       waiting.delete(placeOf(foreign))
       append([foreign])
     },
@@ -184,6 +202,10 @@ export function createModelChain(): ModelChain {
     const hash = keccak256(raw)
     const place = placeOf({ from, nonce })
     const before = waiting.get(place)
+    if (gas * maxFeePerGas > settings.feeCap)
+      return {
+        error: { code: -32_000, message: 'tx fee (1.07 ether) exceeds the configured cap (1.00 ether)' },
+      }
     if (nonce < nonceOf(from)) return { error: { code: -32_000, message: 'nonce too low' } }
     if (before?.hash === hash) return { error: { code: -32_000, message: 'already known' } }
     if (before && maxFeePerGas * 1000n < before.maxFee * 1125n)
@@ -199,6 +221,7 @@ export function createModelChain(): ModelChain {
       to: to!.toLowerCase() as Address,
       data,
       isForeign: false,
+      before: undefined,
     })
     return { result: hash }
   }

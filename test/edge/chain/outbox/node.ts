@@ -5,6 +5,7 @@ import type { Block, Chain, ChainConfig, Contracts, Features } from '../../../..
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { confirm } from '../../../../src/edge/chain/outbox/confirm.ts'
 import { deliver, type SignerReport } from '../../../../src/edge/chain/outbox/deliver.ts'
+import { confirmDisplaced } from '../../../../src/edge/chain/outbox/displaced.ts'
 import { finalise } from '../../../../src/edge/chain/outbox/final.ts'
 import { confirmLeft } from '../../../../src/edge/chain/outbox/left.ts'
 import { recheckMined } from '../../../../src/edge/chain/outbox/recheck.ts'
@@ -197,6 +198,7 @@ function contractsOf(
 export async function look(step: Step): Promise<SignerReport | null> {
   await finalise(step)
   if (step.latest.number > step.block.number) await recheckMined(step)
+  await confirmDisplaced(step)
   await confirm(step)
   await confirmLeft(step)
   return (await deliver(step)).signer

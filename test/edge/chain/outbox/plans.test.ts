@@ -19,7 +19,7 @@ const walkable =
   /^SCAN (\S+ VIRTUAL TABLE|item |value |json_each |\d+ CONSTANT ROW|CONSTANT ROW|mine|free|\(subquery)/
 /** Seeks that leave a table of chains to be walked: a chain's rows are all rows. */
 const wide =
-  /^SEARCH (\S+ )?(transactions|t|old|later|deliveries|d|given|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce|transactions_over|deliveries_over) \(chain=\?( AND signer=\?)?\)$/
+  /^SEARCH (\S+ )?(transactions|t|proofs|old|later|deliveries|d|given|subscriptions|s|chain_blocks)\b.*(autoindex\S*|transactions_nonce|transactions_over|deliveries_over) \(chain=\?( AND signer=\?)?\)$/
 
 let outbox: Outbox
 let client: Client
@@ -116,10 +116,13 @@ async function useAll(): Promise<Statement[]> {
   await tick({ signer: otherSigner })
   for (let block = 0; block < 10; block++) chain.mine()
   await tick()
-  // Replaced by one with fewer answers, and mined all the same.
-  for (const id of [8, 9]) await outbox.answer({ subscription: first + id })
+  // Replaced by one with fewer answers, and mined all the same; with one that had failed in a block that is undone.
+  for (const id of [8, 9, 10]) await outbox.answer({ subscription: first + id })
   await tick()
   await vanish(first + 8)
+  await outbox.db.orm.run(
+    sql`update deliveries set state = 'computed', tx = null, not_before = 9e15 where subscription = ${first + 9}`,
+  )
   chain.settings.refusesSends = true
   // Nothing is forgotten meanwhile.
   await look(step())
@@ -137,7 +140,7 @@ async function useAll(): Promise<Statement[]> {
   return statements
 }
 
-/** Final ones: with an answer each. */
+/** Final ones: with an answer each, and its proof. */
 async function fill(count: number): Promise<void> {
   const n = `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count})`
   await client.executeMultiple(`
@@ -147,13 +150,37 @@ async function fill(count: number): Promise<void> {
       container_id, lazy, verifier, payment_amount, payment_token, wallet)
     ${n} select ${chainId}, i, 'ended', i, '0x', i, i, '0xaa', 0, 0, 1, 1, '0x', 0, '0x', '0', '0x', '0x' from n;
     insert into deliveries (chain, subscription, interval, job, state, tx, created_at)
-    ${n} select ${chainId}, i, 1, 'final-' || i, 'final', 'tx-' || i, i from n`)
+    ${n} select ${chainId}, i, 1, 'final-' || i, 'final', 'tx-' || i, i from n;
+    insert into proofs (chain, subscription, interval, node, answer_tx, state, looked_block, settled_block)
+    ${n} select ${chainId}, i, 1, '0xother', 'tx-' || i, 'accepted', i, i from n`)
+}
+
+async function analyseOneProof(): Promise<void> {
+  await client.executeMultiple(`
+    insert into proofs (chain, subscription, interval, node, answer_tx, state, looked_block)
+    values (${chainId}, 0, 1, '0xother', 'tx-0', 'accepted', 0);
+    analyze`)
+}
+
+async function analyseOneDelivery(): Promise<void> {
+  await client.executeMultiple(`
+    insert into deliveries (chain, subscription, interval, job, state, tx, created_at)
+    values (${chainId}, 0, 1, 'only', 'final', 'tx-0', 0);
+    analyze`)
 }
 
 describe('plans', () => {
-  const states = ['never analysed', 'analysed while empty', 'analysed'] as const
+  const states = [
+    'never analysed',
+    'analysed while empty',
+    'analysed with one proof',
+    'analysed with one delivery',
+    'analysed',
+  ] as const
   test.for(states)('behavior: no walk and no sort with 100,000 final transactions, %s', async state => {
     if (state === 'analysed while empty') await outbox.db.orm.run(sql`analyze`)
+    if (state === 'analysed with one proof') await analyseOneProof()
+    if (state === 'analysed with one delivery') await analyseOneDelivery()
     const statements = await useAll()
     expect(new Set(statements.map(({ sql: text }) => text)).size).toBeGreaterThan(25)
     await fill(100_000)

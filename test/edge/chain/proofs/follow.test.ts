@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { encodeEventTopics, type Hex, padHex, toHex } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
@@ -13,6 +14,8 @@ import { type Proving, price, startProving, week } from './proving.ts'
 let world: Proving
 const judged = async (id: number, valid: boolean) =>
   await world.call(world.verifier, 'finalize', id, 1, nodeAddress, valid)
+const booked = async () =>
+  (await world.queue.db.orm.all<{ kind: string }>(sql`select kind from ledger`)).map(({ kind }) => kind)
 
 describe.for([false, true])('first deployment: %s', firstDeployment => {
   afterEach(async () => await world?.close())
@@ -89,13 +92,137 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
   })
 
-  test('behavior: logs that do not have it leave it settled, by nobody knows whom', async () => {
+  const noLogs = () =>
+    world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: [] } : null))
+  const inVain = { state: 'pending', problem: 'No log tells of its verdict' }
+
+  test('behavior: logs that do not have it are looked through again for an hour; then it is settled, by nobody knows whom', async () => {
     world = await startProving({ firstDeployment })
     const id = await world.deliver()
     await judged(id, true)
-    world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: [] } : null))
+    noLogs()
     await world.warp(3_600)
-    expect(await world.proofs()).toMatchObject([{ state: 'settled', settled_by: null }])
+    for (const seconds of [30, 60, 120, 240, 480, 960, 1_920]) {
+      expect(await world.proofs()).toMatchObject([inVain])
+      await world.warp(seconds)
+    }
+    expect(await world.proofs()).toMatchObject([{ state: 'settled', settled_by: null, problem: null }])
+  })
+
+  test.each([100, 1_300])(
+    'behavior: logs that come later are found, and booked, behind %i blocks',
+    async blocks => {
+      world = await startProving({ firstDeployment })
+      const id = await world.deliver()
+      for (let left = blocks; left > 0; left -= 260) await world.mine(Math.min(left, 260))
+      await judged(id, true)
+      noLogs()
+      await world.warp(3_600)
+      await world.warp(3_600)
+      await world.warp(3_600)
+      expect(await world.proofs()).toMatchObject([inVain])
+      world.proxy.setOverride(() => null)
+      await world.warp(3_600)
+      await world.warp(1)
+      await world.warp(1)
+      expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+      expect(await booked()).toContain('verdict')
+    },
+  )
+
+  test('behavior: where one endpoint has no logs, another one is asked at once', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    noLogs()
+    const node = world.ticker({ paymentAddress: world.nodeWallet, others: [world.chain.rpcUrl] })
+    await world.chain.warp(3_600)
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+  })
+
+  test('behavior: where one endpoint has no logs of long ago, another one is asked when it is looked through again', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    for (let part = 0; part < 3; part++) await world.mine(220)
+    await judged(id, true)
+    noLogs()
+    const node = world.ticker({ paymentAddress: world.nodeWallet, others: [world.chain.rpcUrl] })
+    await world.chain.warp(3_600)
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([inVain])
+    await world.chain.warp(31)
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+  })
+
+  test('behavior: where one endpoint does not tell its receipt, another one is asked', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    world.proxy.setOverride(({ method }) =>
+      method === 'eth_getTransactionReceipt' ? { result: null } : null,
+    )
+    const node = world.ticker({ paymentAddress: world.nodeWallet, others: [world.chain.rpcUrl] })
+    await world.chain.warp(3_600)
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+  })
+
+  /** The verdict is given in one block, and another one follows. `journal`: what is noted of that; its top is the chain's, so that nobody looks further down. */
+  async function judgedBelow(id: number, journal?: Hex): Promise<{ number: bigint; hash: Hex }> {
+    await judged(id, false)
+    const { hash, number } = await world.chain.deployer.chain.getBlock()
+    await world.mine()
+    const next = await world.chain.deployer.chain.getBlock()
+    for (const [height, noted] of [
+      [number, journal ?? hash],
+      [next.number, next.hash],
+    ])
+      await world.queue.db.orm.run(
+        sql`insert into chain_blocks (chain, number, hash) values (${world.chain.id}, ${Number(height)}, ${noted})`,
+      )
+    return { number, hash }
+  }
+  const otherBlock = 'The journal has another block than its verdict is in'
+
+  test('behavior: where the journal has another block than the chain, below its top, it is rewound, and the verdict written', async () => {
+    world = await startProving({ firstDeployment })
+    await judgedBelow(await world.deliver(), padHex('0x77'))
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', problem: otherBlock }])
+    expect(await booked()).not.toContain('verdict')
+    expect(world.events()).toContain('Chain rewound')
+    await world.warp(31)
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', problem: null }])
+    expect((await booked()).filter(kind => kind === 'verdict')).toHaveLength(1)
+    expect(await world.states()).toEqual(['delivered'])
+  })
+
+  test('behavior: a verdict in a block that an endpoint has, and others do not, is not written, and the journal stays', async () => {
+    world = await startProving({ firstDeployment })
+    const { number, hash } = await judgedBelow(await world.deliver())
+    const range = { address: world.chain.coordinator, fromBlock: toHex(number), toBlock: toHex(number) }
+    const topics = encodeEventTopics({ abi: eip712CoordinatorAbi, eventName: 'ProofVerified' })
+    const logs = (await world.request('eth_getLogs', { ...range, topics })) as { transactionHash: Hex }[]
+    const receipt = await world.request('eth_getTransactionReceipt', logs[0]?.transactionHash)
+    const block = await world.request('eth_getBlockByNumber', toHex(number), false)
+    const undone = (told: unknown) => ({
+      result: JSON.parse(JSON.stringify(told).replaceAll(hash, padHex('0x77'))),
+    })
+    world.proxy.setOverride(({ method, params: [asked] }) => {
+      if (method === 'eth_getLogs') return undone(logs)
+      if (method === 'eth_getTransactionReceipt') return undone(receipt)
+      return method === 'eth_getBlockByNumber' && asked === toHex(number) ? undone(block) : null
+    })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, others: [world.chain.rpcUrl] })
+    await world.chain.warp(3_600)
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', problem: otherBlock }])
+    expect(world.events()).not.toContain('Chain rewound')
+    world.proxy.setOverride(() => null)
+    await world.warp(31)
+    expect(await world.proofs()).toMatchObject([{ state: 'rejected', problem: null }])
   })
 
   test('behavior: an answer is kept until its proof is settled, and then they are forgotten together', async () => {

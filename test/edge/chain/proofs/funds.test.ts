@@ -45,7 +45,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await world.sent()).toEqual(['deliver mined'])
   })
 
-  test('behavior: drained for good: tried until the interval is over, and then dropped, with the reason', async () => {
+  test('behavior: drained for good: tried until the interval is over, then dropped, with the reason, and counted', async () => {
     world = await startProving({ firstDeployment })
     const hours = 3_600
     await world.prove({ verifier: zeroAddress, period: hours })
@@ -62,6 +62,8 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'too_late' }])
     const rows = await world.queue.db.orm.all<{ message: string }>(sql`select message from deliveries`)
     expect(rows[0]?.message).toContain('ETHTransferFailed')
+    const counted = sql`select dropped from consumers where owner <> '*'`
+    expect(await world.queue.db.orm.all(counted)).toEqual([{ dropped: 1 }])
     expect([await world.sent(), await nonce()]).toEqual([[], 0])
   })
 

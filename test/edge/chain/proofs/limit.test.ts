@@ -139,6 +139,35 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await proving.states()).toEqual(['delivered', 'delivered'])
   })
 
+  test('behavior: where so many wait for a verdict that no more are taken on, one waits until there are fewer', async () => {
+    const proving = await start(100n * price)
+    const { chain, queue, verifier, prove, look } = proving
+    const node = proving.ticker({ paymentAddress: proving.nodeWallet })
+    const wait = async (whose: Address, proofs: number) =>
+      await queue.db.orm.run(sql`
+        insert into stake_sums (chain, token, verifier, wallet, proofs, amount0, amount1, amount2, amount3, amount4, amount5, amount6)
+        values (${chain.id}, '0xother', ${lower(whose)}, '', ${proofs}, 0, 0, 0, 0, 0, 0, 0)
+        on conflict do update set proofs = ${proofs}`)
+    const second = async () => {
+      await chain.warp(60)
+      await look(node)
+      return (await proving.reasons())[1]
+    }
+    await prove()
+    await look(node)
+    await chain.warp(5)
+    await look(node, 2)
+    expect(await proving.reasons()).toEqual(['begun'])
+    await prove()
+    await wait(verifier.address, 49_999)
+    expect(await second()).toBe('proof_limit')
+    await wait(verifier.address, 49_998)
+    await wait(nodeAddress, 50_001)
+    expect(await second()).toBe('proof_limit')
+    await wait(nodeAddress, 50_000)
+    expect(await second()).toBe('stake_unapproved')
+  })
+
   test.for([0, 1])(
     'behavior: what is mined while it is looked at is at stake all the same; before statement %s',
     async at => {
@@ -176,6 +205,42 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       expect(statements).toBe(1)
     },
   )
+
+  test('behavior: what is given up while it may be mined yet is at stake, and so is what comes of it', async () => {
+    const proving = await start(price)
+    const { chain, queue, verifier, prove, look, compute, call } = proving
+    const node = proving.limited()
+    await prove()
+    await look(node)
+    await chain.warp(5)
+    await look(node, 2)
+    expect(await compute()).toBe(1)
+    await look(node)
+    expect(await proving.states()).toEqual(['sending'])
+    await queue.db.orm.run(
+      sql`update deliveries set state = 'dropped', reason = 'too_late' where state = 'sending'`,
+    )
+    const { config } = (await proving.door({ guard: risking(verifier, price) })).chain
+    const stake = { token: zeroAddress, verifier: lower(verifier.address), amount: 1n }
+    const answer = { subscription: 2, interval: 1, stake }
+    const isOver = async () =>
+      (await overstaked({ db: queue.db, chain: { config } }, [answer])).over.has(answer)
+    expect(await isOver()).toBe(true)
+    await prove()
+    await look(node)
+    await chain.warp(5)
+    await look(node, 2)
+    expect([await proving.states(), await proving.proofs()]).toMatchObject([
+      ['delivered'],
+      [{ state: 'pending' }],
+    ])
+    expect((await proving.reasons())[1]).toBe('stake_limit')
+    expect(await isOver()).toBe(true)
+    await call(verifier, 'finalize', 1, 1, nodeAddress, true)
+    await chain.warp(60)
+    await look(node, 2)
+    expect(await isOver()).toBe(false)
+  })
 
   test('behavior: two who send at once, each another answer, stake no more than one would', async () => {
     const proving = await start(2n * price)

@@ -55,6 +55,9 @@ test('default: what is promised, and what waits for a verdict', () => {
       ['4', null, null, null, 'tx-4'],
       ['6', '0xtoken', '5', '0xjudge', 'tx-6'],
     ])
+    expect(read('select token, verifier, wallet, proofs, amount0, amount6 from stake_sums')).toEqual([
+      ['0xtoken', '0xjudge', '', '2', '10', '0'],
+    ])
   } finally {
     engine.close()
     rmSync(scratch, { recursive: true, force: true })

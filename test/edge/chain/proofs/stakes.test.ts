@@ -1,12 +1,21 @@
 import { sql } from 'drizzle-orm'
-import { encodeFunctionData, zeroAddress } from 'viem'
+import { encodeFunctionData, type Hex, numberToHex, parseGwei, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { createWallet } from '../../../../src/local/chain/start.ts'
+import { feeAbi } from '../../../../src/protocol/abi/fee.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
-import { type Contract, createSubscription, deploy, fund, nodeAddress } from '../../../support/chain.ts'
+import {
+  type Contract,
+  createdBy,
+  createSubscription,
+  deploy,
+  fund,
+  nodeAddress,
+} from '../../../support/chain.ts'
 import { dieAt } from '../outbox/mortal.ts'
-import { type Proving, price, startProving } from './proving.ts'
+import { type Proving, price, protocolFee, startProving } from './proving.ts'
 
 /** What backs proofs: whether it is there, and that the node's wallet lets the signer lock it. */
 
@@ -75,6 +84,134 @@ test('behavior: what is not begun for another reason is promised nothing, and no
   expect(await world.compute()).toBe(1)
 })
 
+test('behavior: nothing is computed, or approved, while the protocol takes more than the terms allow', async () => {
+  world = await startProving()
+  const { chain, verifier, payer, consumer } = world
+  const request = {
+    containerId: 'echo',
+    frequency: 1,
+    period: 0,
+    redundancy: 1,
+    lazy: false,
+    paymentToken: zeroAddress,
+    paymentAmount: price,
+    wallet: payer,
+    verifier: verifier.address,
+  }
+  const maxFee = protocolFee - 1
+  const terms = { expiresAt: 0, maxFee, prepaid: false, committed: false, refundOnSilence: false }
+  await createdBy(chain, consumer, { functionName: 'open', args: [request, terms] })
+  await world.look(world.node, 2)
+  expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([['FeeAboveTerms'], [], 0])
+  await world.call({ address: chain.fee, abi: feeAbi as Contract['abi'] }, 'updateFee', maxFee)
+  await world.warp(60)
+  await world.later(2)
+  expect(await world.sent()).toEqual(['approve mined'])
+  expect(await world.compute()).toBe(1)
+})
+
+describe.for([false, true])('profitable; first deployment: %s', firstDeployment => {
+  const guard = { ...openGuard, worth: { ...openGuard.worth, serve: { kind: 'profitable' as const } } }
+  /** At 100 gwei its payout is 897,800 gas, once the fees are off. */
+  const amount = price / 10n
+  const ask = async (lastGas: number) => {
+    await lastTook(lastGas)
+    await world.prove({ amount })
+  }
+  const lastTook = async (gas: number) => {
+    await world.queue.db.orm.run(sql`
+      insert into consumers (chain, owner, last_gas, first_seen, last_seen)
+      values (${world.chain.id}, ${world.consumer.address.toLowerCase()}, ${gas}, 1, 1)
+      on conflict do update set last_gas = excluded.last_gas`)
+  }
+  const lookAt = async (node: ChainTick, fee = parseGwei('100')) => {
+    await world.queue.db.orm.run(sql`update subscriptions set due_at = 0 where state = 'active'`)
+    await world.request('anvil_setNextBlockBaseFeePerGas', numberToHex(fee))
+    await world.mine()
+    await world.look(node)
+  }
+
+  test('behavior: finalizing belongs to what an answer costs whose verifier may be silent', async () => {
+    world = await startProving({ firstDeployment })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, guard })
+    await ask(850_000)
+    await lookAt(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([['unprofitable'], []])
+    await lastTook(200_000)
+    await lookAt(node)
+    await lookAt(node)
+    expect(await world.compute()).toBe(1)
+    await lookAt(node, parseGwei('190'))
+    const [answer] = await world.queue.db.orm.all<{ call: Hex; payout: string; reason: string }>(
+      sql`select call, min_payout as payout, reason from deliveries`,
+    )
+    if (answer === undefined) throw new Error('Nothing is computed')
+    const { coordinator: to } = world.chain
+    const estimated = await world.request('eth_estimateGas', { from: nodeAddress, to, data: answer.call })
+    const tip = BigInt((await world.request('eth_maxPriorityFeePerGas')) as Hex)
+    /** At which it pays for itself, and for so much gas more. */
+    const feeFor = (more: bigint) => BigInt(answer.payout) / (BigInt(estimated as Hex) + more) - tip
+    const sent = async (fee: bigint) => {
+      world.queue.clock.ms += 31_000
+      await lookAt(node, fee)
+      return (await world.sent()).includes('deliver sent')
+    }
+    expect([await sent(feeFor(45_000n)), await sent(feeFor(100_000n))]).toEqual([false, true])
+  })
+
+  test('behavior: a verifier that judges at once leaves nothing to finalize', async () => {
+    world = await startProving({ firstDeployment, kind: 'AtomicVerifier' })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, guard })
+    await ask(200_000)
+    await lookAt(node)
+    await lookAt(node)
+    expect(await world.compute()).toBe(1)
+    await lookAt(node)
+    await lookAt(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted' }])
+    await ask(850_000)
+    await lookAt(node)
+    expect(await world.reasons()).toEqual(['begun', 'begun'])
+  })
+
+  test('behavior: a stake is approved where those that wait for it pay for that', async () => {
+    world = await startProving({ firstDeployment })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, guard })
+    // With what finalizing takes they have 27,800 gas left each.
+    await ask(780_000)
+    await lookAt(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([['approval_unprofitable'], []])
+    await ask(780_000)
+    await lookAt(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([
+      ['stake_unapproved', 'stake_unapproved'],
+      ['approve sent'],
+    ])
+  })
+
+  test('behavior: what is not worth an approval is looked at again when another is mined', async () => {
+    world = await startProving({ firstDeployment })
+    const node = world.ticker({ paymentAddress: world.nodeWallet, guard })
+    await ask(780_000)
+    await lookAt(node)
+    expect(await world.reasons()).toEqual(['approval_unprofitable'])
+    // As if it had been looked at in vain for long.
+    await world.queue.db.orm.run(sql`update subscriptions set due_at = due_at + 500`)
+    await ask(200_000)
+    await world.request('anvil_setNextBlockBaseFeePerGas', numberToHex(parseGwei('100')))
+    await world.mine()
+    await world.look(node)
+    expect([await world.reasons(), await world.sent()]).toEqual([
+      ['approval_unprofitable', 'stake_unapproved'],
+      ['approve sent'],
+    ])
+    await world.mine()
+    await world.look(node, 2)
+    expect(await world.sent()).toContain('approve mined')
+    expect(await world.reasons()).not.toContain('approval_unprofitable')
+  })
+})
+
 describe.for([false, true])('a stake; first deployment: %s', firstDeployment => {
   test('behavior: is neither kept nor approved for what the node does not work for', async () => {
     world = await startProving({ firstDeployment, stake: price })
@@ -132,6 +269,21 @@ describe.for([false, true])('a stake; first deployment: %s', firstDeployment => 
     expect(await world.states()).toEqual(['delivered'])
   })
 
+  test('behavior: that is gone once it is computed is waited for, however long, and nobody else is to blame', async () => {
+    world = await startProving({ firstDeployment })
+    await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await world.chain.anvil.setBalance({ address: world.nodeWallet, value: 0n })
+    await world.later(12)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'insufficient_stake' }])
+    expect(await world.queue.db.orm.all(sql`select 1 from consumers where dropped > 0`)).toEqual([])
+    await world.chain.anvil.setBalance({ address: world.nodeWallet, value: price })
+    await world.later(2)
+    expect(await world.states()).toEqual(['delivered'])
+  })
+
   test('behavior: that is taken out once it is computed is told, approved anew, and then delivered', async () => {
     world = await startProving({ firstDeployment })
     await world.prove()
@@ -145,6 +297,43 @@ describe.for([false, true])('a stake; first deployment: %s', firstDeployment => 
     await world.later(2)
     expect(await world.states()).toEqual(['delivered'])
     expect(await world.sent()).toEqual(['approve mined', 'deliver mined'])
+  })
+
+  test('behavior: in a wallet that is the node’s no more is for what names that, and for nothing else', async () => {
+    world = await startProving({ firstDeployment })
+    const { anvil, deployer, walletFactory } = world.chain
+    await world.prove()
+    await world.look(world.node)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await anvil.setBalance({ address: world.nodeWallet, value: 0n })
+    await world.look(world.node)
+    const told = async () => (await world.deliveries()).map(({ state, reason }) => [state, reason])
+    expect(await told()).toEqual([['computed', 'insufficient_stake']])
+    const other = await createWallet(deployer, walletFactory, nodeAddress)
+    await anvil.setBalance({ address: other, value: price })
+    const node = world.ticker({ paymentAddress: other })
+    const later = async (times: number) => {
+      for (let looks = 0; looks < times; looks++) {
+        world.queue.clock.ms += 11 * 60_000
+        await world.chain.warp(60)
+        await world.look(node)
+      }
+    }
+    await world.prove()
+    await later(3)
+    expect(await world.reasons()).toEqual(['begun', 'begun'])
+    expect(await world.compute()).toBe(1)
+    await later(2)
+    expect(await told()).toEqual([
+      ['computed', 'insufficient_stake'],
+      ['delivered', null],
+    ])
+    // Nothing is approved of the one for what the other is lacking.
+    expect(await world.sent()).toEqual(['approve mined', 'approve mined', 'deliver mined'])
+    await anvil.setBalance({ address: world.nodeWallet, value: price })
+    await later(2)
+    expect(await world.states()).toEqual(['delivered', 'delivered'])
   })
 
   test('behavior: whose approval was withdrawn is approved anew', async () => {

@@ -41,9 +41,9 @@ async function downgraded(path: string, scratch: string): Promise<string> {
       return [...statement.iterate([])].map(([value]) => String(value))
     }
     // What triggers keep is copied as it is.
+    const triggers = read(`select sql from sqlite_master where type = 'trigger'`)
     for (const trigger of read(`select name from sqlite_master where type = 'trigger'`))
       engine.exec(`drop trigger ${trigger}`)
-    const triggers = `select sql from now.sqlite_master where type = 'trigger'`
     engine.exec(`attach '${path}' as now`)
     for (const table of read(
       `select name from main.sqlite_master where type = 'table' and name not like '\\_\\_%' escape '\\' and name not like 'sqlite%'`,
@@ -52,7 +52,7 @@ async function downgraded(path: string, scratch: string): Promise<string> {
       engine.exec(`delete from main."${table}"`)
       engine.exec(`insert into main."${table}" (${columns}) select ${columns} from now."${table}"`)
     }
-    for (const trigger of read(triggers)) engine.exec(trigger)
+    for (const trigger of triggers) engine.exec(trigger)
     return old
   } finally {
     engine.close()

@@ -1,5 +1,8 @@
-import { encodeEventTopics, type Hex, parseEther, zeroAddress } from 'viem'
+import { type Address, encodeEventTopics, type Hex, parseEther, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
+import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import { readLedgerEntries } from '../../../../src/edge/chain/ledger/read.ts'
+import { readConsumer } from '../../../../src/edge/chain/view/consumers.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
 import { type Contract, createdBy, nodeAddress } from '../../../support/chain.ts'
@@ -120,6 +123,77 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       },
     ])
   })
+})
+
+describe.for([false, true])('a verifier that always says no; first deployment: %s', firstDeployment => {
+  const most = 2
+  const asked = 5
+
+  /** The most that the node's wallet has had locked at one time, be it within a transaction. */
+  async function mostLocked(): Promise<bigint> {
+    const logs = await world.chain.deployer.chain.getContractEvents({
+      address: world.nodeWallet,
+      abi: walletAbi,
+      eventName: 'Escrow',
+      fromBlock: 0n,
+    })
+    let [locked, highest] = [0n, 0n]
+    for (const { args } of logs) {
+      const { amount = 0n } = args
+      locked += args.locked ? amount : -amount
+      if (locked > highest) highest = locked
+    }
+    return highest
+  }
+
+  async function booked() {
+    const question = { chain: world.chain.id, from: 0, to: 1e6, consumer: null, token: null, after: null }
+    const rows = await readLedgerEntries(world.queue.db, { ...question, limit: 1_000 })
+    const sum = (column: 'payment' | 'slashed') =>
+      rows.reduce((total, { row }) => total + BigInt(row[column]), 0n)
+    return { payment: sum('payment'), slashed: sum('slashed') }
+  }
+
+  test.for(['AtomicVerifier', 'OptimisticVerifier'] as const)(
+    'behavior: who chooses it is served so many times, with no more at stake at once than is risked: %s',
+    async kind => {
+      await start({ kind, firstDeployment })
+      if (kind === 'AtomicVerifier') await world.call(world.verifier, 'setVerdict', false)
+      const node = world.ticker({
+        paymentAddress: world.nodeWallet,
+        guard: {
+          ...openGuard,
+          limits: { ...noLimits, rejected: most },
+          verifiers: new Map([[by() as Address, new Map([[zeroAddress, price]])]]),
+        },
+      })
+      for (let count = 0; count < asked; count++) await world.prove()
+      for (let round = 0; round < 16; round++) {
+        await world.chain.warp(3_600)
+        world.queue.clock.ms += 11 * 60_000
+        await world.look(node)
+        await world.compute()
+        for (const { subscription, state } of await world.proofs())
+          if (state === 'pending')
+            await world.call(world.verifier, 'finalize', subscription, 1, nodeAddress, false)
+      }
+      expect(await world.proofs()).toMatchObject(Array.from({ length: most }, () => ({ state: 'rejected' })))
+      expect(await world.deliveries()).toHaveLength(most)
+      const reasons = (await world.reasons()).toSorted()
+      expect(reasons).toEqual([
+        ...Array.from({ length: most }, () => 'begun'),
+        ...Array.from({ length: asked - most }, () => 'consumer_limit'),
+      ])
+      expect(await mostLocked()).toBe(price)
+      const lost = BigInt(most) * price
+      expect(await world.balanceOf(world.nodeWallet)).toBe(10n * price - lost)
+      expect(await booked()).toEqual({ payment: 0n, slashed: lost })
+      const owner = world.consumer.address.toLowerCase()
+      expect(
+        await readConsumer(world.queue.db, { config: { id: world.chain.id, guard: openGuard }, owner }),
+      ).toMatchObject({ paid: 0, rejected: most, reverted: 0, dropped: 0 })
+    },
+  )
 })
 
 describe('terms', () => {

@@ -1,0 +1,1 @@
+CREATE INDEX `transactions_displaced` ON `transactions` (`chain`,`passed_block`) WHERE state = 'displaced' and passed_block is not null;
