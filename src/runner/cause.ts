@@ -53,13 +53,12 @@ export function causeOf(error: unknown): Cause {
   }
 }
 
-/** Containers with these were taken down here, by whoever named the cause: how the process then ended says nothing more. */
-export const takenDown: ReadonlySet<CauseCode> = new Set([
+/** What a job that a container had in hand can have failed by: it ended by itself, or was taken down here for what is named. */
+export const deaths: ReadonlySet<CauseCode> = new Set([
+  'oom_killed',
+  'exited',
   'disk_limit',
   'not_isolated',
   'gpu_lost',
   'not_ready',
 ])
-
-/** What a job that a container had in hand can have failed by. */
-export const deaths: ReadonlySet<CauseCode> = new Set(['oom_killed', 'exited', ...takenDown])

@@ -1,5 +1,5 @@
 import type { HeartbeatRequest } from '../protocol/runner.ts'
-import type { Cause } from './cause.ts'
+import { type Cause, deaths } from './cause.ts'
 import type { Container } from './config/config.ts'
 
 export type Health = HeartbeatRequest['containers'][number]['health']
@@ -15,15 +15,26 @@ export type Target = {
   readonly cause: Cause | undefined
   /** What its image is called where others can have the same, or its id; undefined for one that is not started here. */
   readonly image: string | undefined
+  /** Docker's id of what was last started for it here. */
+  readonly dockerId: string | undefined
   /** Rises with each judgement of the container itself; what its host is judged to be leaves it as it is. */
   readonly judged: number
 }
 
 /** `detail` is the cause's own where it is not given. */
-export type Change = { health: Health; detail?: string; cause?: Cause; baseUrl?: string; image?: string }
+export type Change = {
+  health: Health
+  detail?: string
+  cause?: Cause
+  baseUrl?: string
+  image?: string
+  dockerId?: string
+}
 
 export type Containers = {
   get(id: string): Target | undefined
+  /** As it is by itself, whatever its host is held for. */
+  itself(id: string): Target | undefined
   all(): Target[]
   change(id: string, change: Change): void
   /** Has a container, one more or one that is here already and stays as it is, configured so. */
@@ -35,8 +46,8 @@ export type Containers = {
    */
   hold(id: string, hold: Cause | null): void
   /**
-   * Why a container last failed the jobs that it had in hand; it may be up again. The cause of a `change`, or what `blame` has named
-   * since.
+   * Why a container last failed the jobs that it had in hand; it may be up again. The last cause of a `change` that jobs fail by, or what
+   * `blame` has named since.
    */
   blamed(id: string): Cause | undefined
   /** Something happened in a container that goes on: jobs that break off by it are told so. */
@@ -72,6 +83,7 @@ export function createContainers(configs: readonly Container[]): Containers {
       detail: undefined,
       cause: undefined,
       image: undefined,
+      dockerId: undefined,
       judged: ++judgements,
     }
   }
@@ -94,12 +106,14 @@ export function createContainers(configs: readonly Container[]): Containers {
 
   return {
     get: id => shown.get(id),
+    itself: id => targets.get(id),
     all: () => [...shown.values()],
-    change(id, { health, detail, cause: told, baseUrl, image }) {
+    change(id, { health, detail, cause: told, baseUrl, image, dockerId }) {
       const before = targets.get(id)
       if (before === undefined) return
       const cause = cut(told)
-      if (cause !== undefined) blames.set(id, cause)
+      // What keeps it from being taken down, or brought up, is nothing that its jobs fail by.
+      if (cause !== undefined && deaths.has(cause.code)) blames.set(id, cause)
       show({
         ...before,
         health,
@@ -107,6 +121,7 @@ export function createContainers(configs: readonly Container[]): Containers {
         cause,
         baseUrl: baseUrl ?? before.baseUrl,
         image: image ?? before.image,
+        dockerId: dockerId ?? before.dockerId,
         judged: ++judgements,
       })
     },

@@ -1,9 +1,13 @@
 import type { Cause } from './cause.ts'
 import type { Config, Container } from './config/config.ts'
+import { gpusInUse } from './docker/gpus-in-use.ts'
 import { type KeepOptions, keepContainer } from './docker/keep.ts'
 import { removeLeftovers } from './docker/leftovers.ts'
+import { createRenewals } from './docker/renewals.ts'
+import { scopeOf } from './docker/scope.ts'
 import { isMadeAlike } from './docker/spec.ts'
-import { removeContainer, renewContainer, stopContainers } from './docker/stop.ts'
+import { type Patience, stopContainers, untilGone } from './docker/stop.ts'
+import { type Devices, GpuError } from './gpu/devices.ts'
 import type { Gpus } from './gpu/gpus.ts'
 import { keepRunning } from './loop.ts'
 import type { Reach } from './reach.ts'
@@ -18,31 +22,35 @@ export type Fleet = {
    */
   apply(config: Config): Promise<void>
   /** Has a container started anew that something has broken while it ran. */
-  renew(id: string, cause: Cause): Promise<void>
-  /** Once its signal has aborted: stops what Docker runs for it, and takes its firewall rules away. */
-  stop(graceSeconds: number): Promise<void>
+  renew(id: string, cause: Cause): void
+  /**
+   * Once its signal has aborted: stops what Docker runs for it, and takes its firewall rules away. `begin`: called when the first container
+   * is about to be told.
+   */
+  stop(begin: () => Patience): Promise<void>
 }
 
-export type FleetOptions = Omit<KeepOptions, 'config' | 'devicesOf' | 'clear' | 'onGone'> & {
+export type FleetOptions = Omit<
+  KeepOptions,
+  'config' | 'devicesOf' | 'clear' | 'onGone' | 'renewals' | 'ending'
+> & {
   reach: Reach
-  gpus: Pick<Gpus, 'configure' | 'devicesOf'>
+  gpus: Pick<Gpus, 'configure' | 'hold' | 'devicesOf'>
 }
 
 type Kept = { container: Container; end: () => Promise<void> }
 
 /** For a container that is not wanted any more, whose jobs are done. */
 const retireGraceSeconds = 10
-/** For one that is broken. */
-const renewGraceSeconds = 5
 /** For what the engine is at when the runner ends: a container that is being started cannot be stopped before it has. */
 const settleMs = 10_000
 
 export function createFleet(options: FleetOptions): Fleet {
-  const { engine, containers, confinement, gpus, drain, reach, log } = options
-  const { devicesOf } = gpus
+  const { engine, containers, confinement, gpus, drain, reach, log, signal: ending } = options
+  const renewals = createRenewals()
   const kept = new Map<string, Kept>()
-  /** By id, those that are not wanted any more; `gone` resolves when it is gone. */
-  const leaving = new Map<string, { container: Container; gone: Promise<void> }>()
+  /** By id, those that are not wanted any more; `gone` resolves when it is gone. Of one that an earlier process has left no more is known. */
+  const leaving = new Map<string, { container: Container | null; gone: Promise<void> }>()
   /** Loops that have not ended. */
   const loops = new Set<Promise<void>>()
   let current: Config | null = null
@@ -51,16 +59,20 @@ export function createFleet(options: FleetOptions): Fleet {
   /** Docker has run something for it. */
   let hasManaged = false
   let cleared: Promise<void> | null = null
+  /** Ids of containers that have GPUs of an earlier process, and of those that were brought up since. */
+  const [inherited, renewed] = [new Set<string>(), new Set<string>()]
+  let hasCounted = false
+  let counting: Promise<void> | null = null
 
   /** Gives out networks, firewall rules and GPUs. A container that is leaving, or is replaced, keeps its own until it is gone. */
   function settle(config: Config): void {
     const wanted = new Set(config.containers.map(({ id }) => id))
-    const staying = [...leaving.values()].map(({ container }) => container)
+    const staying = [...leaving.values()].flatMap(({ container }) => container ?? [])
     const there = [...config.containers, ...staying.filter(({ id }) => !wanted.has(id))]
     const managed = there.filter(container => container.managed)
     if (managed.length > 0) hasManaged = true
     confinement.configure(config, there)
-    gpus.configure(managed, new Set([...leaving.keys(), ...replacing.keys()]))
+    gpus.configure(managed, new Set([...leaving.keys(), ...replacing.keys(), ...inherited]))
   }
 
   /** Ends what earlier processes have left: once, but for an engine that cannot be asked. */
@@ -75,20 +87,58 @@ export function createFleet(options: FleetOptions): Fleet {
   async function removeLeft(): Promise<void> {
     if (current === null) return
     const isWanted = (id: string) =>
-      leaving.has(id) || current?.containers.some(container => container.managed && container.id === id)
-    const left = await removeLeftovers(id => isWanted(id) ?? false, {
-      engine,
-      config: current,
-      log,
-      graceSeconds: retireGraceSeconds,
+      leaving.has(id) ||
+      (current?.containers.some(container => container.managed && container.id === id) ?? false)
+    const stopping = { ...options, config: current, ending, graceSeconds: retireGraceSeconds }
+    const { count, stayed } = await removeLeftovers(isWanted, stopping)
+    if (count > 0) hasManaged = true
+    // One that is wanted by now has its keeper.
+    for (const id of stayed) if (!isWanted(id)) depart(id, null, untilGone(id, stopping))
+  }
+
+  /** What an earlier process has left, and does not go. */
+  function strays(): string[] {
+    return [...leaving].flatMap(([id, { container }]) => (container === null ? [id] : []))
+  }
+
+  /** Counts the GPUs that containers of earlier processes have as theirs, for as long as these run and are not replaced. */
+  function count(): Promise<void> {
+    counting ??= countInherited().finally(() => {
+      counting = null
     })
-    if (left > 0) hasManaged = true
+    return counting
+  }
+
+  async function countInherited(): Promise<void> {
+    if (current === null || (hasCounted && inherited.size === 0)) return
+    const inUse = await gpusInUse(engine, scopeOf(current))
+    // One that wants no GPU any more is replaced meanwhile.
+    for (const id of renewed) inUse.delete(id)
+    if (!hasCounted) {
+      for (const id of inUse.keys()) inherited.add(id)
+      gpus.hold(inUse)
+      hasCounted = true
+    }
+    const down = [...inherited].filter(id => !inUse.has(id))
+    for (const id of down) inherited.delete(id)
+    if (down.length > 0) settle(current)
+  }
+
+  /** Which GPUs something has that an earlier process has left, nobody knows. */
+  async function devicesOf(container: Container): Promise<Devices> {
+    const [stray] = strays()
+    if (stray !== undefined && container.gpu !== false)
+      throw new GpuError(
+        `Container ${stray}, which an earlier process has left, may have its GPUs, and does not go`,
+      )
+    if (container.gpu !== false) await count()
+    return await gpus.devicesOf(container)
   }
 
   /** `before`: who keeps it under its last configuration. */
   function keep(config: Config, container: Container, before: Kept | null): Kept {
     const controller = new AbortController()
-    const signal = AbortSignal.any([options.signal, controller.signal])
+    const signal = AbortSignal.any([ending, controller.signal])
     let last = before
     const takeOver = async () => {
       await last?.end()
@@ -97,7 +147,7 @@ export function createFleet(options: FleetOptions): Fleet {
     const onGone = () => inherit(config, container)
     const loop = () =>
       keepContainer(
-        { ...options, devicesOf, clear, onGone, config, signal },
+        { ...options, devicesOf, clear, onGone, renewals, config, signal, ending },
         container,
         last === null ? null : { takeOver },
       )
@@ -124,6 +174,11 @@ export function createFleet(options: FleetOptions): Fleet {
 
   /** What was in the place of a container is gone: now it is called, and GPUs are given out, as it is configured. */
   function inherit(config: Config, container: Container): void {
+    renewed.add(container.id)
+    if (inherited.delete(container.id) && current !== null) settle(current)
+    const called = containers.itself(container.id)?.config
+    // It runs until a still later configuration has its image here.
+    if (called !== undefined && !isMadeAlike(called, container)) containers.configure(container)
     if (replacing.get(container.id) !== config) return
     replacing.delete(container.id)
     containers.configure(container)
@@ -147,21 +202,29 @@ export function createFleet(options: FleetOptions): Fleet {
     log.info('Container is not wanted any more', { container: id })
     const reopen = await drain(id)
     // The runner itself ends, and stops all that it has.
-    if (options.signal.aborted) return
+    if (ending.aborted) return
     await end()
-    if (managed) await removeContainer(id, { engine, config, log, graceSeconds: retireGraceSeconds })
+    if (managed) await untilGone(id, { ...options, config, ending, graceSeconds: retireGraceSeconds })
+    // It may be there.
+    if (ending.aborted) return
+    renewals.done(id)
     containers.remove(id)
     reopen()
   }
 
   function leave(config: Config, old: Kept): void {
-    const { container } = old
-    const gone = retire(config, old).finally(() => {
-      leaving.delete(container.id)
-      replacing.delete(container.id)
+    depart(old.container.id, old.container, retire(config, old))
+  }
+
+  /** What a container has is its own until `leaves` resolves. */
+  function depart(id: string, container: Container | null, leaves: Promise<void>): void {
+    const gone = leaves.finally(() => {
+      leaving.delete(id)
+      replacing.delete(id)
+      inherited.delete(id)
       if (current !== null) settle(current)
     })
-    leaving.set(container.id, { container, gone })
+    leaving.set(id, { container, gone })
   }
 
   async function apply(config: Config): Promise<void> {
@@ -197,25 +260,13 @@ export function createFleet(options: FleetOptions): Fleet {
 
   return {
     apply,
-    async renew(id, cause) {
-      if (current !== null)
-        await renewContainer(id, cause, {
-          engine,
-          config: current,
-          containers,
-          log,
-          graceSeconds: renewGraceSeconds,
-        })
-    },
-    async stop(graceSeconds) {
+    renew: renewals.ask,
+    async stop(begin) {
       const config = current
       if (config === null) return
       const isSettled = await settled()
-      const managed = containers.all().filter(target => target.config.managed)
-      await stopContainers(
-        managed.map(target => target.config.id),
-        { engine, config, log, graceSeconds },
-      )
+      const managed = containers.all().flatMap(target => (target.config.managed ? [target.config.id] : []))
+      await stopContainers([...managed, ...strays()], { ...options, config, ...begin() })
       if (!hasManaged) return
       // Whatever the engine starts after all has its rules.
       if (!isSettled) return log.warn('The firewall rules stay', { error: 'Docker is still at a container' })

@@ -1,57 +1,44 @@
 import type { Agent } from 'undici'
-import type { HostReport } from '../protocol/host.ts'
 import { limits } from '../protocol/limits.ts'
-import type { Lease, Question, RegisterAnswer, RegisterRequest } from '../protocol/runner.ts'
+import type { Lease } from '../protocol/runner.ts'
 import { claimLoop } from './claim.ts'
 import type { Config } from './config/config.ts'
 import { policyOf } from './config/policy.ts'
-import { createConfinement } from './confine/confine.ts'
-import { readHost } from './confine/host.ts'
 import { type Containers, createContainers, type Target } from './containers.ts'
-import { controlLoop, type Mode } from './control.ts'
 import { createDisk } from './disk.ts'
-import { diskUse } from './docker/disk-use.ts'
-import { createEngine, type Engine, isLocal } from './docker/engine.ts'
-import { createEvents } from './docker/events.ts'
-import { createRelief } from './docker/relief.ts'
-import { scopeOf } from './docker/scope.ts'
-import { nameOf } from './docker/spec.ts'
+import type { Engine } from './docker/engine.ts'
 import type { Tls } from './docker/tls.ts'
-import { createDrain } from './drain.ts'
-import { answer } from './edge/answer.ts'
 import { createEdge, type Edge } from './edge/connect.ts'
 import { createMeter } from './edge/meter.ts'
-import { checksOf, dockerRoom } from './fitness/checks.ts'
-import type { SeenRoom } from './fitness/disk.ts'
-import { createFitness, type FitnessPace } from './fitness/fitness.ts'
-import { createFleet, type Fleet } from './fleet.ts'
-import { createGpus } from './gpu/gpus.ts'
-import { createQuery } from './gpu/query.ts'
+import type { FitnessPace } from './fitness/fitness.ts'
+import type { Fleet } from './fleet.ts'
 import { createPatience } from './health/patience.ts'
 import { watchHealth } from './health/watch.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
+import { createHost } from './host.ts'
 import { createContainerAgent } from './job/agent.ts'
 import { createScratchSpace } from './job/scratch.ts'
 import type { RunnerKey } from './key/key.ts'
 import { createSigner } from './key/signer.ts'
-import { gpuLabelsOf, hostLabelsOf } from './labels.ts'
 import { createLeases, type Leases } from './leases.ts'
 import type { Log } from './log.ts'
 import { keepRunning } from './loop.ts'
+import { createManaged } from './managed.ts'
 import { createNotice, type Notice } from './notice.ts'
+import { createQuestions } from './questions.ts'
 import { createReach } from './reach.ts'
 import { createRegistration } from './registration.ts'
 import { createReporter, type Reporter } from './report.ts'
-import { askResources } from './resources.ts'
-import { sleep } from './sleep.ts'
+import { createSession } from './session.ts'
 import { createSlots } from './slots.ts'
 import type { Spool } from './spool/spool.ts'
+import { createSpoolRoom } from './spool-room.ts'
 import { createMetrics, type Metrics } from './status/metrics.ts'
 import type { Sources } from './status/sources.ts'
 import type { Bounds } from './stream/bounds.ts'
 import { createStreams } from './stream/streams.ts'
 import { createTally } from './tally.ts'
-import { messageOf } from './trouble.ts'
+import { createToldLabels } from './told-labels.ts'
 import { type WorkOptions, workOn } from './work.ts'
 
 export type PartsOptions = {
@@ -102,11 +89,6 @@ export type Parts = {
 const memoryBytes = 1024 * 1024
 /** Room that a result's own envelope takes of the largest payload. */
 const envelopeBytes = 4096
-/** Whatever the edge says. */
-const leastHeartbeatMs = 100
-/** For the GPUs of this host to be seen, before the edge is told of it. */
-const firstLookMs = 5_000
-
 export function startParts(options: PartsOptions): Parts {
   const { config, key, log, instance, spool, claiming, running: signal } = options
   let current = config
@@ -117,7 +99,6 @@ export function startParts(options: PartsOptions): Parts {
   for (const { lease } of spool.left) leases.adopt(lease)
   const containers = createContainers(config.containers)
   const agent = createContainerAgent(containers.all)
-  const engine = createEngine(options.dockerHost, options.dockerTls)
   const slots = createSlots(containers)
   const reach = createReach({ containers, agent, log, signal })
   const scratchSpace = createScratchSpace({
@@ -129,96 +110,59 @@ export function startParts(options: PartsOptions): Parts {
   const progress = createNotice()
   const back = createNotice()
   const disk = createDisk({ layout: spool.layout, onBack: changed.post, log, signal })
-  const isHere = isLocal(options.dockerHost) && !config.inDocker
-  const gpus = createGpus(isHere ? createQuery() : null)
-  const scope = scopeOf(config)
-  const host = readHost(options.dockerHost)
-  const confinement = createConfinement({ scope, engine, host, log, signal })
-  const drain = createDrain({ containers, slots, timeoutMs: () => current.drainTimeoutMs, log, signal })
-  const events = createEvents({ engine, scope, log, signal })
-  const relief = createRelief({
-    ids: () => containers.all().flatMap(({ config: { id, managed } }) => (managed ? [id] : [])),
-    measure: id => diskUse(engine, nameOf(scope, id)),
-    log,
-  })
-  const fleet = createFleet({
-    engine,
-    events,
-    confinement,
-    relief,
-    gpus,
+  const { dockerHost, dockerTls } = options
+  const managed = createManaged({
+    config,
+    dockerHost,
+    dockerTls,
     containers,
-    drain,
+    slots,
     reach,
     agent,
+    drainTimeoutMs: () => current.drainTimeoutMs,
     log,
     signal,
   })
+  const { engine, fleet, gpus, isHere } = managed
+  const labels = createToldLabels({ config: () => current, gpus })
   const policies = () => current.containers.map(policyOf)
   const registration = createRegistration({
     edge,
     instance,
     policies,
-    labels: toldLabels,
+    labels: labels.told,
     back,
     log,
     signal,
   })
-  let pace: RegisterAnswer = { lease_ms: 60_000, heartbeat_ms: 15_000, wait_ms: limits.claimWaitMs }
-  let mode: Mode = 'run'
-  let full = false
-  let registered = false
   const tally = createTally()
 
-  /** As they were last seen, by what they are for. */
-  const rooms = new Map<string, SeenRoom>()
-  const fitness = createFitness({
-    checks: checksOf({
-      config: () => current,
-      engine,
-      edge,
-      gpus,
-      isHere,
-      onRoom: room => void rooms.set(room.what, room),
-      signal,
-    }),
+  const host = createHost({
+    config: () => current,
+    engine,
+    edge,
+    gpus,
+    isHere,
     containers,
+    relief: managed.relief,
+    mode: () => session.mode(),
+    onReport: (report, isNews) => heartbeat.tell({ kind: 'host', host: report, isNews }),
     onLooked(isNews) {
-      tellHost(isNews)
-      void relief.lacks(lackingForDocker())
       void registration.relabel()
       if (isNews) changed.post()
     },
     onMended: (id, cause) => void fleet.renew(id, cause),
     log,
     signal,
-    ...(options.fitnessPace && { pace: options.fitnessPace }),
+    pace: options.fitnessPace,
   })
-
-  /** In bytes; 0 also where nobody can see. */
-  function lackingForDocker(): number {
-    const free = rooms.get(dockerRoom)?.freeBytes ?? null
-    return free === null ? 0 : Math.max(0, current.minFreeDisk - free)
-  }
-
-  function hostReport(): HostReport {
-    return { mode, gpus: gpus.seen().slice(0, limits.gpusPerHost), findings: fitness.findings() }
-  }
-
-  let lastTold = ''
-  function tellHost(isNews: boolean): void {
-    const host = hostReport()
-    const text = JSON.stringify(host)
-    if (text === lastTold) return
-    lastTold = text
-    heartbeat.tell({ kind: 'host', host, isNews })
-  }
+  const { fitness } = host
 
   const heartbeat = createHeartbeat({
     config,
     key,
     instance,
-    state: () => ({ leases: leases.beating(), health: containers.health(), host: hostReport() }),
+    state: () => ({ leases: leases.beating(), health: containers.health(), host: host.report() }),
     onLost: lost => stopJobs(lost, 'lost'),
     log,
   })
@@ -248,7 +192,7 @@ export function startParts(options: PartsOptions): Parts {
       for (const lease of done) leases.drop(lease)
       heartbeat.tell({ kind: 'dropped', leases: done })
       metrics.reported(done.length)
-      if (full) changed.post()
+      if (room.isFull()) changed.post()
     },
   })
   const patience = createPatience({ containers, agent, onHung: onFailed, signal })
@@ -276,80 +220,42 @@ export function startParts(options: PartsOptions): Parts {
     for (const { id, attempt } of leases.stop(named, reason)) log.info(`Job ${reason}`, { job: id, attempt })
   }
 
-  function toldLabels(): Pick<RegisterRequest, 'labels' | 'gpu_labels'> {
-    const { arch, platform } = process
-    const configured = current.labels
-    const labels = hostLabelsOf({ configured, arch, platform })
-    const given = gpus.knownByContainer(current.containers.filter(({ managed }) => !managed))
-    if (given === null) return { labels }
-    const gpu_labels = [...given]
-      .map(([id, those]) => ({ id, labels: gpuLabelsOf(those, configured) }))
-      .filter(({ labels }) => Object.keys(labels).length > 0)
-    return { labels, gpu_labels }
-  }
+  const session = createSession({
+    edgeUrl: config.edge.url,
+    runner: key.id,
+    instance,
+    edge,
+    registration,
+    heartbeat,
+    reporter,
+    leases,
+    looked: gpus.looked,
+    report: host.report,
+    flushMs: options.flushMs,
+    back,
+    onRegistered: options.onRegistered,
+    onMode(told) {
+      host.tell(true)
+      changed.post()
+      if (told === 'drain') options.onDrain()
+    },
+    onCancel: cancelled => stopJobs(cancelled, 'cancelled'),
+    onQuestion: createQuestions({ edge, agent, containers, instance, log, signal }),
+    log,
+    signal,
+  })
 
-  /** For who looks at the runner: all that one or another of its containers has. */
-  function allLabels() {
-    return { ...toldLabels().labels, ...gpuLabelsOf([...gpus.known().values()], current.labels) }
-  }
-
-  async function recover(until: AbortSignal): Promise<void> {
-    // Until it has looked the edge goes by what it was told before, if it was. A host whose driver hangs is not waited for.
-    if (isHere) await Promise.race([gpus.looked(), sleep(firstLookMs, until)])
-    pace = await registration.register(until)
-    log.info('Registered with the edge', { edge: config.edge.url, runner: key.id })
-    heartbeat.start(Math.max(pace.heartbeat_ms, leastHeartbeatMs))
-    // An edge that has forgotten this process has forgotten its host as well.
-    heartbeat.tell({ kind: 'host', host: hostReport(), isNews: false })
-    back.post()
-    registered = true
-    options.onRegistered()
-    startControl()
-    // Bounded: one result that the edge fails to take would stop all claims. Claims name what is held anyway.
-    const flushed = reporter.flushed(AbortSignal.any([until, AbortSignal.timeout(options.flushMs)]))
-    // Side by side: a large result takes a while, and its lease is to be renewed meanwhile.
-    await Promise.all([flushed, heartbeat.beat(until)])
-  }
-
-  const spoolBytes = () => spool.bytes() + scratchSpace.bytes() + reporter.waitingBytes()
+  const room = createSpoolRoom({
+    spool,
+    scratchSpace,
+    reporter,
+    maxBytes: () => current.spool.maxBytes,
+    log,
+  })
 
   function open(): boolean {
-    const isFull = spoolBytes() >= current.spool.maxBytes
-    if (isFull && !full) log.warn('The spool is full, claiming no jobs until results are reported')
-    if (!isFull && full) log.info('The spool has room again')
-    full = isFull
-    return mode === 'run' && !full && disk.works() && fitness.isFit()
-  }
-
-  function obey(told: Mode): void {
-    log.info('The edge has set the mode', { mode: told })
-    mode = told
-    tellHost(true)
-    changed.post()
-    if (told === 'drain') options.onDrain()
-  }
-
-  const asked = createQuestions({ edge, agent, containers, instance, log, signal })
-  let listening = false
-
-  function startControl(): void {
-    if (listening) return
-    listening = true
-    const loop = () =>
-      controlLoop({
-        edge,
-        instance,
-        leases,
-        waitMs: () => pace.wait_ms,
-        mode: () => mode,
-        onMode: obey,
-        onCancel: cancelled => stopJobs(cancelled, 'cancelled'),
-        onQuestion: asked,
-        back,
-        log,
-        signal,
-      })
-    void keepRunning('control', loop, { log, signal })
+    const isFull = room.fills()
+    return session.mode() === 'run' && !isFull && disk.works() && fitness.isFit()
   }
 
   const claims = () =>
@@ -358,11 +264,11 @@ export function startParts(options: PartsOptions): Parts {
       instance,
       leases,
       slots,
-      waitMs: () => pace.wait_ms,
-      lapseMs: () => pace.lease_ms - pace.heartbeat_ms,
+      waitMs: session.waitMs,
+      lapseMs: session.lapseMs,
       open,
       changed,
-      recover,
+      recover: session.recover,
       work(jobs) {
         const taken = workOn(work, jobs)
         const held = taken.map(({ id, attempt, started }) => ({ id, attempt, started }))
@@ -387,46 +293,34 @@ export function startParts(options: PartsOptions): Parts {
     meter,
     tally,
     containers,
-    labels: allLabels,
+    labels: labels.all,
     gpus: gpus.seen,
-    rooms: () => [...rooms.values()],
+    rooms: host.rooms,
     fitness,
     leases,
     heartbeat,
     disk,
     spool,
-    spoolBytes,
+    spoolBytes: room.bytes,
     spoolMaxBytes: () => current.spool.maxBytes,
-    isFull: () => full,
-    isRegistered: () => registered,
-    mode: () => mode,
+    isFull: room.isFull,
+    isRegistered: session.isRegistered,
+    mode: session.mode,
     isEnding: () => claiming.aborted,
   }
   const metrics = createMetrics(sources)
 
-  let watching = false
-
-  /** Looks after what Docker runs, from when it runs anything. */
-  function watch(): void {
-    if (watching || !current.containers.some(({ managed }) => managed)) return
-    watching = true
-    void keepRunning('events', events.listen, { log, signal })
-    void keepRunning('confinement', confinement.watch, { log, signal })
-  }
-
   function reload(next: Config): void {
     current = next
-    void fleet.apply(next)
-    watch()
+    managed.apply(next)
     void registration.again()
   }
 
-  void keepRunning('fitness', fitness.loop, { log, signal })
+  for (const loop of fitness.loops) void keepRunning('fitness', loop, { log, signal })
   const spooled = keepRunning('spool', reporter.loops.spool, { log, signal })
   void keepRunning('report', reporter.loops.report, { log, signal })
   void keepRunning('health', () => watchHealth({ containers, agent, onFailed, signal }), { log, signal })
-  void fleet.apply(config)
-  watch()
+  managed.apply(config)
   const claimed = keepRunning('claim', claims, { log, signal: claiming })
   return {
     edge,
@@ -443,29 +337,5 @@ export function startParts(options: PartsOptions): Parts {
     spooled,
     sources,
     metrics,
-  }
-}
-
-type QuestionOptions = {
-  edge: Edge
-  agent: Agent
-  containers: Containers
-  instance: string
-  log: Log
-  signal: AbortSignal
-}
-
-/** Answers each question once, beside everything else. */
-function createQuestions({ edge, agent, containers, instance, log, signal }: QuestionOptions) {
-  const inHand = new Set<string>()
-
-  return ({ id, model_id: modelId }: Question): boolean => {
-    if (inHand.has(id)) return false
-    inHand.add(id)
-    askResources(containers, { modelId, agent })
-      .then(text => answer(edge, { instance, question: id, answer: text }, signal))
-      .catch((error: unknown) => log.warn('A question could not be answered', { error: messageOf(error) }))
-      .finally(() => inHand.delete(id))
-    return true
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { aborted } from './aborted.ts'
 import type { Config } from './config/config.ts'
+import type { Patience } from './docker/stop.ts'
 import type { Tls } from './docker/tls.ts'
 import type { FitnessPace } from './fitness/fitness.ts'
 import type { RunnerKey } from './key/key.ts'
@@ -24,7 +25,10 @@ export type Runner = {
   reload(config: Config): void
   /** Claims nothing more, finishes the jobs in hand within `drain_timeout`, reports them, and ends. */
   drain(): Promise<void>
-  /** Ends at once. Finished results stay in the spool; the edge gives out the jobs in hand again when their leases lapse. */
+  /**
+   * Ends at once. Finished results stay in the spool; the edge gives out the jobs in hand again when their leases lapse. While containers are
+   * being stopped: kills them.
+   */
   stop(): Promise<void>
   /** The state of this moment. Null before `start`. */
   status(): RunnerStatus | null
@@ -73,15 +77,26 @@ export function createRunner({
   const madeAt = performance.now()
   const claiming = new AbortController()
   const running = new AbortController()
+  const hurrying = new AbortController()
   const ready = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<void>()
+  let starting: Promise<void> | null = null
   let begun: { parts: Parts; spool: Spool } | null = null
   let ending: Promise<void> | null = null
+  let graceSeconds: number = stopGraceSeconds.drain
+  let isStopping = false
 
-  async function start(): Promise<void> {
+  function start(): Promise<void> {
+    starting = begin()
+    return starting
+  }
+
+  async function begin(): Promise<void> {
     const spool = await openSpool(config.spool.directory, { instance, log, bounds })
     if (spool.left.length > 0)
       log.info('Results of an earlier process are in the spool', { results: spool.left.length })
+    // Told to end while the spool was read: nothing is begun, and what an earlier process has left is stopped.
+    if (claiming.signal.aborted) running.abort(claiming.signal.reason)
     let registered = false
     const parts = startParts({
       config,
@@ -123,6 +138,8 @@ export function createRunner({
 
   function stop(): Promise<void> {
     claiming.abort('stop')
+    graceSeconds = stopGraceSeconds.stop
+    if (isStopping) hurrying.abort()
     running.abort('stop')
     ending ??= end()
     return ending
@@ -130,6 +147,8 @@ export function createRunner({
 
   /** The same steps for both: an aborted `running` makes every wait return at once. */
   async function end(): Promise<void> {
+    // Whoever called for the start is told what it fails by.
+    await starting?.catch(() => {})
     if (begun !== null) {
       await finish(begun.parts)
       await close(begun.parts, begun.spool)
@@ -152,15 +171,19 @@ export function createRunner({
 
   async function close(parts: Parts, spool: Spool): Promise<void> {
     const { edge, agent, engine, fleet, heartbeat, reporter, spooled } = parts
-    const graceSeconds = stopGraceSeconds[running.signal.aborted ? 'stop' : 'drain']
     running.abort('stop')
     // What is being written when the end is called is a finished result too.
     await spooled
     await reporter.save()
     await heartbeat.stop()
-    if (!config.keepRunning) await fleet.stop(graceSeconds)
+    if (!config.keepRunning) await fleet.stop(beginToStop)
     await Promise.all([edge.close(), agent.destroy(), engine.close()])
     await spool.close()
+  }
+
+  function beginToStop(): Patience {
+    isStopping = true
+    return { graceSeconds, hurry: hurrying.signal }
   }
 
   return {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
 import { Agent } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { isText, textIn } from '../../src/runner/cog/text.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
 import { watchHealth } from '../../src/runner/health/watch.ts'
+import type { Rope } from '../../src/runner/rope.ts'
 import { eventually, setup } from './setup.ts'
 import { spawnMain } from './spawn.ts'
 
@@ -152,6 +155,45 @@ describe('streams', () => {
       expect(edge.streams.bytes(failed.id).toString()).toBe('a')
     }
   })
+})
+
+describe('an output as text', () => {
+  /** A JSON text that comes in pieces of so many bytes. */
+  const inPieces = (json: string, bytes: number): Rope => [
+    {
+      bytes: Buffer.byteLength(json),
+      async *open() {
+        const all = Buffer.from(json)
+        for (let at = 0; at < all.length; at += bytes) yield all.subarray(at, at + bytes)
+      },
+    },
+  ]
+  /** What is beyond ASCII as escapes, as Python writes it. */
+  const escaped = (json: string) =>
+    json.replace(/[\u0080-\uffff]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 12 }),
+    fc.string({ unit: fc.constantFrom('\\', '"', '\n', '[', ',', '\ud83d', '\ude00', 'é'), maxLength: 12 }),
+  )
+
+  test('behavior: is as if it were parsed, wherever it is cut', async () => {
+    const said = fc.oneof(text, fc.array(text, { maxLength: 4 }))
+    await fc.assert(
+      fc.asyncProperty(said, fc.boolean(), fc.integer({ min: 1, max: 9 }), async (value, isPython, bytes) => {
+        const json = JSON.stringify(value, null, isPython ? 0 : 1)
+        const rope = inPieces(isPython ? escaped(json) : json, bytes)
+        expect(await isText(rope)).toBe(true)
+        const pieces: Uint8Array[] = []
+        for await (const piece of textIn(rope)) pieces.push(piece)
+        expect(Buffer.concat(pieces).toString()).toBe(Buffer.from([value].flat().join('')).toString())
+      }),
+    )
+  })
+
+  test.each(['1', 'null', '{"a": "b"}', '[["a"]]', '["a", 1]', '["a", {}]', '[true]'])(
+    'behavior: %s is none',
+    async json => expect(await isText(inPieces(json, 1))).toBe(false),
+  )
 })
 
 describe('health', () => {

@@ -5,6 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { calculateJwkThumbprint } from 'jose'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { dockerOf } from '../../src/runner/commands/docker.ts'
+import type { Container } from '../../src/runner/config/config.ts'
+import { addressOf } from '../../src/runner/docker/address.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+import { generateKey } from '../../src/runner/key/generate.ts'
 import { loadKey } from '../../src/runner/key/load.ts'
 import { spawnMain } from './spawn.ts'
 
@@ -63,6 +68,53 @@ describe('run', () => {
     const bad = await runMain([], { INFERNET_CONFIG_PATH: config })
     expect(bad.code).toBe(78)
     expect(bad.output.trim().split('\n').length).toBe(2)
+  })
+
+  test('behavior: a DOCKER_HOST of ssh:// ends with 78, and doctor says why', async () => {
+    const path = await directory()
+    await generateKey(join(path, 'key'))
+    const config = join(path, 'config.json')
+    const edge = { url: 'http://127.0.0.1:1', key_file: 'key' }
+    await writeFile(config, JSON.stringify({ edge, containers: [{ id: 'one', image: 'i' }] }))
+    const env = { DOCKER_HOST: 'ssh://ann:hunter2@127.0.0.1' }
+    const [ran, examined] = await Promise.all([
+      runMain(['--config', config], env),
+      runMain(['doctor', '--config', config], env),
+    ])
+    expect([ran.code, examined.code]).toEqual([78, 1])
+    expect(examined.output).toMatch(/^FAIL +docker /m)
+    for (const { output } of [ran, examined]) {
+      expect(output).toContain('DOCKER_HOST begins with ssh://, and')
+      expect(output).toContain('an ssh tunnel to its socket (ssh -N -L')
+      expect(output).not.toContain('hunter2')
+    }
+  })
+
+  test.each([
+    ['https://127.0.0.1', 'begins with https://'],
+    ['127.0.0.1:2375', 'is no address'],
+    ['tcp://', 'is no address'],
+    ['unix://', 'is no address'],
+  ])(
+    'behavior: DOCKER_HOST %s is refused where it is used; nobody is asked at a guess',
+    async (DOCKER_HOST, what) => {
+      const env = { DOCKER_HOST }
+      await expect(dockerOf(env, { containers: [{ managed: true } as Container] })).rejects.toThrow(what)
+      // A reload may be the first to have any use for it.
+      const { dockerHost, dockerTls } = await dockerOf(env, { containers: [] })
+      const engine = createEngine(dockerHost, dockerTls)
+      await expect(engine.version()).rejects.toThrow(`DOCKER_HOST ${what}`)
+      await engine.close()
+    },
+  )
+
+  test('behavior: DOCKER_HOST with a port is spoken to there, and without one at a port of Docker', () => {
+    const hosts = ['tcp://proxy:80', 'tcp://ann:pw@[::1]:443/x', 'tcp://proxy']
+    expect(hosts.map(host => addressOf(host, null).origin)).toEqual([
+      'http://proxy:80',
+      'http://[::1]:443',
+      'http://proxy:2375',
+    ])
   })
 
   test('behavior: an unknown command is a mistake of usage', async () => {

@@ -276,6 +276,57 @@ describe('parseConfig', () => {
   })
 })
 
+describe('a container that is not started here', () => {
+  const all = {
+    command: 'serve --now',
+    env: { A: 'hunter2' },
+    volumes: ['/data:/data'],
+    inner_port: 1,
+    limits: { memory: '1g' },
+    capabilities: ['CHOWN'],
+    read_only: true,
+    pull: 'always',
+    pull_timeout: 1,
+    start_timeout: 1,
+    ready_timeout: 1,
+    port: 4000,
+    gpu: { count: 1 },
+    egress: 'none',
+  }
+  const idle = (index: number, why: string, keys = Object.keys(all)) =>
+    keys.map(
+      key =>
+        `containers[${index}].${key} does nothing, since the container is not started here (${why}): configure it where it runs`,
+    )
+
+  test('behavior: what it says of its start is named, without its value', () => {
+    const containers = [
+      { id: 'here', image: 'i', ...all },
+      { id: 'far', url: 'http://far', ...all },
+    ]
+    expect(parse({ containers }).warnings).toEqual(idle(1, 'it has a `url`'))
+    const off = parse({ containers, manage_containers: 'off' }).warnings
+    const served = Object.keys(all).filter(key => key !== 'port')
+    expect(off).toEqual([...idle(0, 'manage_containers is off', served), ...idle(1, 'it has a `url`')])
+  })
+
+  test("default: what the reference's configurations carry and what counts elsewhere is not", () => {
+    const carried = {
+      port: 3000,
+      command: '',
+      env: {},
+      volumes: [],
+      gpu: true,
+      external: true,
+      read_only: 'no',
+    }
+    const known = { image: 'i', egress: 'open', slots: 2, timeout: 1, health: '/up', bearer: 'b' }
+    expect(parse({ containers: [{ id: 'far', url: 'http://far', ...carried, ...known }] }).warnings).toEqual(
+      [],
+    )
+  })
+})
+
 describe('what containers may be and use', () => {
   test("default: a container's own keys, else the root's, limit by limit", () => {
     const { config, warnings } = parse({
@@ -315,6 +366,26 @@ describe('what containers may be and use', () => {
     ])
   })
 
+  test('behavior: where isolation is required, one that runs elsewhere says that it has none here', () => {
+    const here = { id: 'here', image: 'x' }
+    const far = { id: 'far', url: 'http://far' }
+    const placesOf = (more: object, containers: object[]) => {
+      const found = problemsOf(JSON.stringify({ edge, require_isolation: true, ...more, containers }))
+      return found.map(({ path, what, fix }) => `${path}: ${what}. ${fix}`)
+    }
+    const said =
+      'cannot be kept, and require_isolation is set: the container is not started here. ' +
+      'set it to "open" and isolate the container where it runs, or have it started here from an image'
+    expect(placesOf({}, [here, far])).toEqual([`containers[1].egress: ${said}`])
+    expect(placesOf({ egress: 'open' }, [far, { ...far, id: 'none', egress: 'none' }])).toEqual([
+      `containers[1].egress: ${said}`,
+    ])
+    expect(placesOf({ manage_containers: 'no' }, [here])).toEqual([`containers[0].egress: ${said}`])
+    const known = [here, { ...far, egress: 'open' }]
+    expect(parse({ require_isolation: true, containers: known }).config.requireIsolation).toBe(true)
+    expect(parse({ require_isolation: 'off', containers: [far] }).config.requireIsolation).toBe(false)
+  })
+
   test('behavior: problems, links to nowhere among them', () => {
     const problems = problemsOf(
       JSON.stringify({
@@ -323,7 +394,7 @@ describe('what containers may be and use', () => {
         limits: { memory: '1m', disk: 'lots', cpus: 0 },
         containers: [
           { id: 'a', image: 'x', links: ['a', 'far', 'none', 'b'], capabilities: ['NET-ADMIN'] },
-          { id: 'b', image: 'x', limits: { pids: 0, shm: -1 } },
+          { id: 'b', image: 'x', limits: { memory: 'lots', pids: 0, shm: -1 } },
           { id: 'far', url: 'http://far', links: ['a'] },
         ],
       }),
@@ -331,6 +402,7 @@ describe('what containers may be and use', () => {
     expect(problems.map(({ path, what }) => `${path}: ${what}`)).toMatchInlineSnapshot(`
       [
         "containers[0].capabilities[0]: must be the name of a Linux capability, such as "SYS_NICE"",
+        "containers[1].limits.memory: must be a size, such as 1073741824 or "1g", or "unlimited"",
         "containers[1].limits.pids: must be at least 1",
         "containers[1].limits.shm: must be a size, such as 1073741824 or "1g"",
         "egress: must be "open", "public" or "none"",
@@ -384,6 +456,18 @@ describe('memory', () => {
     expect(warned([one, { id: 'far', url: 'http://far' }])).toEqual([])
     expect(warned([one, two], { limits: { memory: '1g' } })).toEqual([])
     expect(warned([one, two], { manage_containers: false })).toEqual([])
+  })
+
+  test('behavior: who is unlimited by intent is named too, and may be so beside a usual limit', () => {
+    const free = { ...two, limits: { memory: 'unlimited' } }
+    const { config, warnings } = parse({ limits: { memory: '1g' }, containers: [one, free] })
+    expect(config.containers.map(({ limits }) => limits.memoryBytes)).toEqual([
+      2 ** 30,
+      Number.POSITIVE_INFINITY,
+    ])
+    expect(warnings).toEqual([
+      'limits.memory is not set for two: each can take the memory of all others on this host',
+    ])
   })
 })
 

@@ -1,15 +1,15 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { hasNetAdmin } from '../../src/runner/confine/capability.ts'
 import { createConfinement } from '../../src/runner/confine/confine.ts'
 import { handedOver } from '../../src/runner/confine/handover.ts'
 import { type Host, readHost } from '../../src/runner/confine/host.ts'
-import { createFloor, type Iptables } from '../../src/runner/confine/iptables.ts'
+import { createFloor, createIptables, type Iptables } from '../../src/runner/confine/iptables.ts'
 import { networksOf, placeOf } from '../../src/runner/confine/plan.ts'
 import { isolationProblems } from '../../src/runner/confine/problems.ts'
 import { closedRanges, type Family } from '../../src/runner/confine/ranges.ts'
@@ -327,7 +327,9 @@ describe('isolationProblems', () => {
     expect(refused).toBe(
       'b: egress "none" is not kept: the runner (its user is 1000) may not set firewall rules',
     )
-    expect(found({ dockerHost: 'tcp://gpu:2375' })[1]).toContain("Docker's engine is at tcp://gpu:2375")
+    expect(found({ dockerHost: 'tcp://me:hunter2@gpu:2375' })[1]).toContain(
+      "Docker's engine is at tcp://gpu:2375,",
+    )
     expect(found({ dockerHost: 'unix:///run/docker.sock' })).toEqual([])
     expect(found({}, 'ip6tables is not installed')[1]).toContain('not kept: ip6tables is not installed')
   })
@@ -491,4 +493,21 @@ describe('createDiskWatch', () => {
     time += 3_600_001
     expect(watch.stopped()).toBeLessThanOrEqual(10_000)
   })
+})
+
+test('error: a firewall program that does not end is ended, and that is said', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-iptables-'))
+  const program = join(directory, 'iptables-save')
+  await writeFile(program, '#!/bin/sh\nexec sleep 600\n')
+  await chmod(program, 0o755)
+  vi.stubEnv('PATH', `${directory}:${process.env.PATH}`)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(async () => {
+    vi.useRealTimers()
+    vi.unstubAllEnvs()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const saved = expect(createIptables(4).save()).rejects.toThrow('iptables-save does not end')
+  await vi.advanceTimersByTimeAsync(15_000)
+  await saved
 })

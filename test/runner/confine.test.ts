@@ -1,48 +1,27 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { parseConfig } from '../../src/runner/config/load.ts'
-import { type Host, readHost } from '../../src/runner/confine/host.ts'
 import { hostFamilies } from '../../src/runner/confine/iptables.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
-import { freePort } from '../../src/runner/docker/free-port.ts'
-import { scopeOf } from '../../src/runner/docker/scope.ts'
 import { nameOf } from '../../src/runner/docker/spec.ts'
 import { startServer } from '../host/server.ts'
 import { adminToken } from '../support/edge.ts'
-import { docker, removeContainers } from './docker.ts'
+import { docker } from './docker.ts'
 import { answered, beyond, createInternet, type Internet } from './internet.ts'
-import { keepFleet } from './kept.ts'
-import { type Attempt, attempt, buildLab, labImage } from './lab.ts'
-import { eventually, setup } from './setup.ts'
+import { attempt, labImage } from './lab.ts'
+import { able, answers, type Inspected, networkOf, tables, useLab } from './place.ts'
+import { eventually } from './setup.ts'
 
-/** The real engine, and the real firewall: these tests are skipped without an engine, or without root. */
-const able =
-  process.getuid?.() === 0 && answers('docker', 'version') && answers('iptables-save') && answers('ip', '-V')
-const wanted = 'they want root, a Docker engine, iptables and iproute2'
-if (!able && process.env.CI === 'true') throw new Error(`Tests of isolation cannot run: ${wanted}`)
-if (!able) console.log(`Tests of isolation are skipped: ${wanted}`)
 // A matter of the kernel, which no CI can install.
 const speaksIpv6 = hostFamilies().includes(6)
 if (able && !speaksIpv6) console.log('The test of IPv6 is skipped: this kernel does not speak it')
 
-function answers(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
 const run = promisify(execFile)
-const tables = (...args: string[]) => execFileSync('iptables-save', args, { encoding: 'utf8' })
 const hostAddress = () =>
   Object.entries(networkInterfaces())
     .filter(([name]) => !/^(docker|br-|ifn|ift)/.test(name))
@@ -52,46 +31,17 @@ const hostAddress = () =>
 describe.skipIf(!able)('containers in their place', () => {
   let internet: Internet
   let spare: string
-  const scopes = new Set<string>()
+  const { keep } = useLab()
 
   beforeAll(async () => {
-    await buildLab()
     internet = await createInternet()
     // A container of somebody else's, on Docker's usual network.
     spare = docker(['run', '-d', '--rm', '-p', '3000', labImage])
   }, 120_000)
-  afterAll(async () => {
+  afterAll(() => {
     docker(['rm', '-f', spare])
-    await removeContainers(scopes)
     internet?.close()
-    docker(['rmi', '-f', labImage])
   })
-
-  type Entry = { id: string } & Record<string, unknown>
-  type Options = { root?: object; host?: Partial<Host>; env?: object; spool?: string }
-
-  /** Keeps the containers of a configuration, as a runner does, until the test ends. */
-  async function keep(entries: Entry[], { root, host: unusual, env = {}, spool }: Options = {}) {
-    const ports = await Promise.all(entries.map(freePort))
-    const containers = entries.map((entry, index) => ({ image: labImage, port: ports[index], ...entry }))
-    const source = JSON.stringify({
-      edge: { url: 'http://edge', key_file: 'key' },
-      spool: spool ?? join(tmpdir(), `infernet-confine-${randomUUID()}`),
-      containers,
-      ...root,
-    })
-    const { config } = parseConfig(source, { path: '/config.json', env })
-    const { scope, seen, logged, confinement, end } = await keepFleet(config, unusual)
-    scopes.add(scope)
-    onTestFinished(async () => {
-      await end()
-      await removeContainers([scope])
-    })
-    const ready = () => eventually(() => seen.all().every(({ health }) => health === 'ready'))
-    const tell = (id: string) => (wanted: Attempt) => attempt(seen.get(id)?.baseUrl ?? '', wanted)
-    const inspected = (id: string) => JSON.parse(docker(['inspect', nameOf(scope, id)]))[0]
-    return { scope, seen, logged, confinement, config, end, ready, tell, inspected }
-  }
 
   /** A server of this host's that speaks HTTP, and answers everything. */
   async function listen(
@@ -120,32 +70,6 @@ describe.skipIf(!able)('containers in their place', () => {
     })
   }
 
-  /** What a container reads inside of what its first process may be and use, with either version of cgroups. */
-  async function kernelSays(tell: (wanted: Attempt) => Promise<unknown>) {
-    const read = async (path: string) => String(await tell({ try: 'read', path })).trim()
-    const status = await read('/proc/self/status')
-    const field = (name: string) => new RegExp(`^${name}:\\s*(\\w+)$`, 'm').exec(status)?.[1]
-    const groups = '/sys/fs/cgroup'
-    const hasOneTree = (await tell({ try: 'find', path: `${groups}/cgroup.controllers` })) === true
-    const memory = await read(`${groups}/${hasOneTree ? 'memory.max' : 'memory/memory.limit_in_bytes'}`)
-    const time = hasOneTree
-      ? (await read(`${groups}/cpu.max`)).split(' ')
-      : [await read(`${groups}/cpu/cpu.cfs_quota_us`), await read(`${groups}/cpu/cpu.cfs_period_us`)]
-    return {
-      bounding: BigInt(`0x${field('CapBnd')}`),
-      effective: BigInt(`0x${field('CapEff')}`),
-      noNewPrivileges: field('NoNewPrivs') === '1',
-      memory: Number(memory),
-      cpus: Number(time[0]) / Number(time[1]),
-    }
-  }
-
-  type Inspected = {
-    State: { Pid: number }
-    NetworkSettings: { Networks: Record<string, { Gateway: string; IPAddress: string }>; Ports: Ports }
-  }
-  type Ports = Record<string, { HostPort: string }[]>
-  const networkOf = ({ NetworkSettings }: Inspected) => Object.values(NetworkSettings.Networks)[0]!
   const portOf = ({ NetworkSettings }: Inspected) => Number(NetworkSettings.Ports['3000/tcp']?.[0]?.HostPort)
   /** At once, and not met with silence. */
   const refused = /^(EHOSTUNREACH|EACCES|ECONNREFUSED)$/
@@ -326,108 +250,6 @@ describe.skipIf(!able)('containers in their place', () => {
     expect(await tell('middle')(open)).not.toBe('open')
   })
 
-  test('behavior: a thousand processes are stopped by the limit, and disturb nobody', {
-    timeout: 60_000,
-  }, async () => {
-    const { ready, tell, seen } = await keep([{ id: 'greedy', limits: { pids: 128 } }, { id: 'other' }])
-    await ready()
-    const alive = await tell('greedy')({ try: 'fork', count: 1000 })
-    expect(alive).toBeGreaterThan(32)
-    expect(alive).toBeLessThan(128)
-    expect(await tell('other')({ try: 'fork', count: 150 })).toBe(150)
-    expect(seen.health().map(({ health }) => health)).toEqual(['ready', 'ready'])
-  })
-
-  test('behavior: capabilities, limits and a read-only root', { timeout: 60_000 }, async () => {
-    const { ready, tell, inspected } = await keep(
-      [
-        { id: 'plain' },
-        {
-          id: 'bound',
-          capabilities: ['cap_sys_nice'],
-          read_only: true,
-          limits: { memory: '256m', tmpfs: '1m', shm: '32m' },
-        },
-      ],
-      { root: { limits: { cpus: '0.5', memory: '1g' } } },
-    )
-    await ready()
-    expect(inspected('plain').HostConfig).toMatchObject({
-      CapDrop: ['ALL'],
-      CapAdd: null,
-      SecurityOpt: ['no-new-privileges'],
-      PidsLimit: 4096,
-      RestartPolicy: { Name: 'no' },
-      ShmSize: 2 ** 30,
-      Memory: 2 ** 30,
-      NanoCpus: 5e8,
-      ReadonlyRootfs: false,
-    })
-    expect(inspected('bound').HostConfig).toMatchObject({
-      CapDrop: ['ALL'],
-      CapAdd: ['SYS_NICE'],
-      Memory: 2 ** 28,
-      MemorySwap: 2 ** 28,
-      ShmSize: 2 ** 25,
-      ReadonlyRootfs: true,
-    })
-    // What the engine was asked for is one thing, what the kernel keeps another.
-    const usual = { bounding: 0n, effective: 0n, noNewPrivileges: true, memory: 2 ** 30, cpus: 0.5 }
-    expect(await kernelSays(tell('plain'))).toEqual(usual)
-    const niceOnly = 1n << 23n
-    expect(await kernelSays(tell('bound'))).toEqual({
-      ...usual,
-      bounding: niceOnly,
-      effective: niceOnly,
-      memory: 2 ** 28,
-    })
-    const fill = (bytes: number, path: string) => tell('bound')({ try: 'fill', bytes, path })
-    expect(await fill(2 ** 16, '/data/file')).toBe('EROFS')
-    expect(await fill(2 ** 16, '/tmp/small')).toBe('written')
-    expect(await fill(2 ** 21, '/tmp/large')).toBe('ENOSPC')
-    expect(await tell('plain')({ try: 'fill', bytes: 2 ** 16, path: '/data/file' })).toBe('written')
-  })
-
-  test('behavior: a container that fills its disk is stopped, its job says so, and it comes back empty', {
-    timeout: 90_000,
-  }, async () => {
-    const { edge, embed, directory, logged } = await setup()
-    scopes.add(scopeOf({ spool: { directory: join(directory, '.infernet-runner') } }))
-    const one = { id: 'one', image: labImage, port: await freePort(), limits: { disk: '16m' } }
-    const runner = await embed({ manage_containers: true, containers: [one] })
-    await runner.ready
-    const path = '/data/file'
-    const data = JSON.stringify({ try: 'fill', bytes: 2 ** 25, path, hang: true })
-    const report = await edge.reported(edge.enqueue({ containers: ['one'], data }).id)
-    expect(report).toMatchObject({ status: 'failed', error_code: 'disk_limit' })
-    expect(JSON.parse(report.resultText)).toMatchObject({
-      container: 'one',
-      code: 'disk_limit',
-      error: expect.stringMatching(/^Container one: it has written \d{8} bytes .* is 16777216$/),
-    })
-    await eventually(() => logged.some(({ event }) => event === 'Container(s) back up'))
-    const again = edge.enqueue({ containers: ['one'], data: JSON.stringify({ try: 'find', path }) })
-    expect(JSON.parse((await edge.reported(again.id)).resultText)).toMatchObject({ output: { said: false } })
-    await runner.drain()
-  })
-
-  test('behavior: what a container writes into volumes without a name counts, and goes with it', {
-    timeout: 60_000,
-  }, async () => {
-    const { ready, seen, tell, inspected, end } = await keep([
-      { id: 'one', volumes: ['/data'], limits: { disk: '4m' } },
-    ])
-    await ready()
-    const [{ Name: volume }] = inspected('one').Mounts
-    expect(await tell('one')({ try: 'fill', bytes: 2 ** 23, path: '/data/file' })).toBe('written')
-    await eventually(() => seen.get('one')?.cause?.code === 'disk_limit')
-    expect(seen.get('one')?.detail).toMatch(
-      /^it has written \d{7} bytes to its disk, and its limit is 4194304$/,
-    )
-    await eventually(() => !answers('docker', 'volume', 'inspect', volume))
-    await end()
-  })
-
   test('behavior: rules are healed, do not meet those of another runner, and go at the end', {
     timeout: 90_000,
   }, async () => {
@@ -521,120 +343,5 @@ describe.skipIf(!able)('containers in their place', () => {
     )
     await second.ready()
     expect(await second.tell('front')({ try: 'connect', host: 'back', port: 3000 })).toBe('open')
-  })
-
-  test('behavior: without root the runner says what it does not keep, and does not start what must be', {
-    timeout: 60_000,
-  }, async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'infernet-confine-'))
-    onTestFinished(() => rm(directory, { recursive: true }))
-    const socket = join(directory, 'docker.sock')
-    await writeFile(socket, '')
-    const entries = [
-      { id: 'shut', egress: 'none' },
-      { id: 'usual' },
-      { id: 'open', egress: 'open' },
-      { id: 'master', egress: 'open', volumes: [`${socket}:/docker.sock`] },
-    ]
-    const notRoot = { uid: 1000, mayChangeNetwork: false }
-    const loose = await keep(entries, { host: notRoot })
-    await loose.ready()
-    expect(tables()).not.toContain(loose.scope)
-    const why = 'the runner (its user is 1000) may not set firewall rules'
-    const fix = 'run it as root or with CAP_NET_ADMIN, or set egress to "open"'
-    expect(loose.confinement.problems()).toEqual([
-      { container: 'shut', what: `egress "none" is not kept: ${why}`, fix, asked: true },
-      { container: 'usual', what: `egress "public" is not kept: ${why}`, fix, asked: false },
-      {
-        container: 'master',
-        what: 'a volume of it gives it the host',
-        fix: `leave ${socket} out of volumes`,
-        asked: true,
-      },
-    ])
-    expect(loose.logged.filter(({ event }) => event === 'A container is not isolated')).toHaveLength(2)
-    expect(
-      loose.logged.filter(({ event }) => event === 'Containers reach more than the internet'),
-    ).toHaveLength(1)
-
-    const strict = await keep(entries, { host: notRoot, root: { require_isolation: true } })
-    await eventually(() => strict.seen.all().every(({ health }) => health !== 'starting'))
-    expect(strict.seen.health()).toMatchObject([
-      { id: 'shut', health: 'unhealthy', code: 'not_isolated', detail: expect.stringContaining(why) },
-      { id: 'usual', health: 'unhealthy', code: 'not_isolated', detail: expect.stringContaining(why) },
-      { id: 'open', health: 'ready' },
-      {
-        id: 'master',
-        health: 'unhealthy',
-        code: 'not_isolated',
-        detail: expect.stringMatching(
-          /^it may not run, as isolation is required: a volume of it gives it the host(?: \(|$)/,
-        ),
-      },
-    ])
-    expect(docker(['ps', '-aq', '--filter', `name=infernet-${strict.scope}-shut`])).toBe('')
-  })
-
-  test('behavior: a firewall that cannot be told anything is no isolation, and says why', {
-    timeout: 60_000,
-  }, async () => {
-    const restore = async () => {
-      throw new Error('iptables-restore: Permission denied (you must be root)')
-    }
-    const usual = readHost(process.env.DOCKER_HOST)
-    const { logged, seen } = await keep([{ id: 'one' }, { id: 'open', egress: 'open' }], {
-      host: { tables: usual.tables.map(table => ({ ...table, restore })) },
-      root: { require_isolation: true },
-    })
-    await eventually(() => seen.all().every(({ health }) => health !== 'starting'))
-    const what = 'egress "public" is not kept: iptables-restore: Permission denied (you must be root)'
-    expect(seen.health()).toMatchObject([
-      { id: 'one', health: 'unhealthy', code: 'not_isolated' },
-      { id: 'open', health: 'ready' },
-    ])
-    // Its health may say how often by now.
-    expect(seen.get('one')?.cause).toEqual({
-      code: 'not_isolated',
-      detail: `it may not run, as isolation is required: ${what}`,
-    })
-    expect(logged).toContainEqual({
-      event: 'Containers reach more than the internet',
-      fields: {
-        containers: 'one',
-        what,
-        fix: "install iptables, and run the runner where Docker's bridges are",
-      },
-    })
-  })
-
-  test('behavior: rules that stand where no bridge is are not called isolation, nor left there', {
-    timeout: 60_000,
-  }, async () => {
-    const { ready, confinement, scope } = await keep([{ id: 'shut', egress: 'none' }], {
-      host: { hasInterface: async () => false },
-    })
-    await ready()
-    expect(confinement.problems()).toMatchObject([
-      { what: 'egress "none" is not kept: Docker\'s bridges are not in the runner\'s own network' },
-    ])
-    expect(tables()).not.toContain(scope)
-  })
-
-  test('behavior: a runner that is in a container itself reaches its own by the gateway', {
-    timeout: 60_000,
-  }, async () => {
-    const { inspected, config, scope } = await keep([{ id: 'one', egress: 'none' }], {
-      env: { RUNTIME: 'docker' },
-    })
-    const isUp = () => docker(['ps', '-q', '--filter', `name=${nameOf(scope, 'one')}`]) !== ''
-    await eventually(isUp)
-    const { Gateway } = networkOf(JSON.parse(docker(['inspect', spare]))[0])
-    expect(inspected('one').HostConfig.PortBindings['3000/tcp']).toEqual([
-      { HostIp: Gateway, HostPort: String(config.containers[0]?.port) },
-    ])
-    const url = `http://${Gateway}:${config.containers[0]?.port}/health`
-    const ask = `fetch('${url}').then(answer => console.log(answer.status))`
-    await eventually(() => answers('docker', 'exec', spare, '/node', '-e', `fetch('${url}').then(() => {})`))
-    expect(docker(['exec', spare, '/node', '-e', ask])).toBe('200')
   })
 })

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Config } from '../../src/runner/config/config.ts'
+import { parseConfig } from '../../src/runner/config/load.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
 import { scopeOf } from '../../src/runner/docker/scope.ts'
 import { nameOf } from '../../src/runner/docker/spec.ts'
@@ -40,10 +41,44 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     const job = (container: string, data: object) =>
       edge.enqueue({ containers: [container], data: JSON.stringify(data) }).id
 
+    /** Jobs of a neighbour, one after another, while the others do their worst. */
+    function neighbour(id: string) {
+      const ids: string[] = []
+      let isOver = false
+      const work = (async () => {
+        while (!isOver) {
+          const next = job(id, { do: 'wait', ms: 200 })
+          ids.push(next)
+          await edge.reported(next)
+        }
+      })()
+      /** After one more: all have succeeded, and the runner has seen nothing that it should not. */
+      return async function isUntouched(): Promise<void> {
+        isOver = true
+        await work
+        const reports = await Promise.all([...ids, job(id, {})].map(one => edge.reported(one)))
+        expect(reports.filter(({ status }) => status !== 'success')).toEqual([])
+        expect(kit.logged.filter(({ level }) => level === 'error')).toEqual([])
+      }
+    }
+
     return {
       ...kit,
       runner,
       job,
+      neighbour,
+      /** `next`: what containers differ in from then on. */
+      reload(next: Record<string, object>) {
+        const source = {
+          edge: { url: edge.url, key_file: 'runner.key' },
+          listen: '',
+          manage_containers: true,
+          containers: containers.map(container => ({ ...container, ...next[container.id] })),
+          ...more,
+        }
+        const path = join(kit.directory, 'config.json')
+        runner.reload(parseConfig(JSON.stringify(source), { path, env: {} }).config)
+      },
       name: (id: string) => nameOf(scope, id),
       async result(id: string) {
         const report = await edge.reported(id)
@@ -65,12 +100,13 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
   })
 
   test('behavior: one that never answers, one that never loads, one that crashes: each says so, and holds up no other', async () => {
-    const { job, result, health } = await run({
+    const { neighbour, health } = await run({
       good: {},
       mute: { env: { BOOT: 'mute' }, start_timeout: 0.4 },
       loading: { env: { BOOT: 'loading' }, ready_timeout: 0.4 },
       crash: { env: { BOOT: 'crash' } },
     })
+    const isUntouched = neighbour('good')
     await eventually(() =>
       /^it exited with code 7 \([3-9] times in a row/.test(health('crash')?.detail ?? ''),
     )
@@ -82,7 +118,7 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     )
     expect(health('mute')?.health).not.toBe('ready')
     expect(health('loading')?.health).not.toBe('ready')
-    expect(await result(job('good', {}))).toMatchObject({ output: {} })
+    await isUntouched()
   })
 
   test('behavior: it exits: its jobs are told so, with what it wrote since each began; the job of another goes on', async () => {
@@ -139,6 +175,25 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     await eventually(() => health('one')?.health === 'ready')
   })
 
+  test('behavior: it forks a thousand processes: stopped by its limit, which is nobody else’s', async () => {
+    const { runner, job, neighbour, result, health } = await run({ one: { limits: { pids: 128 } }, two: {} })
+    await runner.ready
+    const isUntouched = neighbour('two')
+    const { output } = await result(job('one', { do: 'fork', count: 1_000 }))
+    expect(output.alive).toBeGreaterThan(32)
+    expect(output.alive).toBeLessThan(128)
+    expect(await result(job('two', { do: 'fork', count: 150 }))).toMatchObject({ output: { alive: 150 } })
+    // They are still there, and it answers.
+    expect(await result(job('one', {}))).toMatchObject({ output: {} })
+    expect(await result(job('one', { do: 'fork', count: 1_000, careless: true }))).toMatchObject({
+      code: 'exited',
+      error: expect.stringMatching(/^Container one: it exited with code 1\n.*spawn \/sleep EAGAIN/s),
+    })
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', { do: 'fork', count: 32 }))).toMatchObject({ output: { alive: 32 } })
+    await isUntouched()
+  })
+
   test('behavior: it is removed behind our back, and made anew', async () => {
     const { edge, runner, job, result, health, name } = await run({ one: {} })
     await runner.ready
@@ -182,8 +237,9 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
   })
 
   test('behavior: it says HTML, an error, 100 MiB, or nothing', async () => {
-    const { runner, job, result } = await run({ one: { timeout: 3 } })
+    const { runner, job, neighbour, result } = await run({ one: { timeout: 10 }, two: {} })
     await runner.ready
+    const isUntouched = neighbour('two')
     const [html, refusal, huge, never] = ['html', 'refuse', 'huge', 'never'].map(act =>
       job('one', { do: act }),
     )
@@ -195,24 +251,46 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     expect(await result(huge ?? '')).toMatchObject({ code: 'output_too_large' })
     expect(await result(never ?? '')).toMatchObject({
       code: 'timeout',
-      error: 'Container one did not answer within 3 s',
+      error: 'Container one did not answer within 10 s',
     })
     expect(await result(job('one', {}))).toMatchObject({ output: {} })
+    await isUntouched()
   })
 
-  test('behavior: what it writes to its log is bounded', async () => {
-    const { runner, job, result, name } = await run({ one: {} })
+  test('behavior: it floods its log, fills its disk, ignores SIGTERM when it is replaced: the jobs of another go on', async () => {
+    const { runner, edge, job, neighbour, reload, result, health, name } = await run({
+      one: {},
+      two: {},
+      fills: { limits: { disk: '16m' } },
+      deaf: { env: { BOOT: 'deaf' } },
+    })
     await runner.ready
+    await eventually(() => edge.health().every(container => container.health === 'ready'))
+    const isUntouched = neighbour('two')
+    const filling = job('fills', { do: 'fill', bytes: 2 ** 25 })
+    const deaf = docker(['inspect', '-f', '{{.Id}}', name('deaf')])
+    reload({ deaf: { env: { SAY: 'anew' } } })
+    // Until then it may be given a job still. It takes ten seconds to go.
+    await eventually(() => health('deaf')?.health !== 'ready')
     // 60 MB, of which 30 are kept at most.
     expect(await result(job('one', { do: 'flood', lines: 60_000 }))).toMatchObject({ output: {} })
     const folder = dirname(docker(['inspect', '-f', '{{.LogPath}}', name('one')]))
-    // Files are renamed while one looks.
-    const bytes = () =>
-      readdirSync(folder)
-        .filter(file => file.includes('-json.log'))
-        .reduce((sum, file) => sum + (statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0), 0)
+    // Files are renamed while one looks, and may be seen under two names.
+    const bytes = () => {
+      const sizes = new Map<number, number>()
+      for (const file of readdirSync(folder)) {
+        const seen = statSync(join(folder, file), { throwIfNoEntry: false })
+        if (seen && file.includes('-json.log')) sizes.set(seen.ino, seen.size)
+      }
+      return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+    }
     await expect.poll(bytes).toBeGreaterThan(19_000_000)
     expect(bytes()).toBeLessThan(33_000_000)
+    expect(await result(filling)).toMatchObject({ container: 'fills', code: 'disk_limit' })
+    expect(await result(job('deaf', {}))).toMatchObject({ output: { said: 'anew' } })
+    expect(docker(['inspect', '-f', '{{.Id}}', name('deaf')])).not.toBe(deaf)
+    await eventually(() => health('fills')?.health === 'ready')
+    await isUntouched()
   })
 
   test('behavior: one that ignores SIGTERM is killed', async () => {

@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import {
   chmod,
+  chown,
   copyFile,
   cp,
   mkdir,
@@ -8,15 +10,20 @@ import {
   readdir,
   readFile,
   rm,
+  stat,
   symlink,
   writeFile,
 } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
 import { exitCode } from '../../src/runner/exit.ts'
+import { buildImage } from './docker.ts'
+import { setup } from './setup.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const deploy = join(root, 'deploy/runner')
@@ -120,8 +127,88 @@ async function makeBase(path: string): Promise<void> {
   )
 }
 
+/** Of compose, as options of `docker run`. */
+const optionOf: Readonly<Record<string, string>> = {
+  user: '--user',
+  group_add: '--group-add',
+  extra_hosts: '--add-host',
+  volumes: '--volume',
+  read_only: '--read-only',
+  tmpfs: '--tmpfs',
+  cap_drop: '--cap-drop',
+  security_opt: '--security-opt',
+}
+/** The test does these itself. */
+const doneHere = ['image', 'build', 'restart', 'stop_grace_period']
+
+/** What compose.yaml says of its one service. It is plain enough for no parser of YAML; Docker refuses what is misread. */
+function argumentsOf(compose: string): string[] {
+  const entries = [...compose.matchAll(/^ {4}(\w+):(.*)\n((?: {6}.*\n)*)/gm)]
+  return entries.flatMap(([, key = '', inline = '', block = '']) => {
+    if (doneHere.includes(key)) return []
+    const option = optionOf[key]
+    if (option === undefined) throw new Error(`No option of docker run is known for ${key}`)
+    const values =
+      inline === ''
+        ? [...block.matchAll(/^ {6}- (.*)$/gm)].map(([, value = '']) => value)
+        : inline.replace(/[[\]"]/g, '').split(',')
+    return values.map(value => `${option}=${value.trim()}`)
+  })
+}
+
+/** As compose.yaml runs it: a job by a container that it makes by the host's socket, until it is told to end. */
+async function runJob(runnerImage: string): Promise<void> {
+  const docker = (...args: string[]) =>
+    execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe' }).trim()
+  const image = 'infernet-runner-deployed'
+  await buildImage(image, readFileSync(fileURLToPath(new URL('./program.js', import.meta.url)), 'utf8'))
+  const { directory: state, edge } = await setup()
+  const gateway = docker('network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}')
+  const url = `http://host.docker.internal:${await forward(gateway, edge.url)}`
+  const config = {
+    edge: { url, audience: edge.url, key_file: 'runner.key' },
+    manage_containers: true,
+    containers: [{ id: 'one', image, port: await freePort(), env: { SAY: 'hi' } }],
+  }
+  await writeFile(join(state, 'config.json'), JSON.stringify(config))
+  for (const path of [state, ...(await readdir(state)).map(name => join(state, name))])
+    await chown(path, 1000, 1000)
+  const compose = (await readFile(join(deploy, 'compose.yaml'), 'utf8'))
+    .replace(/\$\{DOCKER_GID:\?.*?\}/, String((await stat('/var/run/docker.sock')).gid))
+    .replace('./state:', `${state}:`)
+  const name = `infernet-deploy-${process.pid}`
+  onTestFinished(() => void spawnSync('docker', ['rm', '-f', name]))
+  docker('run', '--detach', `--name=${name}`, ...argumentsOf(compose), runnerImage)
+  expect(JSON.parse(docker('inspect', name))[0].HostConfig).toMatchObject({
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true'],
+  })
+  const { id } = edge.enqueue({ containers: ['one'], data: '{}' })
+  const report = await edge.reported(id)
+  expect(JSON.parse(report.resultText)).toMatchObject({ container: 'one', output: { said: 'hi' } })
+  const made = (...args: string[]) => docker('ps', '--quiet', '--filter', `ancestor=${image}`, ...args)
+  onTestFinished(() => void spawnSync('docker', ['rm', '-f', ...made('--all').split('\n')]))
+  expect(made()).not.toBe('')
+  expect(docker('exec', name, 'infernet-runner', 'status', '--once')).toContain('one')
+  docker('stop', '--time=60', name)
+  expect([docker('inspect', '--format', '{{.State.ExitCode}}', name), made()]).toEqual(['0', ''])
+}
+
+/** What listens on this machine's loopback alone, for containers to reach. @returns the port. */
+async function forward(host: string, url: string): Promise<number> {
+  const server = createServer(socket => {
+    const other = connect(Number(new URL(url).port), '127.0.0.1')
+    for (const each of [socket, other]) each.on('error', () => {})
+    socket.pipe(other).pipe(socket)
+  })
+  await new Promise<void>(resolve => server.listen(0, host, resolve))
+  onTestFinished(() => void server.close())
+  return (server.address() as AddressInfo).port
+}
+
 test.skipIf(!hasEngine)(
-  'behavior: the Dockerfile builds, and its runner is a user of its own with what it needs',
+  'behavior: the Dockerfile builds, and its runner is a user of its own with what it needs, and does a job',
   { timeout: 240_000 },
   async () => {
     const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe' })
@@ -152,5 +239,6 @@ test.skipIf(!hasEngine)(
     expect(made).toContain('Configuration: /var/lib/infernet-runner/config.json')
     const [inspected] = JSON.parse(docker('inspect', images[1]))
     expect(inspected.Config).toMatchObject({ User: '1000:1000', StopSignal: 'SIGTERM', Cmd: ['run'] })
+    await runJob(images[1])
   },
 )

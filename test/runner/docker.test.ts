@@ -13,6 +13,8 @@ import { freePort } from '../../src/runner/docker/free-port.ts'
 import { askEngine } from '../../src/runner/docker/json.ts'
 import { scopeOf } from '../../src/runner/docker/scope.ts'
 import { nameOf } from '../../src/runner/docker/spec.ts'
+import { lessReserve } from '../../src/runner/docker/usual-memory.ts'
+import type { Fleet } from '../../src/runner/fleet.ts'
 import { buildImage, docker, reachable, removeContainers } from './docker.ts'
 import { keepFleet } from './kept.ts'
 import { eventually, setup } from './setup.ts'
@@ -45,12 +47,18 @@ describe.skipIf(!reachable)('docker', () => {
   async function keep(
     containers: object[],
     spool: string,
-  ): Promise<{ config: Config; seen: Containers; end: () => Promise<void>; said: () => string[] }> {
+  ): Promise<{
+    config: Config
+    seen: Containers
+    fleet: Fleet
+    end: () => Promise<void>
+    said: () => string[]
+  }> {
     const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, spool, containers })
     const { config } = parseConfig(source, { path: '/config.json', env: {} })
     started.add(scopeOf(config))
-    const { seen, end, logged } = await keepFleet(config)
-    return { config, seen, end, said: () => logged.map(({ event }) => event) }
+    const { seen, fleet, end, logged } = await keepFleet(config)
+    return { config, seen, fleet, end, said: () => logged.map(({ event }) => event) }
   }
 
   const healthOf = (containers: Containers, id: string) => containers.get(id)?.health
@@ -71,6 +79,8 @@ describe.skipIf(!reachable)('docker', () => {
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       SecurityOpt: ['no-new-privileges'],
+      Memory: lessReserve(Number(docker(['info', '-f', '{{.MemTotal}}']))),
+      MemorySwap: -1,
     })
     const answer = await fetch(`http://127.0.0.1:${port}/service_output`, { method: 'POST', body: '{}' })
     expect(await answer.json()).toEqual({ said: 'hello', args: ['--', 'a b'], body: '{}' })
@@ -85,9 +95,10 @@ describe.skipIf(!reachable)('docker', () => {
     // As of a process that was killed.
     docker(['start', name])
     const since = String(Date.now() / 1000)
-    const third = await keep([{ ...entry, env: { SAY: 'bye' } }], spool)
+    const third = await keep([{ ...entry, env: { SAY: 'bye' }, limits: { memory: 'unlimited' } }], spool)
     await eventually(() => healthOf(third.seen, 'one') === 'ready')
     expect(docker(['inspect', '-f', '{{.Id}}', name])).not.toBe(made.Id)
+    expect(docker(['inspect', '-f', '{{.HostConfig.Memory}}', name])).toBe('0')
     expect(third.said()).toContain('Replacing container, its configuration has changed')
     const events = ['events', '--since', since, '--until', String(Date.now() / 1000)]
     const ended = docker([...events, '--filter', `container=${made.Id}`, '--format', '{{json .}}']).split(
@@ -129,6 +140,61 @@ describe.skipIf(!reachable)('docker', () => {
     expect(networks()).toBe('')
   })
 
+  test('behavior: one that is not ours is never touched, whatever its name; who has no name says so until it is free', {
+    timeout: 60_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
+    const nobody = await keep([], spool)
+    await nobody.end()
+    const scope = scopeOf(nobody.config)
+    const [one, other] = [nameOf(scope, 'one'), `${nameOf(scope, 'one')}-other`]
+    const foreign = docker(['run', '-d', '--name', one, image])
+    onTestFinished(() => void docker(['rm', '-f', foreign]))
+    const isUp = () => docker(['inspect', '-f', '{{.State.Running}}', foreign]) === 'true'
+    const entry = { id: 'one', image, port: await freePort() }
+    const first = await keep([entry], spool)
+    await eventually(() => healthOf(first.seen, 'one') === 'unhealthy')
+    expect(first.seen.get('one')).toMatchObject({
+      cause: { code: 'container_unavailable' },
+      detail: expect.stringContaining(`rename it (docker rename ${one} OTHER)`),
+    })
+    // As one that is not wanted any more, and at the end.
+    await first.fleet.apply({ ...first.config, containers: [] })
+    await first.end()
+    expect(isUp()).toBe(true)
+
+    const second = await keep([entry], spool)
+    await eventually(() => healthOf(second.seen, 'one') === 'unhealthy')
+    docker(['rename', one, other])
+    await eventually(() => healthOf(second.seen, 'one') === 'ready')
+    await second.end()
+    expect(isUp()).toBe(true)
+  })
+
+  test('behavior: one of an image that was committed of ours, with its labels, is never touched', {
+    timeout: 60_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
+    const first = await keep([{ id: 'one', image, port: await freePort() }], spool)
+    await eventually(() => healthOf(first.seen, 'one') === 'ready')
+    const scope = scopeOf(first.config)
+    const copied = `${image}-copied`
+    docker(['commit', nameOf(scope, 'one'), copied])
+    onTestFinished(() => void docker(['rmi', '-f', copied]))
+    const copy = docker(['run', '-d', copied])
+    onTestFinished(() => void docker(['rm', '-f', copy]))
+    const states = () =>
+      docker(['ps', '-a', '--filter', `label=infernet.runner=${scope}`, '--format', '{{.State}}'])
+    expect(states()).toBe('running\nrunning')
+    await first.fleet.apply({ ...first.config, containers: [] })
+    expect(states()).toBe('running')
+    await first.end()
+    // As what an earlier process has left.
+    const second = await keep([], spool)
+    await second.end()
+    expect(states()).toBe('running')
+  })
+
   test('behavior: a taken port is replaced by a free one; one bad container holds up no other', {
     timeout: 30_000,
   }, async () => {
@@ -159,7 +225,7 @@ describe.skipIf(!reachable)('docker', () => {
 
   test('behavior: the engine is asked for the GPUs that a container gets', async () => {
     const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
-    const entries = [[0, 'GPU-1c'], { count: 2 }, true, false].map((gpu, index) => ({
+    const entries = [[0, 'GPU-1c'], true, false].map((gpu, index) => ({
       id: `g${index}`,
       image,
       gpu,
@@ -175,7 +241,6 @@ describe.skipIf(!reachable)('docker', () => {
     const Capabilities = [['gpu']]
     expect(requested).toEqual([
       [{ Count: 0, DeviceIDs: ['0', 'GPU-1c'], Capabilities }],
-      [{ Count: 2, DeviceIDs: null, Capabilities }],
       [{ Count: -1, DeviceIDs: null, Capabilities }],
       undefined,
     ])

@@ -26,15 +26,18 @@ function engineAnswers(): boolean {
   }
 }
 
-/** An image from nothing: this Node, the libraries it is linked to, and a program. */
+/** An image from nothing: this Node, `sleep`, the libraries they are linked to, and a program. */
 export async function buildImage(image: string, program: string, host?: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-image-'))
-  const linked = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).match(/\/\S+(?= \()/g) ?? []
-  for (const path of linked) {
+  const linked = [process.execPath, '/bin/sleep'].flatMap(
+    path => execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/\S+(?= \()/g) ?? [],
+  )
+  for (const path of new Set(linked)) {
     await mkdir(join(directory, 'root', dirname(path)), { recursive: true })
     await copyFile(path, join(directory, 'root', path))
   }
   await copyFile(process.execPath, join(directory, 'root', 'node'))
+  await copyFile('/bin/sleep', join(directory, 'root', 'sleep'))
   await writeFile(join(directory, 'program.js'), program)
   await writeFile(
     join(directory, 'Dockerfile'),

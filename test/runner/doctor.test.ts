@@ -1,4 +1,4 @@
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -118,6 +118,7 @@ describe('doctor', () => {
       'ok port: two',
       'ok docker disk: /nowhere/docker cannot be seen from here',
       'FAIL gpu: Docker has no nvidia runtime, and containers want GPUs',
+      'ok gpu: one',
       'FAIL isolation: one',
       'FAIL container: far',
     ])
@@ -194,8 +195,9 @@ describe('doctor', () => {
     const smi = await startFakeSmi([gpuLine(0), gpuLine(1, { name: 'NVIDIA L4' })])
     const engine = createEngine(undefined)
     onTestFinished(() => engine.close())
+    let inDocker = false
     const told = async (...wishes: unknown[]) => {
-      const config = configOf(wishes.map(gpu => ({ gpu })))
+      const config = { ...configOf(wishes.map(gpu => ({ gpu }))), inDocker }
       const [, ...checks] = gpuChecks({ config, engine, dockerHost: undefined })
       return (await examine(checks)).map(({ ok, detail }) => `${ok ? 'ok' : 'FAIL'} ${detail}`)
     }
@@ -211,6 +213,14 @@ describe('doctor', () => {
     await smi.does('echo "Driver/library version mismatch"; exit 18')
     expect(await told(true)).toEqual([
       'FAIL c0: nvidia-smi has ended with 18: Driver/library version mismatch',
+    ])
+    inDocker = true
+    await smi.says([gpuLine(0)])
+    expect(await told({ count: 1 })).toEqual(['ok c0: GPU 0 (NVIDIA H100 80GB HBM3)'])
+    await rm(join(smi.directory, 'nvidia-smi'))
+    expect(await told([0], { count: 1 })).toEqual([
+      'ok c0: as Docker knows them',
+      expect.stringMatching(/^FAIL c1: Which GPUs are free cannot be seen from here: name those/),
     ])
   })
 

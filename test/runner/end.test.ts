@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { mayChangeNetwork } from '../../src/runner/confine/capability.ts'
@@ -6,7 +8,7 @@ import { freePort } from '../../src/runner/docker/free-port.ts'
 import { sleep } from '../../src/runner/sleep.ts'
 import { startFakeEngine } from './fake-engine.ts'
 import { keepFleet } from './kept.ts'
-import { eventually, setup } from './setup.ts'
+import { eventually, hurry, setup } from './setup.ts'
 
 /** Two containers, for an engine that does what it is told to. */
 async function start() {
@@ -17,6 +19,90 @@ async function start() {
   )
   return { ...kit, engine, containers }
 }
+
+test('behavior: the end while the spool is read: nothing is begun, and what the last runner has left is stopped', async () => {
+  const { engine, embed, spawn, directory, containers } = await start()
+  const config = { manage_containers: true, containers }
+  const last = await embed({ ...config, keep_running: true }, { dockerHost: engine.dockerHost })
+  await last.ready
+  await last.stop()
+  expect(engine.running()).toHaveLength(2)
+  // Read for as long as somebody writes it.
+  const batch = join(directory, '.infernet-runner/batches/0')
+  execFileSync('mkfifo', [batch])
+  const { child, said, exited } = await spawn(config, { env: { DOCKER_HOST: engine.dockerHost } })
+  const writing = await open(batch, 'w')
+  child.kill('SIGTERM')
+  await said('Draining')
+  await writing.close()
+  expect(await exited).toMatchObject({ code: 0 })
+  expect(engine.running()).toEqual([])
+  expect(engine.asked('/start')).toHaveLength(2)
+}, 20_000)
+
+describe('the end while containers are stopped', { timeout: 15_000 }, () => {
+  test('behavior: what an engine fails is tried again, and what is left is named', async () => {
+    const { engine, embed, containers, logged } = await start()
+    const config = { manage_containers: true, containers }
+    const runner = await embed(config, { dockerHost: engine.dockerHost })
+    await runner.ready
+    let refused = 0
+    engine.state.refuses = ({ path }) =>
+      /id-\d+\/(stop|kill|json)/.test(path) && refused++ < 6 ? 'database is locked' : null
+    await runner.drain()
+    expect(engine.running()).toEqual([])
+
+    engine.state.refuses = () => null
+    const second = await embed(config, { dockerHost: engine.dockerHost })
+    await second.ready
+    const one = engine.idOf(engine.running().find(name => name.endsWith('-one')) ?? '')
+    engine.state.refuses = ({ path }) => (path.includes(`/${one}/`) ? 'database is locked' : null)
+    await second.stop()
+    expect(logged.filter(({ event }) => event.includes('may run on'))).toMatchObject([
+      { level: 'warn', fields: { container: 'one', error: 'database is locked' } },
+    ])
+  })
+
+  test('behavior: what an engine does not list is told to stop all the same', async () => {
+    const { engine, embed, containers } = await start()
+    const runner = await embed({ manage_containers: true, containers }, { dockerHost: engine.dockerHost })
+    await runner.ready
+    engine.state.hangs = ({ path }) => path.includes('/containers/json')
+    hurry()
+    await runner.stop()
+    expect(engine.asked('/stop')).toHaveLength(2)
+    expect(engine.running()).toEqual([])
+  })
+
+  test('behavior: a second order to end before a container is told to stop leaves it a second', async () => {
+    const { engine, embed, containers } = await start()
+    const starting = Promise.withResolvers<void>()
+    engine.state.before = async ({ path }) => {
+      if (path.endsWith('/start')) await starting.promise
+    }
+    const runner = await embed({ manage_containers: true, containers }, { dockerHost: engine.dockerHost })
+    await eventually(() => engine.asked('/start').length === 2)
+    const orders = [runner.drain(), runner.stop(), runner.stop()]
+    starting.resolve()
+    await Promise.all(orders)
+    expect(engine.asked('/stop').map(({ path }) => path.replace(/^.*\?/, ''))).toEqual(['t=1', 't=1'])
+    expect(engine.asked('/kill')).toEqual([])
+    expect(engine.running()).toEqual([])
+  })
+
+  test('behavior: a second order to end kills what is being stopped', async () => {
+    const { engine, embed, containers } = await start()
+    const runner = await embed({ manage_containers: true, containers }, { dockerHost: engine.dockerHost })
+    await runner.ready
+    engine.state.hangs = ({ path }) => path.includes('/stop')
+    const ended = runner.drain()
+    await eventually(() => engine.asked('/stop').length === 2)
+    expect(engine.asked('/kill')).toEqual([])
+    await runner.stop()
+    expect(engine.running()).toEqual([])
+    await ended
+  })
+})
 
 describe('the end while containers start', { timeout: 40_000 }, () => {
   test('default: what the engine is starting is waited for and stopped, and nothing is started after', async () => {

@@ -1,12 +1,19 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { dockerOf } from '../../src/runner/commands/docker.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
+import { freePort } from '../../src/runner/docker/free-port.ts'
 import { dockerTls } from '../../src/runner/docker/tls.ts'
+import { buildImage, reachable } from './docker.ts'
+import { canStartEngines, createOwnEngine } from './own-engine.ts'
+import { cert, key } from './self-signed.ts'
+import { setup } from './setup.ts'
 
 /** `ca.pem` has signed both certificates; its own key is gone. */
 const folder = fileURLToPath(new URL('./tls', import.meta.url))
@@ -52,3 +59,83 @@ test('error: an engine whose certificate nobody of ours has signed; one that is 
     code: 'ENOENT',
   })
 })
+
+test('behavior: certificates that are missing are no reason to speak in the clear, were it after a reload', async () => {
+  const heard = Promise.withResolvers<Buffer>()
+  const plain = createTcpServer(socket => socket.on('error', () => {}).once('data', heard.resolve))
+  await new Promise<void>(resolve => plain.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void plain.close())
+  const DOCKER_HOST = `tcp://127.0.0.1:${(plain.address() as AddressInfo).port}`
+  const env = { DOCKER_HOST, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' }
+  const { dockerHost, dockerTls: none } = await dockerOf(env, { containers: [] })
+  const engine = createEngine(dockerHost, none)
+  const asked = engine.version().catch(() => {})
+  // A TLS handshake.
+  expect((await heard.promise)[0]).toBe(0x16)
+  await engine.close()
+  await asked
+})
+
+/** A copy of our certificates with a file in the place of another. */
+async function copyWith(name: string, other: string): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'infernet-tls-'))
+  onTestFinished(() => rm(copy, { recursive: true }))
+  await cp(folder, copy, { recursive: true })
+  await cp(join(folder, other), join(copy, name))
+  return copy
+}
+
+test.skipIf(!reachable || !canStartEngines)(
+  'behavior: a real engine with --tlsverify runs a container that does a job; doctor says whose certificate is not taken',
+  { timeout: 60_000 },
+  async () => {
+    const address = `tcp://127.0.0.1:${await freePort()}`
+    const files = { tlscacert: 'ca.pem', tlscert: 'server-cert.pem', tlskey: 'server-key.pem' }
+    const paths = Object.entries(files).map(([option, name]) => `--${option}=${join(folder, name)}`)
+    const engine = await createOwnEngine(['-H', address, '--tlsverify', ...paths])
+    onTestFinished(() => engine.close())
+    await engine.start()
+    const image = 'infernet-runner-tls'
+    const program = readFileSync(fileURLToPath(new URL('./program.js', import.meta.url)), 'utf8')
+    await buildImage(image, program, engine.host)
+
+    const { edge, spawn } = await setup()
+    const env = { DOCKER_HOST: address, DOCKER_TLS_VERIFY: '1' }
+    const containers = [{ id: 'one', image, port: await freePort(), egress: 'open', env: { SAY: 'hi' } }]
+    const config = { manage_containers: true, containers }
+    /** What doctor says of the engine. */
+    const told = async (certificates: string) => {
+      const doctor = { args: ['doctor'], env: { ...env, DOCKER_CERT_PATH: certificates } }
+      const { exited, output } = await spawn(config, doctor)
+      await exited
+      return output()
+        .split('\n')
+        .filter(line => /^\S+ +(docker|image) {2}/.test(line))
+        .join('\n')
+    }
+    expect(await told(folder)).toMatch(
+      /^ok +docker +engine \S+ answers\nok +image +one: infernet-runner-tls is here$/,
+    )
+    const strange = await told(await copyWith('ca.pem', 'cert.pem'))
+    expect(strange).toMatch(/^FAIL +docker +No engine answers at tcp:\S+: .*certificate/)
+    // Signed by nobody that the engine knows.
+    const unknown = await copyWith('cert.pem', 'cert.pem')
+    await writeFile(join(unknown, 'cert.pem'), cert)
+    await writeFile(join(unknown, 'key.pem'), key)
+    expect(await told(unknown)).toMatch(
+      /^FAIL +docker +No engine answers at tcp:\S+: .*DOCKER_CERT_PATH.* has not signed/,
+    )
+    const none = await copyWith('ca.pem', 'ca.pem')
+    await rm(join(none, 'key.pem'))
+    expect(await told(none)).toMatch(/^FAIL +docker +.*key\.pem/)
+
+    const running = await spawn(config, { env: { ...env, DOCKER_CERT_PATH: folder } })
+    const job = edge.enqueue({ containers: ['one'], data: '{}' })
+    expect(JSON.parse((await edge.reported(job.id)).resultText)).toMatchObject({
+      container: 'one',
+      output: { said: 'hi' },
+    })
+    running.child.kill('SIGTERM')
+    expect((await running.exited).code).toBe(0)
+  },
+)

@@ -23,7 +23,7 @@ async function start() {
 test('behavior: an engine that hangs while a container is stopped is given up, twenty seconds after its grace', async () => {
   const { fake, engine, timeout } = await start()
   fake.state.hangs = ({ path }) => path !== '/version'
-  await expect(stop(engine, 'one', 5)).rejects.toMatchObject({
+  await expect(stop(engine, 'one', { graceSeconds: 5 })).rejects.toMatchObject({
     code: 'undead',
     message: expect.stringContaining('Container one was told to stop, and killed, and runs on'),
     cause: { name: 'TimeoutError' },
@@ -35,7 +35,7 @@ test('behavior: a container that does not stop is killed, and that is enough', a
   const { fake, engine } = await start()
   await fake.run('one')
   fake.state.hangs = ({ path }) => path.includes('/stop')
-  await stop(engine, 'one', 5)
+  await stop(engine, 'one', { graceSeconds: 5 })
   expect(fake.asked('/kill')).toHaveLength(1)
   expect(fake.running()).toEqual([])
 }, 20_000)
@@ -45,19 +45,19 @@ test('behavior: one that survives its kill is undead; one that ended by itself i
   await fake.run('one')
   fake.state.refuses = ({ path }) =>
     /stop|kill/.test(path) ? 'tried to kill container, but did not receive an exit event' : null
-  await expect(stop(engine, 'one', 5)).rejects.toMatchObject({
+  await expect(stop(engine, 'one', { graceSeconds: 5 })).rejects.toMatchObject({
     code: 'undead',
     cause: { message: 'tried to kill container, but did not receive an exit event' },
   })
   await fake.end('one')
-  await stop(engine, 'one', 5)
-  await stop(engine, 'unknown', 5)
+  await stop(engine, 'one', { graceSeconds: 5 })
+  await stop(engine, 'unknown', { graceSeconds: 5 })
 }, 20_000)
 
 test('behavior: no engine at all is no undead container', async () => {
   const { fake, engine } = await start()
   await fake.close()
-  await expect(stop(engine, 'one', 5)).rejects.not.toHaveProperty('code', 'undead')
+  await expect(stop(engine, 'one', { graceSeconds: 5 })).rejects.not.toHaveProperty('code', 'undead')
 }, 20_000)
 
 describe('an engine that is upgraded', () => {
@@ -101,6 +101,36 @@ describe('an engine that is upgraded', () => {
     controller.abort()
     await listening
   })
+})
+
+test('behavior: an engine that ends its events at once is asked for them ever later, until they have gone on for a while', async () => {
+  const { fake, engine } = await start()
+  const random = vi.spyOn(Math, 'random').mockReturnValue(1)
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  const controller = new AbortController()
+  const { signal } = controller
+  onTestFinished(() => {
+    controller.abort()
+    random.mockRestore()
+    timers.mockRestore()
+  })
+  const events = createEvents({ engine, scope: 's', log: createLog({ write() {}, format: 'json' }), signal })
+  void events.listen()
+  const waits = () => timers.mock.calls.flatMap(([, ms = 0]) => ([200, 400, 800].includes(ms) ? [ms] : []))
+  async function hangUp() {
+    const gaps = events.gaps()
+    fake.hangUp()
+    await eventually(() => events.gaps() === gaps + 2)
+  }
+  await eventually(() => events.gaps() === 1)
+  await hangUp()
+  await hangUp()
+  await hangUp()
+  expect(waits()).toEqual([200, 400, 800])
+  // As when these are over.
+  timers.mock.calls.findLast(([, ms]) => ms === 5_000)?.[0]()
+  await hangUp()
+  expect(waits()).toEqual([200, 400, 800, 200])
 })
 
 test('behavior: with pull always its image is pulled at start and at a reload, not after a crash', async () => {
@@ -176,6 +206,47 @@ test('behavior: when its disk is full who has written most is made anew, and nob
   reload(0)
   await eventually(() => edge.health().every(({ health }) => health === 'ready'))
 })
+
+test('behavior: who has filled its disk and crashed of that makes way as well, though nothing starts it any more', async () => {
+  const fake = await startFakeEngine()
+  const { embed } = await setup()
+  fake.state.written = () => 2 ** 50
+  fake.state.refuses = ({ path }) => (path.endsWith('/start') ? 'no space left on device' : null)
+  const containers = [{ id: 'one', image: 'i', port: await freePort() }]
+  await embed(
+    { manage_containers: true, min_free_disk: 2 ** 50, containers },
+    { dockerHost: fake.dockerHost, fitnessPace: { fitMs: 50, unfitMs: 50 } },
+  )
+  await eventually(() => fake.asked('?force=true').length > 0)
+})
+
+test('behavior: a job that such a container still has is told so before its files are gone', async () => {
+  const fake = await startFakeEngine()
+  const { embed, edge, directory, logged } = await setup()
+  const containers = [{ id: 'one', image: 'i', port: await freePort() }]
+  const source = { edge: { url: edge.url, key_file: 'runner.key' }, containers }
+  const runner = await embed(
+    { ...source, manage_containers: true, min_free_disk: 0 },
+    { dockerHost: fake.dockerHost, fitnessPace: { fitMs: 50, unfitMs: 50 } },
+  )
+  await runner.ready
+  const job = edge.enqueue({ containers: ['one'], data: '"hang"' })
+  await eventually(() => job.started)
+  const path = join(directory, 'config.json')
+  runner.reload(parseConfig(JSON.stringify({ ...source, min_free_disk: 2 ** 50 }), { path, env: {} }).config)
+  // It runs on, and the engine does not say so.
+  await eventually(() => fake.asked('size=1').length > 0)
+  fake.state.refuses = ({ path }) => (path.endsWith('-one/json') ? 'database is locked' : null)
+  fake.hangUp()
+  await eventually(() => logged.some(({ event }) => event.startsWith('Starting container one failed')))
+  fake.state.before = async ({ method }) => {
+    if (method !== 'DELETE') return
+    for (const name of fake.running()) await fake.end(name)
+    await edge.reported(job.id)
+  }
+  fake.state.written = () => 2 ** 50
+  expect(await edge.reported(job.id)).toMatchObject({ error_code: 'disk_limit' })
+}, 20_000)
 
 describe('what an engine refuses', () => {
   const secrets = ['hunter2', 'sk-live "x"', '/srv/customers/acme', '/data']

@@ -25,6 +25,7 @@ export async function startFakeEngine() {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-engine-'))
   const socket = join(directory, 'docker.sock')
   const made = new Map<string, Made>()
+  let ids = 0
   const networks = new Map<string, Network>()
   const listeners = new Set<ServerResponse>()
   /** Of the runners that have made a network here. */
@@ -33,6 +34,10 @@ export async function startFakeEngine() {
   const state = {
     hangs: (_asked: Asked): boolean => false,
     refuses: (_asked: Asked): string | null => null,
+    /** Nothing that it runs answers anybody. */
+    isMute: false,
+    /** Requests that what it runs has answered. */
+    answered: 0,
     /** What a container of that name has written, in bytes. */
     written: (_name: string): number => 0,
     version: { Version: '28.3.1', ApiVersion: '1.51', MinAPIVersion: '1.24' },
@@ -54,7 +59,8 @@ export async function startFakeEngine() {
     const server = createServer(async (request, response) => {
       let body = ''
       for await (const chunk of request) body += chunk
-      if (body.includes('"hang"')) return
+      if (state.isMute || body.includes('"hang"')) return
+      state.answered++
       response.setHeader('content-type', 'application/json')
       response.end('{"said": "hi"}')
     })
@@ -88,14 +94,23 @@ export async function startFakeEngine() {
     if (kind === 'networks') return answerNetwork(method, name, body)
     if (name === 'create') {
       const { Labels = {}, HostConfig = {} } = body as Record<string, Record<string, string>>
-      const id = `id-${made.size}`
+      const id = `id-${++ids}`
       keep({ id, name: url.searchParams.get('name') ?? '', labels: Labels, host: HostConfig })
       return [201, { Id: id }]
     }
-    if (name === 'json') return [200, [...made.values()].map(({ labels }) => ({ Labels: labels }))]
+    if (name === 'json') return [200, list(url)]
     const container = find(name)
     if (container === undefined) return [404, { message: 'No such container' }]
     return await handle(container, method === 'DELETE' ? 'remove' : verb)
+  }
+
+  function list({ searchParams }: URL): object[] {
+    const { label: wanted = [] }: { label?: string[] } = JSON.parse(searchParams.get('filters') ?? '{}')
+    const has = ({ labels }: Made) =>
+      wanted.every(pair => Object.entries(labels).some(([name, value]) => pair === `${name}=${value}`))
+    return [...made.values()]
+      .filter(has)
+      .map(({ id, name, labels }) => ({ Id: id, Names: [`/${name}`], Labels: labels }))
   }
 
   function keep(container: Omit<Made, 'server' | 'startedAt'>): Made {
@@ -182,9 +197,11 @@ export async function startFakeEngine() {
     asked: (part: string) => log.filter(({ path }) => path.includes(part)),
     /** Names of what runs. */
     running: () => [...made].filter(([, container]) => container.server !== null).map(([name]) => name),
+    idOf: (name: string) => made.get(name)?.id,
+    labelsOf: (name: string) => made.get(name)?.labels,
     requestsOf: (name: string) => made.get(name)?.host.DeviceRequests,
-    async run(name: string) {
-      await start(keep({ id: name, name, labels: {}, host: {} }))
+    async run(name: string, labels: Made['labels'] = {}, host: Made['host'] = {}) {
+      await start(keep({ id: name, name, labels, host }))
     },
     async end(name: string) {
       const container = made.get(name)

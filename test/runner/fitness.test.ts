@@ -1,9 +1,12 @@
-import { describe, expect, test } from 'vitest'
+import { setImmediate } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ControlRequest, HeartbeatRequest } from '../../src/protocol/runner.ts'
+import { createContainers } from '../../src/runner/containers.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
 import { checkRoom } from '../../src/runner/fitness/disk.ts'
 import { checkEngine } from '../../src/runner/fitness/docker.ts'
 import { checkClock, checkEdge } from '../../src/runner/fitness/edge.ts'
+import { createFitness } from '../../src/runner/fitness/fitness.ts'
 import { checkGpus } from '../../src/runner/fitness/gpus.ts'
 import type { Devices } from '../../src/runner/gpu/devices.ts'
 import { parseGpus } from '../../src/runner/gpu/parse.ts'
@@ -69,25 +72,44 @@ describe('checks', () => {
     const given = new Map<string, Devices>([
       ['none', 'none'],
       ['all', 'all'],
-      ['chosen', { count: 1 }],
       ['zero', { ids: [uuidOf(0)] }],
       ['one', { ids: [uuidOf(1)] }],
       ['instance', { ids: ['MIG-1'] }],
     ])
     const seen = { sight: { kind: 'seen' as const, gpus }, given, known }
     expect(codes(checkGpus(seen))).toEqual([
-      ['gpu_lost', ['all', 'chosen', 'one']],
-      ['gpu_lost', ['all', 'chosen']],
+      ['gpu_lost', ['all', 'one']],
+      ['gpu_lost', ['all']],
     ])
-    const users = ['all', 'chosen', 'zero', 'one', 'instance']
+    const users = ['all', 'zero', 'one', 'instance']
     expect(codes(checkGpus({ ...seen, sight: { kind: 'failed', error: 'x' } }))).toEqual([
       ['gpu_lost', users],
     ])
     expect(codes(checkGpus({ ...seen, sight: { kind: 'absent' } }))).toEqual([['gpu_missing', users]])
+    expect(checkGpus({ ...seen, sight: { kind: 'hidden' } })).toEqual([])
     const empty = { kind: 'seen' as const, gpus: [] }
     expect(codes(checkGpus({ sight: empty, given, known: new Map() }))).toEqual([['gpu_missing', users]])
     expect(checkGpus({ ...seen, given: new Map([['none', 'none' as const]]) })).toEqual([])
   })
+})
+
+test('createFitness: nothing is claimed before what decides has answered, whoever else hangs', async () => {
+  const answer = Promise.withResolvers<[]>()
+  const controller = new AbortController()
+  onTestFinished(() => controller.abort())
+  const { isFit, loops } = createFitness({
+    checks: { decisive: [() => answer.promise, async () => []], others: [() => new Promise(() => {})] },
+    containers: createContainers([]),
+    onLooked: () => {},
+    onMended: () => {},
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    signal: controller.signal,
+  })
+  for (const loop of loops) void loop()
+  await setImmediate()
+  expect(isFit()).toBe(false)
+  answer.resolve([])
+  await eventually(isFit)
 })
 
 describe('a host that is unfit', () => {
@@ -120,6 +142,28 @@ describe('a host that is unfit', () => {
     await eventually(() => edge.seen.filter(({ path }) => path === '/runner/control').length > controls + 2)
     expect(job.state).toBe('queued')
     expect(logged.filter(({ event }) => event.startsWith('This host is unfit'))).toHaveLength(1)
+  })
+
+  test('behavior: where the disk is low from the start, nothing is claimed while an engine that hangs is waited for', async () => {
+    const engine = await startFakeEngine()
+    const { edge, embed, container, findings } = await start()
+    const served = await container((_, response) => response.end('{}'))
+    engine.state.hangs = ({ path }) => path.includes('_ping')
+    const job = edge.enqueue({ containers: ['there'], data: '1' })
+    const containers = [
+      { id: 'here', image: 'i', port: await freePort() },
+      { id: 'there', url: served.url },
+    ]
+    await embed(
+      { manage_containers: true, min_free_disk: 2 ** 50, containers },
+      { dockerHost: engine.dockerHost, fitnessPace },
+    )
+    await eventually(() => findings()?.length)
+    expect(findings()?.map(({ code }) => code)).toContain('disk_low')
+    const controls = edge.seen.filter(({ path }) => path === '/runner/control').length
+    await eventually(() => edge.seen.filter(({ path }) => path === '/runner/control').length > controls)
+    expect(job.state).toBe('queued')
+    engine.state.hangs = () => false
   })
 
   test('behavior: a clock that is off claims nothing until it is right', async () => {

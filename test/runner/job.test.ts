@@ -182,13 +182,13 @@ describe('request', () => {
       const elsewhere = await serve((_, response) => json(response, '"internal"'))
       onTestFinished(() => elsewhere.close())
       for (const first of ['/out', '/service_output']) {
-        const { served, code, result } = await runDirect(({ url }, response) => {
+        const { code, result } = await runDirect(({ url }, response) => {
           const location = url === first ? `${elsewhere.url}/metadata` : first
           response.writeHead(status, { location }).end()
         })
         expect(code).toBe('redirect_refused')
         expect(JSON.parse(result).error).toBe(
-          `The container redirects to ${elsewhere.url}; redirects are followed within ${served.url} only`,
+          'The container redirects to another origin; redirects are followed within its own alone',
         )
       }
       expect(elsewhere.calls).toEqual([])
@@ -274,7 +274,7 @@ describe('outcome', () => {
         handler: (_, r) => r.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('{}'),
         code: 'invalid_output',
         error:
-          /^0, message='Attempt to decode JSON with unexpected mimetype: text\/html; charset=utf-8', url=URL\('http:.*\/service_output'\)$/,
+          /^0, message='Attempt to decode JSON with unexpected mimetype: text\/html; charset=utf-8', url=URL\('one'\)$/,
       },
     ],
     [
@@ -290,7 +290,7 @@ describe('outcome', () => {
       {
         handler: (_, r) => json(r, `{"description":"${'y'.repeat(5000)}"}`, 422),
         code: 'http_error',
-        error: /^422, message='Unprocessable Entity', url=URL\('.*'\)\n\{"description":"y{2032}$/s,
+        error: /^422, message='Unprocessable Entity', url=URL\('one'\)\n\{"description":"y{2032}$/s,
       },
     ],
     [
@@ -371,20 +371,39 @@ describe('outcome', () => {
     if (error instanceof RegExp) expect(JSON.parse(result).error).toMatch(error)
   })
 
-  test('behavior: a refused connection is told in the words of the reference', async () => {
+  test('behavior: a status and a refused connection are told in the words of the reference', async () => {
     const { edge, embed, container } = await setup()
-    const served = await container(echo)
-    const runner = await embed({ containers: [{ id: 'one', url: served.url }] })
+    const served = await container((_, response) => json(response, '"no"', 422))
+    const { port } = new URL(served.url)
+    const runner = await embed({ manage_containers: false, containers: [{ id: 'one', port }] })
     await runner.ready
+    const report = async () => await edge.reported(edge.enqueue({ containers: ['one'], data: '{}' }).id)
+    expect(JSON.parse((await report()).resultText).error).toBe(
+      `422, message='Unprocessable Entity', url=URL('http://localhost:${port}/service_output')\n"no"`,
+    )
     served.close()
-    const refused = await edge.reported(edge.enqueue({ containers: ['one'], data: '{}' }).id)
-    const port = new URL(served.url).port
-    expect(JSON.parse(refused.resultText).error).toBe(
-      `Cannot connect to host 127.0.0.1:${port} ssl:default [Connect call failed ('127.0.0.1', ${port})]`,
+    const refused = await report()
+    expect(JSON.parse(refused.resultText).error).toMatch(
+      new RegExp(
+        `^Cannot connect to host localhost:${port} ssl:default \\[Connect call failed \\('.+', ${port}\\)\\]$`,
+      ),
     )
     expect(refused.error_code).toBe('connection_refused')
-    const unknown = await runDirect(echo, { container: { url: 'http://no-such-host.invalid:1' } })
+  })
+
+  test('behavior: where a container with a url is nobody is told who asks for a job', async () => {
+    const closed = await serve(echo)
+    closed.close()
+    const secret = '/token/sk-live?key=hunter2'
+    const refused = await runDirect(echo, { container: { url: `${closed.url}${secret}` } })
+    const unknown = await runDirect(echo, { container: { url: `http://internal.invalid:1${secret}` } })
     expect(unknown).toMatchObject({ code: 'connection_failed', unreachable: ['one'] })
+    const lost = await runDirect((_, response) => void response.socket?.destroy())
+    expect([refused, unknown, lost].map(({ result }) => JSON.parse(result).error)).toEqual([
+      'Cannot connect to container one [connection refused]',
+      expect.stringMatching(/^Cannot connect to container one \[(ENOTFOUND|EAI_AGAIN)\]$/),
+      'Server disconnected: container one closed the connection before its reply was complete',
+    ])
   })
 
   test('behavior: a container that broke the connection was there', async () => {

@@ -32,7 +32,7 @@ export async function keepFleet(config: Config, unusual: Partial<Host> = {}) {
     events,
     confinement,
     relief: { excessOf: () => null },
-    gpus: createGpus(null),
+    gpus: createGpus(async () => ({ kind: 'hidden' })),
     containers: seen,
     drain: createDrain({ containers: seen, slots: createSlots(seen), timeoutMs: () => 0, log, signal }),
     reach: createReach({ containers: seen, agent, log, signal }),
@@ -48,7 +48,7 @@ export async function keepFleet(config: Config, unusual: Partial<Host> = {}) {
     if (ended) return
     ended = true
     controller.abort()
-    await fleet.stop(0)
+    await fleet.stop(() => ({ graceSeconds: 0 }))
     await Promise.all(loops)
     await Promise.all([agent.destroy(), engine.close()])
   }

@@ -13,7 +13,6 @@ export type Attempt =
   | { try: 'hammer'; host: string; port: number; ms: number }
   | { try: 'talk'; host: string; port: number }
   | { try: 'resolve'; name: string; server?: string }
-  | { try: 'fork'; count: number }
   | { try: 'fill'; bytes: number; path: string; hang?: boolean }
   | { try: 'find'; path: string }
   | { try: 'read'; path: string }
@@ -23,7 +22,6 @@ export type Attempt =
  * to who sends all back, until nothing comes. `read` is a file's text, else an error's code.
  */
 const script = `
-const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const http = require('node:http')
 const net = require('node:net')
@@ -63,15 +61,6 @@ const attempts = {
     if (server) resolver.setServers([server])
     return await resolver.resolve4(name).then(found => found[0], codeOf)
   },
-  async fork({ count }) {
-    let alive = 0
-    for (let made = 0; made < count; made++)
-      await new Promise(resolve => {
-        const child = spawn('/sleep', ['1000'], { stdio: 'ignore' })
-        child.on('spawn', () => resolve(alive++)).on('error', resolve)
-      })
-    return alive
-  },
   async fill({ bytes, path, hang }) {
     try {
       const file = fs.openSync(path, 'w')
@@ -95,21 +84,17 @@ http.createServer((request, response) => {
 }).listen(3000, '::').on('error', () => process.exit(1))
 `
 
-/** An image from nothing: this Node, `sleep`, the libraries they are linked to, and the script. */
+/** An image from nothing: this Node, the libraries it is linked to, and the script. */
 export async function buildLab(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-lab-'))
   const root = join(directory, 'root')
-  const programs = [process.execPath, '/bin/sleep']
-  const linked = programs.flatMap(
-    path => execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/\S+(?= \()/g) ?? [],
-  )
-  for (const path of new Set(linked)) {
+  const linked = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).match(/\/\S+(?= \()/g) ?? []
+  for (const path of linked) {
     await mkdir(join(root, dirname(path)), { recursive: true })
     await copyFile(path, join(root, path))
   }
   await mkdir(join(root, 'data'))
   await copyFile(process.execPath, join(root, 'node'))
-  await copyFile('/bin/sleep', join(root, 'sleep'))
   await writeFile(join(root, 'lab.js'), script)
   await writeFile(
     join(directory, 'Dockerfile'),

@@ -21,8 +21,10 @@ const wanted = 'they want root, dockerd and iproute2'
 if (!canStartEngines && process.env.CI === 'true') throw new Error(`No engine can be started: ${wanted}`)
 if (!canStartEngines) console.log(`Tests with an engine of their own are skipped: ${wanted}`)
 
-/** An engine beside the machine's own, with nothing of it in common, so that a test can end it. */
-export async function createOwnEngine() {
+export type OwnEngine = Awaited<ReturnType<typeof createOwnEngine>>
+
+/** An engine beside the machine's own, with nothing of it in common, so that a test can end it. `more`: options of the engine. */
+export async function createOwnEngine(more: readonly string[] = []) {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-engine-'))
   const host = `unix://${directory}/docker.sock`
   const bridge = `infernet${process.pid % 100_000}`
@@ -39,18 +41,39 @@ export async function createOwnEngine() {
     }
   }
 
+  /**
+   * Its containerd dies with it, and is in the table of processes until init has seen that: a second or two. An engine that starts meanwhile
+   * takes it for one that runs, waits for it, and ends.
+   */
+  function isAlone(): boolean {
+    const file = join(directory, 'exec-root', 'containerd', 'containerd.pid')
+    return !existsSync(file) || !existsSync(`/proc/${readFileSync(file, 'utf8').trim()}`)
+  }
+
   /** Begins, and resolves when it answers. */
   async function start(): Promise<void> {
     const paths = ['data-root', 'exec-root'].flatMap(name => [`--${name}`, join(directory, name)])
-    const rest = ['--pidfile', join(directory, 'pid'), '-H', host, '--bridge', bridge, '--iptables=false']
+    const rest = [
+      '--pidfile',
+      join(directory, 'pid'),
+      '-H',
+      host,
+      '--bridge',
+      bridge,
+      '--iptables=false',
+      ...more,
+    ]
     const child = spawn(dockerd, [...paths, ...rest], { stdio: 'ignore' })
     const ended = once(child, 'exit')
     if (child.pid !== undefined) tether(child.pid, { ended, graceSeconds: 5 })
     end = async signal => {
       child.kill(signal)
       await ended
+      await eventually(isAlone)
     }
-    await eventually(answers)
+    await eventually(() => answers() || child.exitCode !== null)
+    if (child.exitCode !== null)
+      throw new Error(`dockerd has ended with ${child.exitCode}, and never answered`)
   }
 
   return {

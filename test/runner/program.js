@@ -1,5 +1,7 @@
 // What runs in the containers of these tests: a server that behaves as it is told, by its environment while it starts and by `data.do` of a
 // job afterwards.
+const { spawn } = require('node:child_process')
+const { writeFileSync } = require('node:fs')
 const { createServer } = require('node:http')
 const { BOOT = 'well', SAY = '' } = process.env
 
@@ -22,6 +24,16 @@ const acts = {
     const held = []
     for (;;) held.push(Buffer.alloc(8 * 1024 * 1024, 1))
   },
+  async fork(data, response) {
+    let alive = 0
+    for (let made = 0; made < data.count; made++)
+      await new Promise(resolve => {
+        const child = spawn('/sleep', ['1000'], { stdio: 'ignore' }).on('spawn', () => resolve(alive++))
+        // Who does not listen for an error dies of it.
+        if (!data.careless) child.on('error', resolve)
+      })
+    json(response, { said: SAY, alive })
+  },
   html: (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Hello</h1>'),
   refuse: (_, response) => json(response, { no: 'x'.repeat(5_000) }, 500),
   huge(_, response) {
@@ -37,6 +49,7 @@ const acts = {
     more()
   },
   never() {},
+  fill: data => writeFileSync('/filled', Buffer.alloc(data.bytes, 1)),
   flood(data, response) {
     const line = 'x'.repeat(1000)
     let left = data.lines

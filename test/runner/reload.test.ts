@@ -161,7 +161,8 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     const id = idOf('one')
     await buildImage(own, `${program}\n// another one`)
     const endless = job('one', { do: 'never' })
-    await eventually(() => edge.jobs.get(endless)?.started === true)
+    const other = job('two', { do: 'wait', ms: 2_000 })
+    await eventually(() => [endless, other].every(id => edge.jobs.get(id)?.started))
     await reload({ ...config, containers: [one, two] })
     expect(await result(endless)).toMatchObject({
       code: 'exited',
@@ -169,6 +170,7 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     })
     expect(await result(job('one', {}))).toMatchObject({ output: { said: 'before' } })
     expect(idOf('one')).not.toBe(id)
+    expect(await result(other)).toEqual({ container: 'two', output: { said: 'two' } })
     docker(['rmi', '-f', own])
   })
 
@@ -280,5 +282,22 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     expect(idOf('one')).toBe(id)
     expect(startedAt()).toBe(at)
     expect(edge.reports).toHaveLength(1)
+  })
+
+  test('behavior: one that the last runner has left, and that may not run any more, does not run on', async () => {
+    const { child, config, one, two, exited, name, spawn, health, edge } = await runTwo()
+    child.kill('SIGKILL')
+    await exited
+    const isRunning = (id: string) => docker(['inspect', '-f', '{{.State.Running}}', name(id)])
+    expect(isRunning('one')).toBe('true')
+    const loose = { ...one, volumes: ['/etc:/data'] }
+    const { DOCKER_HOST } = process.env
+    await spawn(
+      { ...config, require_isolation: true, containers: [loose, { ...two, egress: 'open' }] },
+      { env: DOCKER_HOST === undefined ? {} : { DOCKER_HOST } },
+    )
+    await eventually(() => isRunning('one') === 'false')
+    await eventually(() => edge.health().find(({ id }) => id === 'one')?.code === 'not_isolated')
+    await eventually(() => health('two') === 'ready')
   })
 })

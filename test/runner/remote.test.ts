@@ -1,9 +1,18 @@
+import { readFileSync } from 'node:fs'
 import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { cert, key } from './self-signed.ts'
 import { echo, json } from './serve.ts'
 import { eventually, setup } from './setup.ts'
+
+/** `ca.pem` has signed `server-cert.pem`, for 127.0.0.1. */
+const pathOf = (name: string) => fileURLToPath(new URL(`./tls/${name}`, import.meta.url))
+const signed = {
+  cert: readFileSync(pathOf('server-cert.pem'), 'utf8'),
+  key: readFileSync(pathOf('server-key.pem'), 'utf8'),
+}
 
 function listening(server: ReturnType<typeof createServer>): Promise<number> {
   onTestFinished(() => void server.close())
@@ -40,6 +49,36 @@ describe('containers elsewhere', () => {
     ])
     const { id } = edge.enqueue({ containers: ['one'], data: '1' })
     expect((await edge.reported(id)).status).toBe('success')
+  })
+
+  test('behavior: a certificate of a private authority is believed where NODE_EXTRA_CA_CERTS names it, and nowhere else', async () => {
+    const { edge, spawn, container } = await setup()
+    const { url, calls } = await container((call, response) => {
+      if (call.url === '/ready') json(response, '{}')
+      else if (call.body.includes('"destination": 2'))
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\n')
+      else echo(call, response)
+    }, signed)
+    const config = { containers: [{ id: 'one', url, bearer: 'secret', health: '/ready' }] }
+    const distrustful = await spawn(config)
+    await distrustful.said('TLS: UNABLE_TO_VERIFY_LEAF_SIGNATURE')
+    distrustful.child.kill('SIGTERM')
+    await distrustful.exited
+    expect(calls).toEqual([])
+
+    // Node reads it when it starts, and never again.
+    await spawn(config, { env: { NODE_EXTRA_CA_CERTS: pathOf('ca.pem') } })
+    const job = edge.enqueue({ containers: ['one'], data: '{"a": 1.0}' })
+    expect((await edge.reported(job.id)).resultText).toBe('{"container":"one","output":{"a": 1.0}}')
+    const stream = edge.enqueue({ containers: ['one'], data: '2', destination: 2 })
+    expect((await edge.reported(stream.id)).status).toBe('success')
+    expect(edge.streams.bytes(stream.id).toString()).toBe('data: 1\n\n')
+    const asked = calls.map(({ url, headers }) => [url, headers.authorization])
+    expect(asked).toEqual([
+      ['/ready', 'Bearer secret'],
+      ['/service_output', 'Bearer secret'],
+      ['/service_output', 'Bearer secret'],
+    ])
   })
 
   test('behavior: a certificate that nobody vouches for is told as that', async () => {

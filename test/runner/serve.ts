@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 
 export type Call = {
@@ -12,10 +13,12 @@ export type Handler = (call: Call, response: ServerResponse) => void
 
 export type Served = { url: string; calls: Call[]; close(): void }
 
-/** A container: a real HTTP server that keeps what it was asked, but for whether it is there. */
-export async function serve(handler: Handler, port = 0): Promise<Served> {
+export type Tls = { cert: string; key: string }
+
+/** A container: a real HTTP server, with `tls` of HTTPS, that keeps what it was asked, but for whether it is there. */
+export async function serve(handler: Handler, port = 0, tls?: Tls): Promise<Served> {
   const calls: Call[] = []
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const aborted = new Promise<void>(resolve =>
       response.once('close', () => !response.writableFinished && resolve()),
     )
@@ -33,10 +36,11 @@ export async function serve(handler: Handler, port = 0): Promise<Served> {
     const call = { method, url, headers, body: Buffer.concat(chunks), aborted }
     calls.push(call)
     handler(call, response)
-  })
+  }
+  const server = tls ? createSecureServer(tls, listener) : createServer(listener)
   await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
     close() {
       server.close()

@@ -1,13 +1,14 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import type { SpawnOptions } from 'node:child_process'
+import { chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { generateKey } from '../../src/runner/key/generate.ts'
 import type { Log } from '../../src/runner/log.ts'
 import { createRunner, type Runner, type RunnerOptions } from '../../src/runner/runner.ts'
 import { type FakeEdgeOptions, startFakeEdge } from './fake-edge.ts'
-import { type Handler, type Served, serve } from './serve.ts'
+import { type Handler, type Served, serve, type Tls } from './serve.ts'
 import { spawnMain } from './spawn.ts'
 
 export type Logged = { level: string; event: string; fields: Record<string, unknown> }
@@ -43,18 +44,23 @@ export async function setup(options: FakeEdgeOptions = {}) {
     key,
     logged,
     log,
-    async container(handler: Handler): Promise<Served> {
-      const served = await serve(handler)
+    async container(handler: Handler, tls?: Tls): Promise<Served> {
+      const served = await serve(handler, 0, tls)
       closers.push(() => served.close())
       return served
     },
     /** A runner inside this process. */
     async embed(
       config: object,
-      options: Pick<RunnerOptions, 'recoverMs' | 'bounds' | 'dockerHost' | 'fitnessPace'> = {},
+      {
+        env = {},
+        ...options
+      }: Pick<RunnerOptions, 'recoverMs' | 'bounds' | 'dockerHost' | 'fitnessPace'> & {
+        env?: Record<string, string>
+      } = {},
     ): Promise<Runner> {
       const path = join(directory, 'config.json')
-      const parsed = parseConfig(source(config), { path, env: {} })
+      const parsed = parseConfig(source(config), { path, env })
       const runner = createRunner({
         config: parsed.config,
         key,
@@ -66,14 +72,19 @@ export async function setup(options: FakeEdgeOptions = {}) {
       await runner.start()
       return runner
     },
-    /** The real process. */
+    /** The real process. `as`: of another user. */
     async spawn(
       config: object,
-      { args = ['run'], env = {} }: { args?: string[]; env?: Record<string, string> } = {},
+      {
+        args = ['run'],
+        env = {},
+        as = {},
+      }: { args?: string[]; env?: Record<string, string>; as?: Pick<SpawnOptions, 'uid' | 'gid'> } = {},
     ) {
       const path = join(directory, 'config.json')
       await writeFile(path, source(config))
-      const spawned = spawnMain([...args, '--config', path], env)
+      if (as.uid !== undefined) await chown(path, as.uid, as.uid)
+      const spawned = spawnMain([...args, '--config', path], env, undefined, as)
       closers.push(() => spawned.child.kill('SIGKILL'))
       return spawned
     },
@@ -86,6 +97,13 @@ function recorder(logged: Logged[]): Log {
     (event: string, fields = {}) =>
       void logged.push({ level, event, fields })
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Deadlines in the seconds that a test has. */
+export function hurry(): void {
+  const real = AbortSignal.timeout
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 20))
+  onTestFinished(() => void timeout.mockRestore())
 }
 
 /** Resolves once the condition holds; looked at often, so that a test takes no longer than it must. */

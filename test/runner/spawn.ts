@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { leanHeap } from '../../src/host/lean-heap.ts'
 import { tether } from '../../src/local/child.ts'
@@ -14,9 +14,15 @@ export type Spawned = {
 }
 
 /** A program of ours as a process, which does not outlive a test run that is killed, even where it is stopped. */
-export function spawnMain(args: string[], env: Record<string, string> = {}, script = main): Spawned {
+export function spawnMain(
+  args: string[],
+  env: Record<string, string> = {},
+  script = main,
+  as: Pick<SpawnOptions, 'uid' | 'gid'> = {},
+): Spawned {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [leanHeap, script, ...args], {
+    ...as,
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

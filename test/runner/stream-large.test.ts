@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Handler } from './serve.ts'
 import { setup } from './setup.ts'
 
 const mib = 1024 * 1024
@@ -17,17 +18,13 @@ async function bytesIn(directory: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
 }
 
-test('behavior: a large output in one piece, for an edge that is slow, takes little memory and disk', {
-  timeout: 60_000,
-}, async () => {
+/** A runner in a process of its own with a container, and what a streaming job takes of memory and disk at most. */
+async function start(handler: Handler, entry: object = {}) {
   const { edge, spawn, container, directory } = await setup({ record: false })
-  const output = randomBytes(96 * mib)
-  const served = await container(({ body }, response) => {
-    response.writeHead(200).end(body.includes('warm') ? output.subarray(0, 8 * mib) : output)
-  })
+  const served = await container(handler)
   const preload = new URL('./rss.ts', import.meta.url).pathname
   const { child } = await spawn(
-    { containers: [{ id: 'one', url: served.url }] },
+    { containers: [{ id: 'one', url: served.url, ...entry }] },
     { env: { NODE_OPTIONS: `--import ${preload}` } },
   )
   const rss = async () => {
@@ -42,14 +39,44 @@ test('behavior: a large output in one piece, for an edge that is slow, takes lit
       seen.rss = Math.max(seen.rss, await rss())
       seen.disk = Math.max(seen.disk, await bytesIn(join(directory, '.infernet-runner', 'streams')))
     }
-    return { id, ...seen }
+    return { digest: edge.streams.digest(id), ...seen }
   }
+  return { edge, run }
+}
+
+const digestOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+test('behavior: a large output in one piece, for an edge that is slow, takes little memory and disk', {
+  timeout: 60_000,
+}, async () => {
+  const output = randomBytes(96 * mib)
+  const { edge, run } = await start(({ body }, response) => {
+    response.writeHead(200).end(body.includes('warm') ? output.subarray(0, 8 * mib) : output)
+  })
   const first = await run('"warm"')
   // 20 MiB/s, at most.
   edge.streams.state.gate = bytes => new Promise(resolve => setTimeout(resolve, bytes / 20_000))
   const second = await run('"large"')
-  expect(edge.streams.digest(second.id)).toBe(createHash('sha256').update(output).digest('hex'))
+  expect(second.digest).toBe(digestOf(output))
   // 17 MiB here; the collector may take its time.
   expect(second.rss - first.rss).toBeLessThan(48 * mib)
   expect(second.disk).toBeLessThan(64 * mib)
+})
+
+test('behavior: so does that of a model of Cog that does not stream', { timeout: 60_000 }, async () => {
+  const said = (megabytes: number) => 'é'.repeat((megabytes * mib) / 2)
+  const { run } = await start(
+    ({ url, body }, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      if (url === '/health-check') return void response.end('{"status": "READY"}')
+      const output = [said(body.includes('warm') ? 8 : 32)]
+      response.end(JSON.stringify({ status: 'succeeded', output }))
+    },
+    { api: 'cog' },
+  )
+  const first = await run('{"say": "warm"}')
+  const second = await run('{"say": "large"}')
+  expect(second.digest).toBe(digestOf(Buffer.from(said(32))))
+  // 20 MiB here, and 120 where it is parsed as a whole.
+  expect(second.rss - first.rss).toBeLessThan(64 * mib)
 })

@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { DiskError } from '../../src/runner/disk.ts'
 import { createEdge } from '../../src/runner/edge/connect.ts'
 import { loadKey } from '../../src/runner/key/load.ts'
 import { createSigner } from '../../src/runner/key/signer.ts'
@@ -31,7 +32,7 @@ const bounds: Bounds = {
 
 /** Tapes, and what takes them to an edge, without the rest of a runner. */
 async function start({ answerMs = 20_000 }: { answerMs?: number } = {}) {
-  const { directory, edge: server, log } = await setup()
+  const { directory, edge: server, log, logged } = await setup()
   const { id, privateKey } = await loadKey(join(directory, 'runner.key'))
   const signer = createSigner({ id, privateKey, audience: server.url })
   const edge = createEdge({ url: server.url, id, signer, answerMs })
@@ -54,11 +55,13 @@ async function start({ answerMs = 20_000 }: { answerMs?: number } = {}) {
   return {
     server,
     tapes,
+    layout,
+    logged,
     told,
     async begin(): Promise<Tape> {
       const job = server.enqueue({ containers: ['one'], data: '1', destination: 2 })
       Object.assign(job, { attempt: 1, state: 'running' })
-      return await tapes.begin(job, 'one')
+      return tapes.begin(job, 'one')
     },
     upload: (tape: Tape) => uploadTape({ edge, tape, bounds, trouble, back, signal }),
     /** Writes as a container's reply is recorded: never too far ahead. */
@@ -124,6 +127,20 @@ describe('upload', () => {
       segments: [{ from: 0, bytes: 1 }],
       line: null,
     })
+  })
+
+  test('behavior: one whose directory cannot be made takes its first bytes when it can; until then there is nothing to remove', async () => {
+    const { begin, layout, logged, tapes } = await start()
+    await rmdir(layout.streams)
+    await writeFile(layout.streams, 'in the way')
+    const [tape, other] = [await begin(), await begin()]
+    await expect(tape.append(Buffer.from('says'))).rejects.toThrow(DiskError)
+    await rm(layout.streams)
+    await tapes.remove(other.lease)
+    await tape.append(Buffer.from('says'))
+    expect(await findTape(tape.path)).toMatchObject({ about: tape.lease, segments: [{ from: 0, bytes: 4 }] })
+    await tapes.remove(tape.lease)
+    expect([await readdir(layout.streams), logged]).toEqual([[], []])
   })
 
   test('behavior: what the edge has leaves the disk, but for what a relay may lose', async () => {

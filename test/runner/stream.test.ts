@@ -353,7 +353,7 @@ describe('trouble', () => {
     await breakDisk()
     const { id } = enqueue()
     await eventually(() => failures() > 0)
-    expect(served.calls).toEqual([])
+    expect(edge.streams.of(id).have).toBe(0)
     await mendDisk()
     await edge.until(() => edge.streams.of(id).have === 4)
     await eventually(() => logged.some(({ event }) => event === 'Writing to the spool works again'))

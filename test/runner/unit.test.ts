@@ -1,12 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createTokenVerifier } from '../../src/edge/runners/token.ts'
 import { createBackoff } from '../../src/runner/backoff.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createContainers } from '../../src/runner/containers.ts'
 import { controlLoop } from '../../src/runner/control.ts'
-import { splitReference } from '../../src/runner/docker/reference.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+import { dockerHub, registryOf, splitReference } from '../../src/runner/docker/reference.ts'
 import { isMadeAlike } from '../../src/runner/docker/spec.ts'
+import { lessReserve, usualMemory } from '../../src/runner/docker/usual-memory.ts'
 import { splitWords } from '../../src/runner/docker/words.ts'
 import { explainRefusal } from '../../src/runner/edge/clock.ts'
 import { EdgeError } from '../../src/runner/edge/error.ts'
@@ -370,6 +374,7 @@ describe('isMadeAlike', () => {
     { port: 3102 },
     { inner_port: 5000 },
     { limits: { memory: '1g' } },
+    { limits: { memory: 'unlimited' } },
     { limits: { cpus: 1 } },
     { limits: { pids: 99 } },
     { limits: { shm: '2g' } },
@@ -392,6 +397,44 @@ describe('isMadeAlike', () => {
   ])('behavior: %j is not', more => {
     expect(isMadeAlike(one, containerOf(more))).toBe(true)
   })
+})
+
+test('registryOf: Docker’s own by each of its names', () => {
+  const images = [
+    'one',
+    'org/one:1',
+    'docker.io/org/one',
+    'index.docker.io/org/one',
+    'ghcr.io/org/one',
+    'localhost/one',
+  ]
+  expect(images.map(registryOf)).toEqual([dockerHub, dockerHub, dockerHub, dockerHub, 'ghcr.io', 'localhost'])
+})
+
+test('usualMemory: none where /info is not let through; what fails once is an error', async () => {
+  let status = 403
+  const server = createServer((request, response) => {
+    response.statusCode = request.url?.endsWith('/info') ? status : 200
+    response.end('{"Version":"28.3.1","ApiVersion":"1.41","message":"no"}')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const engine = createEngine(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`, null)
+  onTestFinished(async () => {
+    await engine.close()
+    server.close()
+  })
+  expect(await usualMemory(engine)).toBeNull()
+  status = 500
+  await expect(usualMemory(engine)).rejects.toThrow('no')
+})
+
+test('lessReserve: what a container may take leaves some of its host, in steps', () => {
+  const gib = 2 ** 30
+  const kept = [0.5, 1, 2, 8, 64, 1024].map(total => lessReserve(total * gib))
+  expect(kept).toEqual([null, 0.5 * gib, 1.5 * gib, 7.5 * gib, 62 * gib, 1022 * gib])
+  expect(lessReserve(64 * gib - 1)).toBe(61.75 * gib)
+  expect(lessReserve(64 * gib + 5e6)).toBe(62 * gib)
+  expect(lessReserve(0)).toBeNull()
 })
 
 describe('log', () => {

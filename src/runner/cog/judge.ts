@@ -19,10 +19,10 @@ const maxFieldBytes = 20 * 1024 * 1024
 /** Judges the answer to a prediction; its output is the reply, byte for byte. @throws DiskError */
 export async function judgePrediction(
   { url, response }: Sent,
-  _target: Target,
+  target: Target,
   scratch: Scratch,
 ): Promise<Reply> {
-  if (response.statusCode >= 400) return failed(await httpError({ url, response }))
+  if (response.statusCode >= 400) return failed(await httpError({ url, response }, target))
   const { body, headers } = response
   const reply = await readJson(body, Number(headers['content-length'] || Number.NaN), scratch)
   return reply.ok ? await outputOf(reply.text, scratch) : reply

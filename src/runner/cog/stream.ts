@@ -7,6 +7,7 @@ import type { Sent } from '../job/send.ts'
 import { readRope } from '../rope.ts'
 import { judgePrediction } from './judge.ts'
 import { failureOf, Prediction } from './prediction.ts'
+import { isText, textIn } from './text.ts'
 
 /** A prediction ended otherwise than well in the middle of its output. */
 export class PredictionError extends Error {
@@ -73,14 +74,8 @@ function ended(data: string): void {
 async function* wholeOutput(sent: Sent, target: Target, scratch: Scratch): AsyncGenerator<Uint8Array> {
   const reply = await judgePrediction(sent, target, scratch)
   if (!reply.ok) throw new PredictionError(reply.failure)
-  const parts: Uint8Array[] = []
-  for await (const part of readRope(reply.text, new AbortController().signal)) parts.push(part)
-  const json = Buffer.concat(parts)
-  const value: unknown = JSON.parse(json.toString())
-  if (typeof value === 'string') yield Buffer.from(value)
-  else if (Array.isArray(value) && value.every(one => typeof one === 'string'))
-    yield Buffer.from(value.join(''))
-  else yield json
+  if (await isText(reply.text)) yield* textIn(reply.text)
+  else yield* readRope(reply.text, new AbortController().signal)
 }
 
 /** Values that are no text are told apart by lines. */

@@ -6,7 +6,7 @@ import { checksOf } from '../doctor/checks.ts'
 import { type Examined, examine, lineOf } from '../doctor/examine.ts'
 import { exitCode } from '../exit.ts'
 import { loadKey } from '../key/load.ts'
-import { dockerTlsOf } from './docker-tls.ts'
+import { dockerOf } from './docker.ts'
 import { configArg } from './run.ts'
 
 export const doctor = defineCommand({
@@ -30,13 +30,13 @@ async function examineHost(path: string | undefined): Promise<Examined[]> {
   const containers = `${config.containers.length} container${config.containers.length === 1 ? '' : 's'}`
   const detail = [containers, ...warnings].join('; ')
   const read: Examined[] = [{ name: 'config', ok: true, detail }, ...toldIn(risks, 'config')]
-  const dockerHost = process.env.DOCKER_HOST
-  const tls = await dockerTlsOf(process.env, config).catch((error: unknown) => {
+  const docker = await dockerOf(process.env, config).catch((error: unknown) => {
     if (error instanceof ConfigError) return error
     throw error
   })
-  if (tls instanceof ConfigError) return [...read, ...toldIn(tls.problems, 'docker')]
-  const engine = createEngine(dockerHost, tls)
+  if (docker instanceof ConfigError) return [...read, ...toldIn(docker.problems, 'docker')]
+  const { dockerHost, dockerTls } = docker
+  const engine = createEngine(dockerHost, dockerTls)
   const key = await loadKey(config.edge.keyFile).catch(() => null)
   const found = await examine(checksOf({ config, key, engine, dockerHost }))
   await engine.close()

@@ -8,7 +8,7 @@ import { nameOf } from '../docker/spec.ts'
 import { keptLines } from '../door/lines.ts'
 import { fetchLog, NoRunnerError } from '../door/visit.ts'
 import { messageOf } from '../trouble.ts'
-import { dockerTlsOf } from './docker-tls.ts'
+import { dockerOf } from './docker.ts'
 import { fail } from './fail.ts'
 import { configArg } from './run.ts'
 
@@ -61,7 +61,8 @@ async function containerLog(config: Config, id: string, { tail, follow, signal }
   }
   if (!container.managed)
     return fail(`${id} is not started here: its log is where it runs (${container.baseUrl})`)
-  const engine = createEngine(process.env.DOCKER_HOST, await dockerTlsOf(process.env, config))
+  const { dockerHost, dockerTls } = await dockerOf(process.env, config)
+  const engine = createEngine(dockerHost, dockerTls)
   try {
     const name = nameOf(scopeOf(config), id)
     const log = await readLog(engine, { name, tail: tail ?? 'all', follow, signal })

@@ -9,7 +9,7 @@ import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import { createRunner, type Runner } from '../runner.ts'
 import { messageOf } from '../trouble.ts'
 import { version } from '../version.ts'
-import { dockerTlsOf } from './docker-tls.ts'
+import { dockerOf } from './docker.ts'
 
 export const configArg = {
   type: 'string',
@@ -26,8 +26,7 @@ export const run = defineCommand({
     const { config, warnings, risks } = await loadConfig(process.env, args.config)
     for (const warning of [...warnings, ...risks.map(textOf)]) log.warn(warning)
     const key = await loadKey(config.edge.keyFile)
-    const dockerTls = await dockerTlsOf(process.env, config)
-    const runner = createRunner({ config, key, log, dockerHost: process.env.DOCKER_HOST, dockerTls })
+    const runner = createRunner({ config, key, log, ...(await dockerOf(process.env, config)) })
     endOnSignals(runner, log)
     reloadOnSignal(runner, { chosen: args.config, log })
     log.info('Runner starts', { version, runner: key.id, instance: runner.instance, edge: config.edge.url })

@@ -8,11 +8,17 @@ export const Egress = v.picklist(['open', 'public', 'none'], 'must be "open", "p
 export type Egress = v.InferOutput<typeof Egress>
 
 const leastMemory = 6 * 1024 ** 2
+const memoryMessage = 'must be a size, such as 1073741824 or "1g", or "unlimited"'
+/** As a number of bytes. */
+const unlimited = v.pipe(
+  v.literal('unlimited'),
+  v.transform(() => Number.POSITIVE_INFINITY),
+)
 
 /** What a container may use of its host. Each key counts by itself, at the root as a default. */
 export const Limits = v.object(
   {
-    memory: v.optional(size(leastMemory)),
+    memory: v.optional(v.union([unlimited, size(leastMemory, memoryMessage)], memoryMessage)),
     cpus: v.optional(
       v.pipe(numeric, v.minValue(0.01, 'must be at least 0.01'), v.maxValue(4096, 'must be at most 4096')),
     ),
@@ -52,6 +58,7 @@ export type Confined = {
   /** The file says it, here or at its root. */
   egressAsked: boolean
   limits: {
+    /** Infinity: as much as there is; null: what the host has, but for a reserve. */
     memoryBytes: number | null
     cpus: number | null
     pids: number
@@ -93,7 +100,9 @@ export function memoryWarnings(
   containers: readonly (Confined & { id: string; managed: boolean })[],
 ): string[] {
   const here = containers.filter(({ managed }) => managed)
-  const free = here.filter(({ limits }) => limits.memoryBytes === null).map(({ id }) => id)
+  const free = here
+    .filter(({ limits }) => (limits.memoryBytes ?? Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY)
+    .map(({ id }) => id)
   if (here.length < 2 || free.length === 0) return []
   return [
     `limits.memory is not set for ${free.join(', ')}: each can take the memory of all others on this host`,

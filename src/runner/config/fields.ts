@@ -23,14 +23,14 @@ export const integer = (least: number, most: number) =>
 const sizeUnits: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
 
 /** An amount of memory or disk, in bytes; text may have a unit, a power of 1024: `512m`, `8g`, `1.5GiB`. */
-export const size = (least: number) =>
+export const size = (least: number, message = 'must be a size, such as 1073741824 or "1g"') =>
   v.pipe(
-    v.union([v.number(), v.string()], 'must be a size, such as 1073741824 or "1g"'),
+    v.union([v.number(), v.string()], message),
     v.transform(value => {
       const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(String(value).trim()) ?? []
       return Math.round(Number(count) * (sizeUnits[unit?.toLowerCase() ?? ''] ?? 1))
     }),
-    v.check(bytes => Number.isSafeInteger(bytes), 'must be a size, such as 1073741824 or "1g"'),
+    v.check(bytes => Number.isSafeInteger(bytes), message),
     // What is no size is not too small as well.
     v.check(bytes => !(bytes < least), `must be at least ${least} bytes`),
   )

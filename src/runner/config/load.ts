@@ -9,6 +9,7 @@ import { riskyFile, riskyTokens } from './risks.ts'
 import { crossFieldProblems } from './rules.ts'
 import { ConfigFile } from './schema.ts'
 import { unreadKeys } from './unread.ts'
+import { unusedKeys } from './unused.ts'
 
 /** `risks`: what can be used, and should not be left so. */
 export type Loaded = { config: Config; warnings: string[]; risks: Problem[] }
@@ -43,7 +44,11 @@ export function parseConfig(source: string, { path, env }: { path: string; env: 
   const problems = [...(parsed.success ? [] : parsed.issues.map(toProblem)), ...crossFieldProblems(file)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const config = settle(parsed.output, { path, env })
-  const warnings = [...unreadKeys(json.value), ...memoryWarnings(config.containers)]
+  const warnings = [
+    ...unreadKeys(json.value),
+    ...unusedKeys(parsed.output),
+    ...memoryWarnings(config.containers),
+  ]
   return { config, warnings, risks: riskyTokens(config) }
 }
 

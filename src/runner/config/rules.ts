@@ -5,13 +5,22 @@ import { type Problem, pathOf } from './problem.ts'
 export function crossFieldProblems(file: unknown): Problem[] {
   const root = asObject(file)
   const containers = Array.isArray(root.containers) ? root.containers.map(asObject) : []
-  const managed = !['false', '0', 'no', 'off'].includes(String(root.manage_containers).toLowerCase())
+  const managed = !isOff(root.manage_containers)
   return [
     ...(managed ? imageProblems(containers) : []),
     ...duplicateProblems(containers),
     ...linkProblems(containers, managed),
     ...openAiProblems(containers),
+    ...(isOn(root.require_isolation) ? unkeptProblems(containers, { egress: root.egress, managed }) : []),
   ]
+}
+
+function isOn(flag: unknown): boolean {
+  return ['true', '1', 'yes', 'on'].includes(String(flag).toLowerCase())
+}
+
+function isOff(flag: unknown): boolean {
+  return ['false', '0', 'no', 'off'].includes(String(flag).toLowerCase())
 }
 
 type Loose = Record<string, unknown>
@@ -34,7 +43,7 @@ function imageProblems(containers: readonly Loose[]): Problem[] {
 /** A container speaks one API, or ours and OpenAI's. */
 function openAiProblems(containers: readonly Loose[]): Problem[] {
   return containers.flatMap(({ api, openai }, index) =>
-    api === 'cog' && ['true', '1', 'yes', 'on'].includes(String(openai).toLowerCase())
+    api === 'cog' && isOn(openai)
       ? [
           {
             path: pathOf(['containers', index, 'openai']),
@@ -43,6 +52,24 @@ function openAiProblems(containers: readonly Loose[]): Problem[] {
           },
         ]
       : [],
+  )
+}
+
+/** Nobody here keeps a container in its place that runs elsewhere. Where that is required, the file says of each that it is known. */
+function unkeptProblems(
+  containers: readonly Loose[],
+  { egress: usual, managed }: { egress: unknown; managed: boolean },
+): Problem[] {
+  return containers.flatMap(({ url, egress = usual }, index) =>
+    (managed && !url) || egress === 'open'
+      ? []
+      : [
+          {
+            path: pathOf(['containers', index, 'egress']),
+            what: 'cannot be kept, and require_isolation is set: the container is not started here',
+            fix: 'set it to "open" and isolate the container where it runs, or have it started here from an image',
+          },
+        ],
   )
 }
 

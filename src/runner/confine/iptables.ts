@@ -18,6 +18,7 @@ export type Iptables = {
 
 /** For another process that has the table's lock. */
 const lockSeconds = 5
+const deadlineMs = (lockSeconds + 10) * 1000
 
 /** The families that this host speaks. Where IPv6 is compiled out or off at boot there is nothing to be closed. */
 export function hostFamilies(): Family[] {
@@ -78,10 +79,17 @@ function run(program: string, args: readonly string[], input: string): Promise<s
     child.stderr.setEncoding('utf8').on('data', chunk => {
       errors += chunk
     })
-    child.on('error', (cause: NodeJS.ErrnoException) =>
-      reject(cause.code === 'ENOENT' ? new Error(`${program} is not installed`) : cause),
-    )
+    // One that hangs would hold up all rules, and nobody would be told.
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`${program} does not end`))
+    }, deadlineMs)
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(cause.code === 'ENOENT' ? new Error(`${program} is not installed`) : cause)
+    })
     child.on('close', code => {
+      clearTimeout(timer)
       if (code === 0) resolve(output)
       else reject(new Error(`${program}: ${errors.trim().split('\n')[0] || `exit ${code}`}`))
     })

@@ -19,7 +19,7 @@ export function obstacleOf({ platform, uid, mayChangeNetwork, dockerHost }: Host
     return { what: `the host is ${platform}`, fix: 'run it on Linux, or set egress to "open"' }
   if (dockerHost !== null && !dockerHost.startsWith('unix://'))
     return {
-      what: `Docker's engine is at ${dockerHost}, and rules would be set on this host`,
+      what: `Docker's engine is at ${placeOf(dockerHost)}, and rules would be set on this host`,
       fix: 'run the runner on the engine\'s host, or set egress to "open"',
     }
   if (!mayChangeNetwork)
@@ -28,6 +28,12 @@ export function obstacleOf({ platform, uid, mayChangeNetwork, dockerHost }: Host
       fix: 'run it as root or with CAP_NET_ADMIN, or set egress to "open"',
     }
   return null
+}
+
+/** Without whatever else the address may have in it, such as a password. */
+function placeOf(dockerHost: string): string {
+  const url = URL.parse(dockerHost)
+  return url === null ? 'another place' : `${url.protocol}//${url.host}`
 }
 
 /**

@@ -65,11 +65,12 @@ export type RunningOptions = {
 /**
  * Has a container running as the spec says: one of the same spec is taken over, and started if it has stopped; one of another
  * spec is replaced. Answers the host port that it was given.
- * @throws the signal's reason, and what the engine fails by
+ * @throws the signal's reason, what the engine fails by, and DownError where one that is not ours has its name
  */
 export async function ensureRunning(engine: Engine, options: RunningOptions): Promise<Started> {
   const { spec, port, log, onGone } = options
   const found = await inspect(engine, spec.name)
+  if (found !== null && !isOwn(found, spec)) throw new DownError('container_unavailable', foreign(spec.name))
   const isSame = found?.Config.Labels[label.spec] === spec.hash
   if (found !== null && !isSame) {
     log.info('Replacing container, its configuration has changed', { container: spec.name })
@@ -88,11 +89,20 @@ export async function ensureRunning(engine: Engine, options: RunningOptions): Pr
   return await createAndStart(engine, options)
 }
 
+function isOwn({ Config }: Inspected, { own }: Spec): boolean {
+  return Object.entries(own).every(([name, value]) => Config.Labels[name] === value)
+}
+
+/** Whoever has made it may need it: a person has to say which of the two goes. */
+function foreign(name: string): string {
+  return `a container that this runner has not made has the name ${name}: remove it, or rename it (docker rename ${name} OTHER)`
+}
+
 /** As any other one that is not wanted any more: with time to end by itself. @throws UndeadError */
 async function end(engine: Engine, { Id, State }: Inspected, { onReplace }: RunningOptions): Promise<void> {
   if (State.Running) {
     await onReplace()
-    await stop(engine, Id, replaceGraceSeconds)
+    await stop(engine, Id, { graceSeconds: replaceGraceSeconds })
   }
   await remove(engine, Id)
 }
@@ -160,14 +170,19 @@ async function start(
 
 /**
  * Stops a container, and kills one that does not stop. Each has its deadline, since an engine may hang with a process that no signal
- * reaches, as of a GPU that is gone.
+ * reaches, as of a GPU that is gone. `hurry`: once it has aborted, it is given no more time.
  * @throws UndeadError when it runs on, or nobody says that it does not.
  */
-export async function stop(engine: Engine, id: string, graceSeconds: number): Promise<void> {
+export async function stop(
+  engine: Engine,
+  id: string,
+  { graceSeconds, hurry }: { graceSeconds: number; hurry?: AbortSignal | undefined },
+): Promise<void> {
   const refused = await refusalOf(
     tell(engine, {
       path: `/containers/${id}/stop?t=${graceSeconds}`,
       withinMs: graceSeconds * 1000 + answerMs,
+      hurry,
     }),
   )
   if (refused === null) return
@@ -183,11 +198,12 @@ async function refusalOf(told: Promise<unknown>): Promise<unknown> {
   )
 }
 
-async function tell(
-  engine: Engine,
-  { method = 'POST', path, withinMs }: { method?: 'POST' | 'DELETE'; path: string; withinMs: number },
-): Promise<void> {
-  await orNull(tellEngine(engine, { method, path, signal: AbortSignal.timeout(withinMs) }))
+type Told = { method?: 'POST' | 'DELETE'; path: string; withinMs: number; hurry?: AbortSignal | undefined }
+
+async function tell(engine: Engine, { method = 'POST', path, withinMs, hurry }: Told): Promise<void> {
+  const late = AbortSignal.timeout(withinMs)
+  const signal = hurry === undefined ? late : AbortSignal.any([late, hurry])
+  await orNull(tellEngine(engine, { method, path, signal }))
 }
 
 /** Looks for as long as a killed process may take to go. An engine that hangs with it says nothing, one that is not there throws. */

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import * as v from 'valibot'
+import { addressOf } from './address.ts'
 import type { Tls } from './tls.ts'
 
 /** The engine answered with a status that is no success. */
@@ -122,27 +123,6 @@ export function createEngine(dockerHost: string | undefined, tls: Tls | null = n
 /** It does not speak the version that was agreed on, any more. */
 function isOfVersion(error: unknown): boolean {
   return error instanceof EngineError && error.status === 400 && /\bclient version\b/.test(error.message)
-}
-
-/** Whether its containers run on this host. */
-export function isLocal(dockerHost: string | undefined): boolean {
-  return hostOf(dockerHost).startsWith('unix://')
-}
-
-function hostOf(dockerHost: string | undefined): string {
-  return dockerHost || 'unix:///var/run/docker.sock'
-}
-
-function addressOf(dockerHost: string | undefined, tls: Tls | null) {
-  const host = hostOf(dockerHost)
-  if (host.startsWith('unix://'))
-    return { origin: 'http://docker', connect: { socketPath: host.slice('unix://'.length) } }
-  const { host: place, port } = new URL(host.replace(/^tcp:/, 'http:'))
-  // Docker's own ports, which are no browser's.
-  const withPort = port === '' ? `${place}:${tls === null ? 2375 : 2376}` : place
-  return tls === null
-    ? { origin: `http://${withPort}`, connect: {} }
-    : { origin: `https://${withPort}`, connect: { ...tls } }
 }
 
 function older(one: string, other: string): string {

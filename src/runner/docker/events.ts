@@ -12,8 +12,8 @@ import { label } from './spec.ts'
 export type Events = {
   /** Rises with everything that happens to a container of that name, or may have happened unseen. */
   count(name: string): number
-  /** Resolves once the count is another, when the signal aborts, or when it is time to look all the same. */
-  next(name: string, count: number, signal: AbortSignal): Promise<void>
+  /** Resolves once the count is another, when the signal aborts, or when it is time to look all the same: after `ms`, where it is given. */
+  next(name: string, count: number, signal: AbortSignal, ms?: number): Promise<void>
   /**
    * When the container with this id last ran out of memory, on the monotonic clock. It may go on: the kernel kills one process.
    */
@@ -31,6 +31,8 @@ export type EventsOptions = { engine: Engine; scope: string; log: Log; signal: A
 /** An engine that is not heard is asked so often, and one that is, lest a line of it was lost on the way. */
 const askAgainMs = { deaf: 10_000, hearing: 60_000 } as const
 const reconnecting = { baseMs: 200, capMs: 5_000 }
+/** An engine that ends each stream at once is not heard again: whoever waits for that would look with each of them. */
+const steadyMs = 5_000
 const wanted = ['start', 'oom', 'die', 'stop', 'destroy', 'pause', 'unpause']
 
 const Event = v.object({
@@ -66,14 +68,18 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
     happened.post()
   }
 
-  async function listenOnce(onOpen: () => void): Promise<void> {
+  async function listenOnce(onSteady: () => void): Promise<void> {
     const filters = { type: ['container'], label: [`${label.scope}=${scope}`], event: wanted }
     const path = `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`
     const { body } = await engine.send({ method: 'GET', path, signal })
     hearing = true
-    onOpen()
     gap()
-    for await (const line of linesOf(body)) hear(line)
+    const steady = setTimeout(onSteady, steadyMs)
+    try {
+      for await (const line of linesOf(body)) hear(line)
+    } finally {
+      clearTimeout(steady)
+    }
     throw new Error('The engine has ended the stream of events')
   }
 
@@ -88,8 +94,8 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
 
   return {
     count,
-    next: (name, seen, until) =>
-      changed(() => count(name) !== seen, until, hearing ? askAgainMs.hearing : askAgainMs.deaf),
+    next: (name, seen, until, ms = hearing ? askAgainMs.hearing : askAgainMs.deaf) =>
+      changed(() => count(name) !== seen, until, ms),
     outOfMemoryAt: id => outOfMemoryAt.get(id),
     gaps: () => gaps,
     gap: (seen, until, ms) => changed(() => gaps !== seen, until, ms),

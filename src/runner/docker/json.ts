@@ -2,16 +2,19 @@ import * as v from 'valibot'
 import type { Engine, EngineRequest } from './engine.ts'
 import { EngineError } from './engine.ts'
 
+/** `withinMs`: where it may not take 30 s; what may take longer brings a signal of its own. */
+type TimedRequest = EngineRequest & { withinMs?: number }
+
 /** For an answer that is short work; a busy host takes seconds for it. */
 const answerMs = 30_000
 
 /**
- * Reads an answer of the engine; only the fields that we use are looked at. What takes longer than 30 s brings a signal of its own.
+ * Reads an answer of the engine; only the fields that we use are looked at.
  * @throws what the engine fails by, or an error that says that it has not answered
  */
 export async function askEngine<T extends v.GenericSchema>(
   engine: Engine,
-  request: EngineRequest,
+  request: TimedRequest,
   answer: T,
 ): Promise<v.InferOutput<T>> {
   return await inTime(request, async signal => {
@@ -21,7 +24,7 @@ export async function askEngine<T extends v.GenericSchema>(
 }
 
 /** As `askEngine`, for requests whose answer has no body worth reading. */
-export async function tellEngine(engine: Engine, request: EngineRequest): Promise<void> {
+export async function tellEngine(engine: Engine, request: TimedRequest): Promise<void> {
   await inTime(request, async signal => {
     const { body } = await engine.send({ ...request, signal })
     await body.dump()
@@ -30,17 +33,17 @@ export async function tellEngine(engine: Engine, request: EngineRequest): Promis
 
 /** An engine may hang with one request and answer the next one: whoever waits for it without end would hold up all that come after. */
 async function inTime<T>(
-  { method, path, signal }: EngineRequest,
+  { method, path, signal, withinMs = answerMs }: TimedRequest,
   asked: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   if (signal !== undefined) return await asked(signal)
-  const late = AbortSignal.timeout(answerMs)
+  const late = AbortSignal.timeout(withinMs)
   try {
     return await asked(late)
   } catch (error) {
     if (!late.aborted) throw error
     const [what] = path.split('?')
-    const told = `Docker's engine has not answered ${method} ${what} within ${answerMs / 1000} s`
+    const told = `Docker's engine has not answered ${method} ${what} within ${withinMs / 1000} s`
     throw new Error(told, { cause: error })
   }
 }

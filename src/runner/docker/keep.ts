@@ -15,8 +15,10 @@ import { createDiskWatch } from './disk-watch.ts'
 import type { Engine } from './engine.ts'
 import type { Events } from './events.ts'
 import type { Relief } from './relief.ts'
+import type { Renewals } from './renewals.ts'
 import { scopeOf } from './scope.ts'
 import { nameOf } from './spec.ts'
+import { untilStopped } from './stop.ts'
 import { untilDown } from './until-down.ts'
 
 export type KeepOptions = {
@@ -34,8 +36,12 @@ export type KeepOptions = {
   clear: () => Promise<void>
   /** What ran in its place under another configuration is gone, or goes on as one of this. Called each time that it is brought up. */
   onGone: () => void
+  renewals: Renewals
   log: Log
+  /** Nobody keeps it under this configuration any more. */
   signal: AbortSignal
+  /** The runner ends. What is to be taken down is, until then, whatever the configuration. */
+  ending: AbortSignal
 }
 
 /** Takes a container over from whoever keeps it under its last configuration. */
@@ -43,6 +49,8 @@ export type Heir = { takeOver: () => Promise<void> }
 
 /** A container that has been up so long is not in a crash loop. */
 const stableMs = 60_000
+/** For one that is broken, or may not run. */
+const graceSeconds = 5
 const restarting = { baseMs: 2_000, capMs: 60_000 }
 
 /**
@@ -55,7 +63,7 @@ export async function keepContainer(
   container: Container,
   heir: Heir | null = null,
 ): Promise<void> {
-  const { engine, config, events, containers, log, signal } = options
+  const { engine, config, confinement, events, containers, renewals, log, signal } = options
   const { id } = container
   const name = nameOf(scopeOf(config), id)
   const diskWatch = createDiskWatch({
@@ -79,6 +87,7 @@ export async function keepContainer(
       isPulled = true
       if (!isMine) await heir?.takeOver()
       isMine = true
+      await stopIfBroken()
       const running = await bringUp(options, kept, prepared)
       trouble.over()
       const upAt = performance.now()
@@ -93,8 +102,27 @@ export async function keepContainer(
     } catch (error) {
       if (signal.aborted) return null
       trouble.failed(error)
-      return causeOf(error)
+      return await stoppedIfLoose(causeOf(error))
     }
+  }
+
+  /** It may run, and have jobs in hand, while the engine did not say so. */
+  async function stopIfBroken(): Promise<void> {
+    const cause = renewals.causeOf(id)
+    if (cause === undefined) return
+    containers.change(id, { health: 'unhealthy', cause })
+    await untilStopped(id, { ...options, graceSeconds })
+    renewals.done(id)
+  }
+
+  /** One that an earlier process has left may still run. Whatever it cannot be brought up by, it does not go on where it may not. */
+  async function stoppedIfLoose(cause: Cause): Promise<Cause> {
+    const refused = isMine ? confinement.refusal(container) : null
+    if (refused === null) return cause
+    const loose: Cause = { code: 'not_isolated', detail: refused }
+    containers.change(id, { health: 'unhealthy', cause: loose })
+    await untilStopped(id, { ...options, graceSeconds })
+    return loose
   }
 
   while (!signal.aborted) {

@@ -1,36 +1,29 @@
-import * as v from 'valibot'
-import type { Engine } from './engine.ts'
-import { askEngine } from './json.ts'
+import { messageOf } from '../trouble.ts'
+import { listOwn } from './own.ts'
 import { scopeOf } from './scope.ts'
-import { label } from './spec.ts'
 import { removeContainer, type StopOptions } from './stop.ts'
-
-const Listed = v.array(v.object({ Labels: v.record(v.string(), v.string()) }))
 
 /**
  * Ends what earlier processes have left here and nobody wants any more, side by side. One that does not go is told of in the log, and
- * holds up nobody. Answers how many there were.
+ * holds up nobody. Answers how many there were, and the ids of those that did not go.
  * @throws what the engine fails by when it is asked for them
  */
 export async function removeLeftovers(
   isWanted: (id: string) => boolean,
   options: StopOptions,
-): Promise<number> {
+): Promise<{ count: number; stayed: string[] }> {
   const { engine, config, log } = options
-  const left = (await listContainers(engine, scopeOf(config))).filter(id => !isWanted(id))
+  const own = await listOwn(engine, scopeOf(config))
+  const left = [...new Set(own.map(({ id }) => id))].filter(id => !isWanted(id))
+  const stayed: string[] = []
   await Promise.all(
     left.map(id => {
       log.info('Removing a container that is not configured any more', { container: id })
-      return removeContainer(id, options)
+      return removeContainer(id, options).catch((error: unknown) => {
+        log.warn('A container could not be removed', { container: id, error: messageOf(error) })
+        stayed.push(id)
+      })
     }),
   )
-  return left.length
-}
-
-/** Ids of this runner's containers, whether they run or not. */
-async function listContainers(engine: Engine, scope: string): Promise<string[]> {
-  const filters = encodeURIComponent(JSON.stringify({ label: [`${label.scope}=${scope}`] }))
-  const path = `/containers/json?all=1&filters=${filters}`
-  const found = await askEngine(engine, { method: 'GET', path }, Listed)
-  return found.flatMap(({ Labels }) => Labels[label.container] ?? [])
+  return { count: left.length, stayed }
 }

@@ -3,6 +3,7 @@ import { sleep } from '../sleep.ts'
 import { createTrouble } from '../trouble.ts'
 import { remove, stop } from './container.ts'
 import type { KeepOptions } from './keep.ts'
+import { mostWritten } from './relief.ts'
 import type { Kept, Running } from './until-down.ts'
 
 const watchMs = 10_000
@@ -27,10 +28,7 @@ export async function untilOverstep(
     const refused = confinement.refusal(container)
     if (refused !== null) return { code: 'not_isolated', detail: refused }
     const most = relief.excessOf(container.id)
-    if (most !== null) {
-      const detail = `Docker's disk is full, and of all containers it has written most: ${most} bytes`
-      return { code: 'disk_limit', detail }
-    }
+    if (most !== null) return { code: 'disk_limit', detail: mostWritten(most) }
     const bytes = await excess()
     if (bytes !== null) {
       const detail = `it has written ${bytes} bytes to its disk, and its limit is ${container.limits.diskBytes}`
@@ -41,14 +39,13 @@ export async function untilOverstep(
   return null
 }
 
-/** Told before it is done: the jobs in its hands are about to fail. @throws UndeadError */
+/** Once. @throws what the engine refuses it by, UndeadError */
 export async function takeDown(
-  { engine, containers }: KeepOptions,
-  { id, containerId }: Running,
+  { engine }: Pick<KeepOptions, 'engine'>,
+  { containerId }: Running,
   cause: Cause,
 ): Promise<void> {
-  containers.change(id, { health: 'unhealthy', cause })
   // Its files go with it, or it would be full when it comes back.
   if (cause.code === 'disk_limit') await remove(engine, containerId)
-  else await stop(engine, containerId, graceSeconds)
+  else await stop(engine, containerId, { graceSeconds })
 }

@@ -11,8 +11,11 @@ export function splitReference(image: string): { name: string; tag: string } {
 /** What Docker calls its own registry, where an image names none. */
 export const dockerHub = 'https://index.docker.io/v1/'
 
+const hubNames: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io'])
+
 /** The registry that a reference names: a first part with a dot or a port in it, or `localhost`. */
 export function registryOf(image: string): string {
   const [first = '', rest] = image.split('/')
-  return rest !== undefined && /[.:]|^localhost$/.test(first) ? first : dockerHub
+  const isNamed = rest !== undefined && /[.:]|^localhost$/.test(first)
+  return isNamed && !hubNames.has(first) ? first : dockerHub
 }

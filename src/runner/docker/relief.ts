@@ -57,3 +57,8 @@ export function createRelief({ ids, measure, log }: ReliefOptions): Relief {
     },
   }
 }
+
+/** Why it has to go. */
+export function mostWritten(bytes: number): string {
+  return `Docker's disk is full, and of all containers it has written most: ${bytes} bytes`
+}

@@ -31,12 +31,16 @@ export type SpecOptions = {
   standing: Standing
   /** The GPUs that it gets. */
   devices: Devices
+  /** What it may take where nothing is configured; null: no limit. */
+  usualMemoryBytes: number | null
 }
 
 export type Spec = {
   name: string
   hash: string
   joined: Standing['joined']
+  /** Labels by which one of that name is ours, as it is or of an earlier configuration. */
+  own: Readonly<Record<string, string>>
   /** What of it is told to nobody. */
   secrets: readonly string[]
   create(hostPort: number): object
@@ -52,7 +56,8 @@ export function nameOf(scope: string, id: string): string {
  * covers all that the config says, the image's content included, but not the port that was found free: a container on a spare
  * port is the same container.
  */
-export function specOf({ container, imageId, scope, hostIp, standing, devices }: SpecOptions): Spec {
+export function specOf(options: SpecOptions): Spec {
+  const { container, imageId, scope, hostIp, standing, devices, usualMemoryBytes } = options
   const { id, image, env, command, volumes, port } = container
   const innerPort = `${container.innerPort}/tcp`
   const fixed = {
@@ -63,7 +68,7 @@ export function specOf({ container, imageId, scope, hostIp, standing, devices }:
   }
   const host = {
     Binds: volumes,
-    ...boundsOf(container),
+    ...boundsOf(container, usualMemoryBytes),
     NetworkMode: standing.network,
     ...deviceRequests(devices),
     // The runner starts it again: it has to see why it ended first, and Docker would forget. After a boot it would be up before its
@@ -71,6 +76,7 @@ export function specOf({ container, imageId, scope, hostIp, standing, devices }:
     RestartPolicy: { Name: 'no' },
     LogConfig: logs,
   }
+  const own = { [label.scope]: scope, [label.container]: id }
   const hash = createHash('sha256')
     .update(JSON.stringify([fixed, host, imageId, port, hostIp, standing]))
     .digest('hex')
@@ -79,10 +85,11 @@ export function specOf({ container, imageId, scope, hostIp, standing, devices }:
     name: nameOf(scope, id),
     hash,
     joined: standing.joined,
+    own,
     secrets: secretsOf(container),
     create: hostPort => ({
       ...fixed,
-      Labels: { [label.scope]: scope, [label.container]: id, [label.spec]: hash },
+      Labels: { ...own, [label.spec]: hash },
       HostConfig: {
         ...host,
         PortBindings: { [innerPort]: [{ HostIp: hostIp, HostPort: String(hostPort) }] },
@@ -99,6 +106,14 @@ export function isMadeAlike(one: Container, other: Container): boolean {
 function made(container: Container) {
   const { gpu, links } = container
   const standing = { network: '', id: '', joined: [] }
-  const { hash } = specOf({ container, imageId: '', scope: '', hostIp: '', standing, devices: 'none' })
+  const found = {
+    imageId: '',
+    scope: '',
+    hostIp: '',
+    standing,
+    devices: 'none',
+    usualMemoryBytes: 1,
+  } as const
+  const { hash } = specOf({ container, ...found })
   return { hash, gpu, links }
 }

@@ -1,10 +1,11 @@
-import { type Cause, takenDown } from '../cause.ts'
+import type { Cause } from '../cause.ts'
 import type { Container } from '../config/config.ts'
 import { probe } from '../health/probe.ts'
 import { type Inspected, inspect } from './container.ts'
 import { causeOfDeath, outOfMemoryCause } from './death.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import { EngineError } from './engine.ts'
+import { insist } from './insist.ts'
 import type { KeepOptions } from './keep.ts'
 import { takeDown, untilOverstep } from './overstep.ts'
 
@@ -14,16 +15,23 @@ export type Kept = { container: Container; diskWatch: DiskWatch }
 export type Running = { id: string; name: string; containerId: string; baseUrl: string }
 
 /**
- * Resolves with the cause when a container has stopped, or had to be, and with null when the signal aborts.
- * @throws what the engine failed by, where the container does not answer either; UndeadError.
+ * Resolves with the cause when a container has stopped, or had to be and was stopped, and with null when the signal aborts.
+ * @throws what the engine failed by, where the container does not answer either.
  */
 export async function untilDown(options: KeepOptions, kept: Kept, running: Running): Promise<Cause | null> {
+  const { containers, renewals } = options
+  const { id } = running
   const over = new AbortController()
   const watching = { ...options, signal: AbortSignal.any([options.signal, over.signal]) }
   const ended = untilEnd(watching, kept, running).then(cause => ({ cause, runsOn: false }))
   const overstepped = untilOverstep(watching, kept).then(cause => ({ cause, runsOn: true }))
-  const { cause, runsOn } = await Promise.race([ended, overstepped]).finally(() => over.abort())
-  if (cause !== null && runsOn) await takeDown(options, running, cause)
+  const broken = renewals.asked(id, watching.signal).then(cause => ({ cause, runsOn: true }))
+  const { cause, runsOn } = await Promise.race([ended, overstepped, broken]).finally(() => over.abort())
+  if (cause === null || !runsOn) return cause
+  // Told before it is done: the jobs in its hands are about to fail.
+  containers.change(id, { health: 'unhealthy', cause })
+  await insist(id, () => takeDown(options, running, cause), options)
+  renewals.done(id)
   return cause
 }
 
@@ -31,15 +39,8 @@ export async function untilDown(options: KeepOptions, kept: Kept, running: Runni
 async function untilEnd(options: KeepOptions, { container }: Kept, running: Running): Promise<Cause | null> {
   const { engine, events, containers, signal } = options
   const { id, name, containerId } = running
-  const blamed = containers.blamed(id)
   let startedAt: string | null = null
   let outOfMemoryAt = events.outOfMemoryAt(containerId)
-
-  /** Who has taken it down has said why. */
-  function reason(): Cause | null {
-    const cause = containers.blamed(id)
-    return cause !== undefined && cause !== blamed && takenDown.has(cause.code) ? cause : null
-  }
 
   /** Null while it runs. */
   async function judge(found: Inspected | null): Promise<Cause | null> {
@@ -47,7 +48,7 @@ async function untilEnd(options: KeepOptions, { container }: Kept, running: Runn
     if (found.Id !== containerId) return { code: 'exited', detail: 'somebody else has replaced it' }
     const { Running: isRunning, Paused: isPaused, StartedAt } = found.State
     const lastOutOfMemoryAt = events.outOfMemoryAt(containerId)
-    if (!isRunning) return reason() ?? (await causeOfDeath(engine, found, lastOutOfMemoryAt))
+    if (!isRunning) return await causeOfDeath(engine, found, lastOutOfMemoryAt)
     startedAt ??= StartedAt
     if (StartedAt !== startedAt) return { code: 'exited', detail: 'somebody else has restarted it' }
     if (isPaused) return { code: 'not_ready', detail: 'somebody else has paused it' }

@@ -40,7 +40,10 @@ function engineCheck({ engine, dockerHost }: DockerOptions): Check {
         const where = dockerHost || '/var/run/docker.sock'
         return ill(
           `No engine answers at ${where}: ${messageOf(error)}`,
-          'start Docker, set DOCKER_HOST, or have this user in the group of the socket',
+          // One that does not take our certificate hangs up, mostly without a word.
+          where.startsWith('tcp:')
+            ? 'start Docker, correct DOCKER_HOST, or, with TLS, the certificates of DOCKER_CERT_PATH: the engine hangs up on one that its `--tlscacert` has not signed'
+            : 'start Docker, set DOCKER_HOST, or have this user in the group of the socket',
         )
       }
     },

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import type { Gpu } from '../../protocol/host.ts'
 import type { Config, Container } from '../config/config.ts'
-import { type Engine, isLocal } from '../docker/engine.ts'
+import type { Engine } from '../docker/engine.ts'
 import { askEngine } from '../docker/json.ts'
 import { checkGpus } from '../fitness/gpus.ts'
 import { type Devices, GpuError, uuidsOf } from '../gpu/devices.ts'
 import { createGpus, type Gpus } from '../gpu/gpus.ts'
-import { createQuery } from '../gpu/query.ts'
+import { createHostQuery } from '../gpu/host-query.ts'
 import { type Check, ill, well } from './check.ts'
 
 const Info = v.object({ Runtimes: v.nullish(v.record(v.string(), v.unknown()), {}) })
@@ -18,12 +18,9 @@ export function gpuChecks({ config, engine, dockerHost }: GpuOptions): Check[] {
   const managed = config.containers.filter(container => container.managed)
   const users = managed.filter(({ gpu }) => gpu !== false)
   if (users.length === 0) return []
-  const runtime = runtimeCheck(engine)
-  // Elsewhere nobody can look from here.
-  if (!isLocal(dockerHost) || config.inDocker) return [runtime]
-  const gpus = createGpus(createQuery())
+  const gpus = createGpus(createHostQuery({ dockerHost, inDocker: config.inDocker }))
   gpus.configure(managed)
-  return [runtime, ...users.map(container => devicesCheck(gpus, container))]
+  return [runtimeCheck(engine), ...users.map(container => devicesCheck(gpus, container))]
 }
 
 function runtimeCheck(engine: Engine): Check {
@@ -67,5 +64,5 @@ function devicesCheck(gpus: Gpus, { id }: Container): Check {
 function namesOf(devices: Devices, seen: readonly Gpu[]): string {
   const uuids = uuidsOf(devices)
   const own = devices === 'all' ? seen : seen.filter(({ uuid }) => uuids.includes(uuid))
-  return own.map(({ index, name }) => `GPU ${index} (${name})`).join(', ') || 'as Docker chooses'
+  return own.map(({ index, name }) => `GPU ${index} (${name})`).join(', ') || 'as Docker knows them'
 }

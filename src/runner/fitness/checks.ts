@@ -9,7 +9,7 @@ import { sleep } from '../sleep.ts'
 import { checkRoom, type Room, type SeenRoom } from './disk.ts'
 import { checkEngine } from './docker.ts'
 import { checkClock, checkEdge } from './edge.ts'
-import type { Check } from './found.ts'
+import type { Check, Checks } from './found.ts'
 import { checkGpus } from './gpus.ts'
 
 export type CheckOptions = {
@@ -33,7 +33,7 @@ export const dockerRoom = 'Docker'
 const Info = v.object({ DockerRootDir: v.string() })
 
 /** What is looked at on this host; each reads the world, and leaves the judgement to a function of what was read. */
-export function checksOf(options: CheckOptions): Check[] {
+export function checksOf(options: CheckOptions): Checks {
   const { config, engine, edge, gpus, isHere, onRoom, signal } = options
   const managed = () => config().containers.flatMap(container => (container.managed ? [container.id] : []))
   const startedAt = performance.now()
@@ -76,15 +76,13 @@ export function checksOf(options: CheckOptions): Check[] {
     return path === null ? [] : await room({ what: dockerRoom, path, users })
   }
 
-  const lookAtGpus: Check = async () => {
-    if (!isHere) return []
-    return checkGpus({ sight: await gpus.look(), given: gpus.given(), known: gpus.known() })
-  }
+  const lookAtGpus: Check = async () =>
+    checkGpus({ sight: await gpus.look(), given: gpus.given(), known: gpus.known() })
 
   const network: Check = async () => {
     const heard = edge.heard()
     return [...checkClock(heard), ...checkEdge({ heard, now: performance.now(), startedAt })]
   }
 
-  return [spool, docker, lookAtGpus, network]
+  return { decisive: [spool, network], others: [docker, lookAtGpus] }
 }

@@ -5,21 +5,21 @@ import type { Containers } from '../containers.ts'
 import type { Log } from '../log.ts'
 import { sleep } from '../sleep.ts'
 import { messageOf } from '../trouble.ts'
-import type { Check, Found, OfContainers } from './found.ts'
+import type { Check, Checks, Found, OfContainers } from './found.ts'
 
 export type Fitness = {
-  /** Whether anything may be claimed at all. */
+  /** Whether anything may be claimed at all; not before it is known. */
   isFit(): boolean
   /** As the edge is told. */
   findings(): Finding[]
-  /** Looks again and again until its signal aborts. */
-  loop(): Promise<void>
+  /** Each looks at one side again and again until the signal aborts, so that one which hangs holds up no other. */
+  loops: readonly (() => Promise<void>)[]
 }
 
 export type FitnessOptions = {
-  checks: readonly Check[]
+  checks: Checks
   containers: Containers
-  /** After each look. `isNews`: it has found something else than the one before. */
+  /** After each check. `isNews`: it has found something else than the time before. */
   onLooked: (isNews: boolean) => void
   /** What has broken a container is over: it is to be started anew, for this cause. */
   onMended: (container: string, cause: Cause) => void
@@ -34,19 +34,25 @@ const usualPace: FitnessPace = { fitMs: 60_000, unfitMs: 10_000 }
 
 /** Whether this host can work: what it cannot work with is not claimed for, and it heals by itself when the cause is gone. */
 export function createFitness(options: FitnessOptions): Fitness {
-  const { checks, containers, onLooked, onMended, log, signal, pace = usualPace } = options
-  let found: readonly Found[] = []
+  const { containers, onLooked, onMended, log, signal, pace = usualPace } = options
+  const checks = [...options.checks.decisive, ...options.checks.others]
+  /** What each has found last, once it has. */
+  const verdicts = new Map<Check, readonly Found[]>()
   /** Containers that do not work again until they are started anew, and why. Whatever is found of them meanwhile, they stay so. */
   const broken = new Map<string, Cause>()
 
-  async function look(): Promise<void> {
-    const all = await Promise.all(checks.map(ask))
+  async function look(check: Check): Promise<void> {
+    const now = await ask(check)
     if (signal.aborted) return
-    const before = found
-    found = all.flat()
-    tell(before)
+    const before = verdicts.get(check) ?? []
+    verdicts.set(check, now)
+    tell(now, before)
     hold()
-    onLooked(textOf(before) !== textOf(found))
+    onLooked(textOf(before) !== textOf(now))
+  }
+
+  function found(): Found[] {
+    return checks.flatMap(check => verdicts.get(check) ?? [])
   }
 
   /** One that throws has a defect, which is no reason to stop working. */
@@ -57,22 +63,22 @@ export function createFitness(options: FitnessOptions): Fitness {
     })
   }
 
-  function tell(before: readonly Found[]): void {
-    for (const { code, detail, containers } of without(found, before))
+  function tell(now: readonly Found[], before: readonly Found[]): void {
+    for (const { code, detail, containers } of without(now, before))
       log.warn('This host is unfit, claiming no jobs for what it cannot do', {
         code,
         detail,
         containers: containers?.join(',') ?? 'all',
       })
-    for (const { code, detail } of without(before, found))
-      log.info('This host is fit again', { code, detail })
+    for (const { code, detail } of without(before, now)) log.info('This host is fit again', { code, detail })
   }
 
   function hold(): void {
-    const all = containers.all().map(({ config }) => config.id)
-    for (const id of broken.keys()) if (!all.includes(id)) broken.delete(id)
-    for (const id of all) {
-      const reasons = reasonsFor(id, found)
+    const all = found()
+    const ids = containers.all().map(({ config }) => config.id)
+    for (const id of broken.keys()) if (!ids.includes(id)) broken.delete(id)
+    for (const id of ids) {
+      const reasons = reasonsFor(id, all)
       const breaking = reasons.find(({ breaks }) => breaks)
       if (breaking !== undefined) broken.set(id, causeIn(breaking))
       const [reason] = reasons
@@ -86,19 +92,23 @@ export function createFitness(options: FitnessOptions): Fitness {
   }
 
   return {
-    isFit: () => found.every(({ containers }) => containers !== null),
+    isFit: () =>
+      options.checks.decisive.every(check => verdicts.has(check)) &&
+      found().every(({ containers }) => containers !== null),
     findings: () =>
-      found.slice(0, limits.findings).map(({ code, detail, containers }) => ({
-        code,
-        detail: detail.slice(0, 512),
-        containers: containers?.slice(0, limits.findingContainers) ?? null,
-      })),
-    async loop() {
+      found()
+        .slice(0, limits.findings)
+        .map(({ code, detail, containers }) => ({
+          code,
+          detail: detail.slice(0, 512),
+          containers: containers?.slice(0, limits.findingContainers) ?? null,
+        })),
+    loops: checks.map(check => async () => {
       while (!signal.aborted) {
-        await look()
-        await sleep(found.length === 0 ? pace.fitMs : pace.unfitMs, signal)
+        await look(check)
+        await sleep(verdicts.get(check)?.length ? pace.unfitMs : pace.fitMs, signal)
       }
-    },
+    }),
   }
 }
 

@@ -22,3 +22,6 @@ export type OfRunner = {
 
 /** A look at one side of the host. @returns what is wrong with it, nothing when it is well. */
 export type Check = () => Promise<readonly Found[]>
+
+/** `decisive`: without what they find nothing may be claimed. They ask nobody, and so are not waited for long. */
+export type Checks = { decisive: readonly Check[]; others: readonly Check[] }

@@ -13,7 +13,7 @@ export type GpuState = {
 /** GPUs that containers have and that are not there, or in no state to be used: one finding for each, or for all. */
 export function checkGpus({ sight, given, known }: GpuState): Found[] {
   const users = [...given].filter(([, devices]) => devices !== 'none')
-  if (users.length === 0) return []
+  if (users.length === 0 || sight.kind === 'hidden') return []
   const everyone = users.map(([id]) => id)
   if (sight.kind === 'failed') return [{ code: 'gpu_lost', detail: sight.error, containers: everyone }]
   if (sight.kind === 'absent')
@@ -32,8 +32,6 @@ export function checkGpus({ sight, given, known }: GpuState): Found[] {
   })
 }
 
-/** What Docker chose, nobody here knows: it may be any. */
 function uses(devices: Devices, uuid: string): boolean {
-  if (devices === 'none') return false
-  return devices === 'all' || 'count' in devices || uuidsOf(devices).includes(uuid)
+  return devices === 'all' || uuidsOf(devices).includes(uuid)
 }

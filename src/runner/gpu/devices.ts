@@ -2,8 +2,8 @@ import type { Gpu } from '../../protocol/host.ts'
 import { DownError } from '../cause.ts'
 import type { Container } from '../config/config.ts'
 
-/** The GPUs that a container gets: all there are, so many that Docker chooses, or these, by UUID or as they were configured. */
-export type Devices = 'none' | 'all' | { count: number } | { ids: readonly string[] }
+/** The GPUs that a container gets: all there are, or these, by UUID or as they were configured. */
+export type Devices = 'none' | 'all' | { ids: readonly string[] }
 
 /** What it cannot have, and why. */
 export class GpuError extends DownError {
@@ -19,7 +19,6 @@ export function deviceRequests(devices: Devices): { DeviceRequests?: object[] } 
   if (devices === 'none') return {}
   const Capabilities = [['gpu']]
   if (devices === 'all') return { DeviceRequests: [{ Count: -1, Capabilities }] }
-  if ('count' in devices) return { DeviceRequests: [{ Count: devices.count, Capabilities }] }
   return { DeviceRequests: [{ DeviceIDs: devices.ids, Capabilities }] }
 }
 
@@ -37,8 +36,8 @@ type Assigned = {
 /**
  * Gives each container its GPUs. Those that are named are given to whoever names them, also to several; those that are counted go to one
  * container each, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
- * others may get new ones. `there` null: nobody can know what there is, and Docker decides; text: why it is not known so far, and nothing
- * is given that depends on it.
+ * others may get new ones. `there` null: nobody can know what there is, so that nothing is counted, and Docker knows what is named; text: why
+ * it is not known so far, and nothing is given that depends on it.
  * @returns by container id; an error for one that cannot have what it asks for.
  */
 export function assignDevices(
@@ -74,7 +73,7 @@ export function assignDevices(
 
 /** Of GPUs that were found; none of what was given by another name, or unseen. */
 export function uuidsOf(devices: Devices): readonly string[] {
-  const ids = typeof devices === 'object' && 'ids' in devices ? devices.ids : []
+  const ids = typeof devices === 'object' ? devices.ids : []
   return ids.every(id => id.startsWith('GPU-')) ? ids : []
 }
 
@@ -87,6 +86,9 @@ function isByLook(gpu: Wish['gpu']): boolean {
   return typeof gpu === 'object' && ('count' in gpu || gpu.devices.some(name => /^\d+$/.test(name)))
 }
 
+const uncounted =
+  'Which GPUs are free cannot be seen from here: name those that it gets, or let the runner see them (nvidia-smi on its PATH; in a container of its own, --gpus all)'
+
 function assign(
   gpu: Wish['gpu'],
   { gpus, free }: { gpus: readonly Gpu[] | null; free: readonly string[] | null },
@@ -97,7 +99,8 @@ function assign(
     if (missing !== undefined) return new GpuError(`This host has no GPU ${missing}`)
     return { ids: gpu.devices.map(name => uuidOf(name, gpus)) }
   }
-  if (free === null) return { count: gpu.count }
+  // Docker counts from its first one for each container anew.
+  if (free === null) return new GpuError(uncounted)
   if (free.length < gpu.count)
     return new GpuError(`It wants ${gpu.count} of this host's GPUs for itself, and ${free.length} are free`)
   return { ids: free.slice(0, gpu.count) }

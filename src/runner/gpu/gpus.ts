@@ -12,6 +12,11 @@ export type Gpus = {
    * an earlier configuration, and have what that gave them until they are named no more.
    */
   configure(containers: readonly Wish[], staying?: ReadonlySet<string>): void
+  /**
+   * What containers of an earlier process have, by id: theirs until `configure` names them in `staying` no more. Before anybody else was
+   * given any.
+   */
+  hold(inUse: ReadonlyMap<string, readonly string[]>): void
   /** Looks anew. One failure is none: the driver is asked again before it is believed. */
   look(): Promise<Sight>
   /** Resolves once there was a look. */
@@ -31,12 +36,11 @@ export type Gpus = {
   knownByContainer(elsewhere: readonly Wish[]): ReadonlyMap<string, readonly Gpu[]> | null
 }
 
-/** `query` null: the containers run where nobody can look from here. */
-export function createGpus(query: Query | null): Gpus {
+export function createGpus(query: Query): Gpus {
   let wishes: readonly Wish[] = []
   const known = new Map<string, Gpu>()
   let seen: readonly Gpu[] = []
-  /** What the driver has told last; text: why it has told nothing so far; null: there is none to ask. */
+  /** What the driver has told last; text: why it has told nothing so far; null: there is none to ask here. */
   let there: readonly Gpu[] | string | null = null
   let assigned: Map<string, Devices | GpuError> | null = null
   /** By id, what containers that run on were given. */
@@ -59,7 +63,6 @@ export function createGpus(query: Query | null): Gpus {
   }
 
   async function ask(): Promise<Sight> {
-    if (query === null) return take({ kind: 'absent' })
     const sight = await query()
     return take(sight.kind === 'failed' ? await query() : sight)
   }
@@ -87,16 +90,20 @@ export function createGpus(query: Query | null): Gpus {
         wishes.some(wish => wish.id === id && isDeepStrictEqual(wish.gpu, gpu)),
       )
       wishes = containers
-      if (assigned === null) return
       const before = given()
       held = new Map(
         [...staying].map(id => [id, [...(held.get(id) ?? []), ...uuidsOf(before.get(id) ?? 'none')]]),
       )
+      if (assigned === null) return
       const kept = asBefore.flatMap(({ id }): [string, Devices][] => {
         const devices = before.get(id)
         return devices === undefined ? [] : [[id, devices]]
       })
       assigned = assignDevices(containers, there, { before: new Map(kept), held })
+    },
+    hold(inUse) {
+      held = new Map([...held, ...inUse])
+      if (assigned !== null) assigned = assignDevices(wishes, there, { held })
     },
     look,
     looked,

@@ -3,8 +3,15 @@ import type { Gpu } from '../../protocol/host.ts'
 import { messageOf } from '../trouble.ts'
 import { columns, parseGpus } from './parse.ts'
 
-/** `absent`: there is no such program, and so, as far as can be told, no GPU. `failed`: there is one, and it does not tell. */
-export type Sight = { kind: 'seen'; gpus: Gpu[] } | { kind: 'absent' } | { kind: 'failed'; error: string }
+/**
+ * `absent`: there is no such program, and so, as far as can be told, no GPU. `hidden`: nobody can look from here, which says nothing of
+ * what there is. `failed`: there is a program, and it does not tell.
+ */
+export type Sight =
+  | { kind: 'seen'; gpus: Gpu[] }
+  | { kind: 'absent' }
+  | { kind: 'hidden' }
+  | { kind: 'failed'; error: string }
 
 export type Query = () => Promise<Sight>
 

@@ -7,7 +7,7 @@ import { EdgeError } from '../edge/error.ts'
 import { type Caps, isFinal, paceOf } from '../edge/retry.ts'
 import { sleep } from '../sleep.ts'
 import type { Clock } from './clock.ts'
-import { connectionFailure } from './connection.ts'
+import { connectionFailure, withoutAddress } from './connection.ts'
 import type { ContainerRequest } from './envelope.ts'
 import { type Failed, type Failure, failed } from './failure.ts'
 import { InputError } from './input.ts'
@@ -55,7 +55,7 @@ export async function call<T extends { ok: true }>(
       clearTimeout(timer)
       if (signal.aborted) return failed(stopped(String(signal.reason), target))
       if (error instanceof DiskError) throw error
-      if (!(error instanceof InputError)) return failed(refusedOrLost(url, error))
+      if (!(error instanceof InputError)) return failed(refusedOrLost({ url, target }, error))
       if (!(error.cause instanceof EdgeError)) broken += 1
       if (broken === brokenInputs || isFinal(error.cause)) return failed(noInput(error))
       clock.reset()
@@ -87,11 +87,16 @@ export function stopped(reason: string, { config }: Target): Failure {
   return { code: 'timeout', error, detail: error }
 }
 
-/** What the error of a request to a container says of it. */
-export function refusedOrLost(url: URL, error: unknown): Failure {
-  if (!(error instanceof RedirectError)) return connectionFailure(url, error)
-  return { code: 'redirect_refused', error: error.message, detail: error.message }
+/** What the error of a request to a container says of it. Where one is that runs elsewhere is its operator's to know. */
+export function refusedOrLost({ url, target }: { url: URL; target: Target }, error: unknown): Failure {
+  if (error instanceof RedirectError)
+    return { code: 'redirect_refused', error: leavesOrigin, detail: error.message }
+  const failure = connectionFailure(url, error)
+  const { id, url: elsewhere } = target.config
+  return elsewhere === '' ? failure : withoutAddress(failure, id)
 }
+
+const leavesOrigin = 'The container redirects to another origin; redirects are followed within its own alone'
 
 export function noInput(error: InputError): Failure {
   return { code: 'input_unavailable', error: error.message, detail: error.message }

@@ -37,6 +37,15 @@ export function connectionFailure(url: URL, error: unknown): Failure {
   }
 }
 
+/** The same without an address, of the container that is called so. */
+export function withoutAddress({ code, detail }: Failure, id: string): Failure {
+  const error =
+    code === 'connection_lost'
+      ? `Server disconnected: container ${id} closed the connection before its reply was complete`
+      : `Cannot connect to container ${id} [${detail}]`
+  return { code, error, detail }
+}
+
 /** What OpenSSL, and Node's check of names, say of a certificate or a handshake. */
 function isTls(code: string): boolean {
   return /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/.test(

@@ -60,11 +60,11 @@ export function record({
   function brokenOff(url: URL, error: unknown): Failed {
     if (signal.aborted) return failed(cutOff(String(signal.reason), target, bounds))
     if (error instanceof InputError) return failed(noInput(error))
-    return failed(refusedOrLost(url, error))
+    return failed(refusedOrLost({ url, target }, error))
   }
 
   return async ({ url, response }, answers) => {
-    if (isHttpError(response.statusCode, target)) return failed(await httpError({ url, response }))
+    if (isHttpError(response.statusCode, target)) return failed(await httpError({ url, response }, target))
     let idle: NodeJS.Timeout | undefined
     let begun = false
     try {

@@ -39,7 +39,7 @@ export async function runStream(options: StreamRunOptions): Promise<Outcome> {
 
   try {
     const reply = await inTurn(options, container, async target => {
-      const tape = await streams.tapes.begin(job, container)
+      const tape = streams.tapes.begin(job, container)
       stream.tape = tape
       if (target.image !== undefined) images[container] = target.image
       const onUtf8 = (whole: boolean) => {

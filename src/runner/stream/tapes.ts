@@ -15,8 +15,8 @@ import { createTape, type Tape } from './tape.ts'
 export type Tapes = {
   /** On disk, all together. */
   bytes(): number
-  /** Begins one, whose files are made while its container is called. @throws DiskError, and leaves nothing. */
-  begin(lease: Lease, container: string): Promise<Tape>
+  /** Begins one, whose files are made while its container is called: whoever appends hears when they cannot be. */
+  begin(lease: Lease, container: string): Tape
   get(lease: Lease): Tape | undefined
   /** Removes it from the disk. */
   remove(lease: Lease): Promise<void>
@@ -52,6 +52,8 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
     })
     const prepare = async () => {
       if (about === null) return
+      // What is there already is of an earlier try, which had no output.
+      await onDisk(mkdir(path, { recursive: true, mode: 0o700 }))
       const telling = onDisk(writeFile(join(path, aboutName), JSON.stringify(about), { mode: 0o600 }))
       telling.catch(() => undefined)
       await kept.begin()
@@ -78,10 +80,7 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
 
   return {
     bytes: () => total,
-    async begin({ id, attempt }, container) {
-      await makeDirectory(layout.tape({ id, attempt }))
-      return open({ id, attempt }, [], { id, attempt, container })
-    },
+    begin: ({ id, attempt }, container) => open({ id, attempt }, [], { id, attempt, container }),
     get: lease => tapes.get(keyOf(lease)),
     async remove(lease) {
       const trash = join(layout.scratch, randomUUID())
@@ -89,6 +88,8 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
         await moveTo(lease, trash)
         await rm(trash, { recursive: true, force: true })
       } catch (error) {
+        // Its directory was never made.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
         log.warn('A stream could not be removed', { job: lease.id, error: messageOf(error) })
       }
     },
@@ -97,17 +98,6 @@ export function createTapes({ layout, found, log, bounds = usual }: TapesOptions
       await Promise.all([...tapes.values()].map(tape => tape.close()))
     },
   }
-}
-
-/** Afresh: what is there is of an earlier try that failed. @throws DiskError */
-async function makeDirectory(path: string): Promise<void> {
-  const make = () => mkdir(path, { mode: 0o700 })
-  const again = async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-    await rm(path, { recursive: true, force: true })
-    await make()
-  }
-  await onDisk(make().catch(again))
 }
 
 function keyOf({ id, attempt }: Lease): string {

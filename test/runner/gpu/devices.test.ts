@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../../../src/runner/config/load.ts'
 import { assignDevices, deviceRequests } from '../../../src/runner/gpu/devices.ts'
 import { createGpus } from '../../../src/runner/gpu/gpus.ts'
+import { createHostQuery, type HostQueryOptions } from '../../../src/runner/gpu/host-query.ts'
 import { parseGpus } from '../../../src/runner/gpu/parse.ts'
 import { createQuery } from '../../../src/runner/gpu/query.ts'
 import { gpuLine, startFakeSmi, uuidOf } from './fake-smi.ts'
@@ -83,15 +84,18 @@ describe('assignDevices', () => {
     expect(assigned([['MIG-1c', '0:1']])).toEqual([{ ids: ['MIG-1c', '0:1'] }])
   })
 
-  test('behavior: where nobody knows what there is, Docker decides', () => {
-    expect(assigned([true, '0,7', { count: 9 }], null)).toEqual(['all', { ids: ['0', '7'] }, { count: 9 }])
+  test('behavior: where nobody knows what there is, Docker knows what is named, and nothing is counted', () => {
+    expect(assigned([true, '0,7', { count: 1 }], null)).toEqual([
+      'all',
+      { ids: ['0', '7'] },
+      expect.stringMatching(/^Which GPUs are free cannot be seen from here: name those .* --gpus all\)$/),
+    ])
   })
 })
 
 test('deviceRequests: as the engine takes them', () => {
   expect(deviceRequests('none')).toEqual({})
   expect(deviceRequests('all')).toEqual({ DeviceRequests: [{ Count: -1, Capabilities }] })
-  expect(deviceRequests({ count: 2 })).toEqual({ DeviceRequests: [{ Count: 2, Capabilities }] })
   expect(deviceRequests({ ids: ['a'] })).toEqual({ DeviceRequests: [{ DeviceIDs: ['a'], Capabilities }] })
 })
 
@@ -189,6 +193,21 @@ describe('createGpus', () => {
       'all',
       'none',
     ])
+  })
+
+  test('behavior: where nobody can look, nothing is counted out, and none is called absent', async () => {
+    const given = async ({ dockerHost, inDocker }: HostQueryOptions) => {
+      const gpus = createGpus(createHostQuery({ dockerHost, inDocker }))
+      gpus.configure(configured([0], { count: 1 }))
+      const { kind } = await gpus.look()
+      return [kind, ...gpus.given()]
+    }
+    const named = ['c0', { ids: ['0'] }]
+    await startFakeSmi([gpuLine(0)])
+    expect(await given({ dockerHost: 'tcp://elsewhere', inDocker: false })).toEqual(['hidden', named])
+    vi.stubEnv('PATH', '/nowhere')
+    expect(await given({ dockerHost: undefined, inDocker: true })).toEqual(['hidden', named])
+    expect(await given({ dockerHost: undefined, inDocker: false })).toEqual(['absent', named])
   })
 
   test('behavior: two who look at once are told the same, by one program', async () => {

@@ -10,7 +10,7 @@ import { gpuLine, startFakeSmi, uuidOf } from './fake-smi.ts'
 
 const fitnessPace = { fitMs: 50, unfitMs: 50 }
 
-async function start(lines: string[], gpu: Record<string, unknown>) {
+async function start(lines: string[], gpu: Record<string, unknown>, env = {}) {
   const smi = await startFakeSmi(lines)
   const engine = await startFakeEngine()
   const { edge, embed, logged } = await setup({ pace: { lease_ms: 60_000, heartbeat_ms: 100, wait_ms: 500 } })
@@ -19,7 +19,7 @@ async function start(lines: string[], gpu: Record<string, unknown>) {
   )
   const runner = await embed(
     { manage_containers: true, containers },
-    { dockerHost: engine.dockerHost, fitnessPace },
+    { dockerHost: engine.dockerHost, fitnessPace, env },
   )
   const beats = () =>
     edge.seen.filter(({ path }) => path === '/runner/heartbeat').map(({ body }) => body as HeartbeatRequest)
@@ -31,6 +31,14 @@ async function start(lines: string[], gpu: Record<string, unknown>) {
   const nameOf = (id: string) => engine.running().find(name => name.endsWith(`-${id}`))
   return { smi, engine, edge, logged, runner, beats, told, host, nameOf }
 }
+
+test('default: a runner that is itself in a container tells of the GPUs that it was given, and counts them', async () => {
+  const choices = { a: { count: 1 }, b: { count: 1 } }
+  const { host, told } = await start([gpuLine(0)], choices, { RUNTIME: 'docker' })
+  await eventually(() => host()?.gpus.length === 1 && told('b')?.code === 'gpu_unavailable')
+  expect(told('a')?.code).not.toBe('gpu_unavailable')
+  expect(told('b')?.detail).toContain("It wants 1 of this host's GPUs for itself, and 0 are free")
+})
 
 describe('a GPU that is lost', () => {
   test('default: what uses it is out of service, nothing else is, and it heals by itself', {
@@ -68,7 +76,9 @@ describe('a GPU that is lost', () => {
     await smi.says([gpuLine(0), gpuLine(1)])
     await edge.reported(kept.id)
     // Handles to a GPU that was away lead nowhere.
-    expect(engine.asked('/stop').map(({ path }) => path)).toEqual([expect.stringContaining('-zero/stop')])
+    expect(engine.asked('/stop').map(({ path }) => path)).toEqual([
+      expect.stringContaining(`/${engine.idOf(nameOf('zero') ?? '')}/stop`),
+    ])
     expect(logged).toContainEqual({
       level: 'info',
       event: 'This host is fit again',
@@ -95,6 +105,56 @@ describe('a GPU that is lost', () => {
       error: `Container zero: ${detail}`,
     })
     await eventually(() => told('zero')?.health === 'ready')
+  })
+
+  test('behavior: a job is told why, too, when the engine cannot say what became of its container meanwhile', {
+    timeout: 30_000,
+  }, async () => {
+    const { smi, engine, edge, runner, told } = await start([gpuLine(0)], { zero: [0] })
+    await runner.ready
+    const job = edge.enqueue({ containers: ['zero'], data: '"hang"' })
+    await eventually(() => edge.jobs.get(job.id)?.started)
+    engine.state.refuses = ({ path }) => (/-zero\/json$/.test(path) ? 'database is locked' : null)
+    engine.hangUp()
+    await eventually(() => told('zero')?.code === 'container_unavailable')
+    await smi.says(['No devices were found'])
+    await eventually(() => told('zero')?.code === 'gpu_lost')
+    await smi.says([gpuLine(0)])
+    const { resultText } = await edge.reported(job.id)
+    expect(JSON.parse(resultText)).toMatchObject({ code: 'gpu_lost' })
+    engine.state.refuses = () => null
+    await eventually(() => told('zero')?.health === 'ready')
+  })
+
+  test('behavior: one that is being stopped while it starts is not ready before it is started anew', {
+    timeout: 30_000,
+  }, async () => {
+    const { smi, engine, runner, beats, told, nameOf } = await start([gpuLine(0)], { zero: [0] })
+    await runner.ready
+    engine.state.isMute = true
+    await engine.end(nameOf('zero') ?? '')
+    await eventually(() => engine.asked('/start').length === 2 && told('zero')?.health === 'starting')
+    await smi.says(['No devices were found'])
+    await eventually(() => told('zero')?.code === 'gpu_lost')
+    const from = beats().length
+    let until = 0
+    engine.state.before = async ({ path }) => {
+      if (path.endsWith('/start')) until = beats().length
+      if (!path.includes('/stop')) return
+      const { answered } = engine.state
+      engine.state.isMute = false
+      await eventually(() => engine.state.answered > answered)
+      const told = beats().length
+      await eventually(() => beats().length > told + 2)
+    }
+    await smi.says([gpuLine(0)])
+    await eventually(() => engine.asked('/start').length === 3 && told('zero')?.health === 'ready')
+    expect(engine.asked('/stop')).toHaveLength(1)
+    const healths = beats()
+      .slice(from, until)
+      .flatMap(({ containers }) => containers.map(({ health }) => health))
+    expect(healths).not.toContain('ready')
+    engine.state.before = async () => {}
   })
 
   test('behavior: whoever watches the runner sees it as well', async () => {
@@ -154,7 +214,10 @@ describe('a GPU that is lost', () => {
   test('behavior: a GPU that is lost, and whose driver fails before it is back, has broken what uses it', {
     timeout: 30_000,
   }, async () => {
-    const { smi, runner, told, engine } = await start([gpuLine(0), gpuLine(1)], { zero: [0], one: [1] })
+    const { smi, runner, told, engine, nameOf } = await start([gpuLine(0), gpuLine(1)], {
+      zero: [0],
+      one: [1],
+    })
     await runner.ready
     await smi.says([gpuLine(1)])
     await eventually(() => told('zero')?.detail === `nvidia-smi lists ${uuidOf(0)} no more`)
@@ -163,7 +226,9 @@ describe('a GPU that is lost', () => {
     expect(engine.asked('/stop')).toEqual([])
     await smi.says([gpuLine(0), gpuLine(1)])
     await eventually(() => told('zero')?.health === 'ready' && told('one')?.health === 'ready')
-    expect(engine.asked('/stop').map(({ path }) => path)).toEqual([expect.stringContaining('-zero/stop')])
+    expect(engine.asked('/stop').map(({ path }) => path)).toEqual([
+      expect.stringContaining(`/${engine.idOf(nameOf('zero') ?? '')}/stop`),
+    ])
   })
 
   test('behavior: a container whose GPU is not there says so, and runs when it comes', {
@@ -198,17 +263,37 @@ describe('a GPU that is lost', () => {
     await eventually(() => host().gpus[0]?.utilization === 99)
   })
 
-  test('behavior: one whose container will not die stays out of service, and says why', {
+  test('behavior: one whose container will not die stays out of service, says why, and is started anew once it has died', {
     timeout: 40_000,
   }, async () => {
-    const { smi, runner, told, engine } = await start([gpuLine(0)], { zero: [0] })
+    const { smi, edge, runner, told, beats, engine, nameOf } = await start([gpuLine(0)], { zero: [0] })
     await runner.ready
+    const job = edge.enqueue({ containers: ['zero'], data: '"hang"' })
+    await eventually(() => edge.jobs.get(job.id)?.started)
     engine.state.refuses = ({ path }) => (/stop|kill/.test(path) ? 'did not receive an exit event' : null)
     await smi.says(['No devices were found'])
     await eventually(() => told('zero')?.code === 'gpu_lost')
     await smi.says([gpuLine(0)])
     await eventually(() => told('zero')?.code === 'undead')
     expect(told('zero')).toMatchObject({ health: 'unhealthy', detail: expect.stringContaining('runs on') })
+    const from = beats().length
+    const stops = engine.asked('/stop').length
+    await eventually(() => engine.asked('/stop').length > stops)
+    const last = beats().length
+    await eventually(() => beats().length > last)
+    expect(
+      new Set(
+        beats()
+          .slice(from)
+          .flatMap(({ containers }) => containers.map(({ code }) => code)),
+      ),
+    ).toEqual(new Set(['undead']))
+    const before = engine.asked('/start').length
+    await engine.end(nameOf('zero') ?? '')
     engine.state.refuses = () => null
+    // It has died by itself, of what it was to be taken down for.
+    expect(JSON.parse((await edge.reported(job.id)).resultText)).toMatchObject({ code: 'gpu_lost' })
+    await eventually(() => told('zero')?.health === 'ready')
+    expect(engine.asked('/start')).toHaveLength(before + 1)
   })
 })
