@@ -207,6 +207,28 @@ contract PaymentOrderTest is Setup {
         _refuses(Wallet.InsufficientFunds.selector, address(verifier));
     }
 
+    /// @dev What a wallet pays itself it still has: each of the two payments is free, though not both at once.
+    function testMayPayItselfWhatIsFreeOnce() public {
+        vm.prank(feeRecipient);
+        fee.transferOwnership(address(wallet));
+        uint32 id = _paid(ETH, 1 ether, NOBODY);
+        vm.prank(address(coordinator));
+        wallet.cLock(address(consumer), ETH, FUNDS - 0.9 ether);
+        _allow(wallet, address(consumer), 1 ether);
+        _deliver(id);
+        assertEq(address(nodeWallet).balance, FUNDS + 0.8978 ether);
+        assertEq(address(wallet).balance, FUNDS - 0.8978 ether);
+        assertEq(wallet.allowance(address(consumer), ETH), 0);
+    }
+
+    function testCannotPayOthersWhatIsFreeOnce() public {
+        uint32 id = _paid(ETH, 1 ether, NOBODY);
+        vm.prank(address(coordinator));
+        wallet.cLock(address(consumer), ETH, FUNDS - 0.9 ether);
+        _allow(wallet, address(consumer), 1 ether);
+        _refuses(abi.encodePacked(Wallet.InsufficientFunds.selector), id, address(nodeWallet));
+    }
+
     function testARefusalLeavesNothing() public {
         _allow(nodeWallet, node, 0);
         uint32 id = _paid(ETH, 1 ether, address(verifier));

@@ -13,6 +13,12 @@ import {StdInvariant} from "forge-std/StdInvariant.sol";
 abstract contract Campaign is Test, StdInvariant {
     Handler internal handler;
     uint256 private _checks;
+    uint256 private immutable _part;
+
+    /// @param part Which part of the histories: forge gives all campaigns of a run the same seeds and the same choices.
+    constructor(uint256 part) {
+        _part = part;
+    }
 
     function setUp() public {
         handler = _deployHandler();
@@ -41,13 +47,21 @@ abstract contract Campaign is Test, StdInvariant {
         actions[n++] = handler.claim.selector;
         actions[n++] = handler.changeFee.selector;
         actions[n++] = handler.passFee.selector;
-        targetSelector(FuzzSelector(address(handler), actions));
+        targetSelector(FuzzSelector(address(handler), _turned(actions)));
         bytes4[] memory more = new bytes4[](3);
         more[0] = handler.refuse.selector;
         more[1] = handler.rebase.selector;
         more[2] = handler.wait_.selector;
         targetSelector(FuzzSelector(address(handler), more));
         targetContract(address(handler));
+    }
+
+    /// @dev The choices of one campaign are others of the next one.
+    function _turned(bytes4[] memory actions) private view returns (bytes4[] memory turned) {
+        turned = new bytes4[](actions.length);
+        for (uint256 i = 0; i < actions.length; i++) {
+            turned[(i + 7 * _part) % actions.length] = actions[i];
+        }
     }
 
     /// @dev By name: with `new`, each campaign would be compiled with all of it inside.
@@ -60,7 +74,7 @@ abstract contract Campaign is Test, StdInvariant {
         bool[] memory odd = new bool[](5);
         bool[] memory shrinks = new bool[](5);
         odd[2] = odd[3] = odd[4] = shrinks[3] = shrinks[4] = true;
-        return Handler(deployCode("Handler.sol:Handler", abi.encode(tokens, odd, shrinks)));
+        return Handler(deployCode("Handler.sol:Handler", abi.encode(tokens, odd, shrinks, _part)));
     }
 
     /// @dev Asked for at every `check_interval`th call, one token each time: what is wrong stays wrong, and checking takes longer than acting.
@@ -74,16 +88,5 @@ abstract contract Campaign is Test, StdInvariant {
         handler.checkVerdicts();
         handler.closeAll();
         assertEq(handler.broken(), "");
-        _checkEffect();
-    }
-
-    /// @dev A history in which little happens says little.
-    function _checkEffect() private view {
-        (uint256 tried, uint256 done) = (handler.triedInAll(), handler.doneInAll());
-        if (tried >= 100) assertGt(done * 3, tried, "most actions are refused");
-        tried = handler.tried("answer") + handler.tried("answerBounded") + handler.tried("answerCommitted");
-        done = handler.done("answer") + handler.done("answerBounded") + handler.done("answerCommitted");
-        if (tried >= 40) assertGt(done * 10, tried, "hardly an answer is accepted");
-        if (handler.tried("finalize") >= 20) assertGt(handler.done("finalize"), 0, "no verdict is given");
     }
 }

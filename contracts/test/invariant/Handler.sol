@@ -15,7 +15,7 @@ contract Handler is Owning {
 
     /// @param odd Which are `OddToken`s, and may refuse.
     /// @param shrinks Which of these take a cut, and change balances by themselves.
-    constructor(address[] memory tokens_, bool[] memory odd, bool[] memory shrinks) World(tokens_) {
+    constructor(address[] memory tokens_, bool[] memory odd, bool[] memory shrinks, uint256 salt) World(tokens_, salt) {
         for (uint256 t = 0; t < tokens_.length; t++) {
             isOdd[tokens_[t]] = odd[t];
             _shrinks[tokens_[t]] = shrinks[t];

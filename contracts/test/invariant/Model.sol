@@ -141,7 +141,12 @@ abstract contract Model is Ledger {
         require(!refuses && fee <= left && mood != MoodyVerifier.Mood.Reverts, "verifier");
         uint256 takenOfFee = fee * bps / 10_000;
         left -= fee;
-        _charge(a, recipient, taken + takenOfFee);
+        // One by one where not all of it is there at once: of a token that takes a cut, another unit may arrive.
+        bool together = a.terms.prepaid
+            || (allowances[sub.paymentToken][sub.wallet][sub.owner] >= sub.paymentAmount
+                && _free(sub.wallet, sub.paymentToken) >= sub.paymentAmount);
+        _charge(a, recipient, together ? taken + takenOfFee : taken);
+        if (!together) _charge(a, recipient, takenOfFee);
         _charge(a, sub.verifier, fee - takenOfFee);
         _lock(wallet, node, sub.paymentToken, sub.paymentAmount);
         if (!a.terms.prepaid) _lock(sub.wallet, sub.owner, sub.paymentToken, left);

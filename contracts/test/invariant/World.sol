@@ -49,16 +49,18 @@ abstract contract World is Model, CommonBase {
     /// @notice Actions so far.
     uint256 public turn;
     uint256 private _entropy;
+    uint256 private immutable _salt;
 
     /// @dev All that an action draws depends on its argument alone, so that a history can be shortened.
     modifier seeded(uint256 seed) {
-        _entropy = seed;
+        _entropy = uint256(EfficientHashLib.hash(seed, _salt));
         turn++;
         _;
     }
 
-    constructor(address[] memory tokens_) {
-        tokens = tokens_;
+    /// @param salt Another one draws other histories from the same seeds.
+    constructor(address[] memory tokens_, uint256 salt) {
+        (tokens, _salt) = (tokens_, salt);
         vm.warp(1_750_000_000);
         Registry registry;
         (registry, coordinator, inbox,, fee, factory) =
