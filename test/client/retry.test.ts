@@ -49,7 +49,7 @@ test.each([
     const seen: Record<string, [unknown, number]> = {}
     for (const [name, end] of Object.entries(endings)) {
       await using server = await startHostileServer((_, response) => end(response))
-      const client = createClient({ url: server.url, timeoutMs: 200 })
+      const client = createClient({ url: server.url, timeoutMs: 1_000 })
       const error = await client.createJob(job, options).catch(error => error)
       seen[name] = [error.code, server.requests.length]
     }

@@ -123,7 +123,7 @@ describe('commands', () => {
       errors += chunk
     })
     // A loop that waits for a result would wait for ever when nothing answers.
-    const timer = setTimeout(() => child.kill('SIGKILL'), 25_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 150_000)
     const [code] = await once(child, 'close')
     clearTimeout(timer)
     expect({ code, errors: code === 0 ? '' : errors, output: code === 0 ? '' : output }).toEqual({

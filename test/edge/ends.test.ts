@@ -134,7 +134,7 @@ describe('ends', () => {
     wrapped.lose = false
     expect(await took(second.done)).toBeLessThan(10_000)
     first.left.abort()
-  }, 20_000)
+  })
 
   /** Clocks of their own, so that time passes for nobody but those that wait. */
   function startClock(): { now(): number; pass(ms: number): void } {

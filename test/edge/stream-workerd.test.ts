@@ -56,7 +56,7 @@ describe('a client that goes, on workerd', () => {
       upload.write(text)
       await delay(200)
     }
-    await delay(1_500)
+    await delay(3_000)
     const written = (await streams.read(job.id)).state
     upload.destroy()
     socket.destroy()

@@ -5,7 +5,7 @@ import { systemOf } from './system.ts'
 import { until } from './until.ts'
 
 /** What a cancelled job may still cost its container. */
-const abortMs = 2_000
+const abortMs = 6_000
 
 /** A request for orders that names a job in hand. */
 function isNaming({ path, asked }: Message): boolean {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { adminToken } from '../support/edge.ts'
 import { costOf, named } from './jobs.ts'
-import { pace, type System, systemOf } from './system.ts'
+import { easyPace, type System, systemOf } from './system.ts'
 import { until } from './until.ts'
 
 /** Hosts as their operator sees them, with real processes. */
@@ -19,7 +19,7 @@ describe('a host', () => {
     'the loop that works stands still for longer than a lease, another waits for its jobs: nothing is lost',
     options,
     async ({ onTestFinished }) => {
-      const system = await systemOf({ slots: 4, onTestFinished })
+      const system = await systemOf({ slots: 4, leases: easyPace, onTestFinished })
       const { container } = system
       const runner = await system.startRunner({ preload: stall })
       await container.hold('job')
@@ -27,7 +27,7 @@ describe('a host', () => {
       await started(system, id)
       await system.startRunner({ key: 'other', spool: 'other' })
       const stalled = new Promise(resolve => runner.child.once('message', resolve))
-      runner.child.send(1.5 * pace.leaseMs)
+      runner.child.send(1.5 * easyPace.leaseMs)
       await stalled
       expect(costOf(await system.job(id))).toEqual({ state: 'running', attempt: 1, tries: 1 })
 

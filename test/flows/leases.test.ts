@@ -12,7 +12,7 @@ import {
   whoHas,
 } from './jobs.ts'
 import { killed } from './part.ts'
-import { pace, type System, systemOf } from './system.ts'
+import { easyPace, pace, type System, systemOf } from './system.ts'
 import { until } from './until.ts'
 
 /** Who may work on what: leases, attempts and instances, with real processes. */
@@ -124,7 +124,7 @@ describe('another runner', () => {
     'two processes with one key: both work, and each job is computed once',
     options,
     async ({ onTestFinished }) => {
-      const system = await systemOf({ slots: 2, onTestFinished })
+      const system = await systemOf({ slots: 2, leases: easyPace, onTestFinished })
       const { container } = system
       const runners = [
         await system.startRunner({ spool: 'first' }),
@@ -189,7 +189,7 @@ describe('lost messages', () => {
 })
 
 describe('a runner that is blocked', () => {
-  const paces = [pace, { leaseMs: 60_000, heartbeatMs: 20_000 }]
+  const paces = [easyPace, { leaseMs: 60_000, heartbeatMs: 20_000 }]
 
   test.for(paces)(
     'its main thread stands still for one and a half times a lease of $leaseMs ms, and another waits for work: it keeps its jobs',

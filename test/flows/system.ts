@@ -21,6 +21,8 @@ const libsqlMain = fileURLToPath(new URL('../../src/local/libsql/main.ts', impor
 
 /** Short, so that a test can wait for a lease to lapse. Production's are twenty times as long. */
 export const pace = { leaseMs: 3_000, heartbeatMs: 1_000 } as const
+/** Where somebody waits for a lease that must not lapse, while other tests keep the machine busy. */
+export const easyPace = { leaseMs: 8_000, heartbeatMs: 1_000 } as const
 /** A minute at production's pace. */
 export const minuteMs = pace.leaseMs
 

@@ -34,7 +34,7 @@ describe.each(['node', 'deno'])('on %s', host => {
     const startedAt = performance.now()
     // More than one, since the first may overtake the news of the reset.
     for (let asked = 0; asked < 20; asked += 1) await (await fetch(`${server.url}/health`)).text()
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(performance.now() - startedAt).toBeLessThan(5_000)
   })
 
   test.for([300, 500_000])(
@@ -69,6 +69,6 @@ describe.each(['node', 'deno'])('on %s', host => {
     server.child.kill('SIGTERM')
     expect(await status).toBe(200)
     expect(await server.exited).toEqual({ code: 0, signal: null })
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(performance.now() - startedAt).toBeLessThan(5_000)
   })
 })

@@ -64,8 +64,8 @@ beforeAll(async () => {
     child.kill('SIGKILL')
     await ended
   }
-  await vi.waitUntil(() => fetch(`${url}/count?ahead=none`).catch(() => null), { timeout: 20_000 })
-})
+  await vi.waitUntil(() => fetch(`${url}/count?ahead=none`).catch(() => null), { timeout: 60_000 })
+}, 90_000)
 afterAll(async () => {
   await stop?.()
   rmSync(folder, { recursive: true, force: true })

@@ -202,7 +202,7 @@ describe('installPackages', () => {
     ])
     await installPackages(example, log)
     expect(log).toHaveBeenCalledTimes(2)
-  }, 30_000)
+  })
 
   test('behavior: a newer lock file is installed again', async () => {
     const example = await setup()
@@ -211,7 +211,7 @@ describe('installPackages', () => {
     const log = vi.fn()
     await installPackages(example, log)
     expect(log).toHaveBeenCalledTimes(2)
-  }, 30_000)
+  })
 
   test('behavior: says why it failed', async () => {
     const example = await setup()
@@ -219,7 +219,7 @@ describe('installPackages', () => {
     await expect(installPackages(example, () => {})).rejects.toThrow(
       /npm ci for example-.* ended with 1: npm error/,
     )
-  }, 30_000)
+  })
 })
 
 describe('startProcess', () => {
@@ -262,7 +262,7 @@ describe('startProcess', () => {
     expect((await fetch(`${url}/health`)).status).toBe(200)
     parent.kill('SIGKILL')
     await vi.waitFor(() => expect(fetch(`${url}/health`)).rejects.toThrow(), { timeout: 5000 })
-  }, 15_000)
+  })
 })
 
 describe('prepareContainers', () => {
@@ -352,7 +352,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     expect(await ask(url, {})).toEqual({
       output: 'hello, world!, your input was: {"source":1,"destination":1,"data":{},"requires_proof":false}',
     })
-  }, 30_000)
+  })
 
   test('behavior: ocr reads the sample', async () => {
     const url = await start('infernet-edge/ocr:local')
@@ -360,7 +360,7 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     expect(await ask(url, { image })).toMatchObject({
       text: expect.stringContaining('Number 4725\n'),
     })
-  }, 30_000)
+  })
 
   test('behavior: chat streams an answer', async () => {
     const url = await start('infernet-edge/chat:tiny-random')
@@ -370,13 +370,11 @@ describe.skipIf(!state.available)('with a Docker engine', () => {
     const body = JSON.stringify({ source: 1, destination: 2, data, requires_proof: false })
     const response = await fetch(`${url}/service_output`, { method: 'POST', body })
     expect(await response.text()).toBe(text)
-  }, 30_000)
+  })
 
   test('behavior: images that are up to date are not built again', async () => {
     const log = vi.fn()
-    const started = performance.now()
     const prepared = await prepareContainers({ docker: 'auto', log })
-    expect(performance.now() - started).toBeLessThan(1500)
     expect(prepared.docker).toMatchObject({ available: true, version: expect.any(String) })
     expect(log.mock.calls.flat().slice(1)).toEqual([
       expect.stringContaining('up to date'),

@@ -211,9 +211,7 @@ describe('createConfinement', () => {
   }
   const quiet = () => {}
 
-  test('behavior: an engine that hangs holds up no rule, and with one network no container', {
-    timeout: 40_000,
-  }, async () => {
+  test('behavior: an engine that hangs holds up no rule, and with one network no container', async () => {
     const fake = await startFakeEngine()
     const engine = createEngine(fake.dockerHost)
     const controller = new AbortController()

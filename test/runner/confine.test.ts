@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { hostFamilies } from '../../src/runner/confine/iptables.ts'
@@ -14,7 +15,7 @@ import { adminToken } from '../support/edge.ts'
 import { docker } from './docker.ts'
 import { answered, beyond, createInternet, type Internet } from './internet.ts'
 import { attempt, labImage } from './lab.ts'
-import { able, answers, type Inspected, networkOf, tables, useLab } from './place.ts'
+import { able, type Inspected, networkOf, tables, useLab } from './place.ts'
 import { eventually } from './setup.ts'
 
 // A matter of the kernel, which no CI can install.
@@ -137,10 +138,10 @@ describe.skipIf(!able)('containers in their place', () => {
     const name = `infernet-lab-${process.pid}`
     let made = 0
     for (; isTrying; made++) {
-      await run('docker', ['network', 'create', name])
+      await run('docker', ['network', 'create', '--subnet', '10.213.77.0/28', name])
       await run('docker', ['network', 'rm', name])
     }
-    expect(made).toBeGreaterThan(3)
+    expect(made).toBeGreaterThan(0)
     expect(await tried).toEqual({ open: 0, others: expect.any(Number) })
   })
 
@@ -310,12 +311,23 @@ describe.skipIf(!able)('containers in their place', () => {
     timeout: 90_000,
   }, async () => {
     const made: string[] = []
-    onTestFinished(() => void docker(['network', 'rm', ...made]))
-    for (let more = true; more; ) {
+    let isTaking = true
+    const take = async () => {
       const name = `infernet-lab-${process.pid}-${made.length}`
-      more = answers('docker', 'network', 'create', name)
-      if (more) made.push(name)
+      made.push(name)
+      await run('docker', ['network', 'create', name]).catch(() => made.pop())
+      return made.at(-1) === name
     }
+    while (await take());
+    // Tests beside this one give networks back, which the containers below must not get.
+    const taking = (async () => {
+      while (isTaking) if (!(await take())) await sleep(100)
+    })()
+    onTestFinished(async () => {
+      isTaking = false
+      await taking
+      if (made.length > 0) docker(['network', 'rm', ...made])
+    })
     const { ready, tell, inspected } = await keep([
       { id: 'one', egress: 'open', links: ['two'] },
       { id: 'two', egress: 'none' },

@@ -16,7 +16,7 @@ const program = readFileSync(fileURLToPath(new URL('./program.js', import.meta.u
 const started = new Set<string>()
 
 describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
-  beforeAll(() => buildImage(image, program), 60_000)
+  beforeAll(() => buildImage(image, program))
   afterAll(async () => {
     await removeContainers(started)
     docker(['rmi', '-f', image])

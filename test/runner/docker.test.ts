@@ -37,7 +37,7 @@ const program = `process.on('SIGTERM', () => process.exit(0))
   }).listen(process.env.PORT || 3000)`
 
 describe.skipIf(!reachable)('docker', () => {
-  beforeAll(() => buildImage(image, program), 60_000)
+  beforeAll(() => buildImage(image, program))
   afterAll(async () => {
     await removeContainers(started)
     docker(['rmi', '-f', image])
@@ -63,9 +63,7 @@ describe.skipIf(!reachable)('docker', () => {
 
   const healthOf = (containers: Containers, id: string) => containers.get(id)?.health
 
-  test('default: made, probed, and called; taken over when equal, replaced when not', {
-    timeout: 30_000,
-  }, async () => {
+  test('default: made, probed, and called; taken over when equal, replaced when not', async () => {
     const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
     const port = await freePort()
     const entry = { id: 'one', image, port, env: { SAY: 'hello' }, command: "-- 'a b'" }
@@ -195,9 +193,7 @@ describe.skipIf(!reachable)('docker', () => {
     expect(states()).toBe('running')
   })
 
-  test('behavior: a taken port is replaced by a free one; one bad container holds up no other', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a taken port is replaced by a free one; one bad container holds up no other', async () => {
     const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
     const blocker = createServer()
     await new Promise<void>(resolve => blocker.listen(0, '127.0.0.1', resolve))
@@ -247,9 +243,7 @@ describe.skipIf(!reachable)('docker', () => {
     await end()
   })
 
-  test('behavior: a job goes through a container that the runner started, and the runner stops it', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a job goes through a container that the runner started, and the runner stops it', async () => {
     const { edge, embed, directory } = await setup()
     const port = await freePort()
     const runner = await embed({
@@ -267,7 +261,7 @@ describe.skipIf(!reachable)('docker', () => {
     expect(docker(['inspect', '-f', '{{.State.Running}}', nameOf(scope, 'one')])).toBe('false')
   })
 
-  test('behavior: a container may listen on another port inside', { timeout: 30_000 }, async () => {
+  test('behavior: a container may listen on another port inside', async () => {
     const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
     const port = await freePort()
     const entry = { id: 'one', image, port, inner_port: 3001, env: { PORT: '3001', SAY: 'inside' } }
@@ -278,9 +272,7 @@ describe.skipIf(!reachable)('docker', () => {
     await end()
   })
 
-  test("behavior: a container of Cog's kind whose setup failed is told with its log, stopped, and tried again", {
-    timeout: 30_000,
-  }, async () => {
+  test("behavior: a container of Cog's kind whose setup failed is told with its log, stopped, and tried again", async () => {
     const spool = join(tmpdir(), `infernet-docker-${randomUUID()}`)
     const entry = { id: 'one', image, port: await freePort(), api: 'cog', inner_port: 3000 }
     const failed = await keep([{ ...entry, env: { COG: 'SETUP_FAILED' } }], spool)

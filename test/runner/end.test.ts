@@ -38,9 +38,9 @@ test('behavior: the end while the spool is read: nothing is begun, and what the 
   expect(await exited).toMatchObject({ code: 0 })
   expect(engine.running()).toEqual([])
   expect(engine.asked('/start')).toHaveLength(2)
-}, 20_000)
+})
 
-describe('the end while containers are stopped', { timeout: 15_000 }, () => {
+describe('the end while containers are stopped', () => {
   test('behavior: what an engine fails is tried again, and what is left is named', async () => {
     const { engine, embed, containers, logged } = await start()
     const config = { manage_containers: true, containers }
@@ -104,7 +104,7 @@ describe('the end while containers are stopped', { timeout: 15_000 }, () => {
   })
 })
 
-describe('the end while containers start', { timeout: 40_000 }, () => {
+describe('the end while containers start', () => {
   test('default: what the engine is starting is waited for and stopped, and nothing is started after', async () => {
     const { engine, embed, containers } = await start()
     let isEnding = false

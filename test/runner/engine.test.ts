@@ -12,7 +12,7 @@ import { eventually, setup } from './setup.ts'
 
 async function start() {
   const real = AbortSignal.timeout
-  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 20))
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 10))
   onTestFinished(() => void timeout.mockRestore())
   const fake = await startFakeEngine()
   const engine = createEngine(fake.dockerHost)
@@ -29,7 +29,7 @@ test('behavior: an engine that hangs while a container is stopped is given up, t
     cause: { name: 'TimeoutError' },
   })
   expect(timeout.mock.calls.map(([ms]) => ms)).toEqual([15_000, 5_000, 5_000, 5_000])
-}, 20_000)
+})
 
 test('behavior: a container that does not stop is killed, and that is enough', async () => {
   const { fake, engine } = await start()
@@ -38,7 +38,7 @@ test('behavior: a container that does not stop is killed, and that is enough', a
   await stop(engine, 'one', { graceSeconds: 5 })
   expect(fake.asked('/kill')).toHaveLength(1)
   expect(fake.running()).toEqual([])
-}, 20_000)
+})
 
 test('behavior: one that survives its kill is undead; one that ended by itself is not', async () => {
   const { fake, engine } = await start()
@@ -52,13 +52,13 @@ test('behavior: one that survives its kill is undead; one that ended by itself i
   await fake.end('one')
   await stop(engine, 'one', { graceSeconds: 5 })
   await stop(engine, 'unknown', { graceSeconds: 5 })
-}, 20_000)
+})
 
 test('behavior: no engine at all is no undead container', async () => {
   const { fake, engine } = await start()
   await fake.close()
   await expect(stop(engine, 'one', { graceSeconds: 5 })).rejects.not.toHaveProperty('code', 'undead')
-}, 20_000)
+})
 
 describe('an engine that is upgraded', () => {
   const newer = { Version: '29.0.0', ApiVersion: '1.52', MinAPIVersion: '1.44' }
@@ -246,7 +246,7 @@ test('behavior: a job that such a container still has is told so before its file
   }
   fake.state.written = () => 2 ** 50
   expect(await edge.reported(job.id)).toMatchObject({ error_code: 'disk_limit' })
-}, 20_000)
+})
 
 describe('what an engine refuses', () => {
   const secrets = ['hunter2', 'sk-live "x"', '/srv/customers/acme', '/data']
@@ -297,4 +297,4 @@ test('behavior: an engine that hangs with a question is given up, and asked the 
   )
   fake.state.hangs = () => false
   expect((await inspect(engine, 'one'))?.State.Running).toBe(true)
-}, 20_000)
+})

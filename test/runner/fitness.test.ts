@@ -185,9 +185,7 @@ describe('a host that is unfit', () => {
     expect(logged).toContainEqual(expect.objectContaining({ event: 'This host is fit again' }))
   })
 
-  test('behavior: where Docker hangs, its containers are out of service, the others are not', {
-    timeout: 40_000,
-  }, async () => {
+  test('behavior: where Docker hangs, its containers are out of service, the others are not', async () => {
     const engine = await startFakeEngine()
     const { edge, embed, container, told } = await start()
     const served = await container((_, response) => {

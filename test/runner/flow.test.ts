@@ -167,7 +167,7 @@ describe('claim', () => {
     edge.state.fault = path => (path === '/runner/claim' ? { status: 503 } : undefined)
     edge.changed()
     expect((await edge.reported(id)).answer).toBe('accepted')
-  }, 10_000)
+  })
 
   test('behavior: after a silence that may have outlived leases it leaves the others time to beat before it claims', async () => {
     const { edge, embed, container } = await setup({
@@ -342,13 +342,13 @@ describe('heartbeat', () => {
     await edge.reported(short.id)
     const long = edge.enqueue({ containers: ['one'], data: '"long"' })
     await eventually(() => long.started)
-    expect(Date.now() - long.claimedAt).toBeLessThan(2_000)
+    expect(Date.now() - long.claimedAt).toBeLessThan(6_000)
     expect(short.started).toBe(false)
     const health = bodies<HeartbeatRequest>(edge, 'heartbeat').at(-1)?.containers
     expect(health).toEqual([{ id: 'one', health: 'ready' }])
   })
 
-  test('behavior: leases are renewed while the main thread stands still', { timeout: 15_000 }, async () => {
+  test('behavior: leases are renewed while the main thread stands still', async () => {
     const { edge, spawn, container } = await setup({
       pace: { lease_ms: 60_000, heartbeat_ms: 200, wait_ms: 2_000 },
     })
@@ -475,9 +475,7 @@ describe('report', () => {
 })
 
 describe('process', () => {
-  test('behavior: a result survives kill -9 between finishing and reporting', {
-    timeout: 20_000,
-  }, async () => {
+  test('behavior: a result survives kill -9 between finishing and reporting', async () => {
     const { edge, spawn, container, directory } = await setup()
     const large = JSON.stringify('y'.repeat(2 * 1024 * 1024))
     const served = await container(({ body }, response) =>
@@ -527,9 +525,7 @@ describe('process', () => {
     expect(await readdir(join(directory, '.infernet-runner', 'payloads'))).toEqual([])
   })
 
-  test('behavior: SIGTERM finishes the jobs in hand, reports them, claims no more, and exits 0', {
-    timeout: 15_000,
-  }, async () => {
+  test('behavior: SIGTERM finishes the jobs in hand, reports them, claims no more, and exits 0', async () => {
     const { edge, spawn, container } = await setup()
     const waiting: (() => void)[] = []
     const served = await container((_, response) => void waiting.push(() => json(response, '1')))
@@ -547,9 +543,7 @@ describe('process', () => {
     for (const line of runner.output().trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
   })
 
-  test('behavior: a second signal ends at once and leaves the job to others', {
-    timeout: 15_000,
-  }, async () => {
+  test('behavior: a second signal ends at once and leaves the job to others', async () => {
     const { edge, spawn, container } = await setup()
     const served = await container(() => {})
     const runner = await spawn({ containers: [{ id: 'one', url: served.url }] })
@@ -562,9 +556,7 @@ describe('process', () => {
     expect(edge.reports.some(report => report.id === id)).toBe(false)
   })
 
-  test('behavior: a second signal waits for a result that is being written to the spool', {
-    timeout: 15_000,
-  }, async () => {
+  test('behavior: a second signal waits for a result that is being written to the spool', async () => {
     const { edge, spawn, container, directory } = await setup()
     const served = await container(echo)
     const slowDisk = new URL('./slow-disk.ts', import.meta.url).pathname
@@ -585,9 +577,7 @@ describe('process', () => {
     expect(edge.reports).toEqual([])
   })
 
-  test('behavior: nobody reads its output any more, and it works on and ends as told', {
-    timeout: 15_000,
-  }, async () => {
+  test('behavior: nobody reads its output any more, and it works on and ends as told', async () => {
     const { edge, spawn, container } = await setup()
     const served = await container(echo)
     const runner = await spawn({ containers: [{ id: 'one', url: served.url }] })
@@ -605,7 +595,7 @@ describe('process', () => {
     expect(await runner.exited).toEqual({ code: 0, signal: null })
   })
 
-  test('behavior: a spool is for one process', { timeout: 15_000 }, async () => {
+  test('behavior: a spool is for one process', async () => {
     const { spawn } = await setup()
     const first = await spawn({})
     await first.said('Runner is ready')

@@ -17,8 +17,8 @@ const program = readFileSync(fileURLToPath(new URL('./program.js', import.meta.u
 const scopes = new Set<string>()
 const canBecome = process.getuid?.() === 0 && process.platform === 'linux'
 
-describe.skipIf(!reachable || !canBecome)('a runner of an ordinary user', { timeout: 30_000 }, () => {
-  beforeAll(() => buildImage(image, program), 60_000)
+describe.skipIf(!reachable || !canBecome)('a runner of an ordinary user', () => {
+  beforeAll(() => buildImage(image, program))
   afterAll(async () => {
     await removeContainers(scopes)
     docker(['rmi', '-f', image])

@@ -110,7 +110,7 @@ describe('reload', () => {
 })
 
 describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 }, () => {
-  beforeAll(() => buildImage(image, program), 60_000)
+  beforeAll(() => buildImage(image, program))
   afterAll(async () => {
     await removeContainers(started)
     docker(['rmi', '-f', image])

@@ -46,7 +46,7 @@ function refuseStop({ method, path }: { method: string; path: string }): string 
   return /stop|kill/.test(path) || method === 'DELETE' ? 'did not receive an exit event' : null
 }
 
-describe('a container that is replaced', { timeout: 40_000 }, () => {
+describe('a container that is replaced', () => {
   test('default: it is called as it was configured until it is gone; what says only how it is called counts at once', async () => {
     const { engine, edge, one, reload, told } = await start({ pull: 'always' })
     const pulled = Promise.withResolvers<void>()
@@ -198,4 +198,4 @@ test('behavior: at a reload while its host is held, one that runs is not asked w
   reload([one], { min_free_disk: 0 })
   await eventually(() => told('one')?.health === 'ready')
   expect(engine.asked('/stop')).toEqual([])
-}, 20_000)
+})

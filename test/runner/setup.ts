@@ -102,7 +102,7 @@ function recorder(logged: Logged[]): Log {
 /** Deadlines in the seconds that a test has. */
 export function hurry(): void {
   const real = AbortSignal.timeout
-  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 20))
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(ms => real(ms / 10))
   onTestFinished(() => void timeout.mockRestore())
 }
 

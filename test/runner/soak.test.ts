@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { reachable } from './docker.ts'
 import { soak } from './soak/soak.ts'
 
-/** A minute of what `npm run soak` does for ten. `SOAK_SEED=N` repeats the jobs and the blows of a run. */
-const seed = Number(process.env.SOAK_SEED ?? Math.floor(Math.random() * 1_000_000))
+/** A minute of what `npm run soak` does for ten. `SOAK_SEED=N` has other jobs and blows. */
+const seed = Number(process.env.SOAK_SEED ?? 7)
 
 describe.skipIf(!reachable)('soak', { timeout: 300_000 }, () => {
   test('a runner, its containers and its connection are struck again and again: no job is lost or done twice, and nothing is left', async () => {

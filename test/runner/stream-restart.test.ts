@@ -37,7 +37,7 @@ async function start() {
   }
 }
 
-describe('a runner that is killed', { timeout: 30_000 }, () => {
+describe('a runner that is killed', () => {
   test('behavior: after the end of the output: the next one uploads what the edge lacks, and reports', async () => {
     const { edge, served, responses, streams, batches, killedAt, spawn, enqueue } = await start()
     const bytes = randomBytes(3_000_000)

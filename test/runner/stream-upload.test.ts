@@ -27,7 +27,7 @@ const bounds: Bounds = {
   marginBytes: 300,
   segmentBytes: 200,
   ringBytes: 100,
-  missingMs: 200,
+  missingMs: 1_000,
 }
 
 /** Tapes, and what takes them to an edge, without the rest of a runner. */
@@ -155,7 +155,7 @@ describe('upload', () => {
   })
 
   test('behavior: an edge that is held up by its reader is no trouble; one that cannot be asked is', async () => {
-    const { server, begin, upload, write, told } = await start({ answerMs: 100 })
+    const { server, begin, upload, write, told } = await start({ answerMs: 500 })
     const faults: (StreamFault | undefined)[] = [
       { after: 10, do: 'hang' },
       undefined,

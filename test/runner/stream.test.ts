@@ -415,5 +415,5 @@ describe('trouble', () => {
     opened = true
     expect(await edge.reported(id)).toMatchObject({ status: 'success', stream: { bytes: total } })
     expect(edge.streams.digest(id)).toBe(hash.digest('hex'))
-  }, 20_000)
+  })
 })

@@ -5,7 +5,7 @@ import { startChild } from '../child.ts'
 /** A chain of its own on this machine, with well-known accounts that are rich. It forgets everything when it ends. */
 export type Anvil = { rpcUrl: string; close(): Promise<void> }
 
-const readyMs = 20_000
+const readyMs = 60_000
 
 export type AnvilOptions = {
   /** 0: a free one. */

@@ -9,7 +9,7 @@ import type { Example } from './examples.ts'
 
 export type ContainerProcess = { url: string; pid: number; close(): Promise<void> }
 
-const readyTimeoutMs = 30_000
+const readyTimeoutMs = 60_000
 const pollMs = 25
 const stopTimeoutMs = 2000
 

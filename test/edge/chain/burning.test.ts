@@ -11,7 +11,7 @@ import { startTicking, type Ticking } from './ticking.ts'
  */
 
 const good = 13
-const timeoutMs = 300
+const timeoutMs = 1_000
 
 let world: Ticking
 let node: ChainTick

@@ -41,9 +41,7 @@ test('default: a runner that is itself in a container tells of the GPUs that it 
 })
 
 describe('a GPU that is lost', () => {
-  test('default: what uses it is out of service, nothing else is, and it heals by itself', {
-    timeout: 30_000,
-  }, async () => {
+  test('default: what uses it is out of service, nothing else is, and it heals by itself', async () => {
     const { smi, edge, logged, runner, told, host, engine, nameOf } = await start([gpuLine(0), gpuLine(1)], {
       zero: [0],
       one: { count: 1 },
@@ -87,9 +85,7 @@ describe('a GPU that is lost', () => {
     await eventually(() => host().findings.length === 0)
   })
 
-  test('behavior: a job that a container had in hand when it is started anew is told why', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a job that a container had in hand when it is started anew is told why', async () => {
     const { smi, edge, runner, told } = await start([gpuLine(0)], { zero: [0] })
     await runner.ready
     const job = edge.enqueue({ containers: ['zero'], data: '"hang"' })
@@ -107,9 +103,7 @@ describe('a GPU that is lost', () => {
     await eventually(() => told('zero')?.health === 'ready')
   })
 
-  test('behavior: a job is told why, too, when the engine cannot say what became of its container meanwhile', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a job is told why, too, when the engine cannot say what became of its container meanwhile', async () => {
     const { smi, engine, edge, runner, told } = await start([gpuLine(0)], { zero: [0] })
     await runner.ready
     const job = edge.enqueue({ containers: ['zero'], data: '"hang"' })
@@ -126,9 +120,7 @@ describe('a GPU that is lost', () => {
     await eventually(() => told('zero')?.health === 'ready')
   })
 
-  test('behavior: one that is being stopped while it starts is not ready before it is started anew', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: one that is being stopped while it starts is not ready before it is started anew', async () => {
     const { smi, engine, runner, beats, told, nameOf } = await start([gpuLine(0)], { zero: [0] })
     await runner.ready
     engine.state.isMute = true
@@ -211,9 +203,7 @@ describe('a GPU that is lost', () => {
     expect(engine.asked('/stop')).toEqual([])
   })
 
-  test('behavior: a GPU that is lost, and whose driver fails before it is back, has broken what uses it', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a GPU that is lost, and whose driver fails before it is back, has broken what uses it', async () => {
     const { smi, runner, told, engine, nameOf } = await start([gpuLine(0), gpuLine(1)], {
       zero: [0],
       one: [1],
@@ -231,9 +221,7 @@ describe('a GPU that is lost', () => {
     ])
   })
 
-  test('behavior: a container whose GPU is not there says so, and runs when it comes', {
-    timeout: 30_000,
-  }, async () => {
+  test('behavior: a container whose GPU is not there says so, and runs when it comes', async () => {
     const { smi, told, runner } = await start([gpuLine(0)], { a: { count: 1 }, b: { count: 1 } })
     await eventually(() => told('b')?.code === 'gpu_unavailable')
     expect(told('b')?.detail).toBe("It wants 1 of this host's GPUs for itself, and 0 are free")
@@ -263,9 +251,7 @@ describe('a GPU that is lost', () => {
     await eventually(() => host().gpus[0]?.utilization === 99)
   })
 
-  test('behavior: one whose container will not die stays out of service, says why, and is started anew once it has died', {
-    timeout: 40_000,
-  }, async () => {
+  test('behavior: one whose container will not die stays out of service, says why, and is started anew once it has died', async () => {
     const { smi, edge, runner, told, beats, engine, nameOf } = await start([gpuLine(0)], { zero: [0] })
     await runner.ready
     const job = edge.enqueue({ containers: ['zero'], data: '"hang"' })

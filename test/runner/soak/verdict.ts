@@ -38,7 +38,7 @@ const ofDeath = [
   'container_unavailable',
 ]
 /** A claim that was on its way when the container died is cut off, unless it has been answered. */
-const onItsWayMs = 3_000
+const onItsWayMs = 6_000
 
 export function storyOf(blows: readonly Blow[], entries: readonly Entry[]): Story {
   const deaths = new Map<string, Death[]>()

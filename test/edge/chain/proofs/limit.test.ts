@@ -378,9 +378,9 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
           })
           expect(locked).toBeLessThanOrEqual(most)
         }
-        fc.pre(staked > 0)
         await proving.close()
         world = undefined
+        fc.pre(staked > 0)
       }),
       { numRuns, endOnFailure: true },
     )
