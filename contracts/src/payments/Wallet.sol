@@ -90,7 +90,8 @@ contract Wallet is Ownable, Coordinated {
     /// @notice Pays in a spender's name.
     function cTransfer(address spender, address token, address to, uint256 amount) public onlyCoordinator {
         _spendAllowance(spender, token, amount);
-        if (!_isFree(token, amount)) revert InsufficientFunds();
+        // Where nothing is locked, whether there is enough is for the transfer to find out.
+        if (lockedBalance[token] > 0 && amount > unlockedBalance(token)) revert InsufficientFunds();
         _transfer(spender, token, to, amount);
         _checkCovered(token, amount);
     }
@@ -107,7 +108,7 @@ contract Wallet is Ownable, Coordinated {
         uint256 amount = firstAmount + secondAmount;
         mapping(address => uint256) storage allowances = allowance[spender];
         uint256 left = allowances[token];
-        if (left < amount || !_isFree(token, amount)) {
+        if (left < amount || (lockedBalance[token] > 0 && amount > unlockedBalance(token))) {
             // One after the other, as ever: refused for what comes first, or not at all, since what a wallet pays itself is free again.
             if (firstAmount > 0) cTransfer(spender, token, first, firstAmount);
             if (secondAmount > 0) cTransfer(spender, token, second, secondAmount);
@@ -188,11 +189,6 @@ contract Wallet is Ownable, Coordinated {
     function _transfer(address spender, address token, address to, uint256 amount) private {
         _send(token, to, amount);
         emit Transfer(spender, token, to, amount);
-    }
-
-    /// @dev Where nothing is locked, whether there is enough is for the transfer to find out.
-    function _isFree(address token, uint256 amount) private view returns (bool) {
-        return lockedBalance[token] == 0 || amount <= unlockedBalance(token);
     }
 
     /// @dev Once all has been sent: a token may have called somebody before it moved anything, who then found free what was on its way.
