@@ -175,6 +175,30 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
     await eventually(() => health('one')?.health === 'ready')
   })
 
+  test('behavior: it exits long after one of its processes ran out of memory, or right after: told apart', async () => {
+    const { runner, job, result, health } = await run({ one: { limits: { memory: '256m' } } })
+    await runner.ready
+    const killed = { output: { signal: 'SIGKILL' } }
+    expect(await result(job('one', { do: 'worker' }))).toMatchObject(killed)
+    expect(await result(job('one', { do: 'wait', ms: 5_500 }))).toMatchObject({ output: {} })
+    expect(await result(job('one', { do: 'exit', name: 'A' }))).toEqual({
+      container: 'one',
+      code: 'exited',
+      error: 'Container one: it exited with code 3\ndoes A\nthe last words of A',
+    })
+    await eventually(() => health('one')?.health === 'ready')
+    expect(await result(job('one', { do: 'worker' }))).toMatchObject(killed)
+    expect(await result(job('one', { do: 'exit', name: 'B' }))).toEqual({
+      container: 'one',
+      code: 'oom_killed',
+      error: [
+        'Container one: it ran out of memory and was killed (its limit is 256 MiB)',
+        'does B',
+        'the last words of B',
+      ].join('\n'),
+    })
+  })
+
   test('behavior: it forks a thousand processes: stopped by its limit, which is nobody else’s', async () => {
     const { runner, job, neighbour, result, health } = await run({ one: { limits: { pids: 128 } }, two: {} })
     await runner.ready

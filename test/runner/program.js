@@ -24,6 +24,11 @@ const acts = {
     const held = []
     for (;;) held.push(Buffer.alloc(8 * 1024 * 1024, 1))
   },
+  worker(_, response) {
+    const eat = 'const held = []; for (;;) held.push(Buffer.alloc(8 * 1024 * 1024, 1))'
+    const child = spawn(process.execPath, ['-e', eat], { stdio: 'ignore' })
+    child.on('exit', (_code, signal) => json(response, { signal }))
+  },
   async fork(data, response) {
     let alive = 0
     for (let made = 0; made < data.count; made++)

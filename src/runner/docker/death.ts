@@ -12,6 +12,8 @@ const logsTimeoutMs = 1_000
 
 /** A process that ends so soon after another one in its container was killed for memory ends because of that. */
 const aftermathMs = 5_000
+/** Of a process that SIGKILL has ended, as the kernel does for memory: it had no time to say anything. */
+const killedCode = 137
 
 /** Why a container does not run any more. `outOfMemoryAt`: when the engine has said so last, on the monotonic clock. */
 export async function causeOfDeath(
@@ -19,10 +21,23 @@ export async function causeOfDeath(
   { Id, State, HostConfig }: Inspected,
   outOfMemoryAt: number | undefined,
 ): Promise<Cause> {
-  const isAftermath = outOfMemoryAt !== undefined && performance.now() - outOfMemoryAt < aftermathMs
-  if (State.OOMKilled || isAftermath) return outOfMemoryCause(HostConfig.Memory)
+  const oom = ranOutOfMemory(State, outOfMemoryAt) ? outOfMemoryCause(HostConfig.Memory) : null
+  if (oom !== null && State.ExitCode === killedCode) return oom
   const lines = await lastWords(engine, Id).catch(() => [])
-  return { code: 'exited', detail: `it exited with code ${State.ExitCode}`, lines }
+  return { ...(oom ?? { code: 'exited', detail: `it exited with code ${State.ExitCode}` }), lines }
+}
+
+/**
+ * The engine says so of a container from the first of its processes on that was killed for memory. One that goes on without that process may
+ * end hours later, for a reason of its own.
+ */
+function ranOutOfMemory(
+  { OOMKilled, ExitCode }: Inspected['State'],
+  outOfMemoryAt: number | undefined,
+): boolean {
+  const isAftermath = outOfMemoryAt !== undefined && performance.now() - outOfMemoryAt < aftermathMs
+  const isOld = outOfMemoryAt !== undefined && !isAftermath && ExitCode !== killedCode
+  return isAftermath || (OOMKilled && !isOld)
 }
 
 export function outOfMemoryCause(limitBytes: number): Cause {
