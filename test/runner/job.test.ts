@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -83,6 +84,11 @@ async function runDirect(
     code: outcome.failure?.code ?? null,
     result: textOf(outcome.result) ?? '',
   }
+}
+
+/** In place of a response: bytes, and the end of the connection. */
+function raw(response: ServerResponse, bytes: string): void {
+  response.socket?.end(bytes)
 }
 
 describe('request', () => {
@@ -300,6 +306,42 @@ describe('outcome', () => {
         container: { http_errors: 'success' },
         code: null,
         output: '{"code":"400"}',
+      },
+    ],
+    [
+      'an error whose body never ends is told with what has come of it',
+      {
+        handler: (_, r) => void r.writeHead(500, { 'content-type': 'text/plain' }).write('out of luck'),
+        container: { timeout: 10 },
+        code: 'http_error',
+        error: /^500, message='Internal Server Error', url=URL\('one'\)\nout of luck$/,
+      },
+    ],
+    [
+      'an error whose body does not end in the time of its container is one all the same',
+      {
+        handler: (_, r) => void r.writeHead(500, { 'content-type': 'text/plain' }).write('out of luck'),
+        container: { timeout: 0.2 },
+        code: 'http_error',
+        error: /out of luck$/,
+      },
+    ],
+    [
+      'an error whose body breaks off is told with what has come of it',
+      {
+        handler: (_, r) =>
+          raw(r, 'HTTP/1.1 500 Oops\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nwrong'),
+        code: 'http_error',
+        error: /^500, message='Oops', url=URL\('one'\)\nwrong$/,
+      },
+    ],
+    [
+      'another type is refused without waiting for all of it',
+      {
+        handler: (_, r) => void r.writeHead(200, { 'content-type': 'text/html' }).write('<h1>'),
+        container: { timeout: 60 },
+        code: 'invalid_output',
+        error: /unexpected mimetype: text\/html/,
       },
     ],
     [

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Target } from '../containers.ts'
 import { type Failure, failed } from './failure.ts'
-import { type Reply, readExcerpt, readJson } from './reply.ts'
+import { passOver, type Reply, readExcerpt, readJson } from './reply.ts'
 import type { Scratch } from './scratch.ts'
 import type { Sent } from './send.ts'
 
@@ -13,7 +13,7 @@ export async function judge({ url, response }: Sent, target: Target, scratch: Sc
   if (isHttpError(statusCode, target)) return failed(await httpError({ url, response }, target))
   const type = headerOf(headers, 'content-type')
   if (!jsonType.test(type.split(';')[0]?.trim() ?? '')) {
-    await body.dump()
+    await passOver(body)
     const message = `Attempt to decode JSON with unexpected mimetype: ${type}`
     const error = `0, message='${message}', url=URL('${quoted(url, target)}')`
     return failed({ code: 'invalid_output', error, detail: 'the reply is not declared as JSON' })

@@ -10,6 +10,9 @@ export type Reply = { ok: true; text: Rope } | Failed
 
 type Body = Dispatcher.ResponseData['body']
 
+/** For the body of a reply that is judged already by its status or its type: it may never end. */
+const restMs = 2_000
+
 /** Reads a reply that claims to be JSON: small ones in memory, large ones into a file, none beyond the bound. @throws DiskError */
 export async function readJson(body: Body, announcedBytes: number, scratch: Scratch): Promise<Reply> {
   if (announcedBytes > scratch.maxBytes) {
@@ -23,11 +26,30 @@ export async function readJson(body: Body, announcedBytes: number, scratch: Scra
   return rest === null ? smallReply(head) : await largeReply(head, rest, scratch)
 }
 
-/** The first bytes of a body, for an error text; the rest is not waited for. */
+/** The first bytes of a body, for an error text: what has come of it in time, however it ends. The rest is not waited for. */
 export async function readExcerpt(body: Body): Promise<string> {
-  const { chunks } = await readUpTo(body, quotedBytes)
-  discard(body)
+  const chunks: Buffer[] = []
+  let bytes = 0
+  const late = setTimeout(() => discard(body), restMs)
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes > quotedBytes) break
+    }
+  } catch {
+    // That its body breaks off makes no other reply of it.
+  } finally {
+    clearTimeout(late)
+    discard(body)
+  }
   return excerpt(Buffer.concat(chunks))
+}
+
+/** Lets a body end that nobody reads, so that its connection can be used again; one that does not end soon is given up. */
+export async function passOver(body: Body): Promise<void> {
+  const late = setTimeout(() => discard(body), restMs)
+  await body.dump().finally(() => clearTimeout(late))
 }
 
 /** Gives up on the rest of a body, and with it on the connection. */
