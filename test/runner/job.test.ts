@@ -345,6 +345,46 @@ describe('outcome', () => {
       },
     ],
     [
+      'what is not HTTP is no reply',
+      {
+        handler: (_, r) => raw(r, 'SSH-2.0-OpenSSH_9.7\r\n'),
+        code: 'invalid_output',
+        error: /^The reply is not HTTP: Expected HTTP\//,
+      },
+    ],
+    [
+      'a line of its head that cannot be read is no reply',
+      {
+        handler: (_, r) => raw(r, 'HTTP/1.1 200 OK\r\ncontent-length: two\r\n\r\n{}'),
+        code: 'invalid_output',
+        error: 'The reply is not HTTP: Invalid character in Content-Length',
+      },
+    ],
+    [
+      'headers that are too large are no reply',
+      {
+        handler: (_, r) =>
+          raw(r, `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(20_000)}\r\ncontent-length: 2\r\n\r\n{}`),
+        code: 'invalid_output',
+        error: 'The headers of the reply are larger than 16 KiB',
+      },
+    ],
+    [
+      'a head that breaks off is a connection that broke off',
+      { handler: (_, r) => raw(r, 'HTTP/1.1 200 OK\r\ncontent-le'), code: 'connection_lost' },
+    ],
+    [
+      'a piece that breaks off is a connection that broke off',
+      {
+        handler: (_, r) =>
+          raw(
+            r,
+            'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n9\r\n[1',
+          ),
+        code: 'connection_lost',
+      },
+    ],
+    [
       'a container that is silent times out',
       {
         handler: () => {},
