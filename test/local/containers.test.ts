@@ -70,9 +70,9 @@ describe('findEngine', () => {
   })
 
   test('behavior: an engine elsewhere', async () => {
-    expect(await findEngine({ DOCKER_HOST: 'tcp://192.0.2.1:2375' })).toMatchObject({
+    expect(await findEngine({ DOCKER_HOST: 'tcp://user:hush@192.0.2.1:2375' })).toMatchObject({
       available: false,
-      reason: expect.stringContaining('only unix://'),
+      reason: expect.stringMatching(/^DOCKER_HOST is tcp:\/\/192\.0\.2\.1:2375; only unix:\/\//),
     })
   })
 

@@ -139,6 +139,13 @@ describe('doctor', () => {
     const { exited, output } = await spawn(config, { args: ['doctor'], env })
     expect((await exited).code).toBe(1)
     expect(output()).toContain(`No engine answers at ${env.DOCKER_HOST}: connect ENOENT`)
+    const secret = { DOCKER_HOST: `tcp://user:hush@127.0.0.1:${await freePort()}` }
+    const refused = await spawn(config, { args: ['doctor'], env: secret })
+    await refused.exited
+    expect(refused.output()).toContain(
+      `No engine answers at ${secret.DOCKER_HOST.replace('user:hush@', '')}: `,
+    )
+    expect(refused.output()).not.toContain('hush')
     const bad = await spawn({ slots: 0, timeout: -1 }, { args: ['doctor'] })
     expect((await bad.exited).code).toBe(1)
     expect(linesOf(bad.output()).map(line => line.slice(0, 2).join(' '))).toEqual([

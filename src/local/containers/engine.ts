@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { placeOf } from '../../runner/docker/address.ts'
 import { createEngine, type Engine, EngineError } from '../../runner/docker/engine.ts'
 
 export type EngineState =
@@ -10,7 +11,7 @@ export async function findEngine(env: NodeJS.ProcessEnv): Promise<EngineState> {
   const host = env.DOCKER_HOST
   if (host && !host.startsWith('unix://')) {
     return unavailable(
-      `DOCKER_HOST is ${host}; only unix:// is supported, as ports are published on this machine`,
+      `DOCKER_HOST is ${placeOf(host)}; only unix:// is supported, as ports are published on this machine`,
     )
   }
   const sockets = host ? [host.slice('unix://'.length)] : usualSockets(env)

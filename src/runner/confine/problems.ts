@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { placeOf } from '../docker/address.ts'
 import { handedOver } from './handover.ts'
 import type { Host } from './host.ts'
 
@@ -28,12 +29,6 @@ export function obstacleOf({ platform, uid, mayChangeNetwork, dockerHost }: Host
       fix: 'run it as root or with CAP_NET_ADMIN, or set egress to "open"',
     }
   return null
-}
-
-/** Without whatever else the address may have in it, such as a password. */
-function placeOf(dockerHost: string): string {
-  const url = URL.parse(dockerHost)
-  return url === null ? 'another place' : `${url.protocol}//${url.host}`
 }
 
 /**

@@ -12,6 +12,14 @@ export function isLocal(dockerHost: string | undefined): boolean {
   return (dockerHost || usual).startsWith(unix)
 }
 
+/** Where an engine is, without whatever else its address may have in it, such as a password. */
+export function placeOf(dockerHost: string | undefined): string {
+  const host = dockerHost || usual
+  if (host.startsWith(unix)) return host
+  const url = URL.parse(host)
+  return url === null ? 'another place' : `${url.protocol}//${url.host}`
+}
+
 /** Why nobody speaks to an engine at `DOCKER_HOST`, without its value, which may have a password in it; null: somebody does. */
 export function addressProblem(dockerHost: string | undefined): { what: string; fix: string } | null {
   const host = dockerHost || usual

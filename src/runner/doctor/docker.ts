@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import * as v from 'valibot'
 import type { Config, Container } from '../config/config.ts'
+import { placeOf } from '../docker/address.ts'
 import { inspect, portOf } from '../docker/container.ts'
 import { credentialsFor } from '../docker/credentials.ts'
 import { type Engine, EngineError } from '../docker/engine.ts'
@@ -37,7 +38,7 @@ function engineCheck({ engine, dockerHost }: DockerOptions): Check {
       try {
         return well(`engine ${await engine.version()} answers`)
       } catch (error) {
-        const where = dockerHost || '/var/run/docker.sock'
+        const where = placeOf(dockerHost)
         return ill(
           `No engine answers at ${where}: ${messageOf(error)}`,
           // One that does not take our certificate hangs up, mostly without a word.
