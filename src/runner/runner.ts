@@ -21,7 +21,10 @@ export type Runner = {
   start(): Promise<void>
   /** Resolves once the edge has registered the runner and every container is ready. */
   readonly ready: Promise<void>
-  /** Has the containers as another configuration says, from here on; what cannot be changed on the run is told in the log. */
+  /**
+   * Has the containers as another configuration says, from here on; what cannot be changed on the run is told in the log. Changes nothing
+   * once the runner ends.
+   */
   reload(config: Config): void
   /** Claims nothing more, finishes the jobs in hand within `drain_timeout`, reports them, and ends. */
   drain(): Promise<void>
@@ -125,6 +128,11 @@ export function createRunner({
   }
 
   function reload(next: Config): void {
+    // Nothing is begun any more, and what it has is about to be stopped.
+    if (claiming.signal.aborted) {
+      log.warn('The runner ends: its configuration takes effect at the next start')
+      return
+    }
     for (const what of unchangeable(config, next)) log.warn(`${what} takes effect at the next start`)
     config = settledAtStart(config, next)
     begun?.parts.reload(config)

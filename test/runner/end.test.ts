@@ -104,6 +104,29 @@ describe('the end while containers are stopped', () => {
   })
 })
 
+test('behavior: a configuration that comes while the runner ends begins nothing', async () => {
+  const { engine, edge, embed, directory, containers, logged } = await start()
+  const [one, two] = containers
+  const config = { manage_containers: true, drain_timeout: 4 }
+  const runner = await embed({ ...config, containers: [one] }, { dockerHost: engine.dockerHost })
+  await runner.ready
+  const job = edge.enqueue({ containers: ['one'], data: '"hang"' })
+  await eventually(() => edge.jobs.get(job.id)?.started)
+  const ended = runner.drain()
+  const before = engine.asked('').length
+  const next = { ...config, containers: [{ ...one, image: 'other' }, two] }
+  const source = JSON.stringify({ edge: { url: edge.url, key_file: 'runner.key' }, listen: '', ...next })
+  runner.reload(parseConfig(source, { path: join(directory, 'config.json'), env: {} }).config)
+  expect(logged.at(-1)).toMatchObject({
+    level: 'warn',
+    event: 'The runner ends: its configuration takes effect at the next start',
+  })
+  await ended
+  const asked = engine.asked('').slice(before)
+  expect(asked.filter(({ path }) => /create|\/start|images/.test(path))).toEqual([])
+  expect(engine.running()).toEqual([])
+})
+
 describe('the end while containers start', () => {
   test('default: what the engine is starting is waited for and stopped, and nothing is started after', async () => {
     const { engine, embed, containers } = await start()
