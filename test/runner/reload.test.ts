@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { link, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -107,6 +107,32 @@ describe('reload', () => {
     await said('stream_part takes effect at the next start')
     expect(await result(job('one', {}))).toEqual({ container: 'one', output: {} })
   })
+})
+
+test('behavior: signals that come while it is read have it read once more: what was written last stays', async () => {
+  const { child, directory, edge, container, registered, job, result, said, health, reload } = await run({})
+  const { url } = await container(echo)
+  await eventually(() => registered().length > 0)
+  await reload({ containers: [{ id: 'one', url }] })
+  await eventually(() => health('one') === 'ready')
+  const path = join(directory, 'config.json')
+  const slow = join(directory, 'slow.json')
+  execFileSync('mkfifo', [slow])
+  await rename(slow, path)
+  await link(path, slow)
+  child.kill('SIGHUP')
+  // Opened once the runner reads it.
+  const writing = await open(slow, 'w')
+  await rm(path)
+  await reload({ containers: [{ id: 'two', url }] })
+  // The signal has come.
+  await result(job('one', {}))
+  const older = { containers: [{ id: 'one', url }], colour: 'old' }
+  await writing.writeFile(JSON.stringify({ edge: { url: edge.url, key_file: 'runner.key' }, ...older }))
+  await writing.close()
+  await said('colour is not a known key')
+  expect(await result(job('two', { x: 2 }))).toEqual({ container: 'two', output: { x: 2 } })
+  await eventually(() => health('one') === undefined)
 })
 
 describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 }, () => {

@@ -59,19 +59,38 @@ function processLog({ INFERNET_LOG_LEVEL }: { INFERNET_LOG_LEVEL?: string }, lin
   return createLog({ write, format, level })
 }
 
-/** Reads the configuration again. One that is wrong changes nothing; every problem of it is told. */
-function reloadOnSignal(runner: Runner, { chosen, log }: { chosen: string | undefined; log: Log }): void {
+/**
+ * Reads the configuration again. One that is wrong changes nothing; every problem of it is told. One at a time, so that the last one read is
+ * the last one written: signals that come meanwhile have it read once more.
+ */
+function reloadOnSignal(runner: Runner, options: { chosen: string | undefined; log: Log }): void {
+  let reading = false
+  let isDue = false
   process.on('SIGHUP', async () => {
-    log.info('Reading the configuration again')
-    try {
-      const { config, warnings, risks } = await loadConfig(process.env, chosen)
-      for (const warning of [...warnings, ...risks.map(textOf)]) log.warn(warning)
-      runner.reload(config)
-    } catch (error) {
-      const problems = error instanceof ConfigError ? error.message.split('\n') : [messageOf(error)]
-      for (const problem of problems) log.error('The configuration is wrong, the last one stays', { problem })
+    isDue = true
+    if (reading) return
+    reading = true
+    while (isDue) {
+      isDue = false
+      await reload(runner, options)
     }
+    reading = false
   })
+}
+
+async function reload(
+  runner: Runner,
+  { chosen, log }: { chosen: string | undefined; log: Log },
+): Promise<void> {
+  log.info('Reading the configuration again')
+  try {
+    const { config, warnings, risks } = await loadConfig(process.env, chosen)
+    for (const warning of [...warnings, ...risks.map(textOf)]) log.warn(warning)
+    runner.reload(config)
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.message.split('\n') : [messageOf(error)]
+    for (const problem of problems) log.error('The configuration is wrong, the last one stays', { problem })
+  }
 }
 
 /** The first signal drains, the second ends at once. What slips through every catch is told and survived. */
