@@ -58,23 +58,36 @@ export const Images = v.pipe(
 )
 export type Images = v.InferOutput<typeof Images>
 
+/** Of what a runner tells of a container: characters of texts and of a list's entries, and entries of a list. */
+export const policyLimits = {
+  descriptionChars: 4096,
+  imageChars: 1024,
+  listEntries: 4096,
+  listEntryChars: 64,
+} as const
+
+const AllowList = v.pipe(
+  v.array(v.pipe(v.string(), v.maxLength(policyLimits.listEntryChars))),
+  v.maxLength(policyLimits.listEntries),
+)
+
 /**
  * What the edge must know of a container to admit a request for it: the reference's policy keys. Secrets and host matters
  * (`bearer`, `url`, `env`, `volumes`, `command`) never leave the runner.
  */
 export const ContainerPolicy = v.object({
   id: ContainerId,
-  description: v.pipe(v.string(), v.maxLength(4096)),
-  image: v.pipe(v.string(), v.maxLength(1024)),
+  description: v.pipe(v.string(), v.maxLength(policyLimits.descriptionChars)),
+  image: v.pipe(v.string(), v.maxLength(policyLimits.imageChars)),
   external: v.pipe(v.boolean(), v.description('May be the first container of a request.')),
   generates_proofs: v.boolean(),
   openai: v.pipe(
     v.optional(v.boolean(), false),
     v.description("Answers OpenAI's `/v1/chat/completions` as well."),
   ),
-  allowed_ips: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
-  allowed_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
-  allowed_delegate_addresses: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(4096)),
+  allowed_ips: AllowList,
+  allowed_addresses: AllowList,
+  allowed_delegate_addresses: AllowList,
   signed_data: v.pipe(
     v.optional(v.boolean(), false),
     v.description('Of delegated subscriptions only takes those whose data is signed as well.'),

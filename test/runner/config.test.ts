@@ -1,8 +1,11 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { RegisterRequest } from '../../src/protocol/runner.ts'
 import { loadConfig, parseConfig } from '../../src/runner/config/load.ts'
+import { policyOf } from '../../src/runner/config/policy.ts'
 import { ConfigError } from '../../src/runner/config/problem.ts'
 
 const edge = { url: 'https://edge.example.com/base/', key_file: 'runner.key' }
@@ -160,11 +163,12 @@ describe('parseConfig', () => {
   })
 
   test('behavior: amounts beyond 2^53 keep every digit', () => {
-    const source = `{"edge":${JSON.stringify(edge)},"containers":[{"id":"a","image":"a","accepted_payments":{"0xA":123456789012345678901,"0xB":"7","0xC":1e18}}]}`
+    const [one = '', two = '', three = ''] = ['A', 'B', 'C'].map(digit => `0x${digit.repeat(40)}`)
+    const source = `{"edge":${JSON.stringify(edge)},"containers":[{"id":"a","image":"a","accepted_payments":{"${one}":123456789012345678901,"${two}":"7","${three}":1e18}}]}`
     expect(parseConfig(source, place).config.containers[0]?.accepted_payments).toEqual({
-      '0xA': '123456789012345678901',
-      '0xB': '7',
-      '0xC': '1000000000000000000',
+      [one]: '123456789012345678901',
+      [two]: '7',
+      [three]: '1000000000000000000',
     })
   })
 
@@ -231,6 +235,7 @@ describe('parseConfig', () => {
         "containers[2].id: must be 1-128 of A-Z a-z 0-9 _ . - and begin with a letter or digit",
         "containers[3].id: is missing",
         "containers[3].env.A: must be text or a number",
+        "containers[4].accepted_payments.0x1: must be an address: 0x and 40 hexadecimal digits",
         "containers[4].accepted_payments.0x1: must be a whole number of base units, 0 or more",
         "containers[4].allowed_ips: must be a list of texts, such as ["one", "two"]",
         "slots: must be at least 1",
@@ -273,6 +278,160 @@ describe('parseConfig', () => {
       'containers[0].rate_limit is not a known key and is ignored',
     ])
     expect(warnings.join()).not.toMatch(/0xdead|key@rpc|vermilion/)
+  })
+})
+
+describe('what the edge would refuse, or bar clients by', () => {
+  const told = (...containers: object[]) => {
+    const named = containers.map((container, index) => ({ id: `c${index}`, image: 'i', ...container }))
+    return problemsOf(JSON.stringify({ edge, containers: named })).map(({ path, what }) => `${path} ${what}`)
+  }
+  const address = `0x${'aB'.repeat(20)}`
+
+  test('default: what is as large as can be is registered', () => {
+    const most = {
+      description: 'x'.repeat(4096),
+      image: `${'x'.repeat(1022)}:1`,
+      allowed_ips: Array.from({ length: 4096 }, () => '10.0.0.0/8'),
+      allowed_addresses: [address],
+      allowed_delegate_addresses: [address.toUpperCase().replace('X', 'x')],
+      accepted_payments: { [address]: '9'.repeat(78) },
+    }
+    const { config } = parse({ containers: [{ id: 'a', ...most }] })
+    const request = {
+      instance: crypto.randomUUID(),
+      version: '1',
+      containers: config.containers.map(policyOf),
+    }
+    expect(v.safeParse(RegisterRequest, request).issues).toBeUndefined()
+  })
+
+  test('behavior: what is larger is a problem, by itself and all together', () => {
+    expect(
+      told(
+        { description: 'x'.repeat(4097), image: 'x'.repeat(1025) },
+        { allowed_ips: Array.from({ length: 4097 }, () => '10.0.0.1') },
+      ),
+    ).toEqual([
+      'containers[0].image must have at most 1024 characters',
+      'containers[0].description must have at most 4096 characters',
+      'containers[1].allowed_ips must have at most 4096 entries',
+    ])
+    const wordy = { description: 'x'.repeat(4096) }
+    expect(told(...Array.from({ length: 64 }, () => wordy))).toEqual([
+      'containers say more together than the edge takes, 262144 characters',
+    ])
+  })
+
+  test('behavior: an address that nobody can have is a problem', () => {
+    const ip = 'must be an IP address or a network, such as "192.0.2.7" or "10.0.0.0/8"'
+    const wrong = [
+      ...['not-an-ip', '10.0.0.0/99', '10.0.0.0/', '10.0.0', '', ' 10.0.0.1', '256.0.0.1', '/8'],
+      ...['10.0.0.0/255.0.0.0', '2001:db8::/129', '10.0.0.1,10.0.0.2', `${'1'.repeat(65)}`],
+    ]
+    expect(told({ allowed_ips: wrong })).toEqual(
+      wrong.map((_, index) => `containers[0].allowed_ips[${index}] ${ip}`),
+    )
+    const account = 'must be an address: 0x and 40 hexadecimal digits'
+    expect(
+      told({
+        allowed_addresses: ['0x123', address.slice(2)],
+        allowed_delegate_addresses: [`${address} `],
+        accepted_payments: { foo: 1 },
+      }),
+    ).toEqual([
+      `containers[0].accepted_payments.foo ${account}`,
+      `containers[0].allowed_addresses[0] ${account}`,
+      `containers[0].allowed_addresses[1] ${account}`,
+      `containers[0].allowed_delegate_addresses[0] ${account}`,
+    ])
+  })
+
+  test('default: what names clients does', () => {
+    const allowed_ips = ['192.0.2.7', '10.1.2.3/8', '0.0.0.0/0', '::1', '2001:db8::/32', '::ffff:192.0.2.1']
+    expect(
+      parse({ containers: [{ id: 'a', image: 'i', allowed_ips }] }).config.containers[0]?.allowed_ips,
+    ).toEqual(allowed_ips)
+  })
+})
+
+describe('what Docker would refuse', () => {
+  const wrong = {
+    image: 'BAD IMAGE?x=1',
+    command: `serve --say "it's`,
+    env: { '': 'a', 'A=B': 'c', OK: 'd' },
+    volumes: ['x', './data:/data', '/data:data', '/a:/b:ro:z', ':/a', 'm:/a', '/', '/data:/'],
+    capabilities: ['FOO'],
+  }
+  const capability = 'must be the name of a Linux capability, such as "SYS_NICE"'
+  const problems = (container: object, more: object = {}) =>
+    problemsOf(JSON.stringify({ edge, ...more, containers: [{ id: 'a', ...container }] }))
+
+  test('behavior: it is told with what to write, and without what was there', () => {
+    const found = problems(wrong)
+    const bind = 'is no bind of Docker'
+    expect(found.map(({ path, what }) => `${path} ${what}`)).toEqual([
+      `containers[0].capabilities[0] ${capability}`,
+      'containers[0].image is no name of an image',
+      'containers[0].command has a quote that is not closed, or ends in a backslash',
+      'containers[0].env. is no name of an environment variable',
+      'containers[0].env.A=B is no name of an environment variable',
+      ...wrong.volumes.map((_, index) => `containers[0].volumes[${index}] ${bind}`),
+    ])
+    expect(found.every(({ fix }) => fix.length > 5)).toBe(true)
+    expect(JSON.stringify(found)).not.toMatch(/BAD|it's|\.\/data/)
+  })
+
+  test.each([
+    'BAD',
+    'org/model:',
+    'org/model:1.0 ',
+    'https://example.com/model',
+    'org//model',
+    'org/model@sha256:12',
+    '-x',
+    'org/model:-1',
+  ])('behavior: %s is no image', image => {
+    expect(problems({ image }).map(({ path }) => path)).toEqual(['containers[0].image'])
+  })
+
+  test.each([
+    'model',
+    'org/my-model_x.y__z:1.0-beta',
+    'localhost/x',
+    'Registry.example.com:5000/a/b/c:latest',
+    '[::1]:5000/x',
+    `org/model:1@sha256:${'a'.repeat(64)}`,
+    `sha256:${'a'.repeat(64)}`,
+    '0123456789ab',
+  ])('default: %s is one', image => {
+    expect(parse({ containers: [{ id: 'a', image }] }).config.containers[0]?.image).toBe(image)
+  })
+
+  test('default: what it takes is taken', () => {
+    const container = {
+      image: 'i',
+      command: String.raw`serve "a \" b" 'c \' d\' e`,
+      env: { 'my.name-1': 1, 'with space': '' },
+      volumes: ['/data', '/a b:/c:ro', 'models:/models:rw,z', '/x:/y/:rslave'],
+      capabilities: ['cap_net_bind_service', 'all'],
+    }
+    expect(parse({ containers: [{ id: 'a', ...container }] }).config.containers[0]).toMatchObject({
+      ...container,
+      env: { 'my.name-1': '1', 'with space': '' },
+      capabilities: ['NET_BIND_SERVICE', 'ALL'],
+    })
+  })
+
+  test('behavior: of a container that is not started here it does nothing, which is all that is said', () => {
+    const { capabilities: _, ...rest } = wrong
+    for (const [container, more] of [
+      [{ ...rest, url: 'http://far' }, {}],
+      [rest, { manage_containers: 'off' }],
+    ] as const)
+      expect(
+        parse({ ...more, containers: [{ id: 'a', ...container }] }).warnings.map(text => text.split(' ')[0]),
+      ).toEqual(['command', 'env', 'volumes'].map(key => `containers[0].${key}`))
   })
 })
 

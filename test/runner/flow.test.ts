@@ -13,9 +13,10 @@ const bodies = <T>(edge: FakeEdge, path: string): T[] =>
 describe('register', () => {
   test('default: tells the policy of each container and none of its secrets', async () => {
     const { edge, embed } = await setup()
+    const token = `0x${'a'.repeat(40)}`
     const policy = {
       allowed_ips: ['10.0.0.0/8'],
-      accepted_payments: { '0xA': 5 },
+      accepted_payments: { [token]: 5 },
       generates_proofs: true,
       openai: true,
       external: false,
@@ -41,7 +42,7 @@ describe('register', () => {
         allowed_addresses: [],
         allowed_delegate_addresses: [],
         signed_data: false,
-        accepted_payments: { '0xA': '5' },
+        accepted_payments: { [token]: '5' },
       },
     ])
     expect(JSON.stringify(request)).not.toMatch(/secret|10\.1\.1\.1/)

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { capabilities } from './capabilities.ts'
 import { flag, integer, numeric, size, text } from './fields.ts'
 
 const object = 'must be an object in braces'
@@ -33,8 +34,8 @@ type Limits = v.InferOutput<typeof Limits>
 
 const Capability = v.pipe(
   text,
-  v.regex(/^[A-Za-z_]+$/, 'must be the name of a Linux capability, such as "SYS_NICE"'),
   v.transform(name => name.toUpperCase().replace(/^CAP_/, '')),
+  v.check(name => capabilities.has(name), 'must be the name of a Linux capability, such as "SYS_NICE"'),
 )
 
 /** Keys of the file's root. */

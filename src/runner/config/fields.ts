@@ -68,6 +68,9 @@ export const flag = v.union(
 
 export const text = v.string('must be text in quotes')
 
+export const atMost = (chars: number) =>
+  v.pipe(text, v.maxLength(chars, `must have at most ${chars} characters`))
+
 export const texts = v.array(text, 'must be a list of texts, such as ["one", "two"]')
 
 /** An amount in base units. May exceed 2^53, so it is kept as decimal text; see `parse.ts`. */

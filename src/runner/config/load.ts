@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import { type Config, type Environment, settle } from './config.ts'
 import { memoryWarnings } from './confinement.ts'
 import { parseJson } from './parse.ts'
+import { registrationProblems } from './policy.ts'
 import { ConfigError, type Problem, toProblem } from './problem.ts'
 import { riskyFile, riskyTokens } from './risks.ts'
 import { crossFieldProblems } from './rules.ts'
@@ -44,6 +45,8 @@ export function parseConfig(source: string, { path, env }: { path: string; env: 
   const problems = [...(parsed.success ? [] : parsed.issues.map(toProblem)), ...crossFieldProblems(file)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const config = settle(parsed.output, { path, env })
+  const tooMuch = registrationProblems(config)
+  if (tooMuch.length > 0) throw new ConfigError(tooMuch)
   const warnings = [
     ...unreadKeys(json.value),
     ...unusedKeys(parsed.output),

@@ -1,5 +1,6 @@
 import { linkProblems } from './links.ts'
 import { type Problem, pathOf } from './problem.ts'
+import { startProblems } from './start.ts'
 
 /** Rules between fields. They read the file as it stands, so that they speak even when something else in it is wrong. */
 export function crossFieldProblems(file: unknown): Problem[] {
@@ -8,6 +9,7 @@ export function crossFieldProblems(file: unknown): Problem[] {
   const managed = !isOff(root.manage_containers)
   return [
     ...(managed ? imageProblems(containers) : []),
+    ...startProblems(containers, managed),
     ...duplicateProblems(containers),
     ...linkProblems(containers, managed),
     ...openAiProblems(containers),

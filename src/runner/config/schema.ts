@@ -1,8 +1,9 @@
 import * as v from 'valibot'
-import { ContainerId } from '../../protocol/container.ts'
+import { ContainerId, policyLimits } from '../../protocol/container.ts'
 import { limits } from '../../protocol/limits.ts'
+import { AllowedAddresses, AllowedIps, EvmAddress } from './allowed.ts'
 import { containerEntries, rootEntries } from './confinement.ts'
-import { amount, flag, httpUrl, integer, seconds, text, texts } from './fields.ts'
+import { amount, atMost, flag, httpUrl, integer, seconds, text, texts } from './fields.ts'
 import { GpuChoice } from './gpu.ts'
 import { ConfiguredLabels } from './labels.ts'
 import { ListenText } from './listen.ts'
@@ -19,7 +20,7 @@ const Timeout = seconds(24 * 3600)
 export const ContainerEntry = v.object(
   {
     id: ContainerId,
-    image: v.optional(text, ''),
+    image: v.optional(atMost(policyLimits.imageChars), ''),
     url: v.optional(
       v.union([v.literal(''), httpUrl], 'must be an http:// or https:// URL without user name and password'),
       '',
@@ -32,11 +33,11 @@ export const ContainerEntry = v.object(
     port: v.optional(integer(1, 65535), 3000),
     external: v.optional(flag, true),
     gpu: v.optional(GpuChoice, false),
-    accepted_payments: v.optional(v.record(v.string(), amount, object), {}),
-    allowed_ips: v.optional(texts, []),
-    allowed_addresses: v.optional(texts, []),
-    allowed_delegate_addresses: v.optional(texts, []),
-    description: v.optional(text, ''),
+    accepted_payments: v.optional(v.record(EvmAddress, amount, object), {}),
+    allowed_ips: v.optional(AllowedIps, []),
+    allowed_addresses: v.optional(AllowedAddresses, []),
+    allowed_delegate_addresses: v.optional(AllowedAddresses, []),
+    description: v.optional(atMost(policyLimits.descriptionChars), ''),
     command: v.optional(text, ''),
     env: v.optional(
       v.record(

@@ -19,3 +19,15 @@ export function registryOf(image: string): string {
   const isNamed = rest !== undefined && /[.:]|^localhost$/.test(first)
   return isNamed && !hubNames.has(first) ? first : dockerHub
 }
+
+const domain = String.raw`(?:[A-Za-z\d-]+(?:\.[A-Za-z\d-]+)*|\[[\dA-Fa-f:]+\])(?::\d+)?`
+const component = String.raw`[a-z\d]+(?:(?:\.|__?|-+)[a-z\d]+)*`
+const digest = String.raw`[A-Za-z][A-Za-z\d]*(?:[-_+.][A-Za-z][A-Za-z\d]*)*:[\dA-Fa-f]{32,}`
+const reference = new RegExp(
+  String.raw`^(?:${domain}/)?${component}(?:/${component})*(?::\w[\w.-]{0,127})?(?:@${digest})?$`,
+)
+
+/** Whether Docker would take it for a name of an image (the grammar of distribution/reference), or for an id. */
+export function isImage(text: string): boolean {
+  return reference.test(text)
+}
