@@ -1,3 +1,4 @@
+import type { Agent } from 'undici'
 import type { HostReport } from '../protocol/host.ts'
 import { limits } from '../protocol/limits.ts'
 import type { Cause } from './cause.ts'
@@ -32,6 +33,7 @@ export type HostOptions = {
   /** Docker's containers are on this host, and so is the runner. */
   isHere: boolean
   containers: Containers
+  agent: Agent
   relief: Pick<Relief, 'lacks'>
   mode: () => Mode
   /** Goes to the edge. */
@@ -45,7 +47,7 @@ export type HostOptions = {
 }
 
 export function createHost(options: HostOptions): Host {
-  const { config, engine, edge, gpus, isHere, containers, relief, log, signal, pace } = options
+  const { config, engine, edge, gpus, isHere, containers, agent, relief, log, signal, pace } = options
   /** By what they are for. */
   const rooms = new Map<string, SeenRoom>()
   let lastTold = ''
@@ -56,6 +58,8 @@ export function createHost(options: HostOptions): Host {
       engine,
       edge,
       gpus,
+      containers,
+      agent,
       isHere,
       onRoom: room => void rooms.set(room.what, room),
       signal,

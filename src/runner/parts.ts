@@ -144,6 +144,7 @@ export function startParts(options: PartsOptions): Parts {
     gpus,
     isHere,
     containers,
+    agent,
     relief: managed.relief,
     mode: () => session.mode(),
     onReport: (report, isNews) => heartbeat.tell({ kind: 'host', host: report, isNews }),

@@ -32,11 +32,11 @@ describe('checks', () => {
     expect(checkRoom({ ...docker, users: [] }, { freeBytes: 1, ...least })).toEqual([])
   })
 
-  test('docker: its containers only', () => {
+  test('docker: its containers that do not answer either', () => {
     const error = new Error('connect ECONNREFUSED')
-    expect(checkEngine({ error: null, users: ['a'] })).toEqual([])
-    expect(checkEngine({ error, users: [] })).toEqual([])
-    expect(checkEngine({ error, users: ['a'] })).toEqual([
+    expect(checkEngine({ error: null, silent: ['a'] })).toEqual([])
+    expect(codes(checkEngine({ error, silent: [] }))).toEqual([['docker_unreachable', []]])
+    expect(checkEngine({ error, silent: ['a'] })).toEqual([
       {
         code: 'docker_unreachable',
         detail: "Docker's engine does not answer: connect ECONNREFUSED",
@@ -185,9 +185,9 @@ describe('a host that is unfit', () => {
     expect(logged).toContainEqual(expect.objectContaining({ event: 'This host is fit again' }))
   })
 
-  test('behavior: where Docker hangs, its containers are out of service, the others are not', async () => {
+  test('behavior: where Docker hangs, its containers are called as long as they answer; the others in any case', async () => {
     const engine = await startFakeEngine()
-    const { edge, embed, container, told } = await start()
+    const { edge, embed, container, told, findings } = await start()
     const served = await container((_, response) => {
       response.setHeader('content-type', 'application/json')
       response.end('{}')
@@ -202,13 +202,26 @@ describe('a host that is unfit', () => {
     )
     await runner.ready
     engine.state.refuses = ({ path }) => (path.includes('_ping') ? 'the engine is ill' : null)
+    await eventually(() => findings()?.length)
+    expect(findings()).toEqual([
+      {
+        code: 'docker_unreachable',
+        detail: "Docker's engine does not answer: the engine is ill",
+        containers: [],
+      },
+    ])
+    await edge.reported(edge.enqueue({ containers: ['here'], data: '1' }).id)
+    expect(told('here')).toMatchObject({ health: 'ready' })
+    engine.state.isMute = true
     await eventually(() => told('here')?.code === 'docker_unreachable')
     expect(told('here')?.detail).toBe("Docker's engine does not answer: the engine is ill")
     const kept = edge.enqueue({ containers: ['here'], data: '1' })
     await edge.reported(edge.enqueue({ containers: ['there'], data: '1' }).id)
     expect(kept.state).toBe('queued')
-    engine.state.refuses = () => null
+    engine.state.isMute = false
     await edge.reported(kept.id)
+    engine.state.refuses = () => null
+    await eventually(() => findings()?.length === 0)
     expect(engine.asked('/stop')).toEqual([])
   })
 

@@ -1,10 +1,13 @@
 import { statfs } from 'node:fs/promises'
+import type { Agent } from 'undici'
 import * as v from 'valibot'
 import type { Config } from '../config/config.ts'
+import type { Containers } from '../containers.ts'
 import type { Engine } from '../docker/engine.ts'
 import { askEngine, tellEngine } from '../docker/json.ts'
 import type { Edge } from '../edge/connect.ts'
 import type { Gpus } from '../gpu/gpus.ts'
+import { probe } from '../health/probe.ts'
 import { sleep } from '../sleep.ts'
 import { checkRoom, type Room, type SeenRoom } from './disk.ts'
 import { checkEngine } from './docker.ts'
@@ -18,6 +21,8 @@ export type CheckOptions = {
   engine: Engine
   edge: Edge
   gpus: Gpus
+  containers: Pick<Containers, 'itself'>
+  agent: Agent
   /** Docker's containers are on this host, and so is the runner. */
   isHere: boolean
   /** Told with each look how much is free. */
@@ -34,7 +39,7 @@ const Info = v.object({ DockerRootDir: v.string() })
 
 /** What is looked at on this host; each reads the world, and leaves the judgement to a function of what was read. */
 export function checksOf(options: CheckOptions): Checks {
-  const { config, engine, edge, gpus, isHere, onRoom, signal } = options
+  const { config, engine, edge, gpus, containers, agent, isHere, onRoom, signal } = options
   const managed = () => config().containers.flatMap(container => (container.managed ? [container.id] : []))
   const startedAt = performance.now()
 
@@ -61,6 +66,17 @@ export function checksOf(options: CheckOptions): Checks {
     )
   }
 
+  async function silentOf(ids: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(ids.map(async id => ((await answers(id)) ? [] : [id])))
+    return found.flat()
+  }
+
+  async function answers(id: string): Promise<boolean> {
+    const target = containers.itself(id)
+    if (target?.health !== 'ready') return false
+    return (await probe(target.baseUrl, { container: target.config, agent })).state === 'ready'
+  }
+
   const spool: Check = () => room({ what: 'the spool', path: config().spool.directory, users: null })
 
   const docker: Check = async () => {
@@ -71,7 +87,8 @@ export function checksOf(options: CheckOptions): Checks {
       await sleep(againMs, signal)
       error = await ping()
     }
-    if (error !== null || !isHere) return checkEngine({ error, users })
+    if (error !== null) return checkEngine({ error, silent: await silentOf(users) })
+    if (!isHere) return []
     const path = await dockerRoot().catch(() => null)
     return path === null ? [] : await room({ what: dockerRoom, path, users })
   }

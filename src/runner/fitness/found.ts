@@ -3,7 +3,7 @@ import type { CauseCode } from '../cause.ts'
 /** Something about this host that keeps it from working. */
 export type Found = OfContainers | OfRunner
 
-/** `containers`: those that cannot work with it, and are told so; null: nothing can. */
+/** `containers`: those that cannot work with it, and are told so, which may be none; null: nothing can. */
 export type OfContainers = {
   code: CauseCode
   /** The same words as long as it is the same: it is told once. */
