@@ -294,7 +294,7 @@ describe('isolationProblems', () => {
     { id: 'd', url: 'http://far', egress: 'none' },
   ])
   const found = (unusual: Partial<Host>, why: string | null = null) =>
-    isolationProblems(config, { ...usual, ...unusual }, why)
+    isolationProblems(config, { ...usual, ...unusual }, () => why)
       .filter(({ container }) => container !== 'c')
       .map(({ container, what }) => `${container}: ${what}`)
 

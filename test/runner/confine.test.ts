@@ -1,12 +1,13 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { hostFamilies } from '../../src/runner/confine/iptables.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
 import { nameOf } from '../../src/runner/docker/spec.ts'
@@ -23,6 +24,7 @@ const speaksIpv6 = hostFamilies().includes(6)
 if (able && !speaksIpv6) console.log('The test of IPv6 is skipped: this kernel does not speak it')
 
 const run = promisify(execFile)
+const busy = 'Another app is currently holding the xtables lock.'
 const hostAddress = () =>
   Object.entries(networkInterfaces())
     .filter(([name]) => !/^(docker|br-|ifn|ift)/.test(name))
@@ -53,6 +55,24 @@ describe.skipIf(!able)('containers in their place', () => {
     await new Promise<void>(resolve => server.listen(0, address, resolve))
     onTestFinished(() => void server.close())
     return (server.address() as AddressInfo).port
+  }
+
+  /** In front of the programs that set rules: while a file of the answered path is there, they find the lock taken. */
+  async function makeBusy(): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), 'infernet-busy-'))
+    const isBusy = join(directory, 'busy')
+    for (const name of ['iptables-restore', 'ip6tables-restore']) {
+      const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
+      const real = execFileSync('sh', ['-c', `command -v ${name}`], { env, encoding: 'utf8' }).trim()
+      const script = `#!/bin/sh\nif [ -e ${isBusy} ]; then echo '${busy}' >&2; exit 4; fi\nexec ${real} "$@"\n`
+      await writeFile(join(directory, name), script, { mode: 0o755 })
+    }
+    vi.stubEnv('PATH', `${directory}:${process.env.PATH}`)
+    onTestFinished(async () => {
+      vi.unstubAllEnvs()
+      await rm(directory, { recursive: true, force: true })
+    })
+    return isBusy
   }
 
   /** A real edge, on all addresses. @returns its port. */
@@ -286,6 +306,29 @@ describe.skipIf(!able)('containers in their place', () => {
     expect(tables()).not.toContain(one.scope)
     expect(tables()).toContain(two.scope)
     expect(await two.tell('one')({ ...open, host: beyond.private })).not.toBe('open')
+  })
+
+  test('behavior: who comes while somebody else is busy with the firewall begins when its rules are there', {
+    timeout: 60_000,
+  }, async () => {
+    const isBusy = await makeBusy()
+    const { ready, reload, scope, seen, tell } = await keep([{ id: 'old', egress: 'none' }])
+    await ready()
+    await writeFile(isBusy, '')
+    await reload([
+      { id: 'old', egress: 'none' },
+      { id: 'new', egress: 'none' },
+    ])
+    await eventually(() => seen.get('new')?.health === 'unhealthy')
+    expect(seen.get('new')?.cause).toMatchObject({
+      code: 'not_isolated',
+      detail: expect.stringContaining(`its firewall rules are not in place: iptables-restore: ${busy}`),
+    })
+    expect(answers('docker', 'network', 'inspect', nameOf(scope, 'new'))).toBe(false)
+    expect(seen.get('old')?.health).toBe('ready')
+    await rm(isBusy)
+    await ready()
+    for (const id of ['old', 'new']) expect(await tell(id)(open)).not.toBe('open')
   })
 
   test('behavior: a network of an earlier configuration leads nowhere while anybody is on it; the rest goes', {

@@ -54,16 +54,17 @@ export function useLab() {
 
   /** Keeps the containers of a configuration, as a runner does, until the test ends. */
   async function keep(entries: Entry[], { root, host: unusual, env = {}, spool }: Options = {}) {
-    const ports = await Promise.all(entries.map(freePort))
-    const containers = entries.map((entry, index) => ({ image: labImage, port: ports[index], ...entry }))
-    const source = JSON.stringify({
-      edge: { url: 'http://edge', key_file: 'key' },
-      spool: spool ?? join(tmpdir(), `infernet-confine-${randomUUID()}`),
-      containers,
-      ...root,
-    })
-    const { config } = parseConfig(source, { path: '/config.json', env })
-    const { scope, seen, logged, confinement, end } = await keepFleet(config, unusual)
+    const ports = new Map<string, number>()
+    const directory = spool ?? join(tmpdir(), `infernet-confine-${randomUUID()}`)
+    async function configOf(entries: Entry[]) {
+      for (const { id } of entries) if (!ports.has(id)) ports.set(id, await freePort())
+      const containers = entries.map(entry => ({ image: labImage, port: ports.get(entry.id), ...entry }))
+      const edge = { url: 'http://edge', key_file: 'key' }
+      const source = JSON.stringify({ edge, spool: directory, containers, ...root })
+      return parseConfig(source, { path: '/config.json', env }).config
+    }
+    const config = await configOf(entries)
+    const { scope, seen, logged, confinement, fleet, end } = await keepFleet(config, unusual)
     scopes.add(scope)
     onTestFinished(async () => {
       await end()
@@ -72,7 +73,8 @@ export function useLab() {
     const ready = () => eventually(() => seen.all().every(({ health }) => health === 'ready'))
     const tell = (id: string) => (wanted: Attempt) => attempt(seen.get(id)?.baseUrl ?? '', wanted)
     const inspected = (id: string) => JSON.parse(docker(['inspect', nameOf(scope, id)]))[0]
-    return { scope, seen, logged, confinement, config, end, ready, tell, inspected }
+    const reload = async (entries: Entry[]) => await fleet.apply(await configOf(entries))
+    return { scope, seen, logged, confinement, config, end, ready, reload, tell, inspected }
   }
 
   return { scopes, keep }

@@ -6,10 +6,10 @@ import type { Standing } from '../docker/spec.ts'
 import type { Log } from '../log.ts'
 import { sleep } from '../sleep.ts'
 import { messageOf } from '../trouble.ts'
-import { createFirewall } from './firewall.ts'
+import { createFirewall, type Firewall } from './firewall.ts'
 import type { Host } from './host.ts'
 import { endpointsOf, ensureNetwork, type FoundNetwork, listNetworks, removeNetwork } from './network.ts'
-import { type Bridge, type Network, networksOf, placeOf } from './plan.ts'
+import { type Bridge, type Network, networksOf, ownNetwork, placeOf } from './plan.ts'
 import { bridgesElsewhere, type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
 
 export type Confinement = {
@@ -20,7 +20,8 @@ export type Confinement = {
   configure(config: Pick<Config, 'requireIsolation'>, containers: readonly Container[]): void
   /**
    * Has the networks of a container there, with the rules in place before them.
-   * @throws Error when a network cannot be made, or after `end`; DownError when the container may not run here, see `refusal`.
+   * @throws Error when a network cannot be made, or after `end`; DownError when the container may not run here, see `refusal`, and when
+   * its rules cannot be set at this moment, on a host where they could.
    */
   place(container: Container): Promise<Standing>
   /** Why a container may not run, where isolation is required; null: it may. */
@@ -40,16 +41,21 @@ export type ConfinementOptions = {
   host: Host
   log: Log
   signal: AbortSignal
+  /** In milliseconds, of a clock that only goes forward. */
+  now?: () => number
 }
 
 /** Whatever flushes a firewall (a reload of firewalld, a script) opens the containers for so long. */
 const healMs = 15_000
 const endMs = 10_000
-/** Failures in a row after which rules that stood are held to be gone. */
-const patience = 3
+/** Rules that stood are held to be gone when setting them has failed for so long: more than two looks in a row. */
+const patienceMs = 2 * healMs
+
+/** The bridges of a configuration whose rules could not be set while those of others stand, and why. */
+type Lacking = { bridges: ReadonlySet<string>; why: string }
 
 export function createConfinement(options: ConfinementOptions): Confinement {
-  const { scope, engine, host, log, signal } = options
+  const { scope, engine, host, log, signal, now = () => performance.now() } = options
   const firewall = createFirewall({ scope, tables: host.tables, nameservers: host.nameservers })
   const obstacle = obstacleOf(host)
   const inTurn = createTurns()
@@ -59,16 +65,25 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   let planned: Network[] = []
   /** Why the rules do not stand; undefined: nobody has tried yet. */
   let unheld: string | null | undefined = obstacle?.what
+  /** Null: the rules of all stand, or of none, see `unheld`. */
+  let lacking: Lacking | null = null
+  /** Why the rules could not be set when it was last tried; null: they could. */
+  let failure: string | null = null
   /** The networks that the engine had when it was last asked. */
   let found: readonly FoundNetwork[] = []
   /** Why rules set here are of no use; null: they are, or nothing shows that they are not. */
   let astray: string | null = null
   let tidying: Promise<void> | null = null
-  let failures = 0
+  let failingSince: number | null = null
   let ended = false
   let told = ''
 
-  const problems = () => isolationProblems(config, host, unheld ?? null)
+  const problems = () => isolationProblems(config, host, whyNot)
+
+  function whyNot(container: Container): string | null {
+    if (lacking?.bridges.has(ownNetwork(scope, container).bridge)) return lacking.why
+    return unheld ?? null
+  }
 
   function tell(): void {
     const missed = problems()
@@ -87,10 +102,12 @@ export function createConfinement(options: ConfinementOptions): Confinement {
       })
   }
 
-  function settle(why: string | null): void {
-    if (why === unheld) return
-    if (unheld && why === null) log.info('Containers are kept in their place again')
+  function settle(why: string | null, lacks: Lacking | null): void {
+    if (why === unheld && lacks === null && lacking === null) return
+    const wasOpen = Boolean(unheld) || lacking !== null
     unheld = why
+    lacking = lacks
+    if (wasOpen && why === null && lacks === null) log.info('Containers are kept in their place again')
     tell()
   }
 
@@ -105,23 +122,38 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     const closed = left().flatMap(({ bridge }): Bridge[] =>
       bridge === '' ? [] : [{ bridge, egress: 'none' }],
     )
-    const set = astray === null ? firewall.hold([...planned, ...closed]) : removed()
-    const failure = await set.then(
-      ({ healed }) => {
-        if (healed) log.warn('The firewall rules of containers had been changed, and are in place again')
-        return null
-      },
-      (error: unknown) => messageOf(error),
-    )
-    failures = failure === null ? 0 : failures + 1
-    // What stood a moment ago stands: somebody else may be busy with the table.
-    if (failure !== null && unheld === null && failures < patience) return
-    settle(failure ?? astray)
+    const set = astray === null ? await firewall.hold([...planned, ...closed]) : await removed()
+    if (set.healed) log.warn('The firewall rules of containers had been changed, and are in place again')
+    failure = set.failure
+    if (failure === null) failingSince = null
+    else failingSince ??= now()
+    if (failure !== null && mayStand()) settle(null, lackingBy(failure))
+    else settle(failure ?? astray, null)
   }
 
-  async function removed(): Promise<{ healed: boolean }> {
-    await firewall.remove()
-    return { healed: false }
+  /** What stood a moment ago stands: somebody else may be busy with the table. */
+  function mayStand(): boolean {
+    const forMs = failingSince === null ? 0 : now() - failingSince
+    return unheld === null && astray === null && forMs < patienceMs
+  }
+
+  function lackingBy(why: string): Lacking | null {
+    const bridges = planned.filter(network => !firewall.has(network)).map(({ bridge }) => bridge)
+    return bridges.length === 0 ? null : { bridges: new Set(bridges), why }
+  }
+
+  async function removed(): ReturnType<Firewall['hold']> {
+    return await firewall.remove().then(
+      () => ({ healed: false, failure: null }),
+      (error: unknown) => ({ healed: false, failure: messageOf(error) }),
+    )
+  }
+
+  /** Of a container that is about to be replaced the rules are those of the next one already. */
+  function stand(networks: readonly Network[]): boolean {
+    return networks
+      .map(one => planned.find(({ bridge }) => bridge === one.bridge) ?? one)
+      .every(firewall.stands)
   }
 
   const hold = () => atFirewall(setRules)
@@ -161,11 +193,25 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     return problem ? `it may not run, as isolation is required: ${problem.what}` : null
   }
 
+  /**
+   * Whoever began without its rules would be open until the next look. Where none can be set at all that is told, and refused where isolation
+   * is required.
+   */
+  async function demandRules(networks: readonly Network[]): Promise<void> {
+    if (unheld || stand(networks)) return
+    // Those of a configuration that came meanwhile.
+    if (failure === null) await hold()
+    if (unheld || stand(networks)) return
+    const why = failure ?? 'the runner ends'
+    throw new DownError('not_isolated', `its firewall rules are not in place: ${why}`)
+  }
+
   async function standing(container: Container): Promise<Standing> {
     if (ended) throw new Error('The runner has ended, and sets no rules any more')
     await look()
     await hold()
     const { own, joints } = placeOf(scope, container, config.containers)
+    await demandRules([own, ...joints.map(({ network }) => network)])
     const ownId = await ensureNetwork(engine, scope, own)
     const joined = []
     for (const { network, alias } of joints)

@@ -1,3 +1,5 @@
+import type { Egress } from '../config/confinement.ts'
+import { messageOf } from '../trouble.ts'
 import type { Iptables } from './iptables.ts'
 import type { Bridge } from './plan.ts'
 import { chainsOf, rulesOf } from './ruleset.ts'
@@ -5,10 +7,14 @@ import { hooksOf, isHooked, ownRules, parseTable, type Table, unhook } from './t
 
 export type Firewall = {
   /**
-   * Has exactly these bridges' rules in place. Answers whether somebody had changed them since the last time.
-   * @throws Error when they cannot be put there; what was there stays.
+   * Has exactly these bridges' rules in place. `healed`: somebody had changed them since the last time. `failure`: why a table did not take
+   * them, and has what it had; every other table has them all the same.
    */
-  hold(bridges: readonly Bridge[]): Promise<{ healed: boolean }>
+  hold(bridges: readonly Bridge[]): Promise<{ healed: boolean; failure: string | null }>
+  /** Whether every table has taken a bridge's rules, or stricter ones, and was not told to let it go. */
+  has(bridge: Bridge): boolean
+  /** The same, and none of them was seen without its rules since. */
+  stands(bridge: Bridge): boolean
   /** Takes the runner's chains away, those of an earlier process included. */
   remove(): Promise<void>
 }
@@ -19,10 +25,17 @@ export type FirewallOptions = {
   nameservers: () => Promise<readonly string[]>
 }
 
+/** What a table was told last, and how that reads. */
+type Held = { told: string; reads: string; egress: ReadonlyMap<string, Egress> }
+
+/** By how little leaves. */
+const strictness: Record<Egress, number> = { open: 0, public: 1, none: 2 }
+
 /** A runner's part of the host's firewall: chains that bear its scope, so that runners on one host do not meet. */
 export function createFirewall({ scope, tables, nameservers }: FirewallOptions): Firewall {
-  /** What each table was told last, and how that reads. */
-  const held = new Map<Iptables, { told: string; reads: string }>()
+  const held = new Map<Iptables, Held>()
+  /** In which rules were seen to be gone, or changed, and could not be put back. */
+  const open = new Set<Iptables>()
 
   async function holdOne(iptables: Iptables, bridges: readonly Bridge[], servers: readonly string[]) {
     const { family, layer } = iptables
@@ -35,8 +48,14 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
       ownRules(before, scope) === last.reads &&
       hooksOf(before, scope).every(hook => isHooked(before, hook))
     if (stands && last.told === told) return false
+    if (!stands) open.add(iptables)
     await iptables.restore([...declared(), ...rules, ...unhook(before, scope), ...hooked(before)])
-    held.set(iptables, { told, reads: ownRules(parseTable(await iptables.save()), scope) })
+    held.set(iptables, {
+      told,
+      reads: ownRules(parseTable(await iptables.save()), scope),
+      egress: new Map(bridges.map(({ bridge, egress }) => [bridge, egress])),
+    })
+    open.delete(iptables)
     return last !== undefined && !stands
   }
 
@@ -44,13 +63,30 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
   const declared = () => Object.values(chainsOf(scope)).map(chain => `:${chain} - [0:0]`)
   const hooked = (table: Table) => hooksOf(table, scope).map(({ from, to }) => `-I ${from} 1 -j ${to}`)
 
+  function has({ bridge, egress }: Bridge): boolean {
+    return tables.every(table => {
+      const kept = held.get(table)?.egress.get(bridge)
+      return kept !== undefined && strictness[kept] >= strictness[egress]
+    })
+  }
+
   return {
     async hold(bridges) {
       const servers = await nameservers()
       let healed = false
-      for (const iptables of tables) if (await holdOne(iptables, bridges, servers)) healed = true
-      return { healed }
+      let failure: string | null = null
+      // One that fails is no reason to leave the next one open.
+      for (const iptables of tables) {
+        try {
+          if (await holdOne(iptables, bridges, servers)) healed = true
+        } catch (error) {
+          failure ??= messageOf(error)
+        }
+      }
+      return { healed, failure }
     },
+    has,
+    stands: bridge => has(bridge) && open.size === 0,
     async remove() {
       for (const iptables of tables) {
         const table = parseTable(await iptables.save())
@@ -62,6 +98,7 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
             ...own.map(chain => `-X ${chain}`),
           ])
         held.delete(iptables)
+        open.delete(iptables)
       }
     },
   }

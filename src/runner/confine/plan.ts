@@ -38,7 +38,7 @@ export function networksOf(scope: string, { containers }: Pick<Config, 'containe
     ])
 }
 
-function ownNetwork(scope: string, { id, egress }: Container): Network {
+export function ownNetwork(scope: string, { id, egress }: Container): Network {
   return { name: `infernet-${scope}-${id}`, bridge: bridgeOf([scope, id]), egress, link: false }
 }
 

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts'
+import type { Config, Container } from '../config/config.ts'
 import { placeOf } from '../docker/address.ts'
 import { handedOver } from './handover.ts'
 import type { Host } from './host.ts'
@@ -33,29 +33,30 @@ export function obstacleOf({ platform, uid, mayChangeNetwork, dockerHost }: Host
 
 /**
  * Everything in which the containers of a configuration are not kept in their place.
- * @param found why rules do not stand, where trying has shown it
+ * @param found why rules of a container do not stand, where trying has shown it
  */
 export function isolationProblems(
   config: Pick<Config, 'containers'>,
   host: Host,
-  found: string | null = null,
+  found: (container: Container) => string | null = () => null,
 ): IsolationProblem[] {
-  const obstacle = obstacleOf(host) ?? (found === null ? null : { what: found, fix: firewallFix })
+  const obstacle = obstacleOf(host)
   return config.containers
     .filter(({ managed }) => managed)
     .flatMap(container => [
-      ...(container.egress === 'open' || obstacle === null
-        ? []
-        : [
-            {
-              container: container.id,
-              what: `egress "${container.egress}" is not kept: ${obstacle.what}`,
-              fix: obstacle.fix,
-              asked: container.egressAsked,
-            },
-          ]),
+      ...unkept(container, obstacle ?? firewallObstacle(found(container))),
       ...handedOver(container, host).map(found => ({ container: container.id, asked: true, ...found })),
     ])
+}
+
+function unkept({ id, egress, egressAsked }: Container, obstacle: Obstacle | null): IsolationProblem[] {
+  if (egress === 'open' || obstacle === null) return []
+  const { what, fix } = obstacle
+  return [{ container: id, what: `egress "${egress}" is not kept: ${what}`, fix, asked: egressAsked }]
+}
+
+function firewallObstacle(found: string | null): Obstacle | null {
+  return found === null ? null : { what: found, fix: firewallFix }
 }
 
 /** Why rules do nothing, where it is that. */

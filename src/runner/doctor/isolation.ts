@@ -24,7 +24,7 @@ export function isolationChecks(
       name: 'isolation',
       async run() {
         const why = (await unreadable(host)) ?? (await elsewhere(host, engine))
-        return judged(isolationProblems(config, host, why))
+        return judged(isolationProblems(config, host, () => why))
       },
     },
   ]

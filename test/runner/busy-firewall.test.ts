@@ -1,0 +1,213 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { parseConfig } from '../../src/runner/config/load.ts'
+import { createConfinement } from '../../src/runner/confine/confine.ts'
+import type { Iptables } from '../../src/runner/confine/iptables.ts'
+import { placeOf } from '../../src/runner/confine/plan.ts'
+import { createEngine } from '../../src/runner/docker/engine.ts'
+import { startFakeEngine } from './fake-engine.ts'
+
+/** Somebody else is busy with the firewall, for a moment or for long: what stands stands, and nobody begins without rules. */
+
+/** A table as the kernel keeps one, in memory. */
+function createTable(layer: Iptables['layer']) {
+  const usual = [':FORWARD ACCEPT [0:0]', ':INPUT ACCEPT [0:0]']
+  let lines = [...usual]
+  const state = { isBusy: false }
+
+  function take(line: string): void {
+    const chain = /^:(\S+)/.exec(line)?.[1]
+    if (chain !== undefined)
+      lines = [...lines.filter(one => !one.startsWith(`-A ${chain} `) && !one.startsWith(`:${chain} `)), line]
+    else if (line.startsWith('-D')) lines = lines.filter(one => one !== line.replace('-D', '-A'))
+    else lines.push(line.replace(/^-I (\S+) 1/, '-A $1'))
+  }
+
+  const iptables: Iptables = {
+    family: 4,
+    layer,
+    save: async () => lines.join('\n'),
+    async restore(told) {
+      if (state.isBusy) throw new Error('iptables-restore: the xtables lock is held')
+      for (const line of told) take(line)
+    },
+  }
+  return {
+    state,
+    iptables,
+    flush: () => {
+      lines = [...usual]
+    },
+    mentions: (bridge: string) => lines.some(line => line.includes(bridge)),
+  }
+}
+
+async function start() {
+  const fake = await startFakeEngine()
+  const engine = createEngine(fake.dockerHost)
+  onTestFinished(() => engine.close())
+  const tables = [createTable('filter'), createTable('floor')]
+  const [filter, floor] = tables as [(typeof tables)[0], (typeof tables)[0]]
+  const logged: string[] = []
+  const say = (event: string) => void logged.push(event)
+  const time = { now: 0 }
+  const confinement = createConfinement({
+    scope: 'mine',
+    engine,
+    log: { debug: say, info: say, warn: say, error: say },
+    signal: new AbortController().signal,
+    now: () => time.now,
+    host: {
+      platform: 'linux',
+      uid: 0,
+      mayChangeNetwork: true,
+      dockerHost: null,
+      tables: tables.map(({ iptables }) => iptables),
+      nameservers: async () => [],
+      hasInterface: async () => true,
+      realPath: path => path,
+    },
+  })
+
+  function configure(entries: object[], root: object = {}) {
+    const containers = entries.map(entry => ({ image: 'i', ...entry }))
+    const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, ...root, containers })
+    const { config } = parseConfig(source, { path: '/config.json', env: {} })
+    confinement.configure(config, config.containers)
+    return config.containers.map(container => ({
+      place: () => confinement.place(container),
+      refusal: () => confinement.refusal(container),
+      bridge: placeOf('mine', container, []).own.bridge,
+    }))
+  }
+
+  return {
+    confinement,
+    configure,
+    filter,
+    floor,
+    logged,
+    time,
+    beBusy(isBusy: boolean) {
+      for (const { state } of tables) state.isBusy = isBusy
+    },
+    networks: () => fake.asked('/networks/create').length,
+    problems: () => confinement.problems().map(({ container, what }) => `${container}: ${what}`),
+  }
+}
+
+const none = (id: string, more: object = {}) => ({ id, egress: 'none', ...more })
+const required = { require_isolation: true }
+const why = 'iptables-restore: the xtables lock is held'
+const notYet = { code: 'not_isolated', message: `its firewall rules are not in place: ${why}` }
+
+test.for([{}, required])(
+  'behavior: with %j one that comes has no network before it has its rules',
+  async root => {
+    const { configure, beBusy, filter, floor, networks, problems, logged } = await start()
+    await configure([none('old')], root)[0]?.place()
+    const [old, next] = configure([none('old'), none('next')], root)
+    beBusy(true)
+    const before = networks()
+    await expect(next?.place()).rejects.toMatchObject(notYet)
+    expect(networks()).toBe(before)
+    expect(problems()).toEqual([`next: egress "none" is not kept: ${why}`])
+    expect(logged).toContain('A container is not isolated')
+    // What stands goes on, and begins anew when it has crashed.
+    expect(old?.refusal()).toBe(null)
+    await old?.place()
+    beBusy(false)
+    await next?.place()
+    expect([filter, floor].map(table => table.mentions(next?.bridge ?? ''))).toEqual([true, true])
+    expect(problems()).toEqual([])
+    expect(logged).toContain('Containers are kept in their place again')
+  },
+)
+
+test('behavior: nor does the end of a link that is not there yet', async () => {
+  const { configure, beBusy, problems } = await start()
+  const [first] = configure([none('old')], required)
+  await first?.place()
+  const [old, next] = configure([none('old'), none('next', { links: ['old'] })], required)
+  beBusy(true)
+  for (const one of [old, next]) await expect(one?.place()).rejects.toMatchObject(notYet)
+  // It is not on the link so far.
+  expect(old?.refusal()).toBe(null)
+  expect(problems()).toEqual([`next: egress "none" is not kept: ${why}`])
+})
+
+test('behavior: a stricter egress that is not in place is told, and refused where isolation is required', async () => {
+  const { configure, beBusy, problems } = await start()
+  const open = ['a', 'b', 'c'].map(id => ({ id, egress: 'open' }))
+  for (const { place } of configure(open, required)) await place()
+  beBusy(true)
+  const stricter = [none('a'), { id: 'b', egress: 'public' }, { id: 'c', egress: 'open' }]
+  const [a, b, c] = configure(stricter, required)
+  await expect(a?.place()).rejects.toMatchObject(notYet)
+  const told = ['a: egress "none" is not kept: ', 'b: egress "public" is not kept: '].map(
+    begin => begin + why,
+  )
+  expect(problems()).toEqual(told)
+  expect([a, b, c].map(one => one?.refusal())).toEqual([
+    expect.stringContaining(why),
+    expect.stringContaining(why),
+    null,
+  ])
+  beBusy(false)
+  await a?.place()
+  expect([a, b, c].map(one => one?.refusal())).toEqual([null, null, null])
+  // What stands is stricter than what is asked for.
+  beBusy(true)
+  const [looser] = configure([{ id: 'a', egress: 'public' }, ...stricter.slice(1)], required)
+  await looser?.place()
+  expect(problems()).toEqual([])
+})
+
+test('behavior: a table that fails leaves no other one without rules', async () => {
+  const { configure, filter, floor } = await start()
+  await configure([none('old')])[0]?.place()
+  filter.state.isBusy = true
+  const [, next] = configure([none('old'), none('next')])
+  await expect(next?.place()).rejects.toMatchObject(notYet)
+  expect(filter.mentions(next?.bridge ?? '')).toBe(false)
+  expect(floor.mentions(next?.bridge ?? '')).toBe(true)
+})
+
+test('behavior: rules that are gone and cannot be put back are believed for half a minute, and nobody begins', async () => {
+  const { configure, beBusy, filter, problems, time } = await start()
+  const [old] = configure([none('old')], required)
+  await old?.place()
+  filter.flush()
+  beBusy(true)
+  // However often it is tried.
+  for (let tries = 0; tries < 5; tries++) await expect(old?.place()).rejects.toMatchObject(notYet)
+  time.now = 29_999
+  await expect(old?.place()).rejects.toMatchObject(notYet)
+  expect([old?.refusal(), problems()]).toEqual([null, []])
+  time.now = 30_000
+  const lost = `it may not run, as isolation is required: egress "none" is not kept: ${why}`
+  await expect(old?.place()).rejects.toMatchObject({ code: 'not_isolated', message: lost })
+  expect(old?.refusal()).toBe(lost)
+  beBusy(false)
+  await old?.place()
+  expect([old?.refusal(), problems()]).toEqual([null, []])
+})
+
+test('behavior: one that still runs under the last configuration begins anew under the rules of this one', async () => {
+  const { configure } = await start()
+  const [old] = configure([none('one')], required)
+  await old?.place()
+  configure([{ id: 'one', egress: 'public' }], required)
+  await old?.place()
+})
+
+test('behavior: a configuration that comes while rules are being set has its own', async () => {
+  const { configure, filter } = await start()
+  const [old] = configure([none('old')])
+  const { save } = filter.iptables
+  filter.iptables.save = async () => {
+    filter.iptables.save = save
+    configure([none('old'), none('next', { links: ['old'] })])
+    return await save()
+  }
+  expect(await old?.place()).toMatchObject({ joined: [{ alias: 'old' }] })
+})
