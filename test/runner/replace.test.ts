@@ -199,3 +199,15 @@ test('behavior: at a reload while its host is held, one that runs is not asked w
   await eventually(() => told('one')?.health === 'ready')
   expect(engine.asked('/stop')).toEqual([])
 })
+
+test('behavior: one that may not run any more is taken down while its disk is being counted', async () => {
+  const mine = { egress: 'open', capabilities: ['SYS_ADMIN'], limits: { disk: '1m' } }
+  const { engine, one, reload, told, nameOf } = await start(mine)
+  engine.state.hangs = ({ path }) => path.includes('size=1')
+  const counts = engine.asked('size=1').length
+  await engine.end(nameOf('one'))
+  await eventually(() => engine.asked('size=1').length > counts && told('one')?.health === 'ready')
+  reload([one], { require_isolation: true })
+  await eventually(() => nameOf('one') === '')
+  expect(told('one')?.code).toBe('not_isolated')
+}, 40_000)

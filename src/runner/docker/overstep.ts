@@ -10,26 +10,39 @@ const watchMs = 10_000
 const graceSeconds = 5
 
 /** Resolves with the cause when a running container may not go on, and with null when the signal aborts. */
-export async function untilOverstep(
-  { confinement, relief, log, signal }: KeepOptions,
-  { container, diskWatch }: Kept,
+export async function untilOverstep(options: KeepOptions, kept: Kept): Promise<Cause | null> {
+  const over = new AbortController()
+  const watching = { ...options, signal: AbortSignal.any([options.signal, over.signal]) }
+  // Side by side: an engine may count for minutes what a container has written, and one that may not run does not go on for so long.
+  const found = Promise.race([untilUnwanted(watching, kept), untilFull(watching, kept)])
+  return await found.finally(() => over.abort())
+}
+
+async function untilUnwanted(
+  { confinement, relief, signal }: KeepOptions,
+  { container }: Kept,
 ): Promise<Cause | null> {
-  const trouble = createTrouble({ log, what: `Measuring the disk of container ${container.id}` })
-
-  /** An engine that is just counting for somebody else refuses: it is asked again. */
-  async function excess(): Promise<number | null> {
-    return await diskWatch.excess().catch((error: unknown) => {
-      trouble.failed(error)
-      return null
-    })
-  }
-
   while (!signal.aborted) {
     const refused = confinement.refusal(container)
     if (refused !== null) return { code: 'not_isolated', detail: refused }
     const most = relief.excessOf(container.id)
     if (most !== null) return { code: 'disk_limit', detail: mostWritten(most) }
-    const bytes = await excess()
+    await sleep(watchMs, signal)
+  }
+  return null
+}
+
+async function untilFull(
+  { log, signal }: KeepOptions,
+  { container, diskWatch }: Kept,
+): Promise<Cause | null> {
+  const trouble = createTrouble({ log, what: `Measuring the disk of container ${container.id}` })
+  while (!signal.aborted) {
+    // An engine that is just counting for somebody else refuses: it is asked again.
+    const bytes = await diskWatch.excess().catch((error: unknown) => {
+      trouble.failed(error)
+      return null
+    })
     if (bytes !== null) {
       const detail = `it has written ${bytes} bytes to its disk, and its limit is ${container.limits.diskBytes}`
       return { code: 'disk_limit', detail }
