@@ -148,6 +148,23 @@ describe('a container that is replaced', () => {
     expect(told('two')?.code).toBe('gpu_unavailable')
   })
 
+  test('behavior: one that the last runner has left goes on with its GPU, though one before it has left', async () => {
+    await startFakeSmi([gpuLine(0), gpuLine(1)])
+    const { engine, one, reload, restart, told, nameOf } = await start(
+      { gpu: { count: 1 } },
+      { keep_running: true },
+    )
+    const two = { ...one, id: 'two', port: await freePort() }
+    reload([one, two])
+    await eventually(() => told('two')?.health === 'ready')
+    reload([two])
+    await eventually(() => told('one') === undefined)
+    const id = engine.idOf(nameOf('two'))
+    await restart([two])
+    await eventually(() => told('two')?.health === 'ready')
+    expect(engine.idOf(nameOf('two'))).toBe(id)
+  })
+
   test('behavior: one that the last runner has left, and that does not go, may have any GPU', async () => {
     hurry()
     await startFakeSmi([gpuLine(0)])

@@ -35,7 +35,7 @@ type Assigned = {
 
 /**
  * Gives each container its GPUs. Those that are named are given to whoever names them, also to several; those that are counted go to one
- * container each, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
+ * container each, those that it has already before others, in the order of the configuration, so that the next start gives the same. Indexes become UUIDs: when a GPU is lost, the
  * others may get new ones. `there` null: nobody can know what there is, so that nothing is counted, and Docker knows what is named; text: why
  * it is not known so far, and nothing is given that depends on it.
  * @returns by container id; an error for one that cannot have what it asks for.
@@ -54,9 +54,12 @@ export function assignDevices(
     gpus &&
     new Set(gpus.filter(({ uuid, problem }) => !taken.has(uuid) && problem === null).map(({ uuid }) => uuid))
 
+  /** What it has under an earlier configuration comes first: with the same it need not be replaced. */
   function freeFor(id: string): string[] | null {
+    if (free === null) return null
+    const own = (held.get(id) ?? []).filter(uuid => free.has(uuid))
     const others = [...held].flatMap(([holder, uuids]) => (holder === id ? [] : uuids))
-    return free && [...free].filter(uuid => !others.includes(uuid))
+    return [...new Set([...own, ...free])].filter(uuid => !others.includes(uuid))
   }
 
   function give({ id, gpu }: Wish): Devices | GpuError {

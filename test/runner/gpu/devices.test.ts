@@ -158,6 +158,24 @@ describe('createGpus', () => {
     expect(await given(b)).toEqual({ ids: [uuidOf(0), uuidOf(1)] })
   })
 
+  test('behavior: what containers have of an earlier process stays theirs, whoever was before them in the order', async () => {
+    await startFakeSmi([0, 1, 2, 3].map(index => gpuLine(index)))
+    const [, b, c, d] = configured(false, { count: 1 }, { count: 2 }, { count: 1 }) as Wished[]
+    const gpus = gpusFor([b, c, d] as Wished[])
+    gpus.hold(
+      new Map([
+        ['c1', [uuidOf(1)]],
+        ['c2', [uuidOf(3), uuidOf(2)]],
+      ]),
+    )
+    await gpus.look()
+    expect([...gpus.given().values()]).toEqual([
+      { ids: [uuidOf(1)] },
+      { ids: [uuidOf(3), uuidOf(2)] },
+      { ids: [uuidOf(0)] },
+    ])
+  })
+
   test('behavior: a driver that fails once is asked again; one that fails twice is believed, until it tells', async () => {
     const smi = await startFakeSmi([])
     const gpus = gpusFor(configured([0]))
