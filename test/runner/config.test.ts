@@ -76,6 +76,7 @@ describe('parseConfig', () => {
             "timeoutMs": 180000,
             "url": "",
             "volumes": [],
+            "wantedPort": 3000,
           },
         ],
         "docker": null,

@@ -228,3 +228,16 @@ test('behavior: one that may not run any more is taken down while its disk is be
   await eventually(() => nameOf('one') === '')
   expect(told('one')?.code).toBe('not_isolated')
 }, 40_000)
+
+test('behavior: a port that one has of an earlier configuration goes to nobody else, also while it is down', async () => {
+  const { engine, one, reload, told, nameOf } = await start({})
+  const labels = { 'infernet.container': 'other', 'infernet.port': '3999' }
+  await engine.run('other', { ...engine.labelsOf(nameOf('one')), ...labels })
+  await engine.end('other')
+  reload([one, { ...one, id: 'two' }])
+  await eventually(() => told('two')?.health === 'ready')
+  expect(engine.labelsOf(nameOf('two'))).toMatchObject({
+    'infernet.container': 'two',
+    'infernet.port': expect.not.stringMatching(/^3999$/),
+  })
+}, 20_000)

@@ -397,6 +397,26 @@ describe('isMadeAlike', () => {
   ])('behavior: %j is not', more => {
     expect(isMadeAlike(one, containerOf(more))).toBe(true)
   })
+
+  test.each([
+    [{ env: { A: '1', B: '2' } }, { env: { B: '2', A: '1' } }],
+    [{ capabilities: ['CHOWN', 'SETUID'] }, { capabilities: ['SETUID', 'CHOWN'] }],
+  ])('behavior: %j is %j', (more, other) => {
+    expect(isMadeAlike(containerOf(more), containerOf(other))).toBe(true)
+  })
+
+  test.each([{}, { port: 3100 }])('behavior: with %j who comes and goes before it changes nothing', more => {
+    const lastOf = (...ids: string[]) => {
+      const containers = ids.map(id => ({ id, image: 'i', ...more }))
+      const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers })
+      return parseConfig(source, { path: '/config.json', env: {} }).config.containers.at(-1)!
+    }
+    const last = lastOf('a', 'b', 'c')
+    for (const other of [lastOf('a', 'c'), lastOf('c'), lastOf('d', 'b', 'a', 'c')]) {
+      expect(other.port).not.toBe(last.port)
+      expect(isMadeAlike(last, other)).toBe(true)
+    }
+  })
 })
 
 test('registryOf: Docker’s own by each of its names', () => {

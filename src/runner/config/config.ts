@@ -46,6 +46,8 @@ export type Container = Omit<
   | 'limits'
 > &
   Confined & {
+    /** Of this host, as the file has it or by default: `port` is another one where an earlier container has that. */
+    wantedPort: number
     /** Where it is called: its `url`, else a port of this host. */
     baseUrl: string
     /** Started and stopped here, with Docker. */
@@ -113,6 +115,7 @@ export function settle(file: ConfigFile, { path, env }: { path: string; env: Env
         ...kept,
         ...settleConfined(entry, file),
         port,
+        wantedPort: entry.port,
         baseUrl: entry.url || localUrl(port, inDocker),
         managed: file.manage_containers && entry.url === '',
         innerPort: inner_port ?? usual.innerPort,

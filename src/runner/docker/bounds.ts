@@ -12,7 +12,7 @@ export function boundsOf(
   return {
     SecurityOpt: ['no-new-privileges'],
     CapDrop: ['ALL'],
-    ...(capabilities.length > 0 && { CapAdd: capabilities }),
+    ...(capabilities.length > 0 && { CapAdd: capabilities.toSorted() }),
     ...(egress === 'none' && { Dns: [nobody] }),
     ...(readOnly && { ReadonlyRootfs: true }),
     // Executable: compilers of kernels load from there what they have written.

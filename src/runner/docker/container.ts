@@ -5,6 +5,7 @@ import { sleep } from '../sleep.ts'
 import { type Engine, EngineError } from './engine.ts'
 import { freePort } from './free-port.ts'
 import { askEngine, orNull, tellEngine } from './json.ts'
+import { portsOfOthers } from './own.ts'
 import { refusedBy } from './refused.ts'
 import { label, type Spec } from './spec.ts'
 import { UndeadError } from './undead.ts'
@@ -52,6 +53,8 @@ export async function inspect(engine: Engine, name: string): Promise<Inspected |
 export type RunningOptions = {
   spec: Spec
   port: number
+  /** It was given that port in place of its own, by where it stands in the configuration. */
+  isMoved: boolean
   startTimeoutMs: number
   log: Log
   /** One of another spec runs, and is about to be removed; awaited. */
@@ -109,14 +112,22 @@ async function end(engine: Engine, { Id, State }: Inspected, { onReplace }: Runn
 
 async function createAndStart(engine: Engine, options: RunningOptions): Promise<Started> {
   const { spec, port, log } = options
-  const id = await create(engine, options, port)
-  if (await start(engine, id, options)) return { id, port, isNew: true }
-  await remove(engine, id)
+  if (!(await isKept(engine, options))) {
+    const id = await create(engine, options, port)
+    if (await start(engine, id, options)) return { id, port, isNew: true }
+    await remove(engine, id)
+  }
   const spare = await freePort()
   log.warn('The port of a container is taken, using another', { container: spec.name, port, spare })
   const second = await create(engine, options, spare)
   if (await start(engine, second, options)) return { id: second, port: spare, isNew: true }
   throw new Error(`Ports ${port} and ${spare} are both taken`)
+}
+
+/** Another one may have its port of an earlier configuration, also while it is down: it would be made anew if that were taken. */
+async function isKept(engine: Engine, { spec, port, isMoved }: RunningOptions): Promise<boolean> {
+  const { [label.scope]: scope = '', [label.container]: id = '' } = spec.own
+  return isMoved && (await portsOfOthers(engine, scope, id)).has(port)
 }
 
 async function create(

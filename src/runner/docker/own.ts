@@ -14,6 +14,16 @@ const Listed = v.array(
 /** A list is made of what the engine remembers: it hangs with no container. */
 const withinMs = 10_000
 
+/**
+ * Ports that a runner's containers were made with, whether they run or not, but for the one of this id.
+ * @throws what the engine fails by
+ */
+export async function portsOfOthers(engine: Engine, scope: string, id: string): Promise<Set<number>> {
+  const labelled = await list(engine, [`${label.scope}=${scope}`])
+  const others = labelled.filter(({ Labels }) => Labels[label.container] !== id)
+  return new Set(others.map(({ Labels }) => Number(Labels[label.port])))
+}
+
 /** A container that this runner has made: Docker's id of it, and that of the configuration. */
 export type Own = { dockerId: string; id: string }
 /** `id`: of this one alone. `signal`: for whoever has less time than the usual. */
@@ -30,12 +40,16 @@ export async function listLabelled(
   { id, signal }: Listing = {},
 ): Promise<(Own & { names: readonly string[] })[]> {
   const labels = [`${label.scope}=${scope}`, ...(id === undefined ? [] : [`${label.container}=${id}`])]
-  const path = `/containers/json?all=1&filters=${encodeURIComponent(JSON.stringify({ label: labels }))}`
-  const found = await askEngine(engine, { method: 'GET', path, withinMs, ...(signal && { signal }) }, Listed)
+  const found = await list(engine, labels, signal)
   return found.flatMap(({ Id, Names, Labels }) => {
     const of = Labels[label.container]
     return of === undefined ? [] : [{ dockerId: Id, id: of, names: Names }]
   })
+}
+
+async function list(engine: Engine, labels: readonly string[], signal?: AbortSignal) {
+  const path = `/containers/json?all=1&filters=${encodeURIComponent(JSON.stringify({ label: labels }))}`
+  return await askEngine(engine, { method: 'GET', path, withinMs, ...(signal && { signal }) }, Listed)
 }
 
 /**

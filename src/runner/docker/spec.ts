@@ -11,6 +11,7 @@ export const label = {
   scope: 'infernet.runner',
   container: 'infernet.container',
   spec: 'infernet.spec',
+  port: 'infernet.port',
 } as const
 
 /** The networks that a container is on, by name and id: its own, and those it joins before it starts. */
@@ -53,16 +54,18 @@ export function nameOf(scope: string, id: string): string {
 
 /**
  * How a container is made. The hash
- * covers all that the config says, the image's content included, but not the port that was found free: a container on a spare
- * port is the same container.
+ * covers all that the config says, the image's content included, in whatever order it says it, but not the port that the container was
+ * given in place of the one it wants: on a spare port it is the same container, and whoever else comes and goes moves it nowhere.
  */
 export function specOf(options: SpecOptions): Spec {
   const { container, imageId, scope, hostIp, standing, devices, usualMemoryBytes } = options
-  const { id, image, env, command, volumes, port } = container
+  const { id, image, env, command, volumes, wantedPort } = container
   const innerPort = `${container.innerPort}/tcp`
   const fixed = {
     Image: image,
-    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Env: Object.entries(env)
+      .map(([name, value]) => `${name}=${value}`)
+      .sort(),
     ...(command.trim() !== '' && { Cmd: splitWords(command) }),
     ExposedPorts: { [innerPort]: {} },
   }
@@ -78,7 +81,7 @@ export function specOf(options: SpecOptions): Spec {
   }
   const own = { [label.scope]: scope, [label.container]: id }
   const hash = createHash('sha256')
-    .update(JSON.stringify([fixed, host, imageId, port, hostIp, standing]))
+    .update(JSON.stringify([fixed, host, imageId, wantedPort, hostIp, standing]))
     .digest('hex')
     .slice(0, 32)
   return {
@@ -89,7 +92,7 @@ export function specOf(options: SpecOptions): Spec {
     secrets: secretsOf(container),
     create: hostPort => ({
       ...fixed,
-      Labels: { ...own, [label.spec]: hash },
+      Labels: { ...own, [label.spec]: hash, [label.port]: String(hostPort) },
       HostConfig: {
         ...host,
         PortBindings: { [innerPort]: [{ HostIp: hostIp, HostPort: String(hostPort) }] },
