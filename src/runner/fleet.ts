@@ -216,6 +216,21 @@ export function createFleet(options: FleetOptions): Fleet {
     depart(old.container.id, old.container, retire(config, old))
   }
 
+  /**
+   * Those that a link joined with one that is gone are made anew without it, once nobody is at its other end: not at whatever reload or
+   * start comes next.
+   */
+  function unlink(gone: Container): void {
+    const config = current
+    if (config === null || ending.aborted) return
+    const neighbours = [...kept.values()].filter(
+      ({ container }) => container.managed && areLinked(container, gone),
+    )
+    for (const { container } of neighbours) replacing.set(container.id, config)
+    if (neighbours.length > 0) settle(config)
+    for (const old of neighbours) succeed(config, old.container, old)
+  }
+
   /** What a container has is its own until `leaves` resolves. */
   function depart(id: string, container: Container | null, leaves: Promise<void>): void {
     const gone = leaves.finally(() => {
@@ -223,6 +238,7 @@ export function createFleet(options: FleetOptions): Fleet {
       replacing.delete(id)
       inherited.delete(id)
       if (current !== null) settle(current)
+      if (container !== null) unlink(container)
     })
     leaving.set(id, { container, gone })
   }
@@ -275,4 +291,8 @@ export function createFleet(options: FleetOptions): Fleet {
         .catch((error: unknown) => log.warn('The firewall rules stay', { error: messageOf(error) }))
     },
   }
+}
+
+function areLinked(one: Container, other: Container): boolean {
+  return one.links.includes(other.id) || other.links.includes(one.id)
 }

@@ -267,6 +267,36 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     await eventually(() => docker(['ps', '-aq', '--filter', `name=${name('one')}`]) === '')
   })
 
+  test('behavior: the other end of a link is made anew once who had the link is gone, and stays from then on', async () => {
+    const { config, one, two, edge, job, result, idOf, reload, health, registered } = await runTwo()
+    /** Nothing while it is being replaced. */
+    const networks = () => {
+      try {
+        return docker(['inspect', '-f', '{{len .NetworkSettings.Networks}}', idOf('two')])
+      } catch {
+        return ''
+      }
+    }
+    await reload({ ...config, containers: [{ ...one, links: ['two'] }, two] })
+    await eventually(() => networks() === '2' && health('one') === 'ready' && health('two') === 'ready')
+    const linked = idOf('two')
+    const long = job('one', { do: 'wait', ms: 3_000 })
+    await eventually(() => edge.jobs.get(long)?.started === true)
+    await reload({ ...config, containers: [two] })
+    expect(await result(job('two', {}))).toMatchObject({ output: { said: 'two' } })
+    // What is in hand may need it.
+    expect(edge.jobs.get(long)?.state).toBe('running')
+    expect(idOf('two')).toBe(linked)
+    expect(await result(long)).toMatchObject({ output: { said: 'before' } })
+    await eventually(() => networks() === '1' && health('two') === 'ready')
+    const alone = idOf('two')
+    const before = registered().length
+    await reload({ ...config, containers: [two] })
+    await eventually(() => registered().length > before)
+    expect(await result(job('two', { do: 'wait', ms: 1_500 }))).toMatchObject({ output: { said: 'two' } })
+    expect(idOf('two')).toBe(alone)
+  })
+
   test('behavior: command and volumes are as configured from then on', async () => {
     const { config, directory, one, two, idOf, job, name, result, reload } = await runTwo()
     const made = () => {
