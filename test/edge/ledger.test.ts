@@ -95,6 +95,24 @@ describe('GET /api/ledger', () => {
     ])
   })
 
+  test('behavior: more rows of one day, consumer and token than their digits fit into 53 bits', async () => {
+    const rows = 10_000
+    const gasCost = 272_999_999_999_999n
+    await edge.db.orm.run(sql`
+      insert into ledger (tx, seq, chain, hash, block, at, day, kind, subscription, interval, consumer, token, payment, slashed, owed,
+        owing, protocol_fee, verifier_fee, gas_used, gas_cost)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < ${rows})
+      select 'many ' || i, 0, ${chain}, ${hash}, 3, 0, ${firstDay + 31}, 'answer', 7, i, ${consumer}, ${token}, ${String(huge)}, '0', '0', '0', '2',
+        '0', 100, ${String(gasCost)} from n`)
+    const [row, ...others] = rowsOf(await get('from=2026-03-03&to=2026-03-03'))
+    expect(others).toEqual([])
+    expect(row).toMatchObject({
+      answers: rows,
+      payment: String(BigInt(rows) * huge),
+      gas_cost: String(BigInt(rows) * gasCost),
+    })
+  })
+
   test('behavior: every entry, of a consumer or in a token', async () => {
     expect(rowsOf(await get(`by=entry&${range}`))).toHaveLength(5)
     const [entry, ...rest] = rowsOf(

@@ -5,11 +5,11 @@ const pieceDigits = 12
 const pieces = 7
 const zeros = '0'.repeat(pieces * pieceDigits)
 
-/** Columns that hold the sum of a column of decimal amounts, for `toSum`. */
+/** Columns that hold the sum of a column of decimal amounts, for `toSum`. As text: the client reads no integer that is above 2^53. */
 export function sumColumns(column: string): SQL {
   const padded = `substr('${zeros}' || ${column}, -${zeros.length})`
   const piece = (index: number) =>
-    `sum(cast(substr(${padded}, ${index * pieceDigits + 1}, ${pieceDigits}) as integer)) as ${column}_${index}`
+    `cast(sum(cast(substr(${padded}, ${index * pieceDigits + 1}, ${pieceDigits}) as integer)) as text) as ${column}_${index}`
   return sql.raw(Array.from({ length: pieces }, (_, index) => piece(index)).join(', '))
 }
 
@@ -17,6 +17,6 @@ export function sumColumns(column: string): SQL {
 export function toSum(row: Readonly<Record<string, unknown>>, column: string): string {
   let sum = 0n
   for (let index = 0; index < pieces; index++)
-    sum = sum * 10n ** BigInt(pieceDigits) + BigInt(Number(row[`${column}_${index}`]))
+    sum = sum * 10n ** BigInt(pieceDigits) + BigInt(String(row[`${column}_${index}`]))
   return String(sum)
 }
