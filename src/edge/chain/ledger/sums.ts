@@ -70,10 +70,16 @@ function totalOf(all: readonly { amount: bigint }[]): bigint {
 function receivedOf(moves: readonly Move[], parties: Parties): { to: Address; amount: bigint }[] {
   const paid = moves.filter((move): move is Paid => isPayment(move, parties) && move.token === parties.token)
   const arrived = arrivedWith(moves, parties)
-  return [...new Set(paid.map(({ to }) => to))].map(to => ({
-    to,
-    amount: amountAt(to, arrived, parties) ?? totalOf(paid.filter(move => move.to === to)),
-  }))
+  return [...new Set(paid.map(({ to }) => to))].map(to => {
+    const most = totalOf(paid.filter(move => move.to === to))
+    return { to, amount: within(most, amountAt(to, arrived, parties) ?? most) }
+  })
+}
+
+/** A token may say anything, and its contract is the consumer's to choose: what the wallet has paid bounds what can have come of it. */
+function within(most: bigint, amount: bigint): bigint {
+  if (amount < 0n) return 0n
+  return amount > most ? most : amount
 }
 
 function isPayment(move: Move, { owner, wallet }: Parties): move is Paid {

@@ -97,6 +97,26 @@ describe('entriesOf', () => {
     expect(entriesOf({ moves, ...costs }, [carried(7)])).toMatchObject([{ payment: 99n }])
   })
 
+  test('behavior: a token that says what cannot be: no less than nothing has arrived, and no more than was paid', () => {
+    const arrived = (from: Address, to: Address, amount: bigint): Move => ({
+      kind: 'arrived',
+      token,
+      from,
+      to,
+      amount,
+    })
+    const book = (...told: Move[]) =>
+      entriesOf({ moves: [...told, paid(nodeWallet, 60n), paid(nodeWallet, 40n), judged('7/1')], ...costs }, [
+        carried(7),
+      ])
+    const other = address('99')
+    expect(book(arrived(wallet, nodeWallet, 5n), arrived(nodeWallet, other, 6n))).toMatchObject([
+      { payment: 0n },
+    ])
+    expect(book(arrived(wallet, nodeWallet, 99n))).toMatchObject([{ payment: 99n }])
+    expect(book(arrived(wallet, nodeWallet, 2n ** 255n))).toMatchObject([{ payment: 100n }])
+  })
+
   test('behavior: of an answer that is not paid, whoever it names as its wallet says nothing', () => {
     const owed: Move = { kind: 'owed', wallet, token, to: nodeWallet, amount: 7n }
     const moves = [paid(nodeWallet, 1_000n), owed, judged('7/1')]

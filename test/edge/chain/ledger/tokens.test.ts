@@ -55,6 +55,11 @@ const paying: Record<string, Kind> = {
   'keeps 1 %': losing(1n),
   'keeps everything': losing(100n),
 }
+const lying = (come: bigint, gone: bigint): Kind => ({
+  name: 'LyingToken',
+  file: 'LyingToken',
+  prepare: async token => await call(token, 'setLies', come, gone),
+})
 const refusing: Record<string, Kind> = {
   'says false': { name: 'FalseToken', file: 'OddTokens', spoil: async () => {} },
   reverts: {
@@ -182,6 +187,30 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     )
     expect(await world.entries()).toHaveLength(paid.length)
     expect(await record()).toMatchObject({ paid: paid.length, dropped: 0, reverted: 0, wasted: '0' })
+  })
+
+  test('behavior: one that lies of what has moved: no less than nothing is booked, and no more than was paid', async () => {
+    world = await startPaying({ firstDeployment })
+    const asked = await askAll({
+      'more has gone than has come': lying(5n, 5_000_000_000_000_000n),
+      'more has come than was paid': lying(2n ** 255n, 1n),
+    })
+    await world.look(world.node)
+    expect(await world.compute()).toBe(asked.length)
+    await expect
+      .poll(async () => {
+        await world.look(world.node)
+        await world.mine()
+        return await world.states()
+      })
+      .toEqual(asked.map(() => 'delivered'))
+    expect(await table(asked, held)).toEqual(await table(asked, due))
+    const [, more] = asked as [Asked, Asked]
+    const { payment, protocolFee } = due(more)
+    expect(await table(asked, await booked())).toEqual({
+      'more has gone than has come': { payment: 0n, protocolFee: 0n },
+      'more has come than was paid': { payment, protocolFee },
+    })
   })
 
   test('behavior: one that pays no more once all is computed costs simulations, and counts to who asked', async () => {
