@@ -20,6 +20,8 @@ const untoldReceipt = 'The receipt does not tell of it'
 const otherBlock = 'The journal has another block than its verdict is in'
 /** An hour of looks, from a minute's half to half an hour: logs may come later than what they are of. */
 const maxVain = 7
+/** Of the coordinator: what has waited for so long without a verdict may be finalized. */
+const windowSeconds = 7 * 86_400
 
 /**
  * Looks at proofs that are due: what still waits is looked at again later, and at the end of its window at the latest; whose window is over is
@@ -158,10 +160,12 @@ function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: R
   }
 }
 
-/** What was found; with no verdict in any log, again and again, nobody tells. null: there is more to look through. */
+/** What was found; with no verdict in any log, again and again, nobody tells. null: there is more to look through, or later. */
 function settledOf(step: Step, searched: Searched): Settled | null {
   const { proof, verdict } = searched
-  if (verdict === null && !(isThrough(step, searched) && vainLooks(proof) >= maxVain)) return null
+  const isOver =
+    isThrough(step, searched) && vainLooks(proof) >= maxVain && windowEnd(step, proof) <= step.block.time
+  if (verdict === null && !isOver && !isLast(proof)) return null
   const { subscription, interval, refunds } = proof
   const state = verdict === null ? 'settled' : outcomeOf(verdict)
   return { subscription, interval, state, verdict, refunds }
@@ -176,6 +180,19 @@ function vainLooks({ problem, looks }: Proof): number {
   return problem === vain ? looks : 0
 }
 
+/**
+ * Whether it was put off to the end of its window: what no log tells may wait all the same, where endpoints were wrong, and is to be finalized then. If
+ * they say the same, a part of the logs is looked through once more, from where it was last seen to wait, and not those of a week.
+ */
+function isLast(proof: Proof): boolean {
+  return vainLooks(proof) > maxVain
+}
+
+/** Unix seconds of block time from which on it may be finalized; later, where it was never seen to wait. */
+function windowEnd({ block }: Step, { expiresAt }: Proof): number {
+  return expiresAt ?? block.time + windowSeconds
+}
+
 /** One that is through begins anew. */
 function furtherOn(step: Step, searched: Searched): Kept {
   const { proof, until, isKnown } = searched
@@ -186,7 +203,9 @@ function furtherOn(step: Step, searched: Searched): Kept {
 }
 
 function vainAgain(step: Step, proof: Proof): Kept {
-  return { ...later(step, { ...proof, looks: vainLooks(proof) }), searchedBlock: null, problem: vain }
+  const looks = vainLooks(proof)
+  const again = { ...later(step, { ...proof, looks }), searchedBlock: null, problem: vain }
+  return looks < maxVain ? again : { ...again, dueAt: windowEnd(step, proof) }
 }
 
 /** Soon at first, as an endpoint may only be behind. */

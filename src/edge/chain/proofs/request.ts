@@ -5,19 +5,32 @@ import { decoded } from '../decode.ts'
 import type { RpcAnswer, RpcCall } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { keyOf, type Proof } from './proof.ts'
+import { isVain } from './search.ts'
 
 /** A proof as the coordinator has it. `expiry`: unix seconds; 0: it waits for nothing any more. `payout`: base units. */
 export type Request = { expiry: number; payout: bigint }
 
 const abi = eip712CoordinatorAbi
 
+const nothingWaits = 'tells no waiting proof'
+
+/**
+ * One of which no log tells that it was judged may wait yet: that it does not takes more than one endpoint's word, once each time that its logs are
+ * looked through, as who is doubted rests.
+ */
 export function requestCall({ contracts, block }: Step, proof: Proof): RpcCall {
   const data = encodeFunctionData({ abi, functionName: 'proofRequests', args: [keyOf(proof)] })
-  return toCall({ to: contracts.coordinator, data }, block.number)
+  const call = toCall({ to: contracts.coordinator, data }, block.number)
+  return isVain(proof) && proof.searchedBlock === null ? { ...call, doubt: doubtOf } : call
 }
 
-/** null: it is not told. */
+function doubtOf(result: unknown): string | null {
+  return requestOf({ result })?.expiry === 0 ? nothingWaits : null
+}
+
+/** null: it is not told. Where all endpoints are doubted, what they say is what is told. */
 export function requestOf(answer: RpcAnswer | undefined): Request | null {
+  if (answer?.error?.message === nothingWaits) return { expiry: 0, payout: 0n }
   const data = returned(answer)
   if (data === null) return null
   const told = decoded(data, data => decodeFunctionResult({ abi, functionName: 'proofRequests', data }))

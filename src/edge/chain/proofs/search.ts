@@ -73,7 +73,8 @@ function isDoubtful(proof: Proof, { from, to }: Range, newest: number): boolean 
   return (from === proof.lookedBlock && to === newest) || isVain(proof)
 }
 
-function isVain({ problem }: Proof): boolean {
+/** Whether all logs were looked through at the last look, and had no verdict on it. */
+export function isVain({ problem }: Pick<Proof, 'problem'>): boolean {
   return problem === vain
 }
 

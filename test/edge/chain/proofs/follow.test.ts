@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { encodeEventTopics, type Hex, padHex, toHex } from 'viem'
+import { encodeEventTopics, getAbiItem, type Hex, padHex, toFunctionSelector, toHex } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { pruneChain } from '../../../../src/edge/chain/prune.ts'
 import { createSigner } from '../../../../src/edge/chain/signer.ts'
@@ -10,6 +10,8 @@ import { dieAt } from '../outbox/mortal.ts'
 import { type Proving, price, startProving, week } from './proving.ts'
 
 /** How proofs are followed: at what cost, behind a trail, through endpoints that tell little, and wherever the node dies. */
+
+const proofRequests = getAbiItem({ abi: eip712CoordinatorAbi, name: 'proofRequests' })
 
 let world: Proving
 const judged = async (id: number, valid: boolean) =>
@@ -96,18 +98,96 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     world.proxy.setOverride(({ method }) => (method === 'eth_getLogs' ? { result: [] } : null))
   const inVain = { state: 'pending', problem: 'No log tells of its verdict' }
 
-  test('behavior: logs that do not have it are looked through again for an hour; then it is settled, by nobody knows whom', async () => {
+  const vainSeconds = [30, 60, 120, 240, 480, 960, 1_920]
+
+  test('behavior: logs that do not have it are looked through again for an hour, and when its week is over; then it is settled, by nobody knows whom', async () => {
     world = await startProving({ firstDeployment })
     const id = await world.deliver()
     await judged(id, true)
     noLogs()
     await world.warp(3_600)
-    for (const seconds of [30, 60, 120, 240, 480, 960, 1_920]) {
+    for (const seconds of vainSeconds) {
       expect(await world.proofs()).toMatchObject([inVain])
       await world.warp(seconds)
     }
+    await world.warp(week / 2)
+    world.proxy.takeRequests()
+    world.queue.proxy.takeStatements()
+    await world.mine()
+    await world.node.tick({ poked: false })
+    expect(world.proxy.takeRequests()).toHaveLength(1)
+    expect(world.queue.proxy.takeStatements()).toEqual([])
+    expect(await world.proofs()).toMatchObject([inVain])
+    await world.warp(week / 2)
     expect(await world.proofs()).toMatchObject([{ state: 'settled', settled_by: null, problem: null }])
+    expect(await booked()).not.toContain('verdict')
   })
+
+  test('behavior: logs that come when its week is over, of a verdict of its first minutes, are booked', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    noLogs()
+    await world.warp(3_600)
+    for (const seconds of vainSeconds) await world.warp(seconds)
+    world.proxy.setOverride(() => null)
+    await world.warp(week)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+    expect(await booked()).toContain('verdict')
+  })
+
+  /** That nothing waits. */
+  const noRequests = () =>
+    world.proxy.setOverride(({ method, params: [call] }) => {
+      const { data } = (call ?? {}) as { data?: string }
+      return method === 'eth_call' && data?.startsWith(toFunctionSelector(proofRequests)) === true
+        ? { result: `0x${'0'.repeat(3 * 64)}` }
+        : null
+    })
+
+  test('behavior: one of three endpoints that says that it does not wait is not believed, once no log tells why', async () => {
+    world = await startProving({ firstDeployment })
+    await world.deliver()
+    const before = await world.balanceOf(world.nodeWallet)
+    noRequests()
+    const { rpcUrl } = world.chain
+    const node = world.ticker({ paymentAddress: world.nodeWallet, others: [rpcUrl, `${rpcUrl}/?other`] })
+    for (const seconds of [3_600, ...vainSeconds, 3_600]) {
+      await world.chain.warp(seconds)
+      await world.look(node)
+    }
+    expect(await world.proofs()).toMatchObject([{ state: 'pending', problem: null }])
+    expect(await world.queue.db.orm.all(sql`select proofs from stake_sums`)).toEqual([{ proofs: 1 }])
+    await world.chain.warp(week)
+    for (const seconds of [1, 60, 60]) {
+      await world.look(node)
+      await world.chain.warp(seconds)
+    }
+    await world.look(node)
+    expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: nodeAddress }])
+    expect(await world.balanceOf(world.nodeWallet)).toBeGreaterThan(before)
+  })
+
+  test.each([
+    ['which it was seen to do before', true],
+    ['from the beginning', false],
+  ])(
+    'behavior: the only endpoint says for an hour that it does not wait, %s: it is finalized when its week is over',
+    async (_, wasSeen) => {
+      world = await startProving({ firstDeployment })
+      if (!wasSeen) noRequests()
+      await world.deliver()
+      noRequests()
+      for (const seconds of [3_600, ...vainSeconds, ...vainSeconds]) await world.warp(seconds)
+      expect(await world.proofs()).toMatchObject([inVain])
+      expect(await world.queue.db.orm.all(sql`select proofs from stake_sums`)).toEqual([{ proofs: 1 }])
+      world.proxy.setOverride(() => null)
+      await world.warp(week)
+      await world.warp(60)
+      await world.warp(60)
+      expect(await world.proofs()).toMatchObject([{ state: 'finalized', settled_by: nodeAddress }])
+    },
+  )
 
   test.each([100, 1_300])(
     'behavior: logs that come later are found, and booked, behind %i blocks',
