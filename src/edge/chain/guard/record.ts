@@ -3,13 +3,13 @@ import { uuidv7 } from 'uuidv7'
 import type { Db } from '../../db/open.ts'
 import { hourOf } from './hour.ts'
 
-/** What became of an answer that was mined. `owner`: who asked. `gas`: its part; `price`: wei for a unit. */
+/** What became of an answer that was mined. `owner`: who asked. `gas`, `cost`: its part, as it is booked; wei. */
 export type MinedAnswer = {
   owner: string
   isPaid: boolean
   outcome: 'delivered' | 'rejected' | 'failed'
   gas: number
-  price: bigint
+  cost: bigint
 }
 
 /** An answer that was counted as delivered and paid, and has brought nothing. `source`: names its proof. `cost`: wei of its gas. */
@@ -59,7 +59,7 @@ function sumOf(owner: string, answers: readonly MinedAnswer[]) {
   const wasted = answers.filter(({ outcome }) => outcome !== 'delivered')
   const rejected = wasted.filter(({ outcome }) => outcome === 'rejected')
   const gasOf = (some: readonly MinedAnswer[]) => some.reduce((sum, { gas }) => sum + gas, 0)
-  const cost = wasted.reduce((sum, { gas, price }) => sum + BigInt(gas) * price, 0n)
+  const cost = wasted.reduce((sum, { cost }) => sum + cost, 0n)
   return {
     o: owner,
     p: delivered.length - unpaid.length,

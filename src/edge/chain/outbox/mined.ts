@@ -3,8 +3,7 @@ import type { Address } from 'viem'
 import type { Subscription } from '../chain.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
 import { countMined, type MinedAnswer } from '../guard/record.ts'
-import { shares } from '../guard/share.ts'
-import { entriesOf } from '../ledger/entries.ts'
+import { type Costs, entriesOf } from '../ledger/entries.ts'
 import { readFeeRecipients } from '../ledger/fee-recipients.ts'
 import { partiesOf } from '../ledger/parties.ts'
 import type { Parties } from '../ledger/sums.ts'
@@ -78,7 +77,7 @@ export async function writeMined(
       chain: id,
       tx: open.id,
       block: receipt.block,
-      answers: answersOf(answers, { receipt, outcomeOf }),
+      answers: answersOf(answers, { costs: entries, outcomeOf }),
       guard: sql`exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent'))`,
     }),
     orm.all(sql`
@@ -234,20 +233,13 @@ function tell(
 }
 
 /**
- * For the records of those who asked: each with its part of the gas. What is gone from the chain was nobody's wish. A race that was lost counts: whoever
+ * For the records of those who asked: each with its part of the gas, as it is booked. What is gone from the chain was nobody's wish. A race that was lost counts: whoever
  * came first may be who asked, and has for the protocol's fee alone what was computed here.
  */
 function answersOf(
   answers: readonly Answer[],
-  {
-    receipt: { gasUsed, gasPrice: price },
-    outcomeOf,
-  }: { receipt: Receipt; outcomeOf: ReturnType<typeof outcomesIn> },
+  { costs, outcomeOf }: { costs: readonly Costs[]; outcomeOf: ReturnType<typeof outcomesIn> },
 ): MinedAnswer[] {
-  const parts = shares(
-    gasUsed,
-    answers.map(({ gas }) => gas ?? 0),
-  )
   return answers.flatMap((answer, index) => {
     const { owner, price: amount, interval } = answer
     return owner !== null && interval > 0
@@ -256,8 +248,8 @@ function answersOf(
             owner,
             isPaid: amount !== '0',
             outcome: outcomeOf(answer),
-            gas: parts[index] ?? 0,
-            price,
+            gas: costs[index]?.gasUsed ?? 0,
+            cost: costs[index]?.gasCost ?? 0n,
           },
         ]
       : []

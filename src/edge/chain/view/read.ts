@@ -70,6 +70,8 @@ export type DeliveryRow = {
   status: number | null
   gas_used: number | null
   gas_price: string | null
+  /** JSON: what is booked of it; none where it is not mined, or that is forgotten. */
+  gas_costs: string
   stake: string | null
   proof_state: ProofState | null
   proof_problem: string | null
@@ -85,7 +87,8 @@ const deliveries =
   sql.raw(`select d.subscription, d.interval, d.job, d.state, d.reason, d.message, d.tries, d.deadline, d.created_at,
     t.nonce, t.state as tx_state, t.kind as tx_kind, t.problem,
     coalesce(t.mined_hash, (select hash from raws where raws.tx = t.id order by seq desc limit 1)) as hash,
-    t.mined_block, t.status, t.gas_used, t.gas_price, d.stake, p.state as proof_state, p.problem as proof_problem, p.expires_at, p.refunds,
+    t.mined_block, t.status, t.gas_used, t.gas_price,
+    (select json_group_array(gas_cost) from ledger indexed by sqlite_autoindex_ledger_1 where ledger.tx = t.id) as gas_costs, d.stake, p.state as proof_state, p.problem as proof_problem, p.expires_at, p.refunds,
     p.payout, p.settled_by, p.settled_hash, p.settled_block
   from deliveries d left join transactions t on t.id = d.tx
     left join proofs p on p.chain = d.chain and p.subscription = d.subscription and p.interval = d.interval`)

@@ -67,7 +67,7 @@ export function proofView(row: ProofRow): ProofView {
 }
 
 function transactionView(row: DeliveryRow): DeliveryView['transaction'] {
-  const { nonce, tx_state: state, tx_kind: kind, gas_used, gas_price } = row
+  const { nonce, tx_state: state, tx_kind: kind, gas_used } = row
   if (nonce === null || state === null || kind === null) return null
   return {
     hash: row.hash,
@@ -78,8 +78,16 @@ function transactionView(row: DeliveryRow): DeliveryView['transaction'] {
     block: row.mined_block,
     succeeded: row.status === null ? null : row.status === 1,
     gas_used,
-    cost: gas_used === null || gas_price === null ? null : String(BigInt(gas_used) * BigInt(gas_price)),
+    cost: costOf(row),
   }
+}
+
+/** As it is booked, with what a rollup takes for the chain below it; by the gas alone, where the books have forgotten it. */
+function costOf({ gas_used, gas_price, gas_costs }: DeliveryRow): string | null {
+  if (gas_used === null || gas_price === null) return null
+  const booked = JSON.parse(gas_costs) as string[]
+  if (booked.length === 0) return String(BigInt(gas_used) * BigInt(gas_price))
+  return String(booked.reduce((sum, cost) => sum + BigInt(cost), 0n))
 }
 
 function reasonOf(code: string | null, message: string | null, params: string | null) {

@@ -1,6 +1,10 @@
-import { parseEther } from 'viem'
+import { parseEther, toHex } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createAdmin } from '../../../../src/client/admin.ts'
+import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import { readConsumer } from '../../../../src/edge/chain/view/consumers.ts'
+import { readSubscription } from '../../../../src/edge/chain/view/read.ts'
+import { deliveryView } from '../../../../src/edge/chain/view/view.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { walletAbi } from '../../../../src/protocol/abi/wallet.ts'
 import { nodeKey } from '../../../support/chain.ts'
@@ -88,6 +92,60 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       { kind: 'failed', payment: '0', protocol_fee: '0', consumer: world.consumer.address.toLowerCase() },
     ])
     await agree()
+  })
+
+  test('behavior: of a rollup, what it takes for the chain below it is told with what a transaction cost, and with what was wasted', async () => {
+    world = await startPaying({ firstDeployment })
+    const { chain } = world
+    const failing = await world.askFor('ether', price)
+    const paying = await world.askFor('plain', price)
+    await world.look(world.node)
+    await world.compute()
+    await chain.anvil.setAutomine(false)
+    await world.look(world.node)
+    await chain.deployer.wallet.writeContract({
+      address: world.payer,
+      abi: walletAbi,
+      functionName: 'approve',
+      args: [world.consumer.address, world.tokens.ether, 0n],
+      maxPriorityFeePerGas: parseEther('0.00001'),
+      maxFeePerGas: parseEther('0.0001'),
+      gas: 100_000n,
+    })
+    await world.mine()
+    await chain.anvil.setAutomine(true)
+    const l1Fee = 1_234_567_890_123_456_789n
+    const { transactions } = await chain.deployer.chain.getBlock()
+    const receipts = new Map<unknown, object>()
+    for (const hash of transactions)
+      receipts.set(hash, (await world.request('eth_getTransactionReceipt', hash)) as object)
+    world.proxy.setOverride(({ method, params: [hash] }) => {
+      const receipt = method === 'eth_getTransactionReceipt' ? receipts.get(hash) : undefined
+      return receipt === undefined ? null : { result: { ...receipt, l1Fee: toHex(l1Fee) } }
+    })
+    await world.look(world.node)
+    const entries = await world.entries()
+    expect(new Map(entries.map(({ subscription, kind }) => [subscription, kind]))).toEqual(
+      new Map([
+        [failing, 'failed'],
+        [paying, 'answer'],
+      ]),
+    )
+    const sent = firstDeployment ? 2n : 1n
+    const { gasCost } = await world.balances()
+    const total = (some: typeof entries) => some.reduce((sum, { gas_cost }) => sum + BigInt(gas_cost), 0n)
+    expect(total(entries)).toBe(gasCost + sent * l1Fee)
+    const { db } = world.queue
+    const read = await readSubscription(db, { chain: chain.id, id: paying, limit: 1 })
+    const [transaction] = (read?.deliveries ?? []).map(row => deliveryView(row).transaction)
+    const ofIt = entries.filter(({ hash }) => hash === transaction?.hash)
+    expect(ofIt).toHaveLength(firstDeployment ? 1 : 2)
+    expect(transaction?.cost).toBe(String(total(ofIt)))
+    const owner = world.consumer.address.toLowerCase()
+    const record = await readConsumer(db, { config: { id: chain.id, guard: openGuard }, owner })
+    const wasted = entries.find(({ kind }) => kind === 'failed')
+    expect(record).toMatchObject({ wasted_gas: wasted?.gas_used, wasted: wasted?.gas_cost })
+    expect(BigInt(wasted?.gas_cost ?? 0)).toBeGreaterThan(l1Fee / 4n)
   })
 
   test('behavior: when a reorganisation undoes an answer its rows go, and come again', async () => {
