@@ -37,7 +37,7 @@ export async function readLedgerDays(db: Db, question: LedgerQuestion): Promise<
     select day, consumer, token, sum(kind = 'answer') as answers, sum(kind = 'rejected') as rejected, sum(kind = 'failed') as failed,
       sum(gas_used) as gas_used, ${columns}
     from ledger indexed by ledger_days
-    where ${among(question)} ${beyond(question.after, ['day', 'consumer', 'token'])}
+    where ${among(question, ['day', 'consumer', 'token'])}
     group by day, consumer, token order by day, consumer, token limit ${question.limit}`)
   return groups.map(group => {
     const { day, consumer, token, answers, rejected, failed, gas_used } = group
@@ -76,7 +76,7 @@ export async function readLedgerEntries(db: Db, question: LedgerQuestion): Promi
     select tx, seq, day, at, hash, block, kind, subscription, interval, consumer, token, payment, slashed, owed, owing, protocol_fee,
       verifier_fee, gas_used, gas_cost
     from ledger indexed by ledger_days
-    where ${among(question)} ${beyond(question.after, ['day', 'consumer', 'token', 'tx', 'seq'])}
+    where ${among(question, ['day', 'consumer', 'token', 'tx', 'seq'])}
     order by day, consumer, token, tx, seq limit ${question.limit}`)
   return rows.map(({ tx, seq, day, consumer, ...rest }) => ({
     row: { ...rest, day: toDate(day), consumer: consumer || null },
@@ -84,19 +84,24 @@ export async function readLedgerEntries(db: Db, question: LedgerQuestion): Promi
   }))
 }
 
-function among({ chain, from, to, consumer, token }: LedgerQuestion): SQL {
+/** `columns`: of a place, as the index has them. */
+function among({ chain, from, to, consumer, token, after }: LedgerQuestion, columns: readonly string[]): SQL {
   const ofConsumer = consumer === null ? sql`` : sql`and consumer = ${consumer}`
   const inToken = token === null ? sql`` : sql`and token = ${token}`
-  return sql`chain = ${chain} and day between ${from} and ${to} ${ofConsumer} ${inToken}`
+  const begin = after === null ? sql`day >= ${from}` : beyond(after, { from, columns })
+  return sql`chain = ${chain} and ${begin} and day <= ${to} ${ofConsumer} ${inToken}`
 }
 
-function beyond(after: LedgerQuestion['after'], columns: readonly string[]): SQL {
-  if (after === null) return sql``
+/** The place is where the index is entered: with a first day to enter it at, each page would walk through all before it. */
+function beyond(
+  after: readonly (string | number)[],
+  { from, columns }: { from: number; columns: readonly string[] },
+): SQL {
   const values = sql.join(
     after.map(value => sql`${value}`),
     sql`, `,
   )
-  return sql`and (${sql.raw(columns.join(', '))}) > (${values})`
+  return sql`(${sql.raw(columns.join(', '))}) > (${values}) and +day >= ${from}`
 }
 
 /** Days from 1970-01-01 on, as a date; and back. */
