@@ -16,7 +16,7 @@ import { adminToken } from '../support/edge.ts'
 import { docker } from './docker.ts'
 import { answered, beyond, createInternet, type Internet } from './internet.ts'
 import { attempt, labImage } from './lab.ts'
-import { able, type Inspected, networkOf, tables, useLab } from './place.ts'
+import { able, answers, type Inspected, networkOf, tables, useLab } from './place.ts'
 import { eventually } from './setup.ts'
 
 // A matter of the kernel, which no CI can install.

@@ -30,7 +30,7 @@ import { policyOf } from '../../support/runner.ts'
 import { type Gate, mortal } from './outbox/mortal.ts'
 
 /** What a container gives, and one that was asked for a proof. */
-const plain = '{"container":"echo","output":{"said":"x"}}'
+const plainOf = (said: string) => JSON.stringify({ container: 'echo', output: { said } })
 const fiveKeys = { raw_input: '', processed_input: '', raw_output: 'ab', processed_output: '', proof: '0123' }
 const proven = JSON.stringify({ container: 'echo', output: fiveKeys })
 
@@ -72,8 +72,8 @@ export type Ticking = {
   deploy(contract: { bytecode: Hex; abi: unknown; args: unknown[] }): Promise<Contract>
   /** Asks for the container `echo` once. @returns the subscription's id. */
   ask(): Promise<number>
-  /** What a runner would report of every job that waits. @returns how many. */
-  compute(): Promise<number>
+  /** What a runner would report of every job that waits. `said`: in its output, of what asks for no proof. @returns how many. */
+  compute(said?: string): Promise<number>
   /** Subscriptions that were answered on the chain as it is, once for each answer, in order. */
   fulfilled(): Promise<number[]>
   /** Of what is computed or delivered, by subscription and interval. */
@@ -218,7 +218,8 @@ export async function startTicking({
     },
     deploy,
     ask: () => createdBy(chain, callback, { functionName: 'ask', args: ['echo', toHex('x')] }),
-    async compute() {
+    async compute(said = 'x') {
+      const plain = plainOf(said)
       const { rowsAffected } = await orm.run(sql`
         update jobs set state = 'success', finished_at = 1, result = iif(requires_proof = 1, ${proven}, ${plain}),
           result_bytes = length(iif(requires_proof = 1, ${proven}, ${plain}))

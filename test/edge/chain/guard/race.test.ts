@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Address, decodeFunctionData, type Hex } from 'viem'
+import { type Address, decodeFunctionData, type Hex, hexToBytes } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { placeOf } from '../../../../src/edge/chain/guard/stagger.ts'
@@ -19,14 +19,29 @@ let rival: ChainTick
 const rivalSigner = createSigner(anvilKey(9))
 
 /** Both have the answers, and nothing is sent. */
-async function computed(): Promise<void> {
+async function computed(said?: string): Promise<void> {
   await world.look(node)
   await rivals.look(rival)
-  await world.compute()
-  await rivals.compute()
+  await world.compute(said)
+  await rivals.compute(said)
 }
 
-type Sent = { status: string; gasUsed: bigint; functionName: string }
+/** Until whoever has lost knows. */
+async function settled(): Promise<void> {
+  for (let block = 0; block < 4; block += 1) {
+    await world.mine()
+    rivals.queue.clock.ms += 60_000
+    await rivals.look(rival)
+    await world.look(node)
+  }
+}
+
+/** `dataTokens`: of its call data, as EIP-7623 counts: 1 for a byte that is zero, 4 for another. */
+type Sent = { status: string; gasUsed: bigint; functionName: string; dataTokens: bigint }
+
+function tokensOf(data: Hex): bigint {
+  return hexToBytes(data).reduce((sum, byte) => sum + (byte === 0 ? 1n : 4n), 0n)
+}
 
 /** What an account has sent, in order. */
 async function sentBy(address: Address): Promise<Sent[]> {
@@ -39,7 +54,7 @@ async function sentBy(address: Address): Promise<Sent[]> {
       if (from.toLowerCase() !== address.toLowerCase()) continue
       const { functionName } = decodeFunctionData({ abi: eip712CoordinatorAbi, data: input as Hex })
       const { status, gasUsed } = await chain.getTransactionReceipt({ hash })
-      sent.push({ status, gasUsed, functionName })
+      sent.push({ status, gasUsed, functionName, dataTokens: tokensOf(input as Hex) })
     }
   }
   return sent
@@ -85,12 +100,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
           await rivals.look(rival)
           await world.look(node)
         })
-        for (let block = 0; block < 4; block += 1) {
-          await world.mine()
-          rivals.queue.clock.ms += 60_000
-          await rivals.look(rival)
-          await world.look(node)
-        }
+        await settled()
         const lost = await sentBy(rivalSigner.address)
         expect(lost.map(({ functionName }) => functionName)).toEqual(
           firstDeployment ? ids.map(() => 'deliverCompute') : [functionName],
@@ -101,6 +111,36 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
         expect((await rivals.deliveries()).map(({ state }) => state)).toEqual(ids.map(() => 'dropped'))
       },
     )
+  })
+
+  describe('what the loser of one place wastes', () => {
+    const transaction = 21_000n
+    /** Until it is found that the place is taken. */
+    const most = 7_000n
+    test.each<[string, { paid: boolean; bytes: number }]>([
+      ['unpaid, of a byte', { paid: false, bytes: 1 }],
+      ['unpaid, of 100 bytes', { paid: false, bytes: 100 }],
+      ['unpaid, of a KiB', { paid: false, bytes: 1_024 }],
+      ['paid, with bounds, of a byte', { paid: true, bytes: 1 }],
+      ['paid, with bounds, of 100 bytes', { paid: true, bytes: 100 }],
+      ['paid, with bounds, of a KiB', { paid: true, bytes: 1_024 }],
+    ])('behavior: as much as its call data takes, and little more: %s', async (_, { paid, bytes }) => {
+      await world.askFor({ paid })
+      await computed('x'.repeat(bytes))
+      await world.holding(async () => {
+        await rivals.look(rival)
+        await world.look(node)
+      })
+      await settled()
+      const lost = await sentBy(rivalSigner.address)
+      expect(lost).toMatchObject([{ status: 'reverted' }])
+      const { gasUsed = 0n, dataTokens = 0n } = lost[0] ?? {}
+      expect(dataTokens).toBeGreaterThan(4n * BigInt(bytes))
+      // The work comes on top of the one, and is in the other: the dearer counts.
+      const [withWork, alone] = [transaction + 4n * dataTokens, transaction + 10n * dataTokens]
+      expect(gasUsed).toBeGreaterThanOrEqual(alone)
+      expect(gasUsed).toBeLessThanOrEqual(alone > withWork + most ? alone : withWork + most)
+    })
   })
 
   describe('two places, among nodes that know of others', () => {
@@ -125,12 +165,7 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
           await rivals.look(rival)
           await world.look(node)
         })
-        for (let block = 0; block < 4; block += 1) {
-          await world.mine()
-          rivals.queue.clock.ms += 60_000
-          await rivals.look(rival)
-          await world.look(node)
-        }
+        await settled()
         const lost = await sentBy(rivalSigner.address)
         expect(lost).toMatchObject([
           { functionName, status: 'reverted' },
