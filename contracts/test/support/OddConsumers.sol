@@ -80,3 +80,32 @@ contract WatchingConsumer is EmptyConsumer {
         balance = watched.balance;
     }
 }
+
+/// @notice Takes 32 bytes, as a node tries it with before it computes, and reverts at anything else, with what it is told to.
+contract ForgingConsumer is EmptyConsumer {
+    bytes internal reason;
+
+    constructor(address registry) EmptyConsumer(registry) {}
+
+    function forge(bytes calldata reason_) external {
+        reason = reason_;
+    }
+
+    function _receiveCompute(
+        uint32,
+        uint32,
+        uint16,
+        address,
+        bytes calldata,
+        bytes calldata output,
+        bytes calldata,
+        bytes32,
+        uint256
+    ) internal view override {
+        if (output.length == 32) return;
+        bytes memory told = reason;
+        assembly ("memory-safe") {
+            revert(add(told, 0x20), mload(told))
+        }
+    }
+}

@@ -1,20 +1,18 @@
 import {
   type Address,
   decodeFunctionResult,
-  encodeAbiParameters,
   encodeFunctionData,
   type Hex,
   hexToBigInt,
-  keccak256,
   size as sizeOf,
   slice,
   zeroAddress,
 } from 'viem'
-import { eip712CoordinatorAbi } from '../../protocol/abi/eip712-coordinator.ts'
 import { iConsumerAbi } from '../../protocol/abi/iconsumer.ts'
 import { readerAbi } from '../../protocol/abi/reader.ts'
 import { returned, toCall, toWord } from './call.ts'
 import type { Status, Subscription } from './chain.ts'
+import { countCalls } from './count-calls.ts'
 import { decoded } from './decode.ts'
 import { intervalAt } from './interval.ts'
 import { anchorCall } from './next-id.ts'
@@ -91,7 +89,9 @@ async function readCounts(
     .map(subscription => ({ subscription, interval: intervalAt(subscription, block.time) }))
     .filter(({ interval }) => interval > 0)
   const answers = await chain.rpc.send(
-    open.flatMap(({ subscription, interval }) => countCalls(question, { id: subscription.id, interval })),
+    open.flatMap(({ subscription, interval }) =>
+      countCalls({ chain, contracts, at: block.number }, { id: subscription.id, interval }),
+    ),
     // Zeros are what most of them are: who says so has to have the block.
     anchorCall(contracts, { at: block.number, ids: open.map(({ subscription }) => subscription.id) }),
   )
@@ -107,20 +107,6 @@ async function readCounts(
     const counted = told.get(subscription.id)
     return counted === undefined ? { subscription, interval: 0, count: 0, responded: false } : counted
   })
-}
-
-function countCalls(
-  { chain, contracts, block }: SizedQuestion,
-  { id, interval }: { id: number; interval: number },
-): RpcCall[] {
-  const uint32 = { type: 'uint32' } as const
-  const intervalKey = keccak256(encodeAbiParameters([uint32, uint32], [id, interval]))
-  const node = chain.signer.address
-  const nodeKey = keccak256(encodeAbiParameters([uint32, uint32, { type: 'address' }], [id, interval, node]))
-  return [
-    encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'redundancyCount', args: [intervalKey] }),
-    encodeFunctionData({ abi: eip712CoordinatorAbi, functionName: 'nodeResponded', args: [nodeKey] }),
-  ].map(data => toCall({ to: contracts.coordinator, data }, block.number))
 }
 
 /** Of those that are still to be answered. `unasked`: ids that there was no time for. */

@@ -88,6 +88,12 @@ const errors: Abi = [
   ]),
 ]
 
+const names: ReadonlySet<string> = new Set(errors.flatMap(each => (each.type === 'error' ? [each.name] : [])))
+
+/** What has no name; and what no endpoint answers, while they answer others. */
+const reverted = 'reverted'
+export const silent = 'silent'
+
 /** What a failed simulation says of the delivery. */
 export function revertOf(error: RpcError, standing: Standing): Revert {
   const decoded = decode(error.data)
@@ -102,12 +108,23 @@ export function revertOf(error: RpcError, standing: Standing): Revert {
     }
   }
   const message = decoded === null ? saidOf(error) : decoded.isOurs ? decoded.text : cleaned(decoded.text)
-  return { kind: 'retry', code: decoded?.name ?? 'reverted', message, isKnown: false }
+  return { kind: 'retry', code: decoded?.name ?? reverted, message, isKnown: false }
 }
 
 /** Whether a wallet has too little, and may be filled. */
 export function isAboutMoney({ code }: Pick<Revert, 'code'>): boolean {
   return aboutMoney.includes(code)
+}
+
+/** Whether it is what a delivery was refused with when it was tried, and no reason of the node's own. */
+export function isOfCall(code: string): boolean {
+  return code === reverted || code === silent || names.has(code)
+}
+
+/** A revert of the consumer's in a name of the coordinator's, which that would not have used. */
+export function ownRevert({ code }: Pick<Revert, 'code'>): Revert {
+  const message = `Its consumer reverts with ${code}, of which nothing is true`
+  return { kind: 'retry', code: reverted, message, isKnown: false }
 }
 
 /** Whether the call itself failed: not the node that was to try it. */

@@ -12,6 +12,7 @@ import { answerCall, deliverCall, walletFor } from '../simulate.ts'
 import type { Step } from '../step.ts'
 import type { Tracked } from '../tracked.ts'
 import { type Dropped, dropDeliveries } from './drop.ts'
+import { failed } from './failed.ts'
 
 /** Names a delivery of a chain. */
 export type Key = { subscription: number; interval: number }
@@ -24,6 +25,8 @@ export type Computed = Key & {
   begin: number
   /** Why it was not sent when it was last tried; null: it was not tried. */
   reason: string | null
+  /** Whether that is that it was mined, and failed. */
+  hasFailed: boolean
   /** What its proof is backed with; null: nothing. */
   stake: { token: Address; amount: bigint; verifier: Address } | null
   /** Of the subscription. */
@@ -35,6 +38,8 @@ export type Computed = Key & {
   isPaid: boolean
   /** Base units for the node, as they were reckoned when it was begun. */
   payout: bigint
+  /** Basis points that the protocol may take of each side; 0: whatever it takes. */
+  maxFee: number
   redundancy: number
   /** From which block on it may be sent; null: nobody has looked. */
   sendBlock: number | null
@@ -45,6 +50,7 @@ type Row = Key & {
   tries: number
   deadline: number | null
   reason: string | null
+  failed: number
   stake_token: Address | null
   stake: string | null
   verifier: Address
@@ -54,6 +60,7 @@ type Row = Key & {
   min_payout: string | null
   payment_token: Address
   payment_amount: string
+  max_fee: number
   redundancy: number
   send_block: number | null
   call: Hex | null
@@ -112,6 +119,7 @@ export async function readComputed(step: Step): Promise<ReadComputed> {
       deadline,
       begin,
       reason,
+      hasFailed: row.failed === 1,
       stake: stakeOf(row),
       ...termsOf(row),
       call,
@@ -128,7 +136,7 @@ function stakeOf({ stake_token: token, stake, verifier }: Row): Computed['stake'
 
 function termsOf(
   row: Row,
-): Omit<Computed, keyof Key | 'tries' | 'deadline' | 'begin' | 'reason' | 'stake' | 'call'> {
+): Omit<Computed, keyof Key | 'tries' | 'deadline' | 'begin' | 'reason' | 'hasFailed' | 'stake' | 'call'> {
   const { owner, redundancy, payment_token: token, payment_amount: amount, min_payout: payout } = row
   const sendBlock = row.send_block
   return {
@@ -140,6 +148,7 @@ function termsOf(
     price: BigInt(amount),
     isPaid: amount !== '0',
     payout: BigInt(payout ?? 0),
+    maxFee: row.max_fee,
   }
 }
 
@@ -149,8 +158,8 @@ async function readRows({ db, chain: { config }, latest, gapSeconds }: Step): Pr
   return await orm.all<Row>(sql`
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
-        select d.subscription, d.interval, d.tries, d.deadline, d.reason, d.stake_token, d.stake, s.verifier, s.active_at, s.period, s.owner, s.payment_token,
-          s.payment_amount, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
+        select d.subscription, d.interval, d.tries, d.deadline, d.reason, coalesce(d.message = ${failed.message}, 0) as failed, d.stake_token, d.stake, s.verifier, s.active_at, s.period, s.owner, s.payment_token,
+          s.payment_amount, s.max_fee, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
           j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed
           join subscriptions s on s.chain = d.chain and s.id = d.subscription

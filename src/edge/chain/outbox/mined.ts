@@ -15,6 +15,7 @@ import { wakeStaked } from '../stakes/wake.ts'
 import type { Step } from '../step.ts'
 import { keyOf } from './batch.ts'
 import { readBrought } from './brought.ts'
+import { failed } from './failed.ts'
 import { type Fate, fateOf } from './fate.ts'
 import { readFound } from './found.ts'
 import type { Open } from './open.ts'
@@ -91,8 +92,8 @@ export async function writeMined(
       update deliveries set state = item.value ->> 'to', tx = iif(item.value ->> 'to' = 'computed', null, tx),
         tries = tries + (item.value ->> 'to' <> 'delivered'),
         not_before = iif(item.value ->> 'to' = 'computed', ${now} + (item.value ->> 'p'), not_before),
-        reason = iif(item.value ->> 'to' = 'delivered', null, 'reverted'),
-        message = iif(item.value ->> 'to' = 'delivered', null, 'The delivery was mined, and reverted.')
+        reason = iif(item.value ->> 'to' = 'delivered', null, ${failed.reason}),
+        message = iif(item.value ->> 'to' = 'delivered', null, ${failed.message})
       from json_each(${items}) as item
       where chain = ${id} and subscription = item.value ->> 's' and interval = item.value ->> 'i' and tx = ${open.id} and ${isMined}
         and (state = 'sending' or (state = 'dropped' and item.value ->> 'to' = 'delivered'))`),

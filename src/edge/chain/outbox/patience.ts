@@ -1,4 +1,5 @@
 import { zeroAddress } from 'viem'
+import { isOfCall } from '../reverts.ts'
 import type { Computed } from './computed.ts'
 
 /** What is in the way may go away; for a wallet that may be filled, the end of the interval is waited for, where it has one. */
@@ -24,12 +25,26 @@ const blameless: ReadonlySet<string> = new Set([
   'FeeAboveTerms',
 ])
 
+/** Whether nobody is to blame for it. Only where the chain's state says the same: a consumer may revert with whatever it likes. */
+export function isBlameless(reason: string, { verifier }: Pick<Computed, 'verifier'>): boolean {
+  // Whoever asked has chosen who checks the proof, and what that takes.
+  return blameless.has(reason) && (reason !== 'PayoutTooLow' || verifier === zeroAddress)
+}
+
 /** Whom it is counted to that an answer is given up for this. */
 export function blamed(
   reason: string,
   { owner, verifier }: Pick<Computed, 'owner' | 'verifier'>,
 ): { refused?: string } {
-  // Whoever asked has chosen who checks the proof, and what that takes.
-  const isOfVerifier = reason === 'PayoutTooLow' && verifier !== zeroAddress
-  return blameless.has(reason) && !isOfVerifier ? {} : { refused: owner }
+  return isBlameless(reason, { verifier }) ? {} : { refused: owner }
+}
+
+/** Whom it is counted to that an answer has waited until it was too late, for whatever it was not taken for when it was last tried. */
+export function blamedLate({
+  reason,
+  hasFailed,
+  ...delivery
+}: Pick<Computed, 'reason' | 'hasFailed' | 'owner' | 'verifier'>): { refused?: string } {
+  // What was mined and failed is counted as that.
+  return reason !== null && !hasFailed && isOfCall(reason) ? blamed(reason, delivery) : {}
 }

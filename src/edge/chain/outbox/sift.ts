@@ -2,9 +2,10 @@ import { hexToBigInt, numberToHex } from 'viem'
 import { returned, toParam } from '../call.ts'
 import { isUncreated } from '../delegated/signed.ts'
 import { refusalOf } from '../refusal.ts'
-import { isAboutMoney, isAllowed, isRevert, type Revert, revertOf } from '../reverts.ts'
+import { isAboutMoney, isAllowed, isRevert, ownRevert, type Revert, revertOf, silent } from '../reverts.ts'
 import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
+import { type Doubt, readDoubts } from './borne-out.ts'
 import type { Computed } from './computed.ts'
 import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
 import { explainLacking, type Lacking, mayLack } from './lacking.ts'
@@ -37,8 +38,8 @@ export async function sift(
   const { config } = chain
   const { maxGasLimit } = config.gas
   const passed: Passed[] = []
-  const dropped: Dropped[] = []
-  const lacking: Lacking[] = []
+  const failed: Failed[] = []
+  const tooLarge: Dropped[] = []
   for (const [index, delivery] of deliveries.entries()) {
     const { subscription, interval, owner } = delivery
     const answer = answers[index]
@@ -47,17 +48,7 @@ export async function sift(
     const error = answer?.error
     const isTooDear = error !== undefined && !error.isUnclear && refusalOf(error) === 'out_of_gas'
     if (error !== undefined && !isTooDear && !isAllowed(error, config.allowedSimErrors)) {
-      const verdict = judge(step, delivery, error)
-      const { reason, message, afterMs, counts } = verdict
-      const isOver = afterMs === null
-      if (isOver && !mayLack(delivery, reason))
-        dropped.push({ subscription, interval, reason, message, ...blamed(reason, delivery) })
-      else {
-        const again = { afterMs: afterMs ?? pauseAfter(delivery.tries), counts }
-        lacking.push({ postponed: { subscription, interval, reason, message, ...again }, delivery, isOver })
-      }
-      const fields = { chain: config.id, subscription, interval, error: message }
-      log.warn('Did not send tx', { ...fields, again: afterMs !== null })
+      failed.push({ delivery, error, revert: revertIn(step, delivery, error) })
       continue
     }
     const told = returned(answer)
@@ -65,13 +56,46 @@ export async function sift(
     if (isTooDear || gas > maxGasLimit) {
       const needed = isTooDear ? `more than ${triedGas * maxGasLimit}` : gas
       const message = `The delivery needs ${needed} gas; ${maxGasLimit} are the most.`
-      dropped.push({ subscription, interval, reason: 'output_too_large', message, refused: owner })
+      tooLarge.push({ subscription, interval, reason: 'output_too_large', message, refused: owner })
       log.warn('Did not send tx', { chain: config.id, subscription, interval, error: message })
     } else passed.push({ ...delivery, gas })
   }
-  await dropDeliveries(db, { chain: config.id, dropped, block: latest })
+  const { dropped, lacking } = await refuse(step, failed)
+  await dropDeliveries(db, { chain: config.id, dropped: [...tooLarge, ...dropped], block: latest })
   await putOff(step, lacking)
   return passed
+}
+
+/** An answer whose simulation failed. `revert` null: no endpoint says anything that is believed. */
+type Failed = { delivery: Computed; error: RpcError; revert: Revert | null }
+
+/** What becomes of them, once the chain bears out what nobody would be to blame for. */
+async function refuse(
+  step: Step,
+  failed: readonly Failed[],
+): Promise<{ dropped: Dropped[]; lacking: Lacking[] }> {
+  const { chain, log } = step
+  const doubts = await readDoubts(
+    step,
+    failed.flatMap(({ delivery, revert }) => (revert === null ? [] : [{ delivery, reason: revert.code }])),
+  )
+  const dropped: Dropped[] = []
+  const lacking: Lacking[] = []
+  for (const each of failed) {
+    const { delivery } = each
+    const { subscription, interval } = delivery
+    const { reason, message, afterMs, counts } = judge(each, doubts.get(delivery))
+    const isOver = afterMs === null
+    if (isOver && !mayLack(delivery, reason))
+      dropped.push({ subscription, interval, reason, message, ...blamed(reason, delivery) })
+    else {
+      const again = { afterMs: afterMs ?? pauseAfter(delivery.tries), counts }
+      lacking.push({ postponed: { subscription, interval, reason, message, ...again }, delivery, isOver })
+    }
+    const fields = { chain: chain.config.id, subscription, interval, error: message }
+    log.warn('Did not send tx', { ...fields, again: afterMs !== null })
+  }
+  return { dropped, lacking }
 }
 
 /** Postpones them, and drops what was tried often enough for want of somebody else's money. */
@@ -90,14 +114,20 @@ async function putOff(step: Step, lacking: readonly Lacking[]): Promise<void> {
   await postponeDeliveries(db, { chain: id, postponed })
 }
 
+function revertIn({ latest }: Step, { begin, deadline }: Computed, error: RpcError): Revert | null {
+  if (error.unanswered === 'silent')
+    return { kind: 'retry', code: silent, message: error.message, isKnown: false }
+  return error.isUnclear ? null : revertOf(error, { begin, end: deadline, time: latest.time })
+}
+
 /** `afterMs`: when to try again; null: never. */
-function judge({ latest }: Step, { subscription, begin, deadline, tries }: Computed, error: RpcError) {
-  const isSilent = error.unanswered === 'silent'
-  if (error.isUnclear && !isSilent)
-    return { reason: 'unclear', message: error.message, afterMs: unclearMs, counts: 0 } as const
-  const revert: Revert = isSilent
-    ? { kind: 'retry', code: 'silent', message: error.message, isKnown: false }
-    : revertOf(error, { begin, end: deadline, time: latest.time })
+function judge({ delivery, error, revert: told }: Failed, doubt: Doubt | undefined) {
+  const { subscription, deadline, tries } = delivery
+  if (told === null || doubt === 'unclear') {
+    const message = told === null ? error.message : `Whether ${told.code} is so could not be read`
+    return { reason: 'unclear', message, afterMs: unclearMs, counts: 0 } as const
+  }
+  const revert = doubt === 'forged' ? ownRevert(told) : told
   // What is no revert is about gas or time, and says nothing of the consumer.
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
   // What is still to be created has no interval, but a signature, which may be good for years.

@@ -1,22 +1,18 @@
 import { barredSentence, selectBarred } from '../guard/usage.ts'
-import { isAboutMoney } from '../reverts.ts'
 import type { Step } from '../step.ts'
 import type { Computed } from './computed.ts'
 import { dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
-import { maxPauseMs } from './patience.ts'
+import { blamedLate, maxPauseMs } from './patience.ts'
 
 /** What would be mined at the earliest when it is too late is given up. */
 export async function withoutLate(step: Step, computed: readonly Computed[]): Promise<Computed[]> {
   const { db, chain, latest, gapSeconds, log } = step
   const isLate = ({ deadline }: Computed) => deadline !== null && latest.time + gapSeconds >= deadline
-  const dropped = computed.filter(isLate).map(({ subscription, interval, owner, reason: why }) => ({
-    subscription,
-    interval,
-    reason: 'too_late',
-    message: `The interval was over before the answer could be sent${why === null ? '.' : `: ${why}.`}`,
-    // The money was gone, and did not come back in time.
-    ...(why !== null && isAboutMoney({ code: why }) && { refused: owner }),
-  }))
+  const dropped = computed.filter(isLate).map(delivery => {
+    const { subscription, interval, reason: why } = delivery
+    const message = `The interval was over before the answer could be sent${why === null ? '.' : `: ${why}.`}`
+    return { subscription, interval, reason: 'too_late', message, ...blamedLate(delivery) }
+  })
   await dropDeliveries(db, { chain: chain.config.id, dropped, block: latest })
   for (const { subscription, interval, message } of dropped)
     log.warn('Did not send tx', { chain: chain.config.id, subscription, interval, error: message })

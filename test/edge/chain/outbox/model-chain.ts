@@ -179,15 +179,26 @@ export function createModelChain(): ModelChain {
     if (method === 'eth_sendRawTransaction') return await take(params[0] as Hex)
     if (method === 'eth_getTransactionReceipt') return { result: receiptOf(params[0] as Hex) }
     if (method === 'eth_getBlockByNumber') return { result: toldBlock(Number(params[0])) }
-    if (method === 'eth_call') return { result: stored((params[0] as { data: Hex }).data) }
+    if (method === 'eth_call') return { result: told((params[0] as { data: Hex }).data) }
     throw new Error(`The model has no ${method}`)
   }
 
   function estimate(data: Hex): RpcAnswer {
     const isTaken = keysOf(data).some(key => accepted().includes(key))
     if (!isTaken) return { result: numberToHex(deliveryGas) }
-    const reason = encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'NodeRespondedAlready' })
+    const reason = encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'IntervalCompleted' })
     return { error: { code: 3, message: 'execution reverted', data: reason } }
+  }
+
+  function told(data: Hex): Hex {
+    const { functionName, args } = decodeFunctionData({ abi: eip712CoordinatorAbi, data })
+    if (functionName === 'getSubscription') return stored()
+    if (functionName === 'redundancyCount')
+      return numberToHex(accepted().filter(key => intervalKey(key) === args[0]).length, { size: 32 })
+    // Of the node it is not told apart who has answered.
+    if (functionName === 'nodeResponded') return zeroHash
+    if (functionName === 'getSubscriptionInterval') return numberToHex(head().time + 1, { size: 32 })
+    throw new Error(`The model has no ${functionName}`)
   }
 
   async function take(raw: Hex): Promise<RpcAnswer> {
@@ -297,10 +308,15 @@ export const subscriptionThere = {
   wallet: zeroAddress,
 } as const
 
-function stored(data: Hex): Hex {
-  const { functionName } = decodeFunctionData({ abi: eip712CoordinatorAbi, data })
-  if (functionName !== 'getSubscription') throw new Error(`The model has no ${functionName}`)
-  return encodeFunctionResult({ abi: eip712CoordinatorAbi, functionName, result: subscriptionThere })
+function stored(): Hex {
+  const result = subscriptionThere
+  return encodeFunctionResult({ abi: eip712CoordinatorAbi, functionName: 'getSubscription', result })
+}
+
+/** What the coordinator has an interval's answers under. */
+function intervalKey(key: string): Hex {
+  const [id = 0, interval = 0] = key.split('/').map(Number)
+  return keccak256(encodeAbiParameters([{ type: 'uint32' }, { type: 'uint32' }], [id, interval]))
 }
 
 function isBatchData(data: Hex): boolean {

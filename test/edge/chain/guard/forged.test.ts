@@ -1,0 +1,103 @@
+import { encodeErrorResult } from 'viem'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
+import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
+import { type Asked, type Contract, deploy, fund, transact } from '../../../support/chain.ts'
+import { type GuardWorld, price, startGuardWorld } from './world.ts'
+
+/** A consumer that lets a trial through, and takes no answer in the coordinator's own words: what it has cost is counted to it, on a real chain. */
+
+const blameless = [
+  'IntervalCompleted',
+  'NodeRespondedAlready',
+  'SubscriptionCompleted',
+  'IntervalMismatch',
+  'DeliveryTooLate',
+  'PayoutTooLow',
+  'FeeAboveTerms',
+] as const
+type ErrorName = (typeof blameless)[number] | 'Reentrancy' | 'PrepaymentStuck'
+
+let world: GuardWorld
+let node: ChainTick
+let forging: Contract
+
+const forge = async (errorName: ErrorName) =>
+  await transact(world.chain, forging, {
+    functionName: 'forge',
+    args: [encodeErrorResult({ abi: eip712CoordinatorAbi, errorName })],
+  })
+const ask = async (asked: Asked & { paid?: boolean } = {}) => await world.askFor({ from: forging, ...asked })
+const record = async () => await world.record(forging.address)
+
+/** Computed, and tried so often; the clock of the pauses goes on, and that of the chain as far as it is told. */
+async function tryAnswers(times: number, { seconds = 0 } = {}): Promise<void> {
+  for (let tried = 0; tried < times; tried++) {
+    await world.look(node)
+    await world.compute()
+    await world.look(node)
+    world.queue.clock.ms += 15 * 60_000
+    await (seconds > 0 ? world.chain.warp(seconds) : world.mine())
+  }
+}
+
+describe.for([false, true])('first deployment: %s', firstDeployment => {
+  beforeEach(async () => {
+    world = await startGuardWorld({ firstDeployment })
+    node = world.node({ guard: { ...openGuard, limits: { ...noLimits, dropped: 1 } } })
+    const odd = { name: 'ForgingConsumer', file: 'OddConsumers', args: [world.chain.registry] }
+    forging = await deploy(world.chain, odd)
+  })
+  afterEach(async () => await world?.close())
+
+  test.for(blameless)('default: %s out of the callback is the consumer’s own', async name => {
+    await forge(name)
+    await ask()
+    await tryAnswers(4)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await record()).toMatchObject({ dropped: 1, reverted: 0 })
+    await ask()
+    await world.look(node)
+    expect(await world.compute()).toBe(0)
+  })
+
+  test.for(['PayoutTooLow', 'FeeAboveTerms'] as const)('behavior: %s, of one that pays', async name => {
+    await forge(name)
+    const wallet = await fund(world.chain, { spender: forging.address, amount: price })
+    await ask({ paid: true, wallet })
+    await tryAnswers(4)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await record()).toMatchObject({ dropped: 1 })
+  })
+
+  test.for(['Reentrancy', 'PrepaymentStuck', 'IntervalMismatch'] as const)(
+    'behavior: %s until the interval is over is no late answer of the node’s',
+    async name => {
+      await forge(name)
+      await ask({ frequency: 9, period: 600 })
+      await world.chain.warp(610)
+      await tryAnswers(1, { seconds: 600 })
+      await world.look(node)
+      expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+      expect(await record()).toMatchObject({ dropped: 1 })
+    },
+  )
+
+  test('behavior: an answer that another node’s came before is nobody’s fault', async () => {
+    await ask()
+    await world.look(node)
+    await world.compute()
+    const { wallet, chain } = world.chain.deployer
+    const hash = await wallet.writeContract({
+      address: world.chain.coordinator,
+      abi: eip712CoordinatorAbi,
+      functionName: 'deliverCompute',
+      args: [1, 1, '0x', `0x${'00'.repeat(32)}`, '0x', world.nodeWallet],
+    })
+    await chain.waitForTransactionReceipt({ hash })
+    await world.look(node)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+    expect(await record()).toBeNull()
+  })
+})
