@@ -14,7 +14,7 @@ const obstacles: Record<SkipReason, string> = {
   insufficient_prepayment: 'insufficient prepayment',
   payment_wallet: 'the payment address of this node is no wallet',
   no_input: 'no input from its consumer',
-  unsupported_verifier: 'its verifier takes no such token, or asks for more than is paid',
+  unsupported_verifier: 'its verifier takes no such token, or asks for more than is left of the pay',
   proof_limit: 'too many proofs wait for a verdict',
   stake_limit: 'as much as is risked on its verifier is at stake already',
   insufficient_stake: 'insufficient balance of the node’s own wallet to back a proof',

@@ -15,13 +15,15 @@ export type Payouts = { fee: bigint | null; byId: ReadonlyMap<number, bigint> }
 /** Basis points of a whole. */
 const scale = 10_000n
 
-/** What reaches the node's wallet of a price: each side pays the protocol's fee on it, and the verifier has its own. Base units; never below 0. */
+/**
+ * What reaches the node's wallet of a price: each side pays the protocol's fee on it, and the verifier has its own. Base units; below 0: the coordinator
+ * cannot part it, and takes no answer.
+ */
 export function payoutOf(
   amount: bigint,
   { fee, verifierFee = 0n }: { fee: bigint; verifierFee?: bigint },
 ): bigint {
-  const left = amount - (amount * 2n * fee) / scale - verifierFee
-  return left > 0n ? left : 0n
+  return amount - (amount * 2n * fee) / scale - verifierFee
 }
 
 /**

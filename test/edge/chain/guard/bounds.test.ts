@@ -18,7 +18,7 @@ describe('payoutOf', () => {
     expect(payoutOf(40_000_000n, { fee: 511n, verifierFee: 5_000_000n })).toBe(30_912_000n)
     expect(payoutOf(1n, { fee: 0n })).toBe(1n)
     expect(payoutOf(10n, { fee: 5_000n })).toBe(0n)
-    expect(payoutOf(10n, { fee: 0n, verifierFee: 11n })).toBe(0n)
+    expect(payoutOf(10n, { fee: 0n, verifierFee: 11n })).toBe(-1n)
   })
 
   test('property: fee and payout are the price, and less fee is never less payout', () => {

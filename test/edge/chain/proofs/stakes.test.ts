@@ -445,6 +445,31 @@ describe.for([false, true])('a verifier; first deployment: %s', firstDeployment 
     expect(await world.reasons()).toEqual(['unsupported_verifier'])
   })
 
+  test('behavior: that asks for more than the protocol leaves of the price has nothing approved, and nothing computed', async () => {
+    world = await startProving({ firstDeployment, kind: 'AtomicVerifier' })
+    await world.call(world.verifier, 'setFee', zeroAddress, (95n * price) / 100n)
+    await world.prove()
+    await world.look(world.node, 2)
+    await world.later(2)
+    expect([await world.reasons(), await world.sent(), await jobs()]).toEqual([
+      ['unsupported_verifier'],
+      [],
+      0,
+    ])
+    // To the last unit it would be taken, and bring nothing.
+    await world.call(
+      world.verifier,
+      'setFee',
+      zeroAddress,
+      price - (price * 2n * BigInt(protocolFee)) / 10_000n,
+    )
+    await world.warp(3_600)
+    await world.later(2)
+    expect(await world.compute()).toBe(1)
+    await world.later(2)
+    expect(await world.states()).toEqual(['delivered'])
+  })
+
   test('behavior: that is no contract is not computed for', async () => {
     world = await startProving({ firstDeployment })
     await world.prove({ verifier: '0x00000000000000000000000000000000000000aa' })
