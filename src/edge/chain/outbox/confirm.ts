@@ -3,15 +3,17 @@ import { words } from '../refusal.ts'
 import type { Step } from '../step.ts'
 import { blockTimes } from './block-times.ts'
 import { broadcast, type Sending } from './broadcast.ts'
+import { type Covered, isNeeded, readCovered } from './covered.ts'
 import type { SignerReport } from './deliver.ts'
 import { forgetPassed, noteTaken } from './displace.ts'
+import { bumped, isShort, within } from './fees.ts'
 import { fillHoles } from './fill.ts'
 import { takeBack } from './left.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
 import { writeMined } from './mined.ts'
 import { asSigned, type Open, readOpen } from './open.ts'
 import { isAbove, receiptCalls, receiptsOf } from './receipts.ts'
-import { type Aim, replace } from './replace.ts'
+import { type Aim, type Replacing, replace } from './replace.ts'
 
 /**
  * Looks after what is on its way, at a new block: what was mined is written down; whose nonce another has taken is given back; what is stuck
@@ -31,12 +33,14 @@ export async function confirm(step: Step): Promise<SignerReport | null> {
   const timeOf = await blockTimes(step, receipts.values())
   const sendings: Sending[] = []
   const again: Open[] = []
+  const aims = new Map(open.map(each => [each.id, aimOf(step, each)]))
+  const covered = await coveredOf(step, { open, aims })
   for (const each of open) {
     const receipt = receipts.get(each.id)
     if (receipt && isAbove(step, receipt)) continue
     if (receipt) await writeMined(step, { open: each, receipt, at: timeOf(receipt) })
     else if (market.nonce > each.nonce) await noteTaken(step, each)
-    else await attend(step, { open: each, market, sendings, again })
+    else await attend(step, { each, open, market, aim: aims.get(each.id) ?? null, covered, sendings, again })
   }
   sendings.push(...(await asSigned(step, again)))
   sendings.push(...(await fillHoles(step, { open, market })))
@@ -47,21 +51,62 @@ export async function confirm(step: Step): Promise<SignerReport | null> {
   return { balance: market.balance, blocked }
 }
 
-/** Of one that is neither mined nor displaced. */
-async function attend(
+/** What their answers pay for, where the node works for no less, and any of them may have to be sent for more; null: whatever it takes. */
+async function coveredOf(
   step: Step,
-  { open, market, sendings, again }: { open: Open; market: Market; sendings: Sending[]; again: Open[] },
-): Promise<void> {
-  if (open.isDoubtful) return
-  const wasPassed = open.passedBlock !== null
-  if (wasPassed) await forgetPassed(step, open)
-  const aim = aimOf(step, open)
+  { open, aims }: { open: readonly Open[]; aims: ReadonlyMap<string, Aim | null> },
+): Promise<Covered | null> {
+  if (step.chain.config.guard.worth.serve.kind !== 'profitable') return null
+  const isRaised = open.some(({ id, kind }) => kind === 'deliver' && aims.get(id) === 'same')
+  return isRaised
+    ? await readCovered(
+        step,
+        open.filter(({ kind }) => kind === 'deliver'),
+      )
+    : null
+}
+
+type Attending = {
+  each: Open
+  open: readonly Open[]
+  market: Market
+  aim: Aim | null
+  covered: Covered | null
+  sendings: Sending[]
+  again: Open[]
+}
+
+/** Of one that is neither mined nor displaced. */
+async function attend(step: Step, { each, aim, sendings, again, ...rest }: Attending): Promise<void> {
+  if (each.isDoubtful) return
+  const wasPassed = each.passedBlock !== null
+  if (wasPassed) await forgetPassed(step, each)
   if (aim !== null) {
-    const replaced = await replace(step, { open, market, aim })
+    const replaced = await replace(step, { open: each, ...worthwhile(step, { each, aim, ...rest }) })
     if (replaced) sendings.push(replaced)
     // At the ceiling, or the market's price, it is sent as it is: endpoints forget what waits for long.
-    else if (aim === 'same' || aim === 'cheaper') again.push(open)
-  } else if (open.state === 'signed' || wasPassed) again.push(open)
+    else if (aim === 'same' || aim === 'cheaper') again.push(each)
+  } else if (each.state === 'signed' || wasPassed) again.push(each)
+}
+
+/**
+ * An answer is sent for more as long as it brings that. Beyond it waits as it is, until gas costs less; but not where its nonce is needed, by what comes
+ * behind it and pays, or since no endpoint has it: then nothing may go behind it.
+ */
+function worthwhile(
+  step: Step,
+  { each, open, market, aim, covered }: Omit<Attending, 'sendings' | 'again'> & { aim: Aim },
+): Omit<Replacing, 'open'> {
+  if (aim !== 'same' || covered === null || each.kind !== 'deliver') return { market, aim, most: null }
+  const { gas } = step.chain.config
+  const most = covered.get(each.id) ?? 0n
+  // For less than the market asks it need not be signed anew, and endpoints may not take it.
+  if (!isShort(gas, most, market) && bumped(within(gas, most), each.fees, market) !== null)
+    return { market, aim, most }
+  const mayWait = each.state === 'sent' && !isNeeded(step, { each, open, covered, market })
+  return mayWait || !isShort(gas, each.fees.maxFeePerGas, market)
+    ? { market, aim, most: 0n }
+    : { market, aim: 'later', most: null }
 }
 
 /** What has to become of it; null: nothing but to wait. */

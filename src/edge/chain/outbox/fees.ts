@@ -27,6 +27,20 @@ function offerWith(
   return { maxFeePerGas: most < ceiling ? most : ceiling, maxPriorityFeePerGas: wanted }
 }
 
+/** With another ceiling, where that is lower. Wei for a unit of gas; null: with its own. */
+export function within(policy: GasPolicy, most: bigint | null): GasPolicy {
+  return most === null || most >= policy.maxFeePerGas ? policy : { ...policy, maxFeePerGas: most }
+}
+
+/** Whether so much for a unit of gas, in wei, is less than the market asks. */
+export function isShort(
+  { minPriorityFeePerGas }: GasPolicy,
+  most: bigint,
+  { baseFee, suggested }: Asked,
+): boolean {
+  return most < baseFee + (suggested > minPriorityFeePerGas ? suggested : minPriorityFeePerGas)
+}
+
 /**
  * What replaces a transaction that is not mined: both fees higher by the policy's percentage, rounded up, and at least what the market asks.
  * null: the ceiling does not let it be replaced.

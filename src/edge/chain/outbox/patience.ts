@@ -6,6 +6,8 @@ import type { Computed } from './computed.ts'
 export const maxKnown = 10
 /** Until endpoints may say more of an answer. It is no try: none of them has said no. */
 export const unclearMs = 30_000
+/** Some blocks, until gas may cost less, or a day has passed. */
+export const unservedMs = 30_000
 export const maxPauseMs = 10 * 60_000
 const firstPauseMs = 2_000
 

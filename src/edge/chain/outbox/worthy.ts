@@ -4,13 +4,10 @@ import type { Step } from '../step.ts'
 import { sentenceOf } from '../telling.ts'
 import { type Dropped, dropDeliveries, type Postponed, postponeDeliveries } from './drop.ts'
 import type { Market } from './market.ts'
-import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
+import { blamed, maxKnown, pauseAfter, unclearMs, unservedMs } from './patience.ts'
 import type { Passed } from './plan.ts'
 import { whyUnderpaid } from './underpaid.ts'
 import { withhold } from './withheld.ts'
-
-/** Some blocks, until gas may cost less. */
-const unservedMs = 30_000
 
 /** `stakings`: how often something was begun or sent with a stake, when it was reckoned what these may stake; null: that is not limited. */
 export type Worthy = { passed: readonly Passed[]; stakings: number | null }

@@ -13,8 +13,10 @@ import {
   uncountMined,
 } from '../../../../src/edge/chain/guard/record.ts'
 import { selectHours } from '../../../../src/edge/chain/guard/usage.ts'
+import { readCovered } from '../../../../src/edge/chain/outbox/covered.ts'
 import { listConsumers, readConsumer } from '../../../../src/edge/chain/view/consumers.ts'
 import type { Db } from '../../../../src/edge/db/open.ts'
+import { createModelChain } from '../outbox/model-chain.ts'
 import { chainId as chain, createOutbox, type Outbox } from '../outbox/node.ts'
 
 /** What the database says it will do to count, and to look at what is counted: consumers that are not asked about cost nothing. */
@@ -70,6 +72,8 @@ async function useAll(): Promise<Statement[]> {
   await listConsumers(db, { chain, after: null, limit: 10 })
   await selectHours(db, { chain, owners: [owner] })
   await readFreeGas(db, chain)
+  const model = createModelChain()
+  await readCovered(outbox.step(model.head(), { ...model, db }), [{ id: 't', gas: 1 }])
   await orm.batch([...uncountMined(db, { chain, txs: sql`(select 't')` })])
   await orm.batch([...uncountDropped(db, { chain, from: 0 })])
   await orm.batch([settleMined(db, { chain, txs: sql`(select 't')` })])
