@@ -87,7 +87,7 @@ export async function consider(
       plan.replaced.push({ subscription: status.subscription, verdict, read: readOf(row) })
     } else judge(step, { plan, row, status, court, failing, own, barred })
   }
-  const left = await servable(step, plan)
+  const left = await servable(step, { plan, snapshot: court.snapshot })
   return left.replaced.length === 0 ? left : await withCreated(step, left)
 }
 

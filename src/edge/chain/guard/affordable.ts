@@ -6,8 +6,9 @@ import { readDataFees } from './data-fee.ts'
 import { readFinalizing } from './finalizing.ts'
 import { readFreeGas } from './free-gas.ts'
 import { type Unserved, whyUnprofitable } from './serve.ts'
+import { readUnpaidGas } from './unpaid-gas.ts'
 
-type Affording = Pick<Step, 'db' | 'chain' | 'contracts' | 'latest'>
+type Affording = Pick<Step, 'db' | 'policy' | 'chain' | 'contracts' | 'latest'>
 
 /**
  * Which answers the node does not pay the gas for at the moment, and why: by their estimates, and the fee that would be offered. One request where it
@@ -19,15 +20,15 @@ export async function whyUnaffordable(
 ): Promise<ReadonlyMap<Passed, Unserved>> {
   const { serve } = step.chain.config.guard.worth
   if (serve.kind === 'profitable') return await judgeProfit(step, { passed, market })
-  return serve.kind === 'free' ? await judgeFree(step, { passed, freeGas: serve.freeGas }) : new Map()
+  return serve.kind === 'free' ? await judgeFree(step, { passed, market, freeGas: serve.freeGas }) : new Map()
 }
 
 async function judgeProfit(
   step: Affording,
-  { passed, market: { baseFee, suggested } }: { passed: readonly Passed[]; market: Market },
+  { passed, market }: { passed: readonly Passed[]; market: Market },
 ): Promise<Map<Passed, Unserved>> {
-  const { guard, gas: policy } = step.chain.config
-  const tip = suggested > policy.minPriorityFeePerGas ? suggested : policy.minPriorityFeePerGas
+  const { guard } = step.chain.config
+  const price = priceOf(step, market)
   const answers = await withFinalizing(step, passed)
   const sizes = answers.flatMap(({ each, later }) => [size(each.call), later.bytes])
   const dataFeeOf = await readDataFees(step, sizes)
@@ -35,25 +36,35 @@ async function judgeProfit(
   for (const { each, later } of answers) {
     const { payout, token, gas, call } = each
     const dataFee = dataFeeOf(size(call), later.bytes)
-    const cost = dataFee === null ? null : BigInt(gas + later.gas) * (baseFee + tip) + dataFee
+    const cost = dataFee === null ? null : BigInt(gas + later.gas) * price + dataFee
     const reason = whyUnprofitable(guard.worth.prices, { payout, token, cost })
     if (reason !== null) why.set(each, reason)
   }
   return why
 }
 
+/** Wei for a unit of gas. */
+function priceOf({ chain }: Pick<Step, 'chain'>, { baseFee, suggested }: Market): bigint {
+  const { minPriorityFeePerGas: least } = chain.config.gas
+  return baseFee + (suggested > least ? suggested : least)
+}
+
 async function judgeFree(
-  { db, chain }: Affording,
-  { passed, freeGas }: { passed: readonly Passed[]; freeGas: number },
+  { db, policy, chain }: Affording,
+  { passed, market, freeGas }: { passed: readonly Passed[]; market: Market; freeGas: number },
 ): Promise<Map<Passed, Unserved>> {
-  const free = passed.filter(({ isPaid }) => !isPaid)
   const why = new Map<Passed, Unserved>()
-  if (free.length === 0) return why
+  const { prices } = chain.config.guard.worth
+  const price = priceOf({ chain }, market)
+  const own = await readUnpaidGas({ policy, prices }, { answers: passed, price })
+  if (own.every(gas => gas === 0)) return why
   const { used, sending } = await readFreeGas(db, chain.config.id)
-  let left = freeGas - used - sending
-  for (const each of free) {
-    if (each.gas > left) why.set(each, 'free_gas_spent')
-    else left -= each.gas
+  const unpaid = await readUnpaidGas({ policy, prices }, { answers: sending, price })
+  let left = freeGas - used - unpaid.reduce((sum, gas) => sum + gas, 0)
+  for (const [index, each] of passed.entries()) {
+    const gas = own[index] ?? 0
+    if (gas > 0 && gas > left) why.set(each, 'free_gas_spent')
+    else left -= gas
   }
   return why
 }

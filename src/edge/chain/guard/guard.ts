@@ -11,7 +11,7 @@ export type Limits = {
   rejected: number | null
   /** Gas of both. */
   wastedGas: number | null
-  /** Gas of answers that were delivered, and paid nothing. */
+  /** Gas of answers that their pay did not cover. */
   unpaidGas: number | null
   /** Answers that were computed, and given up since the chain would not take them. */
   dropped: number | null

@@ -3,10 +3,11 @@ import { uuidv7 } from 'uuidv7'
 import type { Db } from '../../db/open.ts'
 import { hourOf } from './hour.ts'
 
-/** What became of an answer that was mined. `owner`: who asked. `gas`, `cost`: its part, as it is booked; wei. */
+/** What became of an answer that was mined. `owner`: who asked. `gas`, `cost`: its part, as it is booked; wei. `unpaidGas`: what of it is not paid for. */
 export type MinedAnswer = {
   owner: string
   isPaid: boolean
+  unpaidGas: number
   outcome: 'delivered' | 'rejected' | 'failed'
   gas: number
   cost: bigint
@@ -68,7 +69,7 @@ function sumOf(owner: string, answers: readonly MinedAnswer[]) {
     rj: rejected.length,
     g: gasOf(delivered),
     // What fails unpaid costs the same.
-    ug: gasOf(answers.filter(({ isPaid }) => !isPaid)),
+    ug: answers.reduce((sum, { unpaidGas }) => sum + unpaidGas, 0),
     wg: gasOf(wasted),
     gw: Number(cost / gwei),
     w: Number(cost % gwei),

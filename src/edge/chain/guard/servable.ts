@@ -1,3 +1,4 @@
+import type { PolicySnapshot } from '../../runners/policy.ts'
 import type { Plan } from '../plan.ts'
 import type { Step } from '../step.ts'
 import { waiting } from '../waiting.ts'
@@ -5,6 +6,7 @@ import { readCosts } from './costs.ts'
 import { readFreeGas } from './free-gas.ts'
 import { readPayouts } from './payout.ts'
 import { type Unserved, whyUnprofitable } from './serve.ts'
+import { isPriced } from './unpaid-gas.ts'
 
 type Entry = Plan['begun'][number]
 
@@ -13,11 +15,16 @@ type Entry = Plan['begun'][number]
  * until its interval is over. A statement, and some requests to the chain, where it matters; none where everybody is served.
  * @throws RpcUnavailable when no endpoint answers.
  */
-export async function servable(step: Step, plan: Plan): Promise<Plan> {
+export async function servable(
+  step: Step,
+  { plan, snapshot }: { plan: Plan; snapshot: PolicySnapshot },
+): Promise<Plan> {
   const { serve } = step.chain.config.guard.worth
   if (serve.kind === 'always' || plan.begun.length === 0) return plan
   const whyNot =
-    serve.kind === 'free' ? await judgeFree(step, serve.freeGas) : await judgeProfit(step, plan.begun)
+    serve.kind === 'free'
+      ? await judgeFree(step, { begun: plan.begun, snapshot, most: serve.freeGas })
+      : await judgeProfit(step, plan.begun)
   const left: Plan = { ...plan, moves: [...plan.moves], begun: [] }
   for (const entry of plan.begun) {
     const reason = whyNot(entry)
@@ -27,11 +34,24 @@ export async function servable(step: Step, plan: Plan): Promise<Plan> {
   return left
 }
 
-/** By what was delivered so far: what is under way is looked at before it is sent. */
-async function judgeFree({ db, chain }: Step, most: number) {
-  const { used } = await readFreeGas(db, chain.config.id)
-  return ({ status }: Entry): Unserved | null =>
-    status.subscription.paymentAmount === 0n && used >= most ? 'free_gas_spent' : null
+/** By what was delivered so far: what is under way is looked at before it is sent. Once it is spent, whoever pays has to pay what it costs. */
+async function judgeFree(
+  step: Step,
+  { begun, snapshot, most }: { begun: readonly Entry[]; snapshot: PolicySnapshot; most: number },
+) {
+  const { used } = await readFreeGas(step.db, step.chain.config.id)
+  const isPaying = ({ status }: Entry) => status.subscription.paymentAmount > 0n
+  const isServed = (entry: Entry) => {
+    const { status, beginning } = entry
+    const asked = { route: beginning.route, token: status.subscription.paymentToken }
+    return used < most || (isPaying(entry) && isPriced(snapshot, asked))
+  }
+  const asked = begun.filter(entry => isPaying(entry) && !isServed(entry))
+  const whyNot = asked.length === 0 ? () => 'unprofitable' : await judgeProfit(step, asked)
+  return (entry: Entry): Unserved | null => {
+    if (isServed(entry)) return null
+    return asked.includes(entry) && whyNot(entry) === null ? null : 'free_gas_spent'
+  }
 }
 
 /** By what each would bring, and cost, at the newest block. */

@@ -2,7 +2,7 @@ import type { Address } from 'viem'
 
 /**
  * For whom a node works. `always`: for whoever is admitted. `profitable`: for whoever pays at least what it costs. `freeGas`: for whoever pays, and with
- * so much gas in 24 hours for those who do not.
+ * so much gas in 24 hours that is not paid for.
  */
 export type Serve = { kind: 'always' } | { kind: 'profitable' } | { kind: 'free'; freeGas: number }
 
@@ -40,6 +40,6 @@ export function whyUnprofitable(
 export const unserved = {
   fee_unknown: 'what the chain takes for its data could not be read',
   unprofitable: 'what it pays does not cover what an answer costs at the moment',
-  free_gas_spent: 'the gas for answers that pay nothing is spent for today',
+  free_gas_spent: 'the gas that nobody pays for is spent for today',
 } as const
 export type Unserved = keyof typeof unserved

@@ -43,7 +43,7 @@ const sentences = {
   reverted: 'too many of its answers were mined and failed',
   rejected: 'too many proofs of answers to it were rejected',
   wastedGas: 'too much gas went into answers of its that failed',
-  unpaidGas: 'too much gas went into answers that it did not pay',
+  unpaidGas: 'too much gas went into answers that it did not pay for',
   dropped: 'too many of its answers were computed for nothing',
 } as const
 

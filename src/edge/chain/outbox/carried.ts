@@ -15,6 +15,10 @@ export type Carried = Key & {
   /** Who asked, and for how much, in base units; null: it is gone. */
   owner: Address | null
   price: string | null
+  /** In which token, for which containers; and base units for the node, as they were reckoned when it was begun; null: they were not. */
+  token: Address | null
+  route: string | null
+  payout: string | null
   /** Of its delegation, where the chain did not have the subscription; null: it had. */
   place: number | null
   /** Whether it creates what it answers. */
@@ -34,7 +38,7 @@ type Row = Omit<Carried, 'creates' | 'isTwice' | 'stake'> & {
   unnoted: Hex | null
   creates: number
   twice: number
-  token: Address | null
+  stakeToken: Address | null
   stake: string | null
   verifier: Address | null
 }
@@ -50,20 +54,23 @@ export async function readCarriedOf({ orm }: Db, from: SQL): Promise<Carried[]> 
     select subscription, interval, tries, gas,
       (select owner from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as owner,
       (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as price,
+      (select payment_token from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as token,
+      (select route from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) as route, min_payout as payout,
       (select place from delegations where delegations.chain = deliveries.chain
         and delegations.subscription = deliveries.subscription and delegations.subscription < 0) as place,
       call is not null and call like ${`${delegatedDeliverSelector}%`} as creates,
       iif(interval < 0 and state = 'dropped', call, null) as "givenUp",
       interval < 0 and state = 'dropped' and reason = ${begunTwice.reason} as twice,
-      stake_token as token, stake, stake_verifier as verifier, node_wallet as "nodeWallet",
+      stake_token as "stakeToken", stake, stake_verifier as verifier, node_wallet as "nodeWallet",
       iif(node_wallet is null and (select payment_amount from subscriptions where subscriptions.chain = deliveries.chain and id = subscription) <> '0',
         call, null) as unnoted
     from ${from}`)
-  return rows.map(({ creates, twice, token, stake, verifier, unnoted, ...rest }) => ({
+  return rows.map(({ creates, twice, stakeToken, stake, verifier, unnoted, ...rest }) => ({
     ...rest,
     nodeWallet: rest.nodeWallet ?? (unnoted === null ? null : namedWallet(unnoted, keyOf(rest))),
     creates: creates === 1,
     isTwice: twice === 1,
-    stake: token === null || stake === null ? null : { token, amount: BigInt(stake), verifier },
+    stake:
+      stakeToken === null || stake === null ? null : { token: stakeToken, amount: BigInt(stake), verifier },
   }))
 }

@@ -38,6 +38,8 @@ export type Computed = Key & {
   isPaid: boolean
   /** Base units for the node, as they were reckoned when it was begun. */
   payout: bigint
+  /** Its containers; null: it is not known. */
+  route: string | null
   /** Basis points that the protocol may take of each side; 0: whatever it takes. */
   maxFee: number
   redundancy: number
@@ -60,6 +62,7 @@ type Row = Key & {
   min_payout: string | null
   payment_token: Address
   payment_amount: string
+  asked_route: string | null
   max_fee: number
   redundancy: number
   send_block: number | null
@@ -148,6 +151,7 @@ function termsOf(
     price: BigInt(amount),
     isPaid: amount !== '0',
     payout: BigInt(payout ?? 0),
+    route: row.asked_route,
     maxFee: row.max_fee,
   }
 }
@@ -159,7 +163,7 @@ async function readRows({ db, chain: { config }, latest, gapSeconds }: Step): Pr
     select * from (
       select *, sum(size) over (rows unbounded preceding) as total, count(*) over () as found from (
         select d.subscription, d.interval, d.tries, d.deadline, d.reason, coalesce(d.message = ${failed.message}, 0) as failed, d.stake_token, d.stake, s.verifier, s.active_at, s.period, s.owner, s.payment_token,
-          s.payment_amount, s.max_fee, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
+          s.payment_amount, s.route as asked_route, s.max_fee, s.redundancy, d.min_payout, d.send_block, d.call, d.job, j.attempt, j.route, j.result,
           j.result_bytes, j.result_parts, j.requires_proof, coalesce(length(d.call), iif(j.result is null, 0, 2 * j.result_bytes)) as size
         from deliveries d indexed by deliveries_computed
           join subscriptions s on s.chain = d.chain and s.id = d.subscription

@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm'
-import type { Address } from 'viem'
+import { type Address, zeroAddress } from 'viem'
 import type { Subscription } from '../chain.ts'
 import { linkSubscription, lookAgain } from '../delegated/link.ts'
 import { countMined, type MinedAnswer } from '../guard/record.ts'
+import { readUnpaidGas } from '../guard/unpaid-gas.ts'
 import { type Costs, entriesOf } from '../ledger/entries.ts'
 import { readFeeRecipients } from '../ledger/fee-recipients.ts'
 import { partiesOf } from '../ledger/parties.ts'
@@ -73,12 +74,13 @@ export async function writeMined(
       parties: parties(answer),
     })),
   )
+  const mined = await answersOf(step, { answers, costs: entries, price: receipt.gasPrice, outcomeOf })
   const [, , , stored] = await orm.batch([
     ...countMined(db, {
       chain: id,
       tx: open.id,
       block: receipt.block,
-      answers: answersOf(answers, { costs: entries, outcomeOf }),
+      answers: mined,
       guard: sql`exists (select 1 from transactions where id = ${open.id} and state in ('signed', 'sent'))`,
     }),
     orm.all(sql`
@@ -167,7 +169,7 @@ function answerOf({ answer, ...fate }: Fate, found: ReadonlyMap<number, Subscrip
   if (terms === undefined) return given
   const { owner, verifier, paymentToken: token, paymentAmount: amount } = terms
   const stake = isStaked(terms) ? { token, amount, verifier } : null
-  return { ...given, owner, price: String(amount), stake }
+  return { ...given, owner, token, price: String(amount), payout: null, stake }
 }
 
 type Answer = ReturnType<typeof answerOf>
@@ -237,22 +239,40 @@ function tell(
  * For the records of those who asked: each with its part of the gas, as it is booked. What is gone from the chain was nobody's wish. A race that was lost counts: whoever
  * came first may be who asked, and has for the protocol's fee alone what was computed here.
  */
-function answersOf(
-  answers: readonly Answer[],
-  { costs, outcomeOf }: { costs: readonly Costs[]; outcomeOf: ReturnType<typeof outcomesIn> },
-): MinedAnswer[] {
+async function answersOf(
+  { policy, chain }: Step,
+  {
+    answers,
+    costs,
+    price,
+    outcomeOf,
+  }: {
+    answers: readonly Answer[]
+    costs: readonly Costs[]
+    price: bigint
+    outcomeOf: ReturnType<typeof outcomesIn>
+  },
+): Promise<MinedAnswer[]> {
+  const { prices } = chain.config.guard.worth
+  const earnings = answers.map(({ payout, price: amount, token, route }, index) => ({
+    payout: BigInt(payout ?? amount ?? 0),
+    token: token ?? zeroAddress,
+    route,
+    gas: costs[index]?.gasUsed ?? 0,
+  }))
+  const unpaid = await readUnpaidGas({ policy, prices }, { answers: earnings, price })
   return answers.flatMap((answer, index) => {
     const { owner, price: amount, interval } = answer
-    return owner !== null && interval > 0
-      ? [
-          {
-            owner,
-            isPaid: amount !== '0',
-            outcome: outcomeOf(answer),
-            gas: costs[index]?.gasUsed ?? 0,
-            cost: costs[index]?.gasCost ?? 0n,
-          },
-        ]
-      : []
+    if (owner === null || interval <= 0) return []
+    return [
+      {
+        owner,
+        isPaid: amount !== '0',
+        outcome: outcomeOf(answer),
+        gas: costs[index]?.gasUsed ?? 0,
+        unpaidGas: unpaid[index] ?? 0,
+        cost: costs[index]?.gasCost ?? 0n,
+      },
+    ]
   })
 }

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
@@ -112,6 +113,38 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect((await rows()).find(row => row.id === id)).toMatchObject({
       reason: isBarred ? 'consumer_limit' : 'begun',
     })
+  })
+
+  test('behavior: gas that a wei does not pay for is unpaid', async () => {
+    const limited = world.node(limitedTo({ unpaidGas: 1 }))
+    await world.askFor({ paid: true, amount: 1n })
+    await world.answer(limited)
+    await world.mine()
+    await world.look(limited)
+    const [{ gas } = { gas: 0 }] = await world.queue.db.orm.all<{ gas: number }>(
+      sql`select gas_used as gas from transactions`,
+    )
+    expect(await world.record()).toMatchObject({ paid: 1, unpaid: 0, unpaid_gas: gas })
+    const id = await world.askFor({ paid: true, amount: 1n })
+    await world.look(limited)
+    expect((await rows()).find(row => row.id === id)).toMatchObject({ reason: 'consumer_limit' })
+  })
+
+  test('behavior: who pays the price that its container has in a token has paid', async () => {
+    const priced = await startGuardWorld({
+      firstDeployment,
+      container: { accepted_payments: { [zeroAddress]: '1' } },
+    })
+    try {
+      const limited = priced.node(limitedTo({ unpaidGas: 1 }))
+      await priced.askFor({ paid: true, amount: 1n })
+      await priced.answer(limited)
+      await priced.mine()
+      await priced.look(limited)
+      expect(await priced.record()).toMatchObject({ paid: 1, unpaid_gas: 0 })
+    } finally {
+      await priced.close()
+    }
   })
 
   test('behavior: a signed request is refused at the door, without a question to the chain', async () => {

@@ -61,7 +61,7 @@ async function useAll(): Promise<Statement[]> {
   const statements: Statement[] = []
   const db = noting(outbox.db, statements)
   const owner = '0xaa'
-  const answer = { owner, isPaid: false, outcome: 'delivered' as const, gas: 5, cost: 5n }
+  const answer = { owner, isPaid: false, unpaidGas: 5, outcome: 'delivered' as const, gas: 5, cost: 5n }
   const { orm } = db
   await orm.batch([...countMined(db, { chain, tx: 't', block: 1, answers: [answer], guard: sql`true` })])
   const rejected = { source: 'proof 1 1 1', owner, gas: 5, cost: 5n }

@@ -189,6 +189,33 @@ describe.for([false, true])('on a chain; first deployment: %s', firstDeployment 
     expect(await world.fulfilled()).toEqual([1, 2, 3])
   })
 
+  test('free: a wei pays for nothing, before it is computed and before it is sent', async () => {
+    await world.askFor({ paid: true, amount: 1n })
+    await world.look(nodeOf({ kind: 'free', freeGas: 0 }))
+    expect(await rows()).toEqual([{ state: 'active', reason: 'free_gas_spent' }])
+    expect(await world.compute()).toBe(0)
+    await world.chain.warp(600)
+    const node = nodeOf({ kind: 'free', freeGas: 300_000 })
+    await world.askFor({ from: await world.another(), paid: true, amount: 0n })
+    await world.answer(node)
+    expect(await world.deliveries()).toMatchObject([
+      { state: 'sending' },
+      { state: 'computed', reason: 'free_gas_spent', tries: 0 },
+    ])
+  })
+
+  test('free: once it is spent who pays for the gas is served, and who pays a part of it waits', async () => {
+    await ask()
+    await world.askFor({ paid: true, amount: parseEther('0.00001') })
+    await baseFee(1)
+    const node = nodeOf({ kind: 'free', freeGas: 0 })
+    await world.look(node)
+    expect(await rows()).toMatchObject([{ reason: 'begun' }, { reason: 'free_gas_spent' }])
+    await world.compute()
+    await world.look(node)
+    expect(await world.fulfilled()).toEqual([1])
+  })
+
   test('free: once it is spent nothing is computed either', async () => {
     const node = nodeOf({ kind: 'free', freeGas: 1 })
     await world.queue.db.orm.run(sql`
