@@ -153,7 +153,10 @@ export const ConsumerView = v.object({
   dropped: v.pipe(Count, v.description('Answers that were computed, and that the chain would not take.')),
   wasted_gas: v.pipe(Gas, v.description('Gas of what was mined and failed, or was rejected.')),
   wasted: v.pipe(v.string(), v.description('What that gas has cost: wei, in decimal.')),
-  unpaid_gas: v.pipe(Gas, v.description('Gas of answers delivered that paid nothing.')),
+  unpaid_gas: v.pipe(
+    Gas,
+    v.description('Gas of answers that their pay does not cover, those that failed included.'),
+  ),
   last_gas: v.pipe(v.nullable(Gas), v.description('Gas of the answer that was last delivered.')),
   first_seen: v.string(),
   last_seen: v.string(),

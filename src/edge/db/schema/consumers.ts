@@ -22,7 +22,7 @@ export const consumers = sqliteTable(
     wastedGas: integer('wasted_gas').notNull().default(0),
     wastedGwei: integer('wasted_gwei').notNull().default(0),
     wastedWei: integer('wasted_wei').notNull().default(0),
-    /** Of answers that paid nothing, those that failed included. */
+    /** Of answers that their pay does not cover, those that failed included. */
     unpaidGas: integer('unpaid_gas').notNull().default(0),
     /** Of the answer that was last delivered; null: none was. */
     lastGas: integer('last_gas'),
