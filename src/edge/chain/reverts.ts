@@ -121,6 +121,11 @@ export function isOfCall(code: string): boolean {
   return code === reverted || code === silent || names.has(code)
 }
 
+/** Whether it has no name of anybody's. */
+export function isUnnamed({ code }: Pick<Revert, 'code'>): boolean {
+  return code === reverted
+}
+
 /** A revert of the consumer's in a name of the coordinator's, which that would not have used. */
 export function ownRevert({ code }: Pick<Revert, 'code'>): Revert {
   const message = `Its consumer reverts with ${code}, of which nothing is true`

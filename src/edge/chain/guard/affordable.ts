@@ -56,7 +56,9 @@ async function judgeFree(
   const why = new Map<Passed, Unserved>()
   const { prices } = chain.config.guard.worth
   const price = priceOf({ chain }, market)
-  const own = await readUnpaidGas({ policy, prices }, { answers: passed, price })
+  // Of some it was not reckoned what of their price would arrive.
+  const earning = passed.map(each => ({ ...each, payout: each.payout > 0n ? each.payout : each.price }))
+  const own = await readUnpaidGas({ policy, prices }, { answers: earning, price })
   if (own.every(gas => gas === 0)) return why
   const { used, sending } = await readFreeGas(db, chain.config.id)
   const unpaid = await readUnpaidGas({ policy, prices }, { answers: sending, price })

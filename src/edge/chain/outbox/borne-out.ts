@@ -84,9 +84,13 @@ type Counted = { count: number | null; responded: boolean | null }
 
 function countOf({ subscription: id }: Computed, answers: readonly RpcAnswer[]): Counted {
   const [first, second] = answers.map(toWord)
-  if (isUncreated({ id }))
-    // Once it is created, it is looked at under its id.
-    return first === 0n ? { count: 0, responded: false } : { count: null, responded: null }
+  if (isUncreated({ id })) {
+    if (first === null || first === undefined) return { count: null, responded: null }
+    // Whoever has created it meanwhile may have answered it as well; the next look knows it under its id.
+    return first === 0n
+      ? { count: 0, responded: false }
+      : { count: Number.POSITIVE_INFINITY, responded: true }
+  }
   return {
     count: first === null || first === undefined ? null : Number(first),
     responded: second === null || second === undefined ? null : second !== 0n,

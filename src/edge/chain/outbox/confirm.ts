@@ -3,10 +3,10 @@ import { words } from '../refusal.ts'
 import type { Step } from '../step.ts'
 import { blockTimes } from './block-times.ts'
 import { broadcast, type Sending } from './broadcast.ts'
-import { type Covered, isNeeded, readCovered } from './covered.ts'
+import { type Covered, holdsUp, isNeeded, readCovered } from './covered.ts'
 import type { SignerReport } from './deliver.ts'
 import { forgetPassed, noteTaken } from './displace.ts'
-import { bumped, isShort, within } from './fees.ts'
+import { bumped, isShort, offered, within } from './fees.ts'
 import { fillHoles } from './fill.ts'
 import { takeBack } from './left.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
@@ -91,7 +91,7 @@ async function attend(step: Step, { each, aim, sendings, again, ...rest }: Atten
 
 /**
  * An answer is sent for more as long as it brings that. Beyond it waits as it is, until gas costs less; but not where its nonce is needed, by what comes
- * behind it and pays, or since no endpoint has it: then nothing may go behind it.
+ * behind it and pays, where it takes the room or the funds of whatever would, or since no endpoint has it: then nothing may go behind it.
  */
 function worthwhile(
   step: Step,
@@ -99,14 +99,19 @@ function worthwhile(
 ): Omit<Replacing, 'open'> {
   if (aim !== 'same' || covered === null || each.kind !== 'deliver') return { market, aim, most: null }
   const { gas } = step.chain.config
-  const most = covered.get(each.id) ?? 0n
+  const most = covered.get(each.id)
+  const asItIs = { market, aim, most: 0n }
+  // What the chain takes beside gas is not told at the moment.
+  if (most === undefined) return asItIs
   // For less than the market asks it need not be signed anew, and endpoints may not take it.
   if (!isShort(gas, most, market) && bumped(within(gas, most), each.fees, market) !== null)
     return { market, aim, most }
-  const mayWait = each.state === 'sent' && !isNeeded(step, { each, open, covered, market })
-  return mayWait || !isShort(gas, each.fees.maxFeePerGas, market)
-    ? { market, aim, most: 0n }
-    : { market, aim: 'later', most: null }
+  if (each.state === 'sent') {
+    const isInTheWay =
+      isNeeded(step, { each, open, covered, market }) || holdsUp(step, { each, open, market })
+    if (!isInTheWay || !isShort(gas, offered(each.fees, market), market)) return asItIs
+  }
+  return { market, aim: 'later', most: null }
 }
 
 /** What has to become of it; null: nothing but to wait. */

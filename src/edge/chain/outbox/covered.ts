@@ -8,7 +8,7 @@ import { isShort } from './fees.ts'
 import type { Market } from './market.ts'
 import type { Open } from './open.ts'
 
-/** By transaction: wei for a unit of gas that its answers pay for. What is missing carries none, or what the chain takes beside gas is not told. */
+/** By transaction: wei for a unit of gas that its answers pay for. Of what is missing it is not told what the chain takes beside gas. */
 export type Covered = ReadonlyMap<string, bigint>
 
 type Row = {
@@ -43,7 +43,7 @@ export async function readCovered(step: Step, open: readonly Pick<Open, 'id' | '
   for (const { id, gas: limit } of open) {
     const own = answers.filter(({ tx }) => tx === id)
     const dataFees = own.map(answer => dataFeeOf(answer.bytes, finalizing(answer).bytes))
-    if (own.length === 0 || dataFees.includes(null)) continue
+    if (dataFees.includes(null)) continue
     const worth = own.reduce(
       (sum, { payout, token }) =>
         sum + worthOf(chain.config.guard.worth.prices, { amount: BigInt(payout ?? 0), token }),
@@ -51,7 +51,7 @@ export async function readCovered(step: Step, open: readonly Pick<Open, 'id' | '
     )
     const gas = own.reduce((sum, answer) => sum + (answer.gas ?? limit) + finalizing(answer).gas, 0)
     const left = dataFees.reduce<bigint>((sum, fee) => sum - (fee ?? 0n), worth)
-    covered.set(id, left > 0n ? left / BigInt(gas) : 0n)
+    covered.set(id, left > 0n && gas > 0 ? left / BigInt(gas) : 0n)
   }
   return covered
 }
@@ -66,4 +66,14 @@ export function isNeeded(
     const most = covered.get(id)
     return kind !== 'deliver' || (most !== undefined && !isShort(config.gas, most, market))
   })
+}
+
+/** Whether it is the first of those that leave no room, or little of the balance, for others that may pay. */
+export function holdsUp(
+  { chain: { config } }: Pick<Step, 'chain'>,
+  { each, open, market }: { each: Open; open: readonly Open[]; market: Market },
+): boolean {
+  const isFirst = open.every(({ nonce }) => nonce >= each.nonce)
+  const reserved = open.reduce((sum, { gas, fees }) => sum + BigInt(gas) * fees.maxFeePerGas, 0n)
+  return isFirst && (open.length >= config.gas.maxInFlight || 2n * reserved > market.balance)
 }

@@ -32,6 +32,15 @@ export function within(policy: GasPolicy, most: bigint | null): GasPolicy {
   return most === null || most >= policy.maxFeePerGas ? policy : { ...policy, maxFeePerGas: most }
 }
 
+/** What a unit of gas would bring whoever mines it now, the base fee included. */
+export function offered(
+  { maxFeePerGas, maxPriorityFeePerGas }: Fees,
+  { baseFee }: Pick<Asked, 'baseFee'>,
+): bigint {
+  const most = baseFee + maxPriorityFeePerGas
+  return most < maxFeePerGas ? most : maxFeePerGas
+}
+
 /** Whether so much for a unit of gas, in wei, is less than the market asks. */
 export function isShort(
   { minPriorityFeePerGas }: GasPolicy,

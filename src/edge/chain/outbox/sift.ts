@@ -2,7 +2,16 @@ import { hexToBigInt, numberToHex } from 'viem'
 import { returned, toParam } from '../call.ts'
 import { isUncreated } from '../delegated/signed.ts'
 import { refusalOf } from '../refusal.ts'
-import { isAboutMoney, isAllowed, isRevert, ownRevert, type Revert, revertOf, silent } from '../reverts.ts'
+import {
+  isAboutMoney,
+  isAllowed,
+  isRevert,
+  isUnnamed,
+  ownRevert,
+  type Revert,
+  revertOf,
+  silent,
+} from '../reverts.ts'
 import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { type Doubt, readDoubts } from './borne-out.ts'
@@ -132,7 +141,10 @@ function judge({ delivery, error, revert: told }: Failed, doubt: Doubt | undefin
   const most = revert.isKnown || !isRevert(error) ? maxKnown : maxUnknown
   // What is still to be created has no interval, but a signature, which may be good for years.
   const isWaitedFor = isAboutMoney(revert) && deadline !== null && !isUncreated({ id: subscription })
-  const isOver = revert.kind === 'drop' || (!isWaitedFor && tries + 1 >= most)
+  // What accuses somebody takes more than one look: another endpoint may have another block.
+  const isSure = doubt !== 'forged' || delivery.reason === revert.code
+  const isOver = revert.kind === 'drop' || (!isWaitedFor && tries + 1 >= most && isSure)
   const afterMs = isOver ? null : pauseAfter(tries)
-  return { reason: revert.code, message: revert.message, afterMs, counts: 1 } as const
+  const reason = doubt === undefined && isUnnamed(revert) && !isRevert(error) ? 'unclear' : revert.code
+  return { reason, message: revert.message, afterMs, counts: 1 } as const
 }

@@ -162,10 +162,10 @@ function stillWaiting(step: Step, { proof, request }: { proof: Proof; request: R
 
 /** What was found; with no verdict in any log, again and again, nobody tells. null: there is more to look through, or later. */
 function settledOf(step: Step, searched: Searched): Settled | null {
-  const { proof, verdict } = searched
+  const { proof, verdict, isKnown } = searched
   const isOver =
     isThrough(step, searched) && vainLooks(proof) >= maxVain && windowEnd(step, proof) <= step.block.time
-  if (verdict === null && !isOver && !isLast(proof)) return null
+  if (verdict === null && !isOver && !(isLast(proof) && isKnown)) return null
   const { subscription, interval, refunds } = proof
   const state = verdict === null ? 'settled' : outcomeOf(verdict)
   return { subscription, interval, state, verdict, refunds }
@@ -199,7 +199,9 @@ function furtherOn(step: Step, searched: Searched): Kept {
   if (isThrough(step, searched)) return vainAgain(step, proof)
   if (isKnown)
     return { ...unchanged(proof), searchedBlock: until, problem: proof.problem, dueAt: step.block.time }
-  return { ...later(step, proof), searchedBlock: until, problem: 'The chain does not tell its logs' }
+  // Of one that is given up next it stays known that it was looked for in vain.
+  const problem = isLast(proof) ? vain : 'The chain does not tell its logs'
+  return { ...later(step, proof), searchedBlock: until, problem }
 }
 
 function vainAgain(step: Step, proof: Proof): Kept {

@@ -10,6 +10,9 @@ import { type GuardWorld, price, startGuardWorld } from './world.ts'
 
 /** As much as 200,000 gas cost at 10 gwei. */
 const little = parseEther('0.002')
+const guard = { ...openGuard, worth: { ...openGuard.worth, serve: { kind: 'profitable' } as const } }
+/** Of the OP stack. */
+const dataFeeOracle = '420000000000000000000000000000000000000f'
 
 let world: GuardWorld
 let node: ChainTick
@@ -19,8 +22,7 @@ let otherPayer: Address
 describe.for([false, true])('first deployment: %s', firstDeployment => {
   beforeEach(async () => {
     world = await startGuardWorld({ firstDeployment })
-    const worth = { ...openGuard.worth, serve: { kind: 'profitable' } as const }
-    node = world.node({ guard: { ...openGuard, worth } })
+    node = world.node({ guard })
     other = await world.another()
     otherPayer = await fund(world.chain, { spender: other.address, amount: price })
   })
@@ -51,6 +53,13 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await world.look(node)
     await world.compute()
     await world.look(node)
+  }
+  /** No transaction is taken. */
+  function refuse(): void {
+    const refused = { kind: 'error', code: -32_000, message: 'transaction underpriced' } as const
+    world.proxy.setFault(({ calls }) =>
+      calls.some(({ method }) => method === 'eth_sendRawTransaction') ? refused : null,
+    )
   }
   const sent = async () =>
     await world.queue.db.orm.all<{ kind: string; state: string; most: number; gas: number }>(sql`
@@ -118,5 +127,46 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     // Of the first deployments each goes by itself.
     const each = { kind: 'deliver', state: 'sent' }
     expect(await sent()).toMatchObject(firstDeployment ? [each, each] : [each])
+  })
+
+  test('behavior: one that no endpoint takes, and that cannot be raised, makes room for what comes next', async () => {
+    refuse()
+    await world.askFor({ paid: true, amount: little })
+    await blocks(1, 1)
+    await world.compute()
+    await world.request('evm_setAutomine', false)
+    // What it offers at most is above the market's price, and 15 % more is above what it brings.
+    await blocks(5, 4)
+    expect((await sent())[0]).toMatchObject({ kind: 'cancel' })
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'unprofitable' }])
+  })
+
+  test('behavior: what waits gives its place to what pays, where there is no other', async () => {
+    node = world.node({ guard, gas: { maxInFlight: 1 } })
+    await sendLittle()
+    await blocks(30, 4)
+    await sendMuch()
+    await blocks(30, 8)
+    expect(await world.states()).toEqual(['computed', 'delivered'])
+  })
+
+  test('behavior: nothing is given up since it is not told for a moment what the chain takes beside gas', async () => {
+    refuse()
+    await world.askFor({ paid: true })
+    await blocks(1, 1)
+    await world.compute()
+    await world.request('evm_setAutomine', false)
+    await blocks(1, 1)
+    world.proxy.setOverride(call =>
+      JSON.stringify(call).includes(dataFeeOracle)
+        ? { error: { code: -32_005, message: 'limit exceeded' } }
+        : null,
+    )
+    await blocks(5, 2)
+    expect(await sent()).toMatchObject([{ kind: 'deliver', state: 'signed' }])
+    world.proxy.setOverride(undefined)
+    world.proxy.setFault(undefined)
+    await blocks(5, 3)
+    expect(await world.states()).toEqual(['delivered'])
   })
 })

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { atCeiling, bumped, lowered, offer } from '../../../../src/edge/chain/outbox/fees.ts'
+import { atCeiling, bumped, lowered, offer, offered } from '../../../../src/edge/chain/outbox/fees.ts'
 import { createModelChain } from './model-chain.ts'
 import { createOutbox, gasPolicy, look } from './node.ts'
 
@@ -12,6 +12,12 @@ describe('fees', () => {
       maxFeePerGas: 2n * 10n ** 9n + 2_000_000n,
       maxPriorityFeePerGas: 2_000_000n,
     })
+  })
+
+  test('default: what is offered at the moment is the base fee and the tip, as far as the ceiling of both goes', () => {
+    const fees = { maxFeePerGas: 20n, maxPriorityFeePerGas: 1n }
+    expect(offered(fees, { baseFee: 10n })).toBe(11n)
+    expect(offered(fees, { baseFee: 30n })).toBe(20n)
   })
 
   test('behavior: never above the ceiling, never below the market, the tip within', () => {

@@ -136,6 +136,24 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await booked()).toContain('verdict')
   })
 
+  test('behavior: logs that nobody tells when its week is over are asked for until somebody does', async () => {
+    world = await startProving({ firstDeployment })
+    const id = await world.deliver()
+    await judged(id, true)
+    noLogs()
+    await world.warp(3_600)
+    for (const seconds of vainSeconds) await world.warp(seconds)
+    world.proxy.setOverride(({ method }) =>
+      method === 'eth_getLogs' ? { error: { code: -32_603, message: 'internal error' } } : null,
+    )
+    await world.warp(week)
+    expect(await world.proofs()).toMatchObject([inVain])
+    world.proxy.setOverride(() => null)
+    await world.warp(3_600)
+    expect(await world.proofs()).toMatchObject([{ state: 'accepted', problem: null }])
+    expect(await booked()).toContain('verdict')
+  })
+
   /** That nothing waits. */
   const noRequests = () =>
     world.proxy.setOverride(({ method, params: [call] }) => {
