@@ -12,7 +12,7 @@ import { startFakeEngine } from './fake-engine.ts'
 function createTable(layer: Iptables['layer']) {
   const usual = [':FORWARD ACCEPT [0:0]', ':INPUT ACCEPT [0:0]']
   let lines = [...usual]
-  const state = { isBusy: false }
+  const state = { isBusy: false, restored: () => {} }
 
   function take(line: string): void {
     const chain = /^:(\S+)/.exec(line)?.[1]
@@ -29,13 +29,19 @@ function createTable(layer: Iptables['layer']) {
     async restore(told) {
       if (state.isBusy) throw new Error('iptables-restore: the xtables lock is held')
       for (const line of told) take(line)
+      state.restored()
     },
   }
   return {
     state,
     iptables,
-    flush: () => {
+    /** Answers what puts it back as it was. */
+    flush() {
+      const before = lines
       lines = [...usual]
+      return () => {
+        lines = before
+      }
     },
     mentions: (bridge: string) => lines.some(line => line.includes(bridge)),
   }
@@ -192,6 +198,33 @@ test('behavior: rules that are gone and cannot be put back are believed for half
   expect([old?.refusal(), problems()]).toEqual([null, []])
 })
 
+test('behavior: rules that somebody else puts back stand', async () => {
+  const { configure, beBusy, filter } = await start()
+  const [old] = configure([none('old')])
+  await old?.place()
+  beBusy(true)
+  const putBack = filter.flush()
+  await expect(old?.place()).rejects.toMatchObject(notYet)
+  putBack()
+  await old?.place()
+})
+
+test('behavior: rules that were put back stand, though nobody could see it at first', async () => {
+  const { configure, filter } = await start()
+  const [old] = configure([none('old')])
+  await old?.place()
+  filter.flush()
+  const { save } = filter.iptables
+  filter.state.restored = () => {
+    filter.iptables.save = async () => {
+      filter.iptables.save = save
+      throw new Error(why)
+    }
+  }
+  await expect(old?.place()).rejects.toMatchObject(notYet)
+  await old?.place()
+})
+
 test('behavior: one that still runs under the last configuration begins anew under the rules of this one', async () => {
   const { configure } = await start()
   const [old] = configure([none('one')], required)
@@ -210,4 +243,12 @@ test('behavior: a configuration that comes while rules are being set has its own
     return await save()
   }
   expect(await old?.place()).toMatchObject({ joined: [{ alias: 'old' }] })
+})
+
+test('behavior: one that the configuration does not name any more does not begin', async () => {
+  const { configure } = await start()
+  const [, gone] = configure([none('old'), none('gone')])
+  configure([none('old')])
+  const message = 'its firewall rules are not in place: the configuration has changed meanwhile'
+  await expect(gone?.place()).rejects.toMatchObject({ code: 'not_isolated', message })
 })

@@ -202,7 +202,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     // Those of a configuration that came meanwhile.
     if (failure === null) await hold()
     if (unheld || stand(networks)) return
-    const why = failure ?? 'the runner ends'
+    const why = failure ?? (ended ? 'the runner ends' : 'the configuration has changed meanwhile')
     throw new DownError('not_isolated', `its firewall rules are not in place: ${why}`)
   }
 

@@ -47,8 +47,10 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
       last !== undefined &&
       ownRules(before, scope) === last.reads &&
       hooksOf(before, scope).every(hook => isHooked(before, hook))
+    // Whoever had changed them may have put them back, or they were and nobody could see it.
+    if (stands) open.delete(iptables)
+    else open.add(iptables)
     if (stands && last.told === told) return false
-    if (!stands) open.add(iptables)
     await iptables.restore([...declared(), ...rules, ...unhook(before, scope), ...hooked(before)])
     held.set(iptables, {
       told,
