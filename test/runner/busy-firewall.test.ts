@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { createConfinement } from '../../src/runner/confine/confine.ts'
 import type { Iptables } from '../../src/runner/confine/iptables.ts'
@@ -12,7 +12,7 @@ import { startFakeEngine } from './fake-engine.ts'
 function createTable(layer: Iptables['layer']) {
   const usual = [':FORWARD ACCEPT [0:0]', ':INPUT ACCEPT [0:0]']
   let lines = [...usual]
-  const state = { isBusy: false, restored: () => {} }
+  const state = { failure: null as string | null, restored: () => {} }
 
   function take(line: string): void {
     const chain = /^:(\S+)/.exec(line)?.[1]
@@ -27,7 +27,7 @@ function createTable(layer: Iptables['layer']) {
     layer,
     save: async () => lines.join('\n'),
     async restore(told) {
-      if (state.isBusy) throw new Error('iptables-restore: the xtables lock is held')
+      if (state.failure !== null) throw new Error(state.failure)
       for (const line of told) take(line)
       state.restored()
     },
@@ -86,6 +86,10 @@ async function start() {
     }))
   }
 
+  function fail(failure: string | null): void {
+    for (const { state } of tables) state.failure = failure
+  }
+
   return {
     confinement,
     configure,
@@ -93,9 +97,8 @@ async function start() {
     floor,
     logged,
     time,
-    beBusy(isBusy: boolean) {
-      for (const { state } of tables) state.isBusy = isBusy
-    },
+    fail,
+    beBusy: (isBusy: boolean) => fail(isBusy ? why : null),
     networks: () => fake.asked('/networks/create').length,
     problems: () => confinement.problems().map(({ container, what }) => `${container}: ${what}`),
   }
@@ -104,6 +107,7 @@ async function start() {
 const none = (id: string, more: object = {}) => ({ id, egress: 'none', ...more })
 const required = { require_isolation: true }
 const why = 'iptables-restore: the xtables lock is held'
+const lost = `it may not run, as isolation is required: egress "none" is not kept: ${why}`
 const notYet = { code: 'not_isolated', message: `its firewall rules are not in place: ${why}` }
 
 test.for([{}, required])(
@@ -171,7 +175,7 @@ test('behavior: a stricter egress that is not in place is told, and refused wher
 test('behavior: a table that fails leaves no other one without rules', async () => {
   const { configure, filter, floor } = await start()
   await configure([none('old')])[0]?.place()
-  filter.state.isBusy = true
+  filter.state.failure = why
   const [, next] = configure([none('old'), none('next')])
   await expect(next?.place()).rejects.toMatchObject(notYet)
   expect(filter.mentions(next?.bridge ?? '')).toBe(false)
@@ -190,12 +194,91 @@ test('behavior: rules that are gone and cannot be put back are believed for half
   await expect(old?.place()).rejects.toMatchObject(notYet)
   expect([old?.refusal(), problems()]).toEqual([null, []])
   time.now = 30_000
-  const lost = `it may not run, as isolation is required: egress "none" is not kept: ${why}`
-  await expect(old?.place()).rejects.toMatchObject({ code: 'not_isolated', message: lost })
+  await expect(old?.place()).rejects.toMatchObject(notYet)
   expect(old?.refusal()).toBe(lost)
   beBusy(false)
   await old?.place()
   expect([old?.refusal(), problems()]).toEqual([null, []])
+})
+
+test('behavior: however long that lasts, where isolation is not required', async () => {
+  const { configure, beBusy, filter, problems, time } = await start()
+  const [old] = configure([none('old')])
+  await old?.place()
+  filter.flush()
+  beBusy(true)
+  for (const now of [0, 30_000, 3_600_000]) {
+    time.now = now
+    await expect(old?.place()).rejects.toMatchObject(notYet)
+  }
+  expect(problems()).toEqual([`old: egress "none" is not kept: ${why}`])
+  beBusy(false)
+  await old?.place()
+})
+
+describe('at the start', () => {
+  test.for([{}, required])(
+    'behavior: with %j a firewall that is busy is waited for, and nobody begins',
+    async root => {
+      const { configure, beBusy, networks, problems, time } = await start()
+      const [one] = configure([none('one')], root)
+      beBusy(true)
+      for (const now of [0, 15_000, 29_999]) {
+        time.now = now
+        await expect(one?.place()).rejects.toMatchObject(notYet)
+      }
+      // What an earlier process has left running may have its rules.
+      expect([networks(), one?.refusal(), problems()]).toEqual([0, null, []])
+      beBusy(false)
+      await one?.place()
+      expect([networks(), problems()]).toEqual([1, []])
+    },
+  )
+
+  test('behavior: one that takes no rules for half a minute takes none, and that is told', async () => {
+    const { configure, beBusy, problems, time } = await start()
+    const [one] = configure([none('one')])
+    beBusy(true)
+    await expect(one?.place()).rejects.toMatchObject(notYet)
+    time.now = 30_000
+    await one?.place()
+    expect(problems()).toEqual([`one: egress "none" is not kept: ${why}`])
+    const [strict] = configure([none('one')], required)
+    await expect(strict?.place()).rejects.toMatchObject({ code: 'not_isolated', message: lost })
+    // Where rules have stood nobody begins without them.
+    beBusy(false)
+    await strict?.place()
+    beBusy(true)
+    const [, next] = configure([none('one'), none('next')])
+    time.now = 90_000
+    await expect(next?.place()).rejects.toMatchObject(notYet)
+  })
+
+  test.for([
+    'iptables-restore is not installed',
+    "iptables-save: Table `filter' does not exist",
+    "iptables-save: can't initialize iptables table `security': Table does not exist (do you need to insmod?)",
+    'iptables-restore: Permission denied (you must be root)',
+  ])('behavior: one that says %j is believed at once', async what => {
+    const { configure, fail, problems } = await start()
+    const [one] = configure([none('one')])
+    fail(what)
+    await one?.place()
+    expect(problems()).toEqual([`one: egress "none" is not kept: ${what}`])
+  })
+
+  test('behavior: a family that has no rules at all keeps nobody from waiting for another', async () => {
+    const { configure, filter, floor, time } = await start()
+    filter.state.failure = 'ip6tables-restore is not installed'
+    const [one] = configure([none('one')])
+    await one?.place()
+    floor.state.failure = why
+    const [, next] = configure([none('one'), none('next')])
+    time.now = 60_000
+    await expect(next?.place()).rejects.toMatchObject({ code: 'not_isolated' })
+    floor.state.failure = null
+    await next?.place()
+  })
 })
 
 test('behavior: rules that somebody else puts back stand', async () => {

@@ -6,8 +6,9 @@ import type { Standing } from '../docker/spec.ts'
 import type { Log } from '../log.ts'
 import { sleep } from '../sleep.ts'
 import { messageOf } from '../trouble.ts'
-import { createFirewall, type Firewall } from './firewall.ts'
+import { createFirewall, type Firewall, patienceMs } from './firewall.ts'
 import type { Host } from './host.ts'
+import { mayPass } from './iptables.ts'
 import { endpointsOf, ensureNetwork, type FoundNetwork, listNetworks, removeNetwork } from './network.ts'
 import { type Bridge, type Network, networksOf, ownNetwork, placeOf } from './plan.ts'
 import { bridgesElsewhere, type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
@@ -48,22 +49,20 @@ export type ConfinementOptions = {
 /** Whatever flushes a firewall (a reload of firewalld, a script) opens the containers for so long. */
 const healMs = 15_000
 const endMs = 10_000
-/** Rules that stood are held to be gone when setting them has failed for so long: more than two looks in a row. */
-const patienceMs = 2 * healMs
 
 /** The bridges of a configuration whose rules could not be set while those of others stand, and why. */
 type Lacking = { bridges: ReadonlySet<string>; why: string }
 
 export function createConfinement(options: ConfinementOptions): Confinement {
   const { scope, engine, host, log, signal, now = () => performance.now() } = options
-  const firewall = createFirewall({ scope, tables: host.tables, nameservers: host.nameservers })
+  const firewall = createFirewall({ scope, tables: host.tables, nameservers: host.nameservers, now })
   const obstacle = obstacleOf(host)
   const inTurn = createTurns()
   /** Apart from the engine's turn, which may take long. */
   const atFirewall = createTurns()
   let config: Pick<Config, 'containers' | 'requireIsolation'> = { containers: [], requireIsolation: false }
   let planned: Network[] = []
-  /** Why the rules do not stand; undefined: nobody has tried yet. */
+  /** Why the rules do not stand; undefined: nobody has tried yet, or not for long. */
   let unheld: string | null | undefined = obstacle?.what
   /** Null: the rules of all stand, or of none, see `unheld`. */
   let lacking: Lacking | null = null
@@ -127,14 +126,16 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     failure = set.failure
     if (failure === null) failingSince = null
     else failingSince ??= now()
-    if (failure !== null && mayStand()) settle(null, lackingBy(failure))
-    else settle(failure ?? astray, null)
+    if (failure === null || !mayStand(failure)) settle(failure ?? astray, null)
+    // What an earlier process has set nobody can see.
+    else if (unheld === null) settle(null, lackingBy(failure))
   }
 
-  /** What stood a moment ago stands: somebody else may be busy with the table. */
-  function mayStand(): boolean {
+  /** What stood a moment ago stands, and what an earlier process has left may: somebody else may be busy with the table. */
+  function mayStand(why: string): boolean {
     const forMs = failingSince === null ? 0 : now() - failingSince
-    return unheld === null && astray === null && forMs < patienceMs
+    if (astray !== null || forMs >= patienceMs) return false
+    return unheld === null || (unheld === undefined && mayPass(why))
   }
 
   function lackingBy(why: string): Lacking | null {
@@ -194,14 +195,15 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   }
 
   /**
-   * Whoever began without its rules would be open until the next look. Where none can be set at all that is told, and refused where isolation
-   * is required.
+   * Whoever began without its rules would be open until the next look. A table that has taken some does so again, however long it fails: it is
+   * waited for. Where none can be set at all that is told, and refused where isolation is required.
    */
   async function demandRules(networks: readonly Network[]): Promise<void> {
-    if (unheld || stand(networks)) return
+    const stood = () => obstacle !== null || astray !== null || stand(networks)
+    if (stood()) return
     // Those of a configuration that came meanwhile.
     if (failure === null) await hold()
-    if (unheld || stand(networks)) return
+    if (stood()) return
     const why = failure ?? (ended ? 'the runner ends' : 'the configuration has changed meanwhile')
     throw new DownError('not_isolated', `its firewall rules are not in place: ${why}`)
   }
@@ -250,7 +252,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     configure({ requireIsolation }, containers) {
       config = { requireIsolation, containers: [...containers] }
       planned = networksOf(scope, config)
-      // Else the first look tells.
+      // Else a look tells.
       if (unheld !== undefined) tell()
     },
     async place(container) {

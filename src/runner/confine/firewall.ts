@@ -1,6 +1,6 @@
 import type { Egress } from '../config/confinement.ts'
 import { messageOf } from '../trouble.ts'
-import type { Iptables } from './iptables.ts'
+import { type Iptables, mayPass } from './iptables.ts'
 import type { Bridge } from './plan.ts'
 import { chainsOf, rulesOf } from './ruleset.ts'
 import { hooksOf, isHooked, ownRules, parseTable, type Table, unhook } from './table.ts'
@@ -13,7 +13,10 @@ export type Firewall = {
   hold(bridges: readonly Bridge[]): Promise<{ healed: boolean; failure: string | null }>
   /** Whether every table has taken a bridge's rules, or stricter ones, and was not told to let it go. */
   has(bridge: Bridge): boolean
-  /** The same, and none of them was seen without its rules since. */
+  /**
+   * The same of the tables that take rules at all, and none of them was seen without its rules since. One does not that has never taken any,
+   * and says that it cannot, or has failed for `patienceMs`.
+   */
   stands(bridge: Bridge): boolean
   /** Takes the runner's chains away, those of an earlier process included. */
   remove(): Promise<void>
@@ -23,7 +26,12 @@ export type FirewallOptions = {
   scope: string
   tables: readonly Iptables[]
   nameservers: () => Promise<readonly string[]>
+  /** In milliseconds, of a clock that only goes forward. */
+  now?: () => number
 }
+
+/** So long a failure of a table may be of a moment: at a boot, or a reload of a firewall, others hold its lock. */
+export const patienceMs = 30_000
 
 /** What a table was told last, and how that reads. */
 type Held = { told: string; reads: string; egress: ReadonlyMap<string, Egress> }
@@ -32,10 +40,14 @@ type Held = { told: string; reads: string; egress: ReadonlyMap<string, Egress> }
 const strictness: Record<Egress, number> = { open: 0, public: 1, none: 2 }
 
 /** A runner's part of the host's firewall: chains that bear its scope, so that runners on one host do not meet. */
-export function createFirewall({ scope, tables, nameservers }: FirewallOptions): Firewall {
+export function createFirewall(options: FirewallOptions): Firewall {
+  const { scope, tables, nameservers, now = () => performance.now() } = options
   const held = new Map<Iptables, Held>()
   /** In which rules were seen to be gone, or changed, and could not be put back. */
   const open = new Set<Iptables>()
+  /** When a table failed first, and whether it may take rules yet. Nothing of it counts for one that has taken some. */
+  const failing = new Map<Iptables, { sinceMs: number; mayPass: boolean }>()
+  const proven = new Set<Iptables>()
 
   async function holdOne(iptables: Iptables, bridges: readonly Bridge[], servers: readonly string[]) {
     const { family, layer } = iptables
@@ -58,18 +70,28 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
       egress: new Map(bridges.map(({ bridge, egress }) => [bridge, egress])),
     })
     open.delete(iptables)
+    proven.add(iptables)
     return last !== undefined && !stands
+  }
+
+  function failed(iptables: Iptables, why: string): void {
+    const sinceMs = failing.get(iptables)?.sinceMs ?? now()
+    failing.set(iptables, { sinceMs, mayPass: mayPass(why) })
+  }
+
+  function takesRules(iptables: Iptables): boolean {
+    const failure = failing.get(iptables)
+    if (proven.has(iptables) || failure === undefined) return true
+    return failure.mayPass && now() - failure.sinceMs < patienceMs
   }
 
   /** Declaring a chain empties it. */
   const declared = () => Object.values(chainsOf(scope)).map(chain => `:${chain} - [0:0]`)
   const hooked = (table: Table) => hooksOf(table, scope).map(({ from, to }) => `-I ${from} 1 -j ${to}`)
 
-  function has({ bridge, egress }: Bridge): boolean {
-    return tables.every(table => {
-      const kept = held.get(table)?.egress.get(bridge)
-      return kept !== undefined && strictness[kept] >= strictness[egress]
-    })
+  function keeps(table: Iptables, { bridge, egress }: Bridge): boolean {
+    const kept = held.get(table)?.egress.get(bridge)
+    return kept !== undefined && strictness[kept] >= strictness[egress]
   }
 
   return {
@@ -82,13 +104,14 @@ export function createFirewall({ scope, tables, nameservers }: FirewallOptions):
         try {
           if (await holdOne(iptables, bridges, servers)) healed = true
         } catch (error) {
+          failed(iptables, messageOf(error))
           failure ??= messageOf(error)
         }
       }
       return { healed, failure }
     },
-    has,
-    stands: bridge => has(bridge) && open.size === 0,
+    has: bridge => tables.every(table => keeps(table, bridge)),
+    stands: bridge => tables.filter(takesRules).every(table => keeps(table, bridge) && !open.has(table)),
     async remove() {
       for (const iptables of tables) {
         const table = parseTable(await iptables.save())

@@ -47,6 +47,14 @@ export function createFloor(family: Family): Iptables {
   }
 }
 
+/** Of what iptables says: that it is absent, that this process may not, or that the kernel cannot. All else may be over in a moment. */
+const lasting = /is not installed|Permission denied|not permitted|Table .*does not exist|not supported/
+
+/** Whether a table that has failed may take rules when it is tried again, by what it said. */
+export function mayPass(failure: string): boolean {
+  return !lasting.test(failure)
+}
+
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let done: Promise<T> | undefined
   return () => {
