@@ -382,6 +382,43 @@ describe.skipIf(!able)('containers in their place', () => {
     expect(await tell('two')(open)).not.toBe('open')
   })
 
+  test('behavior: one with several links stays as it is in whatever order the file has them, and is made anew once for one that goes', {
+    timeout: 60_000,
+  }, async () => {
+    const spool = join(tmpdir(), `infernet-confine-${randomUUID()}`)
+    const [index, store] = [{ id: 'index' }, { id: 'store' }]
+    const first = await keep(
+      [{ id: 'tools', links: ['index'] }, { id: 'agent', links: ['index', 'store'] }, index, store],
+      { spool },
+    )
+    await first.ready()
+    const made = () =>
+      ['agent', 'tools', 'index', 'store'].map(id =>
+        docker(['inspect', '-f', '{{.Id}}', nameOf(first.scope, id)]),
+      )
+    const before = made()
+    await first.end()
+    const ports = Object.fromEntries(first.config.containers.map(({ id, port }) => [id, { port }]))
+    const of = (id: string, more: object = {}) => ({ id, ...ports[id], ...more })
+    const agent = of('agent', { links: ['store', 'index', 'store'] })
+    const second = await keep([agent, of('tools', { links: ['index'] }), of('store'), of('index')], { spool })
+    await second.ready()
+    expect(made()).toEqual(before)
+
+    await second.reload([agent, of('store'), of('index')])
+    const networks = () => {
+      try {
+        return docker(['inspect', '-f', '{{len .NetworkSettings.Networks}}', nameOf(second.scope, 'index')])
+      } catch {
+        return ''
+      }
+    }
+    await eventually(() => networks() === '2')
+    await second.ready()
+    const replaced = second.logged.filter(({ event }) => event.startsWith('Replacing container'))
+    expect(replaced.map(({ fields }) => fields)).toEqual([{ container: nameOf(second.scope, 'index') }])
+  })
+
   test('behavior: one that was killed between making a container and linking it makes it anew', {
     timeout: 60_000,
   }, async () => {

@@ -359,6 +359,7 @@ describe('isMadeAlike', () => {
     const containers = [
       { id: 'one', image: 'i', port: 3100, ...more },
       { id: 'two', image: 'i', port: 3101 },
+      { id: 'three', image: 'i', port: 3103 },
     ]
     const source = JSON.stringify({ edge: { url: 'http://edge', key_file: 'key' }, containers })
     return parseConfig(source, { path: '/config.json', env: {} }).config.containers[0]!
@@ -401,6 +402,7 @@ describe('isMadeAlike', () => {
   test.each([
     [{ env: { A: '1', B: '2' } }, { env: { B: '2', A: '1' } }],
     [{ capabilities: ['CHOWN', 'SETUID'] }, { capabilities: ['SETUID', 'CHOWN'] }],
+    [{ links: ['two', 'three'] }, { links: ['three', 'two', 'three'] }],
   ])('behavior: %j is %j', (more, other) => {
     expect(isMadeAlike(containerOf(more), containerOf(other))).toBe(true)
   })

@@ -80,8 +80,9 @@ export function specOf(options: SpecOptions): Spec {
     LogConfig: logs,
   }
   const own = { [label.scope]: scope, [label.container]: id }
+  const joined = standing.joined.toSorted((a, b) => (a.network < b.network ? -1 : 1))
   const hash = createHash('sha256')
-    .update(JSON.stringify([fixed, host, imageId, wantedPort, hostIp, standing]))
+    .update(JSON.stringify([fixed, host, imageId, wantedPort, hostIp, { ...standing, joined }]))
     .digest('hex')
     .slice(0, 32)
   return {
@@ -118,5 +119,5 @@ function made(container: Container) {
     usualMemoryBytes: 1,
   } as const
   const { hash } = specOf({ container, ...found })
-  return { hash, gpu, links }
+  return { hash, gpu, links: [...new Set(links)].sort() }
 }
