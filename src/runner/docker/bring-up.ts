@@ -74,7 +74,7 @@ async function unlessAborted<T>(signal: AbortSignal, asked: Promise<T>): Promise
 /** Has a container running, and ready. @throws DownError, EngineError, or a socket error */
 export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }: Prepared): Promise<Running> {
   const { engine, config, containers, drain, onGone, log, signal } = options
-  const { id, port, wantedPort, startTimeoutMs } = kept.container
+  const { id, port, startTimeoutMs } = kept.container
   const before = containers.itself(id)
   const wasDown = before?.health === 'unhealthy'
   let reopen = () => {}
@@ -82,7 +82,7 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
     const started = await ensureRunning(engine, {
       spec,
       port,
-      isMoved: port !== wantedPort,
+      isContested: isContested(kept.container, config.containers),
       startTimeoutMs,
       log,
       signal,
@@ -115,6 +115,11 @@ export async function bringUp(options: KeepOptions, kept: Kept, { spec, image }:
   } finally {
     reopen()
   }
+}
+
+function isContested({ id, port, wantedPort }: Container, all: readonly Container[]): boolean {
+  const others = all.filter(other => other.managed && other.id !== id)
+  return port !== wantedPort || others.some(other => other.wantedPort === wantedPort)
 }
 
 /**

@@ -5,7 +5,7 @@ import { sleep } from '../sleep.ts'
 import { type Engine, EngineError } from './engine.ts'
 import { freePort } from './free-port.ts'
 import { askEngine, orNull, tellEngine } from './json.ts'
-import { portsOfOthers } from './own.ts'
+import { listLabelled } from './own.ts'
 import { refusedBy } from './refused.ts'
 import { label, type Spec } from './spec.ts'
 import { UndeadError } from './undead.ts'
@@ -53,8 +53,8 @@ export async function inspect(engine: Engine, name: string): Promise<Inspected |
 export type RunningOptions = {
   spec: Spec
   port: number
-  /** It was given that port in place of its own, by where it stands in the configuration. */
-  isMoved: boolean
+  /** It was given that port in place of its own, or another one wants the same: who has it, or moves, is a matter of when each was made. */
+  isContested: boolean
   startTimeoutMs: number
   log: Log
   /** One of another spec runs, and is about to be removed; awaited. */
@@ -124,10 +124,18 @@ async function createAndStart(engine: Engine, options: RunningOptions): Promise<
   throw new Error(`Ports ${port} and ${spare} are both taken`)
 }
 
-/** Another one may have its port of an earlier configuration, also while it is down: it would be made anew if that were taken. */
-async function isKept(engine: Engine, { spec, port, isMoved }: RunningOptions): Promise<boolean> {
-  const { [label.scope]: scope = '', [label.container]: id = '' } = spec.own
-  return isMoved && (await portsOfOthers(engine, scope, id)).has(port)
+/**
+ * Another one may have its port of an earlier configuration, also while it is down: it would be made anew if that were taken. An older version
+ * has written none on it.
+ */
+async function isKept(engine: Engine, { spec, port, isContested }: RunningOptions): Promise<boolean> {
+  if (!isContested) return false
+  const { [label.scope]: scope = '', [label.container]: own = '' } = spec.own
+  const others = (await listLabelled(engine, scope)).filter(({ id }) => id !== own)
+  if (others.some(other => other.port === port)) return true
+  const unwritten = others.filter(other => other.port === null)
+  const found = await Promise.all(unwritten.map(({ dockerId }) => inspect(engine, dockerId)))
+  return found.some(other => other !== null && portOf(other) === port)
 }
 
 async function create(

@@ -14,18 +14,10 @@ const Listed = v.array(
 /** A list is made of what the engine remembers: it hangs with no container. */
 const withinMs = 10_000
 
-/**
- * Ports that a runner's containers were made with, whether they run or not, but for the one of this id.
- * @throws what the engine fails by
- */
-export async function portsOfOthers(engine: Engine, scope: string, id: string): Promise<Set<number>> {
-  const labelled = await list(engine, [`${label.scope}=${scope}`])
-  const others = labelled.filter(({ Labels }) => Labels[label.container] !== id)
-  return new Set(others.map(({ Labels }) => Number(Labels[label.port])))
-}
-
 /** A container that this runner has made: Docker's id of it, and that of the configuration. */
 export type Own = { dockerId: string; id: string }
+/** `port`: that it was made with; null: it does not say. */
+type Labelled = Own & { names: readonly string[]; port: number | null }
 /** `id`: of this one alone. `signal`: for whoever has less time than the usual. */
 export type Listing = { id?: string; signal?: AbortSignal }
 
@@ -38,12 +30,13 @@ export async function listLabelled(
   engine: Engine,
   scope: string,
   { id, signal }: Listing = {},
-): Promise<(Own & { names: readonly string[] })[]> {
+): Promise<Labelled[]> {
   const labels = [`${label.scope}=${scope}`, ...(id === undefined ? [] : [`${label.container}=${id}`])]
   const found = await list(engine, labels, signal)
   return found.flatMap(({ Id, Names, Labels }) => {
-    const of = Labels[label.container]
-    return of === undefined ? [] : [{ dockerId: Id, id: of, names: Names }]
+    const { [label.container]: of, [label.port]: port } = Labels
+    if (of === undefined) return []
+    return [{ dockerId: Id, id: of, names: Names, port: port === undefined ? null : Number(port) }]
   })
 }
 
