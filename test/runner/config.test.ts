@@ -361,7 +361,10 @@ describe('what Docker would refuse', () => {
     image: 'BAD IMAGE?x=1',
     command: `serve --say "it's`,
     env: { '': 'a', 'A=B': 'c', OK: 'd' },
-    volumes: ['x', './data:/data', '/data:data', '/a:/b:ro:z', ':/a', 'm:/a', '/', '/data:/'],
+    volumes: [
+      ...['x', './data:/data', '/data:data', '/a:/b:ro:z', ':/a', 'm:/a', '/', '/data:/'],
+      ...['', '/a:', '/a::', '/a::ro', '/a:/b::'],
+    ],
     capabilities: ['FOO'],
   }
   const capability = 'must be the name of a Linux capability, such as "SYS_NICE"'
@@ -414,7 +417,7 @@ describe('what Docker would refuse', () => {
       image: 'i',
       command: String.raw`serve "a \" b" 'c \' d\' e`,
       env: { 'my.name-1': 1, 'with space': '' },
-      volumes: ['/data', '/a b:/c:ro', 'models:/models:rw,z', '/x:/y/:rslave'],
+      volumes: ['/data', '/a b:/c:ro', 'models:/models:rw,z', '/x:/y/:rslave', '/a:/b:', 'name:/b:'],
       capabilities: ['cap_net_bind_service', 'all'],
     }
     expect(parse({ containers: [{ id: 'a', ...container }] }).config.containers[0]).toMatchObject({

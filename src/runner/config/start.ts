@@ -58,13 +58,12 @@ function volumeWrongs({ volumes }: Loose): Wrong[] {
   )
 }
 
-/** `SOURCE:TARGET[:OPTIONS]`, or a target alone. Engines differ in the options that they know. */
+/** `SOURCE:TARGET[:OPTIONS]`, or a target alone. Engines differ in the options that they know; that there are none is fine with each. */
 function isBind(bind: string): boolean {
   const parts = bind.split(':')
   const [source = '', target = source] = parts
   return (
     parts.length <= 3 &&
-    parts.every(part => part !== '') &&
     /^\/+[^/]/.test(target) &&
     (source.startsWith('/') || /^[A-Za-z0-9][\w.-]+$/.test(source))
   )
