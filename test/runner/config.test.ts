@@ -328,10 +328,17 @@ describe('what the edge would refuse, or bar clients by', () => {
     const ip = 'must be an IP address or a network, such as "192.0.2.7" or "10.0.0.0/8"'
     const wrong = [
       ...['not-an-ip', '10.0.0.0/99', '10.0.0.0/', '10.0.0', '', ' 10.0.0.1', '256.0.0.1', '/8'],
-      ...['10.0.0.0/255.0.0.0', '2001:db8::/129', '10.0.0.1,10.0.0.2', `${'1'.repeat(65)}`],
+      ...['10.0.0.0/255.0.255.0', '2001:db8::/129', '10.0.0.1,10.0.0.2', `${'1'.repeat(65)}`],
+      ...['10.0.0.0/255.0.0', '2001:db8::/255.0.0.0', '2001:db8::/ffff::'],
     ]
     expect(told({ allowed_ips: wrong })).toEqual(
       wrong.map((_, index) => `containers[0].allowed_ips[${index}] ${ip}`),
+    )
+    const mapped =
+      'is IPv4 inside IPv6, which no client comes by: write the network as IPv4, such as "10.0.0.0/8" for "::ffff:10.0.0.0/104"'
+    const networks = ['::ffff:10.0.0.0/104', '::ffff:0:0/96', '::FFFF:192.0.2.1/128']
+    expect(told({ allowed_ips: ['::/0', ...networks] })).toEqual(
+      networks.map((_, index) => `containers[0].allowed_ips[${index + 1}] ${mapped}`),
     )
     const account = 'must be an address: 0x and 40 hexadecimal digits'
     expect(
@@ -353,6 +360,13 @@ describe('what the edge would refuse, or bar clients by', () => {
     expect(
       parse({ containers: [{ id: 'a', image: 'i', allowed_ips }] }).config.containers[0]?.allowed_ips,
     ).toEqual(allowed_ips)
+  })
+
+  test('behavior: a mask of a network is its prefix, as the edge reads it', () => {
+    const allowed_ips = ['10.0.0.0/255.0.0.0', '192.0.2.7/255.255.255.255', '0.0.0.0/0.0.0.0']
+    expect(
+      parse({ containers: [{ id: 'a', image: 'i', allowed_ips }] }).config.containers[0]?.allowed_ips,
+    ).toEqual(['10.0.0.0/8', '192.0.2.7/32', '0.0.0.0/0'])
   })
 })
 
