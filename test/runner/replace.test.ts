@@ -148,6 +148,22 @@ describe('a container that is replaced', () => {
     expect(told('two')?.code).toBe('gpu_unavailable')
   })
 
+  test('behavior: the GPU of a copy that has its labels is not given to the one that it is a copy of', async () => {
+    await startFakeSmi([gpuLine(0), gpuLine(1)])
+    const { engine, one, restart, told, nameOf } = await start({ gpu: { count: 1 } })
+    const id = engine.idOf(nameOf('one'))
+    await engine.run('copy', engine.labelsOf(nameOf('one')), { DeviceRequests: [{ DeviceIDs: [uuidOf(1)] }] })
+    const two = { ...one, id: 'two', port: await freePort() }
+    await restart([one, two])
+    await eventually(() => told('one')?.health === 'ready' && told('two')?.health === 'unhealthy')
+    expect(engine.requestsOf(nameOf('one'))).toEqual([{ DeviceIDs: [uuidOf(0)], Capabilities: [['gpu']] }])
+    expect(engine.idOf(nameOf('one'))).toBe(id)
+    expect(told('two')?.code).toBe('gpu_unavailable')
+    await engine.end('copy')
+    await eventually(() => told('two')?.health === 'ready')
+    expect(engine.requestsOf(nameOf('two'))).toEqual([{ DeviceIDs: [uuidOf(1)], Capabilities: [['gpu']] }])
+  })
+
   test('behavior: one that the last runner has left goes on with its GPU, though one before it has left', async () => {
     await startFakeSmi([gpuLine(0), gpuLine(1)])
     const { engine, one, reload, restart, told, nameOf } = await start(

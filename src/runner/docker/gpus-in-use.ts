@@ -13,23 +13,21 @@ const Requested = v.object({
 })
 
 /**
- * By id, what containers that run with this runner's labels were given by UUID, whoever has made or started them: a GPU in use is in use.
+ * What containers that run with this runner's labels were given by UUID, whoever has made or started them: a GPU in use is in use. By id;
+ * what a copy of one has, by a name that no id can be: it is not that container's to have again.
  * @throws what the engine fails by
  */
 export async function gpusInUse(engine: Engine, scope: string): Promise<Map<string, readonly string[]>> {
   const labelled = await listLabelled(engine, scope)
   const given = await Promise.all(
-    labelled.map(async ({ dockerId, id, names }) => {
+    labelled.map(async ({ dockerId, id, names }): Promise<[string, readonly string[]]> => {
       const path = `/containers/${dockerId}/json`
       const found = await orNull(askEngine(engine, { method: 'GET', path }, Requested))
       const requests = found?.State.Running ? found.HostConfig.DeviceRequests : []
       const ids = requests.flatMap(({ DeviceIDs }) => DeviceIDs)
-      return { id, ids, isCopy: !names.includes(`/${nameOf(scope, id)}`) }
+      const isCopy = !names.includes(`/${nameOf(scope, id)}`)
+      return [isCopy ? `copy:${dockerId}` : id, ids]
     }),
   )
-  const inUse = new Map<string, readonly string[]>()
-  // A copy of ours has its id too: what ours has is the first of it.
-  for (const { id, ids } of given.sort((a, b) => Number(a.isCopy) - Number(b.isCopy)))
-    if (ids.length > 0) inUse.set(id, [...(inUse.get(id) ?? []), ...uuidsOf({ ids })])
-  return inUse
+  return new Map(given.filter(([, ids]) => ids.length > 0).map(([holder, ids]) => [holder, uuidsOf({ ids })]))
 }
