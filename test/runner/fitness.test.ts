@@ -187,7 +187,7 @@ describe('a host that is unfit', () => {
 
   test('behavior: where Docker hangs, its containers are called as long as they answer; the others in any case', async () => {
     const engine = await startFakeEngine()
-    const { edge, embed, container, told, findings } = await start()
+    const { edge, embed, container, told, findings, logged } = await start()
     const served = await container((_, response) => {
       response.setHeader('content-type', 'application/json')
       response.end('{}')
@@ -220,8 +220,18 @@ describe('a host that is unfit', () => {
     expect(kept.state).toBe('queued')
     engine.state.isMute = false
     await edge.reported(kept.id)
+    // Who is held for it changes from look to look, and it is the same all the while.
+    const of = { code: 'docker_unreachable', detail: "Docker's engine does not answer: the engine is ill" }
+    const ill = {
+      level: 'warn',
+      event: 'Something is wrong with this host, claiming jobs for all that still works',
+      fields: of,
+    }
+    const ofHost = () => logged.filter(({ event }) => event.includes('his host'))
+    expect(ofHost()).toEqual([ill])
     engine.state.refuses = () => null
     await eventually(() => findings()?.length === 0)
+    expect(ofHost()).toEqual([ill, { level: 'info', event: 'This host is fit again', fields: of }])
     expect(engine.asked('/stop')).toEqual([])
   })
 

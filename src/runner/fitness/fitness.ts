@@ -64,12 +64,14 @@ export function createFitness(options: FitnessOptions): Fitness {
   }
 
   function tell(now: readonly Found[], before: readonly Found[]): void {
-    for (const { code, detail, containers } of without(now, before))
-      log.warn('This host is unfit, claiming no jobs for what it cannot do', {
-        code,
-        detail,
-        containers: containers?.join(',') ?? 'all',
-      })
+    for (const { code, detail, containers } of without(now, before)) {
+      // Nothing is held for it, or not so far: who cannot work with it may be found out at a later look.
+      const isHarmless = containers?.length === 0
+      const event = isHarmless
+        ? 'Something is wrong with this host, claiming jobs for all that still works'
+        : 'This host is unfit, claiming no jobs for what it cannot do'
+      log.warn(event, { code, detail, ...(!isHarmless && { containers: containers?.join(',') ?? 'all' }) })
+    }
     for (const { code, detail } of without(before, now)) log.info('This host is fit again', { code, detail })
   }
 
@@ -120,9 +122,9 @@ function causeIn({ code, detail }: OfContainers): Cause {
   return { code, detail }
 }
 
+/** Those that are not among the others, whichever containers they are told of: these change while the matter is the same. */
 function without(some: readonly Found[], others: readonly Found[]): Found[] {
-  const texts = new Set(others.map(textOf))
-  return some.filter(one => !texts.has(textOf(one)))
+  return some.filter(one => !others.some(({ code, detail }) => code === one.code && detail === one.detail))
 }
 
 function textOf(found: Found | readonly Found[]): string {
