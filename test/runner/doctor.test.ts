@@ -7,12 +7,15 @@ import { parseConfig } from '../../src/runner/config/load.ts'
 import type { Host } from '../../src/runner/confine/host.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
+import { scopeOf } from '../../src/runner/docker/scope.ts'
+import { label, nameOf } from '../../src/runner/docker/spec.ts'
 import { dockerChecks } from '../../src/runner/doctor/docker.ts'
 import { clockCheck } from '../../src/runner/doctor/edge.ts'
 import { examine, lineOf } from '../../src/runner/doctor/examine.ts'
 import { gpuChecks } from '../../src/runner/doctor/gpu.ts'
 import { isolationChecks } from '../../src/runner/doctor/isolation.ts'
 import { adminToken, startTestEdge } from '../support/edge.ts'
+import { startFakeEngine } from './fake-engine.ts'
 import { gpuLine, startFakeSmi, uuidOf } from './gpu/fake-smi.ts'
 import { echo } from './serve.ts'
 import { setup } from './setup.ts'
@@ -187,6 +190,59 @@ describe('doctor', () => {
       'closed-1: closed:1 is neither here nor to be had: no such thing; docker-credential-absent is not installed',
       'open-1: open:1 can be pulled',
     ])
+  })
+
+  test('behavior: ports that containers of this runner have are well, wherever the file has them stand by now', async () => {
+    const fake = await startFakeEngine()
+    const engine = createEngine(fake.dockerHost)
+    onTestFinished(() => engine.close())
+    const [first, second, third, random, theirs] = await Promise.all(Array.from({ length: 5 }, freePort))
+    const wanted = configOf(Array.from({ length: 3 }, () => ({ port: first })))
+    // In place of 3999 and 3998, which anybody on this host may have.
+    const given = [first, second, third]
+    const containers = wanted.containers.map((one, at) => ({ ...one, port: given[at] ?? 0 }))
+    const config = { ...wanted, containers }
+    const scope = scopeOf(config)
+    const run = (id: string, port = 0) =>
+      fake.run(
+        nameOf(scope, id),
+        { [label.scope]: scope, [label.container]: id, [label.port]: String(port) },
+        { PortBindings: { '3000/tcp': [{ HostPort: String(port) }] } },
+      )
+    const told = async () => {
+      const checks = dockerChecks({ config, engine, dockerHost: undefined })
+      const found = await examine(checks.filter(({ name }) => name === 'port'))
+      return found.map(({ ok, detail }) => `${ok ? 'ok' : 'FAIL'} ${detail}`)
+    }
+    // c1 has come between them.
+    await run('c0', first)
+    await run('c2', second)
+    expect(await told()).toEqual([
+      `ok c0: ${first} is its container's`,
+      `ok c1: ${second} is another container's, so that it gets a free one`,
+      `ok c2: ${second} is its container's`,
+    ])
+    await run('c1', random)
+    expect((await told())[1]).toBe(`ok c1: ${random} is its container's`)
+    // The second one was the first once.
+    await fake.end(nameOf(scope, 'c0'))
+    await fake.end(nameOf(scope, 'c1'))
+    await run('c0', theirs)
+    await run('c1', first)
+    expect(await told()).toEqual([
+      `ok c0: ${theirs} is its container's`,
+      `ok c1: ${first} is its container's`,
+      `ok c2: ${second} is its container's`,
+    ])
+    // A stranger's is not.
+    await fake.end(nameOf(scope, 'c1'))
+    await run('c1', random)
+    const stranger = createServer()
+    await new Promise<void>(resolve => stranger.listen(first, '127.0.0.1', resolve))
+    onTestFinished(() => void stranger.close())
+    expect((await told())[0]).toBe(`FAIL c0: port ${first} is taken, so that it has ${theirs}`)
+    await fake.end(nameOf(scope, 'c0'))
+    expect((await told())[0]).toBe(`FAIL c0: port ${first} is taken, so that it will get another one`)
   })
 
   test('behavior: an engine with the nvidia runtime is well, and GPUs that nobody wants are not looked at', async () => {

@@ -8,6 +8,7 @@ import { credentialsFor } from '../docker/credentials.ts'
 import { type Engine, EngineError } from '../docker/engine.ts'
 import { findImage } from '../docker/find-image.ts'
 import { askEngine } from '../docker/json.ts'
+import { portsOfOthers } from '../docker/own.ts'
 import { scopeOf } from '../docker/scope.ts'
 import { nameOf } from '../docker/spec.ts'
 import { messageOf } from '../trouble.ts'
@@ -79,15 +80,27 @@ function imageCheck({ engine, config }: DockerOptions, { id, image }: Container)
   }
 }
 
-function portCheck({ engine, config }: DockerOptions, { id, port }: Container): Check {
+/** One that runs keeps the port that it was made with, wherever the file has it stand by now; so do the others, whether they run or not. */
+function portCheck({ engine, config }: DockerOptions, { id, port, wantedPort }: Container): Check {
+  const scope = scopeOf(config)
   return {
     name: 'port',
     async run() {
+      const own = await inspect(engine, nameOf(scope, id)).catch(() => null)
+      const kept = own?.State.Running ? portOf(own) : null
+      // Only a `port` that is written for it alone moves it.
+      if (kept !== null && (kept === port || port !== wantedPort))
+        return well(`${id}: ${kept} is its container's`)
       if (await isFree(port)) return well(`${id}: ${port} is free`)
-      const own = await inspect(engine, nameOf(scopeOf(config), id)).catch(() => null)
-      if (own?.State.Running && portOf(own) === port) return well(`${id}: ${port} is its container's`)
+      const others = await portsOfOthers(engine, scope, id).catch(() => new Set())
+      if (others.has(port))
+        return well(
+          kept === null
+            ? `${id}: ${port} is another container's, so that it gets a free one`
+            : `${id}: ${kept} is its container's`,
+        )
       return ill(
-        `${id}: port ${port} is taken, so that it will get another one`,
+        `${id}: port ${port} is taken, so that it ${kept === null ? 'will get another one' : `has ${kept}`}`,
         `end what listens there (ss -ltnp 'sport = :${port}'), or give the container another \`port\``,
       )
     },
