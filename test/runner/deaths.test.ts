@@ -79,6 +79,11 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
         const path = join(kit.directory, 'config.json')
         runner.reload(parseConfig(JSON.stringify(source), { path, env: {} }).config)
       },
+      /** Ends the runner, and begins the next one. */
+      async restart() {
+        await runner.stop()
+        return await kit.embed({ manage_containers: true, containers, ...more })
+      },
       name: (id: string) => nameOf(scope, id),
       async result(id: string) {
         const report = await edge.reported(id)
@@ -196,6 +201,23 @@ describe.skipIf(!reachable)('containers that fail', { timeout: 60_000 }, () => {
         'does B',
         'the last words of B',
       ].join('\n'),
+    })
+  })
+
+  test('behavior: it exits long after one of its processes ran out of memory under the last runner: as it is', async () => {
+    const { runner, restart, job, result } = await run(
+      { one: { limits: { memory: '256m' } } },
+      { keep_running: true },
+    )
+    await runner.ready
+    expect(await result(job('one', { do: 'worker' }))).toMatchObject({ output: { signal: 'SIGKILL' } })
+    const next = await restart()
+    await next.ready
+    expect(await result(job('one', { do: 'wait', ms: 5_500 }))).toMatchObject({ output: {} })
+    expect(await result(job('one', { do: 'exit', name: 'A' }))).toEqual({
+      container: 'one',
+      code: 'exited',
+      error: 'Container one: it exited with code 3\ndoes A\nthe last words of A',
     })
   })
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parseConfig } from '../../src/runner/config/load.ts'
 import { inspect, stop } from '../../src/runner/docker/container.ts'
+import { causeOfDeath } from '../../src/runner/docker/death.ts'
 import { createEngine, type Engine } from '../../src/runner/docker/engine.ts'
 import { createEvents } from '../../src/runner/docker/events.ts'
 import { freePort } from '../../src/runner/docker/free-port.ts'
@@ -297,4 +298,31 @@ test('behavior: an engine that hangs with a question is given up, and asked the 
   )
   fake.state.hangs = () => false
   expect((await inspect(engine, 'one'))?.State.Running).toBe(true)
+})
+
+test.for([
+  { why: 'nothing is heard of it', exit: 137, code: 'oom_killed' },
+  { why: 'it was long ago, and heard', exit: 137, agoMs: 3_600_000, heardMs: 7_200_000, code: 'exited' },
+  { why: 'it takes its time to go', exit: 137, agoMs: 30_000, heardMs: 7_200_000, code: 'oom_killed' },
+  { why: 'the engine was deaf since', exit: 137, agoMs: 3_600_000, heardMs: 1_000, code: 'oom_killed' },
+  { why: 'it ends right after it', exit: 3, agoMs: 1_000, heardMs: 7_200_000, code: 'oom_killed' },
+  { why: 'it goes on after it', exit: 3, agoMs: 30_000, code: 'exited' },
+  { why: 'it was before anything was heard', exit: 3, heardMs: 7_200_000, code: 'exited' },
+  { why: 'it may be just now', exit: 3, heardMs: 1_000, code: 'oom_killed' },
+  { why: 'the engine is not heard', exit: 3, code: 'oom_killed' },
+])('behavior: out of memory, ended with $exit, $why: $code', async ({ exit, agoMs, heardMs, code }) => {
+  const { engine } = await start()
+  const before = (ms: number) => performance.now() - ms
+  const found = {
+    Id: 'one',
+    State: { Running: false, Paused: false, ExitCode: exit, OOMKilled: true, StartedAt: '' },
+    NetworkSettings: { Networks: {} },
+    Config: { Labels: {} },
+    HostConfig: { Memory: 0, PortBindings: {} },
+  }
+  const heard = {
+    outOfMemoryAt: agoMs === undefined ? undefined : before(agoMs),
+    since: heardMs === undefined ? null : before(heardMs),
+  }
+  expect(await causeOfDeath(engine, found, heard)).toMatchObject({ code })
 })

@@ -12,32 +12,46 @@ const logsTimeoutMs = 1_000
 
 /** A process that ends so soon after another one in its container was killed for memory ends because of that. */
 const aftermathMs = 5_000
+/** One that is killed for memory is gone so much later at most, however much of it, and of a GPU's, is to be given back. */
+const teardownMs = 60_000
 /** Of a process that SIGKILL has ended, as the kernel does for memory: it had no time to say anything. */
 const killedCode = 137
 
-/** Why a container does not run any more. `outOfMemoryAt`: when the engine has said so last, on the monotonic clock. */
+/**
+ * What the engine's events say, on the monotonic clock. `outOfMemoryAt`: when they have last said that the container ran out of memory;
+ * `since`: from when on they are heard without a break, null: they are not.
+ */
+export type Heard = { outOfMemoryAt: number | undefined; since: number | null }
+
+/** Why a container does not run any more. */
 export async function causeOfDeath(
   engine: Engine,
   { Id, State, HostConfig }: Inspected,
-  outOfMemoryAt: number | undefined,
+  heard: Heard,
 ): Promise<Cause> {
-  const oom = ranOutOfMemory(State, outOfMemoryAt) ? outOfMemoryCause(HostConfig.Memory) : null
+  const oom = ranOutOfMemory(State, heard) ? outOfMemoryCause(HostConfig.Memory) : null
   if (oom !== null && State.ExitCode === killedCode) return oom
   const lines = await lastWords(engine, Id).catch(() => [])
   return { ...(oom ?? { code: 'exited', detail: `it exited with code ${State.ExitCode}` }), lines }
 }
 
 /**
- * The engine says so of a container from the first of its processes on that was killed for memory. One that goes on without that process may
- * end hours later, for a reason of its own.
+ * The engine says so of a container from the first of its processes on that was killed for memory: some say it while it runs, some when it
+ * ends. One that goes on without that process may end hours later, for a reason of its own, and under another runner than the one that has
+ * heard of it. Not every engine has an event for it, so that one which was killed and of which nothing was heard counts as killed for memory.
  */
 function ranOutOfMemory(
   { OOMKilled, ExitCode }: Inspected['State'],
-  outOfMemoryAt: number | undefined,
+  { outOfMemoryAt, since }: Heard,
 ): boolean {
-  const isAftermath = outOfMemoryAt !== undefined && performance.now() - outOfMemoryAt < aftermathMs
-  const isOld = outOfMemoryAt !== undefined && !isAftermath && ExitCode !== killedCode
-  return isAftermath || (OOMKilled && !isOld)
+  const now = performance.now()
+  const agoMs = outOfMemoryAt === undefined ? Number.POSITIVE_INFINITY : now - outOfMemoryAt
+  const heardMs = since === null ? 0 : now - since
+  if (agoMs < aftermathMs) return true
+  if (!OOMKilled) return false
+  if (ExitCode === killedCode)
+    return outOfMemoryAt === undefined || agoMs < teardownMs || heardMs < teardownMs
+  return outOfMemoryAt === undefined && heardMs < aftermathMs
 }
 
 export function outOfMemoryCause(limitBytes: number): Cause {

@@ -18,6 +18,8 @@ export type Events = {
    * When the container with this id last ran out of memory, on the monotonic clock. It may go on: the kernel kills one process.
    */
   outOfMemoryAt(id: string): number | undefined
+  /** From when on the engine is heard without a break, on the monotonic clock; null: it is not. */
+  heardSince(): number | null
   /** Rises when the engine is heard again, or no more. */
   gaps(): number
   /** Resolves when `gaps` is another, after `ms`, or when the signal aborts. */
@@ -48,7 +50,7 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
   const trouble = createTrouble({ log, what: "Listening to Docker's events" })
   /** Of all containers: rises when something may have been missed. */
   let gaps = 0
-  let hearing = false
+  let heardSince: number | null = null
 
   const count = (name: string) => gaps + (counts.get(name) ?? 0)
 
@@ -72,7 +74,7 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
     const filters = { type: ['container'], label: [`${label.scope}=${scope}`], event: wanted }
     const path = `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`
     const { body } = await engine.send({ method: 'GET', path, signal })
-    hearing = true
+    heardSince = performance.now()
     gap()
     const steady = setTimeout(onSteady, steadyMs)
     try {
@@ -94,9 +96,10 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
 
   return {
     count,
-    next: (name, seen, until, ms = hearing ? askAgainMs.hearing : askAgainMs.deaf) =>
+    next: (name, seen, until, ms = heardSince === null ? askAgainMs.deaf : askAgainMs.hearing) =>
       changed(() => count(name) !== seen, until, ms),
     outOfMemoryAt: id => outOfMemoryAt.get(id),
+    heardSince: () => heardSince,
     gaps: () => gaps,
     gap: (seen, until, ms) => changed(() => gaps !== seen, until, ms),
     async listen() {
@@ -111,8 +114,8 @@ export function createEvents({ engine, scope, log, signal }: EventsOptions): Eve
           if (signal.aborted) return
           trouble.failed(error)
           engine.forget()
-          if (hearing) gap()
-          hearing = false
+          if (heardSince !== null) gap()
+          heardSince = null
           await sleep(backoff.next(), signal)
         }
       }

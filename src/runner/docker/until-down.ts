@@ -48,7 +48,8 @@ async function untilEnd(options: KeepOptions, { container }: Kept, running: Runn
     if (found.Id !== containerId) return { code: 'exited', detail: 'somebody else has replaced it' }
     const { Running: isRunning, Paused: isPaused, StartedAt } = found.State
     const lastOutOfMemoryAt = events.outOfMemoryAt(containerId)
-    if (!isRunning) return await causeOfDeath(engine, found, lastOutOfMemoryAt)
+    const heard = { outOfMemoryAt: lastOutOfMemoryAt, since: events.heardSince() }
+    if (!isRunning) return await causeOfDeath(engine, found, heard)
     startedAt ??= StartedAt
     if (StartedAt !== startedAt) return { code: 'exited', detail: 'somebody else has restarted it' }
     if (isPaused) return { code: 'not_ready', detail: 'somebody else has paused it' }

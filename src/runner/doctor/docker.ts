@@ -8,7 +8,7 @@ import { credentialsFor } from '../docker/credentials.ts'
 import { type Engine, EngineError } from '../docker/engine.ts'
 import { findImage } from '../docker/find-image.ts'
 import { askEngine } from '../docker/json.ts'
-import { portsOfOthers } from '../docker/own.ts'
+import { listLabelled } from '../docker/own.ts'
 import { scopeOf } from '../docker/scope.ts'
 import { nameOf } from '../docker/spec.ts'
 import { messageOf } from '../trouble.ts'
@@ -92,8 +92,8 @@ function portCheck({ engine, config }: DockerOptions, { id, port, wantedPort }: 
       if (kept !== null && (kept === port || port !== wantedPort))
         return well(`${id}: ${kept} is its container's`)
       if (await isFree(port)) return well(`${id}: ${port} is free`)
-      const others = await portsOfOthers(engine, scope, id).catch(() => new Set())
-      if (others.has(port))
+      const labelled = await listLabelled(engine, scope).catch(() => [])
+      if (labelled.some(other => other.id !== id && other.port === port))
         return well(
           kept === null
             ? `${id}: ${port} is another container's, so that it gets a free one`
