@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -27,7 +28,7 @@ export type OwnEngine = Awaited<ReturnType<typeof createOwnEngine>>
 export async function createOwnEngine(more: readonly string[] = []) {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-engine-'))
   const host = `unix://${directory}/docker.sock`
-  const bridge = `infernet${process.pid % 100_000}`
+  const bridge = `ife${randomBytes(4).toString('hex')}`
   execFileSync(ip, ['link', 'add', bridge, 'type', 'bridge'])
   execFileSync(ip, ['addr', 'add', `172.30.${process.pid % 250}.1/24`, 'dev', bridge])
   execFileSync(ip, ['link', 'set', bridge, 'up'])
@@ -89,8 +90,16 @@ export async function createOwnEngine(more: readonly string[] = []) {
       if (!answers()) await start()
       // Their bridges are this machine's, and would outlive it.
       const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
-      const ids = all('ps', '-aq')
-      if (ids.length > 0) docker(['rm', '-f', ...ids], host)
+      // A container's root is busy for a moment where another engine has just begun something: it has that among its mounts.
+      await eventually(() => {
+        try {
+          const ids = all('ps', '-aq')
+          if (ids.length > 0) docker(['rm', '-f', ...ids], host)
+          return true
+        } catch {
+          return false
+        }
+      })
       const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
       if (networks.length > 0) docker(['network', 'rm', ...networks], host)
       await end('SIGTERM')
