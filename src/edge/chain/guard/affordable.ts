@@ -1,4 +1,5 @@
 import { size } from 'viem'
+import { marketPrice } from '../outbox/fees.ts'
 import type { Market } from '../outbox/market.ts'
 import type { Passed } from '../outbox/plan.ts'
 import type { Step } from '../step.ts'
@@ -27,8 +28,8 @@ async function judgeProfit(
   step: Affording,
   { passed, market }: { passed: readonly Passed[]; market: Market },
 ): Promise<Map<Passed, Unserved>> {
-  const { guard } = step.chain.config
-  const price = priceOf(step, market)
+  const { guard, gas: policy } = step.chain.config
+  const price = marketPrice(policy, market)
   const answers = await withFinalizing(step, passed)
   const sizes = answers.flatMap(({ each, later }) => [size(each.call), later.bytes])
   const dataFeeOf = await readDataFees(step, sizes)
@@ -43,19 +44,13 @@ async function judgeProfit(
   return why
 }
 
-/** Wei for a unit of gas. */
-function priceOf({ chain }: Pick<Step, 'chain'>, { baseFee, suggested }: Market): bigint {
-  const { minPriorityFeePerGas: least } = chain.config.gas
-  return baseFee + (suggested > least ? suggested : least)
-}
-
 async function judgeFree(
   { db, policy, chain }: Affording,
   { passed, market, freeGas }: { passed: readonly Passed[]; market: Market; freeGas: number },
 ): Promise<Map<Passed, Unserved>> {
   const why = new Map<Passed, Unserved>()
   const { prices } = chain.config.guard.worth
-  const price = priceOf({ chain }, market)
+  const price = marketPrice(chain.config.gas, market)
   // Of some it was not reckoned what of their price would arrive.
   const earning = passed.map(each => ({ ...each, payout: each.payout > 0n ? each.payout : each.price }))
   const own = await readUnpaidGas({ policy, prices }, { answers: earning, price })

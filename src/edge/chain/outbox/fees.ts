@@ -11,6 +11,14 @@ const room = 8n
 /** For as long as a block, which is what there must be. */
 const leastRoom = 1n
 
+/** What the market asks for a unit of gas: the base fee, and the tip that is suggested, or at least the policy's. */
+export function marketPrice(
+  { minPriorityFeePerGas: least }: GasPolicy,
+  { baseFee, suggested }: Asked,
+): bigint {
+  return baseFee + (suggested > least ? suggested : least)
+}
+
 /** What to offer at a base fee; null: the market is above the ceiling. */
 export function offer(policy: GasPolicy, market: Asked): Fees | null {
   return offerWith(room, policy, market)
@@ -42,12 +50,8 @@ export function offered(
 }
 
 /** Whether so much for a unit of gas, in wei, is less than the market asks. */
-export function isShort(
-  { minPriorityFeePerGas }: GasPolicy,
-  most: bigint,
-  { baseFee, suggested }: Asked,
-): boolean {
-  return most < baseFee + (suggested > minPriorityFeePerGas ? suggested : minPriorityFeePerGas)
+export function isShort(policy: GasPolicy, most: bigint, market: Asked): boolean {
+  return most < marketPrice(policy, market)
 }
 
 /**

@@ -62,6 +62,38 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     expect(await world.compute()).toBe(0)
   })
 
+  test('behavior: whoever was refused for something else before is accused at the second look', async () => {
+    await forge('Reentrancy')
+    await ask()
+    await tryAnswers(2)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'Reentrancy', tries: 2 }])
+    await forge('IntervalCompleted')
+    await tryAnswers(1)
+    expect(await world.deliveries()).toMatchObject([{ state: 'computed', reason: 'reverted' }])
+    await tryAnswers(1)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await record()).toMatchObject({ dropped: 1 })
+  })
+
+  test('behavior: an endpoint that runs out of time until the interval is over accuses nobody', async () => {
+    await ask({ frequency: 9, period: 600 })
+    await world.chain.warp(610)
+    await world.look(node)
+    await world.compute()
+    world.proxy.setOverride(({ method }) =>
+      method === 'eth_estimateGas'
+        ? { error: { code: -32_000, message: 'execution aborted (timeout = 5s)' } }
+        : null,
+    )
+    await world.look(node)
+    expect((await world.deliveries())[0]).toMatchObject({ state: 'computed', reason: 'unclear' })
+    world.queue.clock.ms += 15 * 60_000
+    await world.chain.warp(600)
+    await world.look(node)
+    expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+    expect(await record()).toBeNull()
+  })
+
   test.for(['PayoutTooLow', 'FeeAboveTerms'] as const)('behavior: %s, of one that pays', async name => {
     await forge(name)
     const wallet = await fund(world.chain, { spender: forging.address, amount: price })
