@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { type CommandDef, defineCommand, runCommand, runMain } from 'citty'
+import { shieldDashed } from '../protocol/dashed.ts'
 import { toExit } from './command/exit.ts'
 import { cancel, job } from './command/job.ts'
 import { ids, results } from './command/jobs.ts'
@@ -37,7 +38,7 @@ async function main(args: string[]): Promise<void> {
   }
   try {
     const renamed = renameFlag(args, '-pk', '--private-key')
-    await runCommand(infernet, { rawArgs: joinFlagValue(renamed, '--requires-proof') })
+    await runCommand(infernet, { rawArgs: shieldDashed(joinFlagValue(renamed, '--requires-proof')) })
   } catch (error) {
     const { code, message } = toExit(error)
     if (message !== null) console.error(stripVTControlCharacters(message))

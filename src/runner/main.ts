@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { defineCommand, runCommand, runMain } from 'citty'
+import { shieldDashed } from '../protocol/dashed.ts'
 import { config } from './commands/config.ts'
 import { doctor } from './commands/doctor.ts'
 import { enrol } from './commands/enrol.ts'
@@ -27,7 +28,7 @@ const main = defineCommand({
 // which is the next such error.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-const rawArgs = process.argv.slice(2)
+const rawArgs = shieldDashed(process.argv.slice(2))
 try {
   if (rawArgs.some(arg => ['--help', '-h', '--version', '-v'].includes(arg))) await runMain(main, { rawArgs })
   else await runCommand(main, { rawArgs })

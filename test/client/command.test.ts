@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
@@ -252,6 +254,32 @@ test('behavior: the operator lists, pauses, drains, resumes and revokes runners'
     code: 1,
     stderr: '[401] Unauthorized\n',
   })
+})
+
+test('behavior: an id or a key that begins with a dash is no option', async () => {
+  const dashed = (text: unknown) => String(text).startsWith('-')
+  // Each is so once in 64.
+  const found = async (meets: (key: string, id: string) => boolean) => {
+    for (;;) {
+      const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
+      const id = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x })
+      if (meets(x, id)) return { key: x, id }
+    }
+  }
+  const env = { ADMIN_TOKEN: adminToken }
+  const byKey = await found(dashed)
+  const enrolled = await infernet(['runners', 'enrol', '--name', 'a', '--public-key', byKey.key], { env })
+  expect(enrolled).toEqual(ok(`${byKey.id}\n`))
+  const byId = await found((_, id) => dashed(id))
+  expect(await infernet(['runners', 'enrol', `--public-key=${byId.key}`, '--name=b'], { env })).toEqual(
+    ok(`${byId.id}\n`),
+  )
+  expect(await infernet(['runners', 'pause', byId.id, '--url', edge.url], { env })).toEqual(
+    ok(`${byId.id} pause\n`),
+  )
+  expect(await infernet(['runners', 'revoke', '--url', edge.url, byId.id], { env })).toEqual(
+    ok(`${byId.id} revoked\n`),
+  )
 })
 
 test('behavior: help names every command, and the options of each', async () => {

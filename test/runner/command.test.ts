@@ -158,6 +158,17 @@ describe('enrol and revoke', () => {
       },
       { line: `DELETE /admin/runners/${id}`, authorization: 'Bearer admin-token', body: '' },
     ])
+    // Once in 64, an id or a key begins so.
+    const dashed = `-${'x'.repeat(41)}A`
+    for (const args of [
+      [dashed, '--edge', url],
+      ['--edge', url, dashed],
+    ]) {
+      expect(await runMain(['revoke', ...args], env)).toEqual({ code: 0, output: `${dashed} is revoked\n` })
+      expect(asked.pop()?.line).toBe(`DELETE /admin/runners/${dashed}`)
+    }
+    await runMain(['enrol', '--edge', url, '--name', 'gpu-2', '--public-key', dashed], env)
+    expect(asked.pop()?.body).toBe(JSON.stringify({ name: 'gpu-2', public_key: dashed }))
     const refused = await runMain(['enrol', '--edge', url, '--name', 'x', '--key', key], {
       ADMIN_TOKEN: 'wrong',
     })
