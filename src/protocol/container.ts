@@ -93,7 +93,7 @@ export const ContainerPolicy = v.object({
     v.description('Of delegated subscriptions only takes those whose data is signed as well.'),
   ),
   accepted_payments: v.pipe(
-    v.record(v.string(), v.pipe(v.string(), v.regex(/^\d{1,78}$/))),
+    dictionary(v.string(), v.pipe(v.string(), v.regex(/^\d{1,78}$/))),
     v.description('Token address to least amount in base units, as decimal text; empty accepts any payment.'),
   ),
 })

@@ -3,7 +3,10 @@ import * as v from 'valibot'
 /** Names that valibot's `record` passes over without a word. */
 const passedOver = ['__proto__', 'constructor', 'prototype']
 
-/** A record whose names may be any that the schema of its keys allows: containers and labels may be called `constructor`. */
+/**
+ * A record whose names may be any that the schema of its keys allows: containers and labels may be called `constructor`. An array is none,
+ * though valibot's `record` takes one for an object without entries.
+ */
 export function dictionary<
   const Key extends v.GenericSchema<string, string>,
   const Value extends v.GenericSchema,
@@ -14,6 +17,8 @@ export function dictionary<
     ...record,
     '~run'(dataset, config) {
       const input = dataset.value
+      // As `record` refuses what is no object at all.
+      if (Array.isArray(input)) return record['~run']({ value: 'an array' }, config)
       const output = record['~run'](dataset, config)
       if (typeof input !== 'object' || input === null) return output
       const issues: v.BaseIssue<unknown>[] = []

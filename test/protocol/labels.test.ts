@@ -63,6 +63,9 @@ describe('schemas', () => {
     { gpu: ['x'] },
     { gpu: true },
     { '': 'x' },
+    [],
+    ['x'],
+    'gpu',
   ])('error: required %j', requires => {
     expect(v.is(Requires, requires)).toBe(false)
   })

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { ContainerId, policyLimits } from '../../protocol/container.ts'
+import { dictionary } from '../../protocol/dictionary.ts'
 import { limits } from '../../protocol/limits.ts'
 import { AllowedAddresses, AllowedIps, EvmAddress } from './allowed.ts'
 import { containerEntries, rootEntries } from './confinement.ts'
@@ -33,14 +34,14 @@ export const ContainerEntry = v.object(
     port: v.optional(integer(1, 65535), 3000),
     external: v.optional(flag, true),
     gpu: v.optional(GpuChoice, false),
-    accepted_payments: v.optional(v.record(EvmAddress, amount, object), {}),
+    accepted_payments: v.optional(dictionary(EvmAddress, amount, object), {}),
     allowed_ips: v.optional(AllowedIps, []),
     allowed_addresses: v.optional(AllowedAddresses, []),
     allowed_delegate_addresses: v.optional(AllowedAddresses, []),
     description: v.optional(atMost(policyLimits.descriptionChars), ''),
     command: v.optional(text, ''),
     env: v.optional(
-      v.record(
+      dictionary(
         v.string(),
         v.pipe(
           v.union([v.string(), v.number(), v.boolean()], 'must be text or a number'),

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type Address, parseUnits, zeroAddress } from 'viem'
+import { dictionary } from '../../../protocol/dictionary.ts'
 import { address, integer } from '../fields.ts'
 import type { Guard } from './guard.ts'
 import { priceScale } from './serve.ts'
@@ -28,7 +29,7 @@ const serve = v.union(
 /** An object by addresses: a key that is none is told by its place alone. */
 const byAddress = <Value extends v.GenericSchema>(value: Value, message = object) =>
   v.pipe(
-    v.record(address, value, message),
+    dictionary(address, value, message),
     v.transform(entries => new Map(Object.entries(entries) as [Address, v.InferOutput<Value>][])),
   )
 const listed = byAddress(

@@ -66,11 +66,13 @@ test.each<[string, object, string]>([
   ['limits', { limits: { per_year: 1 } }, 'limits.per_year: is not known'],
   ['verifiers', { verifiers: { nobody: { max_stake: {} } } }, 'verifiers'],
   ['verifiers', { verifiers: null }, 'verifiers: must be "any", or an object in braces'],
+  ['verifiers', { verifiers: [] }, 'verifiers: must be "any", or an object in braces'],
   ['verifiers', { verifiers: 'all' }, 'verifiers: must be "any", or an object in braces'],
   ['verifiers', { verifiers: { [verifier]: {} } }, 'max_stake: is missing'],
   ['serve', { serve: 'sometimes' }, 'serve: must be "always"'],
   ['serve', { serve: { free_gas_per_day: -1 } }, 'serve'],
   ['token_prices', { token_prices: { [token]: 1 } }, 'in quotes'],
+  ['token_prices', { token_prices: [] }, 'token_prices: must be an object in braces'],
   ['gas_guess', { gas_guess: 1 }, 'gas_guess: must be a whole number'],
   ['max_stake', { verifiers: { [verifier]: { max_stake: { [token]: 1 } } } }, 'in quotes'],
 ])('error: %s %j', (_, entry, said) => {
