@@ -30,12 +30,18 @@ if (runtime === pinned && spawnSync(pinned, ['--version']).status !== 0) {
   )
 }
 
+// Node's own, of what it has compiled, and stripped of types, before: half the time that our smaller programs take to start.
+const compiled = `${root}node_modules/.cache/node`
+
 const program = process.argv.slice(2)
 if (program.length > 0) run(program)
 
 /** Its end is ours. Signals are the program's to answer: a terminal sends them to both, others only to us. */
 function run(args) {
-  const child = spawn(runtime, args, { stdio: 'inherit' })
+  const child = spawn(runtime, args, {
+    stdio: 'inherit',
+    env: { NODE_COMPILE_CACHE: compiled, ...process.env },
+  })
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

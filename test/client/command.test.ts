@@ -9,6 +9,7 @@ import { calculateJwkThumbprint } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createAdmin } from '../../src/client/admin.ts'
 import { adminToken, startTestEdge, type TestEdge } from '../support/edge.ts'
+import { inherited } from '../support/inherited.ts'
 import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
 import { openUpload, streamed } from '../support/stream.ts'
 import { json, startHostileServer } from './hostile.ts'
@@ -39,7 +40,7 @@ async function infernet(
   { stdin = '', env = {} }: { stdin?: string; env?: Record<string, string> } = {},
 ): Promise<Ran> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env.PATH, SERVER_URL: edge.url, NO_COLOR: '1', ...env },
+    env: { ...inherited, SERVER_URL: edge.url, NO_COLOR: '1', ...env },
   })
   child.stdin.on('error', () => {}).end(stdin)
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))

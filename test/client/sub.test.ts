@@ -17,6 +17,7 @@ import { DelegatedCreated, parseDelegated } from '../../src/protocol/delegated.t
 import { toDelegation } from '../../src/protocol/delegation.ts'
 import { parseJson, plain } from '../../src/protocol/json.ts'
 import { deploy, nodeAddress, startTestChain, type TestChain, transact } from '../support/chain.ts'
+import { inherited } from '../support/inherited.ts'
 import { policyOf } from '../support/runner.ts'
 import { type ChainNode, startChainNode } from './chain-node.ts'
 import { infoOf, startFakeNode } from './fake-node.ts'
@@ -70,7 +71,7 @@ async function infernet(
   { stdin = '', url = node.url }: { stdin?: string; url?: string } = {},
 ) {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env.PATH, SERVER_URL: url, NO_COLOR: '1' },
+    env: { ...inherited, SERVER_URL: url, NO_COLOR: '1' },
   })
   child.stdin.on('error', () => {}).end(stdin)
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))

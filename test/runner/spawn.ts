@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { leanHeap } from '../../src/host/lean-heap.ts'
 import { tether } from '../../src/local/child.ts'
+import { inherited } from '../support/inherited.ts'
 
 const main = fileURLToPath(new URL('../../src/runner/main.ts', import.meta.url))
 
@@ -20,10 +21,10 @@ export function spawnMain(
   script = main,
   as: Pick<SpawnOptions, 'uid' | 'gid'> = {},
 ): Spawned {
-  const { PATH = '', HOME = '' } = process.env
+  const { HOME = '' } = process.env
   const child = spawn(process.execPath, [leanHeap, script, ...args], {
     ...as,
-    env: { PATH, HOME, ...env },
+    env: { ...inherited, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let output = ''

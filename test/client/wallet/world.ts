@@ -6,6 +6,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { createWallets, type Wallets } from '../../../src/client/wallets.ts'
 import { walletAbi } from '../../../src/protocol/abi/wallet.ts'
 import { startTestChain, type TestChain } from '../../support/chain.ts'
+import { inherited } from '../../support/inherited.ts'
 
 const main = fileURLToPath(new URL('../../../src/client/main.ts', import.meta.url))
 
@@ -74,7 +75,7 @@ export async function startWorld(): Promise<World> {
 
 async function infernet(args: readonly string[], env: Record<string, string>): Promise<Ran> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env.PATH, NO_COLOR: '1', ...env },
+    env: { ...inherited, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))
