@@ -278,6 +278,7 @@ test('behavior: an id or a key that begins with a dash is no option', async () =
   expect(await infernet(['runners', 'pause', byId.id, '--url', edge.url], { env })).toEqual(
     ok(`${byId.id} pause\n`),
   )
+  expect(await infernet(['runners', 'drain', '--', byId.id], { env })).toEqual(ok(`${byId.id} drain\n`))
   expect(await infernet(['runners', 'revoke', '--url', edge.url, byId.id], { env })).toEqual(
     ok(`${byId.id} revoked\n`),
   )

@@ -163,6 +163,7 @@ describe('enrol and revoke', () => {
     for (const args of [
       [dashed, '--edge', url],
       ['--edge', url, dashed],
+      ['--edge', url, '--', dashed],
     ]) {
       expect(await runMain(['revoke', ...args], env)).toEqual({ code: 0, output: `${dashed} is revoked\n` })
       expect(asked.pop()?.line).toBe(`DELETE /admin/runners/${dashed}`)

@@ -59,7 +59,9 @@ describe('the package', () => {
     }
     await writeFile(join(home, 'config.json'), JSON.stringify(config))
     const main = join(bin, '../lib/node_modules/infernet-edge/bin/infernet-runner.js')
-    const runner = spawnMain(['run', '--config', join(home, 'config.json')], {}, main)
+    // A folder that will never be again: what Node compiles of it is of no use to anybody.
+    const env = { NODE_COMPILE_CACHE: '' }
+    const runner = spawnMain(['run', '--config', join(home, 'config.json')], env, main)
     onTestFinished(() => void runner.child.kill('SIGKILL'))
     await runner.said('Runner is ready')
     const { id } = edge.enqueue({ containers: ['one'], data: '{"a": 1.0}' })
