@@ -8,6 +8,7 @@ import type { Db } from '../db/open.ts'
 import { readOutput } from '../jobs/output.ts'
 import { readParts } from '../jobs/parts.ts'
 import type { JobRow } from '../jobs/read.ts'
+import { isUtf8 } from '../stream/text.ts'
 import { toBase64 } from './base64.ts'
 
 /** JSON text in pieces: what containers said goes through verbatim, never parsed and written again. */
@@ -118,8 +119,10 @@ async function* streamResult(db: Db, row: JobRow): Pieces {
   const said = row.result ?? JSON.stringify(endOf(row))
   if (row.state !== 'success' && row.stream_bytes === 0) return yield said
   yield `${said.slice(0, said.lastIndexOf('}'))},"output":`
-  const bytes = readOutput(db, { id: row.id, attempt: row.attempt, from: 0, to: row.stream_bytes })
-  yield* row.stream_text === 0 ? inBase64(bytes) : asText(bytes)
+  const read = () => readOutput(db, { id: row.id, attempt: row.attempt, from: 0, to: row.stream_bytes })
+  // Of what ended without its runner's word, nobody has said yet.
+  const isText = row.stream_text === null ? await isUtf8(read()) : row.stream_text === 1
+  yield* isText ? asText(read()) : inBase64(read())
   yield '}'
 }
 

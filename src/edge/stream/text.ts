@@ -34,6 +34,19 @@ export function createText(): Text {
   }
 }
 
+/** Whether all of it is text; it may end within a character. */
+export async function isUtf8(pieces: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  for await (const piece of pieces) {
+    try {
+      decoder.decode(piece, { stream: true })
+    } catch {
+      return false
+    }
+  }
+  return true
+}
+
 /** Bytes at the end that begin a character, and may be finished by what follows. */
 function unfinished(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.byteLength); back += 1) {
