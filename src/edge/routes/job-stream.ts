@@ -15,7 +15,14 @@ import { events, goneError } from './job-events.ts'
 import { refuse } from './refuse.ts'
 import { isPending, isStream, outputBytes } from './render.ts'
 import { senderOf } from './sender.ts'
-import { type Opening, openingOf, openingOfMade, openReading, respondWithStream } from './stream-opening.ts'
+import {
+  type Opening,
+  openingOf,
+  openingOfMade,
+  openReading,
+  respondWithStream,
+  streamHeaders,
+} from './stream-opening.ts'
 
 export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create: Create }): Hono {
   const routes = new Hono()
@@ -24,7 +31,7 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
   async function open(c: Context, opening: Opening, head: string): Promise<Response> {
     const { leaving, opened } = await openReading(app, ends, c, opening)
     if ('why' in opened) return refuse(c, goneError(opened.why))
-    const isEvents = /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
+    const isEvents = wantsEvents(c)
     const text = isEvents ? events(opened.pieces, opening) : verbatim(opened.pieces, head)
     return respondWithStream(app, c, text, { leaving, isEvents })
   }
@@ -84,11 +91,17 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
         return refuse(c, { code: 'conflict', error: 'This job is no stream', params: { id } })
       const refusal = isPending(row) ? null : refusalOf(row, from)
       if (refusal) return refuse(c, refusal)
+      // Nobody pulls or cancels what would be its body, so that a reader would sit there for good.
+      if (c.req.method === 'HEAD') return c.body(null, 200, streamHeaders({ isEvents: wantsEvents(c) }))
       return await open(c, openingOf(row, from), '')
     },
   )
 
   return routes
+}
+
+function wantsEvents(c: Context): boolean {
+  return /\btext\/event-stream\b/.test(c.req.header('accept') ?? '')
 }
 
 /** Why an ended stream cannot be read from an offset on. */

@@ -88,10 +88,14 @@ export function respondWithStream(
     },
     commentMs: isEvents ? limits.streamCommentMs : null,
   })
-  return c.body(body, 200, {
+  return c.body(body, 200, streamHeaders({ isEvents }))
+}
+
+export function streamHeaders({ isEvents }: { isEvents: boolean }): Record<string, string> {
+  return {
     'content-type': isEvents ? 'text/event-stream; charset=utf-8' : 'application/octet-stream',
     'content-encoding': 'identity',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
-  })
+  }
 }
