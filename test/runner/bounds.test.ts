@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { freePort } from '../../src/runner/docker/free-port.ts'
+import { freePort } from '../../src/local/port.ts'
 import { scopeOf } from '../../src/runner/docker/scope.ts'
 import { type Attempt, labImage } from './lab.ts'
 import { able, answers, useLab } from './place.ts'

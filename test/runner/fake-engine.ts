@@ -52,8 +52,9 @@ export async function startFakeEngine() {
     for (const response of listeners) response.write(`${event}\n`)
   }
 
-  async function start(container: Made): Promise<void> {
-    if (container.server !== null) return
+  /** @returns false when somebody else has its port. */
+  async function start(container: Made): Promise<boolean> {
+    if (container.server !== null) return true
     const bindings = container.host.PortBindings as Record<string, { HostPort: string }[]> | undefined
     const port = Number(bindings?.['3000/tcp']?.[0]?.HostPort ?? 0)
     const server = createServer(async (request, response) => {
@@ -64,10 +65,14 @@ export async function startFakeEngine() {
       response.setHeader('content-type', 'application/json')
       response.end('{"said": "hi"}')
     })
-    await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
+    if (!(await promise)) return false
     container.server = server
     container.startedAt = new Date().toISOString()
     say('start', container)
+    return true
   }
 
   async function end(container: Made): Promise<void> {
@@ -140,8 +145,9 @@ export async function startFakeEngine() {
       const State = { Running, ExitCode: 0, StartedAt }
       return [200, { Id, State, NetworkSettings: {}, Config: { Labels }, HostConfig, SizeRw }]
     }
-    if (verb === 'start') await start(container)
-    else await end(container)
+    const allocated = `driver failed programming external connectivity on endpoint ${container.name}: port is already allocated`
+    if (verb === 'start') return (await start(container)) ? [204] : [500, { message: allocated }]
+    await end(container)
     if (verb === 'remove') {
       made.delete(container.name)
       say('destroy', container)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { freePort } from '../../src/local/port.ts'
 import { parseConfig } from '../../src/runner/config/load.ts'
-import { freePort } from '../../src/runner/docker/free-port.ts'
 import { startFakeEngine } from './fake-engine.ts'
 import { gpuLine, startFakeSmi, uuidOf } from './gpu/fake-smi.ts'
 import { eventually, hurry, setup } from './setup.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { freePort } from '../../../src/local/port.ts'
 import type { HostReport } from '../../../src/protocol/host.ts'
 import type { HeartbeatRequest } from '../../../src/protocol/runner.ts'
-import { freePort } from '../../../src/runner/docker/free-port.ts'
 import { renderStatus } from '../../../src/runner/status/render.ts'
 import type { RunnerStatus } from '../../../src/runner/status/status.ts'
 import { startFakeEngine } from '../fake-engine.ts'
