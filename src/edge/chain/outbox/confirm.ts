@@ -1,3 +1,4 @@
+import type { GasPolicy } from '../chain.ts'
 import { anchorCall } from '../next-id.ts'
 import { words } from '../refusal.ts'
 import type { Step } from '../step.ts'
@@ -6,7 +7,7 @@ import { broadcast, type Sending } from './broadcast.ts'
 import { type Covered, holdsUp, isNeeded, readCovered } from './covered.ts'
 import type { SignerReport } from './deliver.ts'
 import { forgetPassed, noteTaken } from './displace.ts'
-import { bumped, isShort, offered, within } from './fees.ts'
+import { bumped, type Fees, isShort, offered, within } from './fees.ts'
 import { fillHoles } from './fill.ts'
 import { takeBack } from './left.ts'
 import { type Market, marketCalls, readMarket } from './market.ts'
@@ -91,7 +92,8 @@ async function attend(step: Step, { each, aim, sendings, again, ...rest }: Atten
 
 /**
  * An answer is sent for more as long as it brings that. Beyond it waits as it is, until gas costs less; but not where its nonce is needed, by what comes
- * behind it and pays, where it takes the room or the funds of whatever would, or since no endpoint has it: then nothing may go behind it.
+ * behind it and pays, where it takes the room or the funds of whatever would, or since no endpoint has it: then nothing may go behind it. What the ceiling
+ * holds waits, as it does where everybody is served.
  */
 function worthwhile(
   step: Step,
@@ -106,12 +108,22 @@ function worthwhile(
   // For less than the market asks it need not be signed anew, and endpoints may not take it.
   if (!isShort(gas, most, market) && bumped(within(gas, most), each.fees, market) !== null)
     return { market, aim, most }
+  if (isAtCeiling(gas, { fees: each.fees, most, market })) return asItIs
   if (each.state === 'sent') {
     const isInTheWay =
       isNeeded(step, { each, open, covered, market }) || holdsUp(step, { each, open, market })
     if (!isInTheWay || !isShort(gas, offered(each.fees, market), market)) return asItIs
   }
   return { market, aim: 'later', most: null }
+}
+
+/** Whether it is the ceiling that holds it, whatever it brings. Nothing is sent above that, so what is behind it has no need of its nonce, or its room. */
+function isAtCeiling(
+  gas: GasPolicy,
+  { fees, most, market }: { fees: Fees; most: bigint; market: Market },
+): boolean {
+  if (isShort(gas, gas.maxFeePerGas, market)) return true
+  return !isShort(gas, most, market) && bumped(gas, fees, market) === null
 }
 
 /** What has to become of it; null: nothing but to wait. */

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Address, numberToHex, parseEther } from 'viem'
+import { type Address, numberToHex, parseEther, parseGwei } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
@@ -148,6 +148,54 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     await sendMuch()
     await blocks(30, 8)
     expect(await world.states()).toEqual(['computed', 'delivered'])
+  })
+
+  describe('above the ceiling', () => {
+    /** What is signed at 4 gwei offers 9: 15 % more is above it, and so is the market at 30 gwei; at 9.1 gwei that is not. */
+    const gas = { maxFeePerGas: parseGwei('10.2') }
+    /** What was asked is signed, and gas becomes too dear for it, and for the node. */
+    async function waitInVain(...gwei: readonly number[]): Promise<void> {
+      await blocks(4, 1)
+      await world.compute()
+      await world.request('evm_setAutomine', false)
+      await world.look(node)
+      for (const each of gwei) await blocks(each, 6)
+    }
+
+    test.for([
+      ['what would pay for it', price, [30, 9.1]],
+      ['what does not pay for it either', little, [30]],
+    ] as const)('behavior: %s waits as it is, whatever is behind it', async ([, amount, gwei]) => {
+      // Of which each takes a transaction.
+      node = world.node({ guard, gas: { ...gas, maxGasLimit: 300_000 } })
+      await world.askFor({ paid: true, amount })
+      await world.askFor({ from: other, paid: true, wallet: otherPayer })
+      await waitInVain(...gwei)
+      const each = { kind: 'deliver', state: 'sent', most: 9_000_000_000 }
+      expect(await sent()).toMatchObject([each, each])
+      await blocks(6, 3)
+      expect(await world.states()).toEqual(['delivered', 'delivered'])
+    })
+
+    test('behavior: what leaves no room waits as it is: nothing else could be sent', async () => {
+      node = world.node({ guard, gas: { ...gas, maxInFlight: 1 } })
+      await world.askFor({ paid: true })
+      await waitInVain(30, 9.1)
+      expect(await sent()).toMatchObject([{ kind: 'deliver', state: 'sent', most: 9_000_000_000 }])
+      await blocks(6, 3)
+      expect(await world.states()).toEqual(['delivered'])
+    })
+
+    test('behavior: what no endpoint takes is offered as it is until one does', async () => {
+      node = world.node({ guard, gas })
+      refuse()
+      await world.askFor({ paid: true })
+      await waitInVain(30, 9.1)
+      expect(await sent()).toMatchObject([{ kind: 'deliver', state: 'signed', most: 9_000_000_000 }])
+      world.proxy.setFault(undefined)
+      await blocks(6, 3)
+      expect(await world.states()).toEqual(['delivered'])
+    })
   })
 
   test('behavior: nothing is given up since it is not told for a moment what the chain takes beside gas', async () => {
