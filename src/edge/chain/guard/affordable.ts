@@ -35,7 +35,8 @@ async function judgeProfit(
   const dataFeeOf = await readDataFees(step, sizes)
   const why = new Map<Passed, Unserved>()
   for (const { each, later } of answers) {
-    const { payout, token, gas, call } = each
+    const { token, gas, call } = each
+    const payout = each.payout ?? 0n
     const dataFee = dataFeeOf(size(call), later.bytes)
     const cost = dataFee === null ? null : BigInt(gas + later.gas) * price + dataFee
     const reason = whyUnprofitable(guard.worth.prices, { payout, token, cost })
@@ -51,8 +52,8 @@ async function judgeFree(
   const why = new Map<Passed, Unserved>()
   const { prices } = chain.config.guard.worth
   const price = marketPrice(chain.config.gas, market)
-  // Of some it was not reckoned what of their price would arrive.
-  const earning = passed.map(each => ({ ...each, payout: each.payout > 0n ? each.payout : each.price }))
+  // Of some it was not reckoned what of their price would arrive; of others that nothing would.
+  const earning = passed.map(each => ({ ...each, payout: each.payout ?? each.price }))
   const own = await readUnpaidGas({ policy, prices }, { answers: earning, price })
   if (own.every(gas => gas === 0)) return why
   const { used, sending } = await readFreeGas(db, chain.config.id)

@@ -115,7 +115,7 @@ function holds(
       return price === 0n ? false : payouts.fee === null ? null : isAbove(payouts.fee, delivery)
     case 'PayoutTooLow': {
       const payout = payouts.byId.get(delivery.subscription)
-      return price === 0n ? false : payout === undefined ? null : payout < least
+      return price === 0n ? false : payout === undefined ? null : payout < (least ?? 0n)
     }
     default:
       // By the clock: another interval is open, or none any more.

@@ -36,8 +36,8 @@ export type Computed = Key & {
   /** Base units that it pays, before anybody takes something off. */
   price: bigint
   isPaid: boolean
-  /** Base units for the node, as they were reckoned when it was begun. */
-  payout: bigint
+  /** Base units for the node, as they were reckoned when it was begun; null: they were not. */
+  payout: bigint | null
   /** Its containers; null: it is not known. */
   route: string | null
   /** Basis points that the protocol may take of each side; 0: whatever it takes. */
@@ -150,7 +150,7 @@ function termsOf(
     verifier: row.verifier,
     price: BigInt(amount),
     isPaid: amount !== '0',
-    payout: BigInt(payout ?? 0),
+    payout: payout === null ? null : BigInt(payout),
     route: row.asked_route,
     maxFee: row.max_fee,
   }

@@ -27,7 +27,7 @@ export async function whyUnderpaid<Answer extends Computed>(
     creating.flatMap((answer): [Answer, Underpaid][] => {
       const payout = byId.get(answer.subscription)
       if (payout === undefined) return [[answer, 'fee_unknown']]
-      return payout < answer.payout ? [[answer, 'PayoutTooLow']] : []
+      return payout < (answer.payout ?? 0n) ? [[answer, 'PayoutTooLow']] : []
     }),
   )
 }

@@ -4,6 +4,8 @@ import { type Address, numberToHex, parseEther, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import { priceScale, type Serve, surplusOf, worthOf } from '../../../../src/edge/chain/guard/serve.ts'
+import { feeAbi } from '../../../../src/protocol/abi/fee.ts'
+import { type Contract, transact } from '../../../support/chain.ts'
 import { type GuardWorld, startGuardWorld } from './world.ts'
 
 const token: Address = `0x${'cc'.repeat(20)}`
@@ -202,6 +204,33 @@ describe.for([false, true])('on a chain; first deployment: %s', firstDeployment 
       { state: 'sending' },
       { state: 'computed', reason: 'free_gas_spent', tries: 0 },
     ])
+  })
+
+  /** Of less than one answer. */
+  const nearlySpent = { kind: 'free', freeGas: 100 } as const
+
+  test('free: a price of which the protocol leaves nothing pays for nothing', async () => {
+    const node = nodeOf(nearlySpent)
+    const fee: Contract = { address: world.chain.fee, abi: feeAbi as never }
+    await transact(world.chain, fee, { functionName: 'updateFee', args: [5_000] })
+    await ask()
+    await world.answer(node)
+    expect(await world.deliveries()).toMatchObject([
+      { state: 'computed', reason: 'free_gas_spent', tries: 0 },
+    ])
+    expect(await sent()).toBe(0)
+  })
+
+  test('free: where it was not reckoned what is left of the price, that pays', async () => {
+    const node = nodeOf(nearlySpent)
+    await baseFee(1)
+    await ask()
+    await world.look(node)
+    await world.compute()
+    await world.queue.db.orm.run(sql`update deliveries set min_payout = null`)
+    await world.look(node, 2)
+    expect(await world.fulfilled()).toEqual([1])
+    expect(await world.record()).toMatchObject({ unpaid_gas: 0 })
   })
 
   test('free: once it is spent who pays for the gas is served, and who pays a part of it waits', async () => {
