@@ -40,7 +40,7 @@ async function infernet(
   { stdin = '', env = {} }: { stdin?: string; env?: Record<string, string> } = {},
 ): Promise<Ran> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, SERVER_URL: edge.url, NO_COLOR: '1', ...env },
+    env: { ...inherited(), SERVER_URL: edge.url, NO_COLOR: '1', ...env },
   })
   child.stdin.on('error', () => {}).end(stdin)
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))

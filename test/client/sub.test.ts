@@ -71,7 +71,7 @@ async function infernet(
   { stdin = '', url = node.url }: { stdin?: string; url?: string } = {},
 ) {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, SERVER_URL: url, NO_COLOR: '1' },
+    env: { ...inherited(), SERVER_URL: url, NO_COLOR: '1' },
   })
   child.stdin.on('error', () => {}).end(stdin)
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))

@@ -24,7 +24,7 @@ export function spawnMain(
   const { HOME = '' } = process.env
   const child = spawn(process.execPath, [leanHeap, script, ...args], {
     ...as,
-    env: { ...inherited, HOME, ...env },
+    env: { ...inherited(), HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let output = ''

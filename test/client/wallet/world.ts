@@ -75,7 +75,7 @@ export async function startWorld(): Promise<World> {
 
 async function infernet(args: readonly string[], env: Record<string, string>): Promise<Ran> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, NO_COLOR: '1', ...env },
+    env: { ...inherited(), NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = new Promise<number | null>(resolve => child.once('close', resolve))
