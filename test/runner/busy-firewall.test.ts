@@ -5,6 +5,7 @@ import type { Iptables } from '../../src/runner/confine/iptables.ts'
 import { placeOf } from '../../src/runner/confine/plan.ts'
 import { createEngine } from '../../src/runner/docker/engine.ts'
 import { startFakeEngine } from './fake-engine.ts'
+import { eventually } from './setup.ts'
 
 /** Somebody else is busy with the firewall, for a moment or for long: what stands stands, and nobody begins without rules. */
 
@@ -13,6 +14,7 @@ function createTable(layer: Iptables['layer']) {
   const usual = [':FORWARD ACCEPT [0:0]', ':INPUT ACCEPT [0:0]']
   let lines = [...usual]
   const state = { failure: null as string | null, restored: () => {} }
+  const refusal = layer === 'filter' ? 'REJECT' : 'DROP'
 
   function take(line: string): void {
     const chain = /^:(\S+)/.exec(line)?.[1]
@@ -44,15 +46,23 @@ function createTable(layer: Iptables['layer']) {
       }
     },
     mentions: (bridge: string) => lines.some(line => line.includes(bridge)),
+    closes: (bridge: string) =>
+      lines.some(line => line.includes(`-i ${bridge} ! -o ${bridge} -j ${refusal}`)),
   }
 }
 
-async function start() {
+type Tables = [filter: ReturnType<typeof createTable>, floor: ReturnType<typeof createTable>]
+
+/** `tables`: of a host where an earlier process has set rules. */
+async function start(tables: Tables = [createTable('filter'), createTable('floor')]) {
   const fake = await startFakeEngine()
   const engine = createEngine(fake.dockerHost)
-  onTestFinished(() => engine.close())
-  const tables = [createTable('filter'), createTable('floor')]
-  const [filter, floor] = tables as [(typeof tables)[0], (typeof tables)[0]]
+  const controller = new AbortController()
+  onTestFinished(async () => {
+    controller.abort()
+    await engine.close()
+  })
+  const [filter, floor] = tables
   const logged: string[] = []
   const say = (event: string) => void logged.push(event)
   const time = { now: 0 }
@@ -60,7 +70,7 @@ async function start() {
     scope: 'mine',
     engine,
     log: { debug: say, info: say, warn: say, error: say },
-    signal: new AbortController().signal,
+    signal: controller.signal,
     now: () => time.now,
     host: {
       platform: 'linux',
@@ -93,6 +103,8 @@ async function start() {
   return {
     confinement,
     configure,
+    engine: fake.state,
+    tables,
     filter,
     floor,
     logged,
@@ -278,6 +290,51 @@ describe('at the start', () => {
     await expect(next?.place()).rejects.toMatchObject({ code: 'not_isolated' })
     floor.state.failure = null
     await next?.place()
+  })
+})
+
+describe('what an earlier process has left', () => {
+  /** The engine refuses, and the second process has set the rules that it knows of. */
+  async function startAgain(flush: (tables: Tables) => void = () => {}) {
+    const first = await start()
+    const left = first.configure([none('old'), { id: 'open', egress: 'open' }])
+    for (const { place } of left) await place()
+    flush(first.tables)
+    const second = await start(first.tables)
+    second.engine.refuses = () => 'it is being upgraded'
+    const [next] = second.configure([none('next')], required)
+    const setRules = async () => {
+      void second.confinement.watch()
+      await eventually(() => first.tables.every(table => table.closes(next?.bridge ?? '')))
+    }
+    await setRules()
+    const closed = () => first.tables.map(table => left.map(({ bridge }) => table.closes(bridge)))
+    return { ...second, left, next, setRules, closed }
+  }
+
+  test('behavior: it leads nowhere until the engine has told what is there', async () => {
+    const { engine, tables, left, next, setRules, closed, problems } = await startAgain()
+    const all = [
+      [true, true],
+      [true, true],
+    ]
+    expect([closed(), problems()]).toEqual([all, []])
+    for (const table of tables) table.flush()
+    await setRules()
+    expect(closed()).toEqual(all)
+    engine.refuses = () => null
+    // There is nothing.
+    await next?.place()
+    const named = ({ bridge }: { bridge: string }) => tables.some(table => table.mentions(bridge))
+    expect(left.filter(named)).toEqual([])
+  })
+
+  test('behavior: a table that names it keeps it closed, whatever became of the other', async () => {
+    const { closed } = await startAgain(([filter]) => filter.flush())
+    expect(closed()).toEqual([
+      [false, false],
+      [true, true],
+    ])
   })
 })
 

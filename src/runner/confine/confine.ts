@@ -10,7 +10,7 @@ import { createFirewall, type Firewall, patienceMs } from './firewall.ts'
 import type { Host } from './host.ts'
 import { mayPass } from './iptables.ts'
 import { endpointsOf, ensureNetwork, type FoundNetwork, listNetworks, removeNetwork } from './network.ts'
-import { type Bridge, type Network, networksOf, ownNetwork, placeOf } from './plan.ts'
+import { type Network, networksOf, ownNetwork, placeOf } from './plan.ts'
 import { bridgesElsewhere, type IsolationProblem, isolationProblems, obstacleOf } from './problems.ts'
 
 export type Confinement = {
@@ -68,8 +68,8 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   let lacking: Lacking | null = null
   /** Why the rules could not be set when it was last tried; null: they could. */
   let failure: string | null = null
-  /** The networks that the engine had when it was last asked. */
-  let found: readonly FoundNetwork[] = []
+  /** The networks that the engine had when it was last asked; null: it has not answered yet. */
+  let found: readonly FoundNetwork[] | null = null
   /** Why rules set here are of no use; null: they are, or nothing shows that they are not. */
   let astray: string | null = null
   let tidying: Promise<void> | null = null
@@ -110,7 +110,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     tell()
   }
 
-  const left = () => found.filter(({ name }) => !planned.some(network => network.name === name))
+  const left = () => found?.filter(({ name }) => !planned.some(network => network.name === name)) ?? null
 
   /**
    * Has the rules of what is configured, and of what an earlier configuration has left: nothing of that leads anywhere. The engine is not
@@ -118,10 +118,8 @@ export function createConfinement(options: ConfinementOptions): Confinement {
    */
   async function setRules(): Promise<void> {
     if (obstacle !== null || ended) return
-    const closed = left().flatMap(({ bridge }): Bridge[] =>
-      bridge === '' ? [] : [{ bridge, egress: 'none' }],
-    )
-    const set = astray === null ? await firewall.hold([...planned, ...closed]) : await removed()
+    const closed = left()?.flatMap(({ bridge }) => (bridge === '' ? [] : [bridge])) ?? null
+    const set = astray === null ? await firewall.hold(planned, closed) : await removed()
     if (set.healed) log.warn('The firewall rules of containers had been changed, and are in place again')
     failure = set.failure
     if (failure === null) failingSince = null
@@ -163,7 +161,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
   async function look(): Promise<void> {
     if (obstacle !== null) return
     found = await listNetworks(engine, scope)
-    astray = await whereElse()
+    astray = await whereElse(found)
   }
 
   /** Removes networks that nobody wants; the engine refuses while a container runs there. In nobody's way, however long it takes. */
@@ -176,13 +174,13 @@ export function createConfinement(options: ConfinementOptions): Confinement {
 
   async function removeLeft(): Promise<void> {
     // It may be wanted again by now.
-    for (const { id, name } of left())
-      if (left().some(network => network.name === name)) await removeNetwork(engine, id).catch(() => {})
+    for (const { id, name } of left() ?? [])
+      if (left()?.some(network => network.name === name)) await removeNetwork(engine, id).catch(() => {})
   }
 
   /** Rules in one place do nothing for bridges in another: an engine without root, or a runner in a container. */
-  async function whereElse(): Promise<string | null> {
-    const made = found.filter(({ bridge }) => bridge !== '')
+  async function whereElse(networks: readonly FoundNetwork[]): Promise<string | null> {
+    const made = networks.filter(({ bridge }) => bridge !== '')
     const here = await Promise.all(made.map(({ bridge }) => host.hasInterface(bridge)))
     if (made.length === 0 || here.some(Boolean)) return null
     return bridgesElsewhere
@@ -264,7 +262,7 @@ export function createConfinement(options: ConfinementOptions): Confinement {
     problems,
     async watch() {
       if (obstacle !== null) return await aborted(signal)
-      // First, or rules that an earlier process has left in place would go for a moment.
+      // First: whether rules are of any use here, and what of an earlier process is still there.
       await lookAround()
       // Side by side: an engine that hangs keeps no rule from being healed.
       await Promise.all([again(hold), again(lookAround)])

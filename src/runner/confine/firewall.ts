@@ -3,14 +3,14 @@ import { messageOf } from '../trouble.ts'
 import { type Iptables, mayPass } from './iptables.ts'
 import type { Bridge } from './plan.ts'
 import { chainsOf, rulesOf } from './ruleset.ts'
-import { hooksOf, isHooked, ownRules, parseTable, type Table, unhook } from './table.ts'
+import { bridgesIn, hooksOf, isHooked, ownRules, parseTable, type Table, unhook } from './table.ts'
 
 export type Firewall = {
   /**
-   * Has exactly these bridges' rules in place. `healed`: somebody had changed them since the last time. `failure`: why a table did not take
-   * them, and has what it had; every other table has them all the same.
+   * Has exactly the rules of these bridges in place: those planned, and those `left`, of which nothing leads anywhere. `healed`: somebody had
+   * changed them since the last time. `failure`: why a table did not take them, and has what it had; every other table has them all the same.
    */
-  hold(bridges: readonly Bridge[]): Promise<{ healed: boolean; failure: string | null }>
+  hold(planned: readonly Bridge[], left: Left): Promise<{ healed: boolean; failure: string | null }>
   /** Whether every table has taken a bridge's rules, or stricter ones, and was not told to let it go. */
   has(bridge: Bridge): boolean
   /**
@@ -21,6 +21,9 @@ export type Firewall = {
   /** Takes the runner's chains away, those of an earlier process included. */
   remove(): Promise<void>
 }
+
+/** Bridges of an earlier configuration; null: nobody knows which are there, and so whatever bridge a table has rules for is one. */
+export type Left = readonly string[] | null
 
 export type FirewallOptions = {
   scope: string
@@ -36,6 +39,8 @@ export const patienceMs = 30_000
 /** What a table was told last, and how that reads. */
 type Held = { told: string; reads: string; egress: ReadonlyMap<string, Egress> }
 
+type Wanted = { planned: readonly Bridge[]; left: Left; nameservers: readonly string[] }
+
 /** By how little leaves. */
 const strictness: Record<Egress, number> = { open: 0, public: 1, none: 2 }
 
@@ -49,12 +54,16 @@ export function createFirewall(options: FirewallOptions): Firewall {
   const failing = new Map<Iptables, { sinceMs: number; mayPass: boolean }>()
   const proven = new Set<Iptables>()
 
-  async function holdOne(iptables: Iptables, bridges: readonly Bridge[], servers: readonly string[]) {
+  async function holdOne(iptables: Iptables, { planned, left, nameservers }: Wanted): Promise<boolean> {
     const { family, layer } = iptables
-    const rules = rulesOf({ scope, family, layer, bridges, nameservers: servers })
-    const told = rules.join('\n')
     const before = parseTable(await iptables.save())
     const last = held.get(iptables)
+    // What was told counts as well: somebody may have flushed the table since.
+    const closed = new Set(left ?? [...bridgesIn(before, scope), ...(last?.egress.keys() ?? [])])
+    for (const { bridge } of planned) closed.delete(bridge)
+    const bridges = [...planned, ...[...closed].map((bridge): Bridge => ({ bridge, egress: 'none' }))]
+    const rules = rulesOf({ scope, family, layer, bridges, nameservers })
+    const told = rules.join('\n')
     const stands =
       last !== undefined &&
       ownRules(before, scope) === last.reads &&
@@ -95,14 +104,14 @@ export function createFirewall(options: FirewallOptions): Firewall {
   }
 
   return {
-    async hold(bridges) {
-      const servers = await nameservers()
+    async hold(planned, left) {
+      const wanted = { planned, left, nameservers: await nameservers() }
       let healed = false
       let failure: string | null = null
       // One that fails is no reason to leave the next one open.
       for (const iptables of tables) {
         try {
-          if (await holdOne(iptables, bridges, servers)) healed = true
+          if (await holdOne(iptables, wanted)) healed = true
         } catch (error) {
           failed(iptables, messageOf(error))
           failure ??= messageOf(error)

@@ -17,6 +17,11 @@ export function ownRules({ rules }: Table, scope: string): string {
   return rules.filter(rule => own.some(begin => rule.startsWith(begin))).join('\n')
 }
 
+/** The bridges that a runner's chains have rules for. */
+export function bridgesIn(table: Table, scope: string): string[] {
+  return [...new Set([...ownRules(table, scope).matchAll(/ -[io] (\S+)/g)].map(([, bridge = '']) => bridge))]
+}
+
 /**
  * From where a runner's chains are jumped to. Docker keeps `DOCKER-USER` before its own rules; where it has none, as for IPv6 in older
  * versions, there is `FORWARD` itself.
