@@ -66,9 +66,10 @@ export function createFleet(options: FleetOptions): Fleet {
 
   /** Gives out networks, firewall rules and GPUs. A container that is leaving, or is replaced, keeps its own until it is gone. */
   function settle(config: Config): void {
-    const wanted = new Set(config.containers.map(({ id }) => id))
+    // One that is started here again is on the networks of the one that leaves.
+    const again = new Set(config.containers.flatMap(({ id, managed }) => (managed ? [id] : [])))
     const staying = [...leaving.values()].flatMap(({ container }) => container ?? [])
-    const there = [...config.containers, ...staying.filter(({ id }) => !wanted.has(id))]
+    const there = [...config.containers, ...staying.filter(({ id }) => !again.has(id))]
     const managed = there.filter(container => container.managed)
     if (managed.length > 0) hasManaged = true
     confinement.configure(config, there)

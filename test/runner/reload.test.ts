@@ -135,6 +135,27 @@ test('behavior: signals that come while it is read have it read once more: what 
   await eventually(() => health('one') === undefined)
 })
 
+/** On how many networks a container is; nothing while it is being replaced. */
+function networksOf(name: string): string {
+  try {
+    return docker(['inspect', '--type', 'container', '-f', '{{len .NetworkSettings.Networks}}', name])
+  } catch {
+    return ''
+  }
+}
+
+/** The firewall's rules of a container, as they are at each call, where the runner may set them. */
+function rulesOf(name: string): () => string[] {
+  const bridgeName = '{{index .Options "com.docker.network.bridge.name"}}'
+  const bridge = docker(['network', 'inspect', '-f', bridgeName, name])
+  return () =>
+    mayChangeNetwork()
+      ? execFileSync('iptables-save', { encoding: 'utf8' })
+          .split('\n')
+          .filter(line => line.includes(bridge))
+      : []
+}
+
 describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 }, () => {
   beforeAll(() => buildImage(image, program))
   afterAll(async () => {
@@ -221,15 +242,7 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
         return ''
       }
     }
-    const bridgeName = '{{index .Options "com.docker.network.bridge.name"}}'
-    const bridge = docker(['network', 'inspect', '-f', bridgeName, name('one')])
-    /** The firewall's rules of a container, where the runner may set them. */
-    const rules = () =>
-      mayChangeNetwork()
-        ? execFileSync('iptables-save', { encoding: 'utf8' })
-            .split('\n')
-            .filter(line => line.includes(bridge))
-        : []
+    const rules = rulesOf(name('one'))
     const before = idOf('two')
     await reload({
       ...config,
@@ -268,15 +281,8 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
   })
 
   test('behavior: the other end of a link is made anew once who had the link is gone, and stays from then on', async () => {
-    const { config, one, two, edge, job, result, idOf, reload, health, registered } = await runTwo()
-    /** Nothing while it is being replaced. */
-    const networks = () => {
-      try {
-        return docker(['inspect', '-f', '{{len .NetworkSettings.Networks}}', idOf('two')])
-      } catch {
-        return ''
-      }
-    }
+    const { config, one, two, edge, job, name, result, idOf, reload, health, registered } = await runTwo()
+    const networks = () => networksOf(name('two'))
     await reload({ ...config, containers: [{ ...one, links: ['two'] }, two] })
     await eventually(() => networks() === '2' && health('one') === 'ready' && health('two') === 'ready')
     const linked = idOf('two')
@@ -295,6 +301,33 @@ describe.skipIf(!reachable)('reload of containers in Docker', { timeout: 60_000 
     await eventually(() => registered().length > before)
     expect(await result(job('two', { do: 'wait', ms: 1_500 }))).toMatchObject({ output: { said: 'two' } })
     expect(idOf('two')).toBe(alone)
+  })
+
+  test('behavior: one that moves to a url keeps its links, networks and rules until its job is done', async () => {
+    const { config, one, two, container, edge, job, name, result, idOf, reload, health, output } =
+      await runTwo()
+    const { url } = await container(echo)
+    await reload({ ...config, containers: [{ ...one, links: ['two'] }, two] })
+    const networks = () => networksOf(name('two'))
+    await eventually(() => networks() === '2' && health('one') === 'ready' && health('two') === 'ready')
+    const linked = idOf('two')
+    const rules = rulesOf(name('one'))
+    const long = job('one', { do: 'wait', ms: 8_000 })
+    await eventually(() => edge.jobs.get(long)?.started === true)
+    const asBefore = rules()
+    expect(asBefore.length > 0).toBe(mayChangeNetwork())
+    const moved = { id: 'one', url }
+    await reload({ ...config, containers: [moved, two] })
+    await eventually(() => output().includes('Container is not wanted any more'))
+    expect(await result(job('two', {}))).toMatchObject({ output: { said: 'two' } })
+    expect(idOf('two')).toBe(linked)
+    // One that is made anew has its rules first, and with them the runner sets all.
+    await reload({ ...config, containers: [moved, { ...two, env: { SAY: 'anew' } }] })
+    await eventually(() => !['', linked].includes(idOf('two')) && health('two') === 'ready')
+    expect([rules(), networks(), edge.jobs.get(long)?.state]).toEqual([asBefore, '2', 'running'])
+    expect(await result(long)).toEqual({ container: 'one', output: { said: 'before' } })
+    expect(await result(job('one', { x: 1 }))).toEqual({ container: 'one', output: { x: 1 } })
+    await eventually(() => networks() === '1' && health('two') === 'ready')
   })
 
   test('behavior: command and volumes are as configured from then on', async () => {
