@@ -270,7 +270,11 @@ describe('at the start', () => {
     'iptables-restore is not installed',
     "iptables-save: Table `filter' does not exist",
     "iptables-save: can't initialize iptables table `security': Table does not exist (do you need to insmod?)",
+    'iptables-save: iptables-save v1.8.4 (legacy): Cannot initialize: iptables who? (do you need to insmod?)',
     'iptables-restore: Permission denied (you must be root)',
+    "iptables-restore: Fatal: can't open lock file /run/xtables.lock: Read-only file system",
+    'iptables-restore: line 4: RULE_APPEND failed (Operation not supported): rule in chain INFERNET-mine-INPUT',
+    'spawn iptables-save EACCES',
   ])('behavior: one that says %j is believed at once', async what => {
     const { configure, fail, problems } = await start()
     const [one] = configure([none('one')])

@@ -9,7 +9,7 @@ import { hasNetAdmin } from '../../src/runner/confine/capability.ts'
 import { createConfinement } from '../../src/runner/confine/confine.ts'
 import { handedOver } from '../../src/runner/confine/handover.ts'
 import { type Host, readHost } from '../../src/runner/confine/host.ts'
-import { createFloor, createIptables, type Iptables } from '../../src/runner/confine/iptables.ts'
+import { createFloor, createIptables, type Iptables, mayPass } from '../../src/runner/confine/iptables.ts'
 import { networksOf, placeOf } from '../../src/runner/confine/plan.ts'
 import { isolationProblems } from '../../src/runner/confine/problems.ts'
 import { closedRanges, type Family } from '../../src/runner/confine/ranges.ts'
@@ -109,24 +109,106 @@ describe('the filter table', () => {
   })
 })
 
+/** In front of this host's programs; what is restored lies in the file that is answered. */
+async function withSave(save: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'infernet-iptables-'))
+  const usual = process.env.PATH
+  process.env.PATH = `${directory}:${usual}`
+  onTestFinished(async () => {
+    process.env.PATH = usual
+    await rm(directory, { recursive: true })
+  })
+  const programs = { 'iptables-save': save, 'iptables-restore': `cat > ${directory}/restored` }
+  for (const [name, script] of Object.entries(programs))
+    await writeFile(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  return join(directory, 'restored')
+}
+
+describe('createIptables', () => {
+  const missing =
+    'iptables-save v1.8.9 (legacy): Cannot initialize: Table does not exist (do you need to insmod?)'
+  const said = [
+    {
+      what: 'a kernel without modules, after modprobe',
+      lines: ['modprobe: FATAL: Module ip_tables not found in directory /lib/modules/6.1.0', missing],
+      told: missing,
+      passes: false,
+    },
+    {
+      what: "the same, after busybox's modprobe",
+      lines: ["modprobe: can't change directory to '/lib/modules': No such file or directory", missing],
+      told: missing,
+      passes: false,
+    },
+    {
+      what: 'a module that may not be loaded, and a kernel that is short of memory',
+      lines: [
+        "modprobe: ERROR: could not insert 'ip_tables': Operation not permitted",
+        'Memory allocation problem',
+      ],
+      told: 'Memory allocation problem',
+      passes: true,
+    },
+    {
+      what: 'a match that the kernel has not, under a name alone',
+      lines: ['iptables-save v1.8.9 (nf_tables): ', 'line 4: RULE_APPEND failed (Operation not supported)'],
+      told: 'line 4: RULE_APPEND failed (Operation not supported)',
+      passes: false,
+    },
+    {
+      what: 'a table that somebody changes, after a warning',
+      lines: [
+        '# Warning: iptables-legacy tables present',
+        'line 2: CHAIN_ADD failed (Device or resource busy)',
+      ],
+      told: 'line 2: CHAIN_ADD failed (Device or resource busy)',
+      passes: true,
+    },
+    {
+      what: 'a lock that somebody holds',
+      lines: [
+        "Can't lock /run/xtables.lock: Resource temporarily unavailable",
+        'Another app is currently holding the xtables lock. Stopped waiting after 5s.',
+      ],
+      told: "Can't lock /run/xtables.lock: Resource temporarily unavailable",
+      passes: true,
+    },
+    {
+      what: 'a lock that cannot be',
+      lines: ["Fatal: can't open lock file /run/xtables.lock: Read-only file system"],
+      told: "Fatal: can't open lock file /run/xtables.lock: Read-only file system",
+      passes: false,
+    },
+    { what: 'modprobe alone', lines: ['modprobe: gone'], told: 'modprobe: gone', passes: true },
+    { what: 'nothing', lines: [], told: 'exit 1', passes: true },
+  ]
+  test.for(said)(
+    'behavior: of $what the line is told that says most, and judged',
+    async ({ lines, told, passes }) => {
+      await withSave(`cat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 1`)
+      const failed = await createIptables(4)
+        .save()
+        .then(() => '', String)
+      expect(failed).toBe(`Error: iptables-save: ${told}`)
+      expect(mayPass(failed)).toBe(passes)
+    },
+  )
+
+  test('behavior: of one that says more than anybody reads the beginning is kept', async () => {
+    await withSave(`head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1`)
+    const failed = await createIptables(4)
+      .save()
+      .then(() => '', String)
+    expect(failed.length).toBe('Error: iptables-save: '.length + 4096)
+  })
+})
+
 describe('createFloor', () => {
-  /** A kernel that has these tables, as iptables shows it; what is restored lies in the folder. */
-  async function withTables(...tables: string[]): Promise<string> {
-    const directory = await mkdtemp(join(tmpdir(), 'infernet-iptables-'))
-    const usual = process.env.PATH
-    process.env.PATH = `${directory}:${usual}`
-    onTestFinished(async () => {
-      process.env.PATH = usual
-      await rm(directory, { recursive: true })
-    })
-    const save = `case " ${tables.join(' ')} " in *" $2 "*) echo "*$2";; *) echo "no table $2" >&2; exit 1;; esac`
-    for (const [name, script] of [
-      ['iptables-save', save],
-      ['iptables-restore', `cat > ${directory}/restored`],
-    ])
-      await writeFile(join(directory, name!), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-    return join(directory, 'restored')
-  }
+  /** A kernel that has these tables, as iptables shows it. */
+  const withTables = (...tables: string[]) =>
+    withSave(
+      `case " ${tables.join(' ')} " in *" $2 "*) echo "*$2";; *) echo "no table $2" >&2; exit 1;; esac`,
+    )
 
   test.for([
     { tables: ['filter', 'security', 'mangle'], taken: 'security' },

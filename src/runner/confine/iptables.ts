@@ -19,6 +19,8 @@ export type Iptables = {
 /** For another process that has the table's lock. */
 const lockSeconds = 5
 const deadlineMs = (lockSeconds + 10) * 1000
+/** Of what a program says of its failure. */
+const errorChars = 4096
 
 /** The families that this host speaks. Where IPv6 is compiled out or off at boot there is nothing to be closed. */
 export function hostFamilies(): Family[] {
@@ -47,12 +49,26 @@ export function createFloor(family: Family): Iptables {
   }
 }
 
-/** Of what iptables says: that it is absent, that this process may not, or that the kernel cannot. All else may be over in a moment. */
-const lasting = /is not installed|Permission denied|not permitted|Table .*does not exist|not supported/
+/**
+ * Of what iptables says: that it is absent, that this process may not, or that the kernel cannot. All else may be over in a moment, such as a
+ * lock that somebody else holds.
+ */
+const lasting =
+  /is not installed|spawn \S+ E(ACCES|PERM)|Permission denied|not permitted|Read-only file system|Table .*does not exist|do you need to insmod|not supported/
+
+/** What comes before it: what modprobe says, which iptables calls, a warning, and a name with nothing behind it. */
+const aside = /^modprobe: |^#|:$/
 
 /** Whether a table that has failed may take rules when it is tried again, by what it said. */
 export function mayPass(failure: string): boolean {
   return !lasting.test(failure)
+}
+
+/** Of all that a program says the line that says most: that it never will, or the first that is no aside. */
+function tellingOf(errors: string): string | undefined {
+  const lines = errors.split('\n').flatMap(line => line.trim() || [])
+  const own = lines.filter(line => !aside.test(line))
+  return own.find(line => lasting.test(line)) ?? own[0] ?? lines[0]
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {
@@ -85,7 +101,7 @@ function run(program: string, args: readonly string[], input: string): Promise<s
       output += chunk
     })
     child.stderr.setEncoding('utf8').on('data', chunk => {
-      errors += chunk
+      errors = (errors + chunk).slice(0, errorChars)
     })
     // One that hangs would hold up all rules, and nobody would be told.
     const timer = setTimeout(() => {
@@ -99,7 +115,7 @@ function run(program: string, args: readonly string[], input: string): Promise<s
     child.on('close', code => {
       clearTimeout(timer)
       if (code === 0) resolve(output)
-      else reject(new Error(`${program}: ${errors.trim().split('\n')[0] || `exit ${code}`}`))
+      else reject(new Error(`${program}: ${tellingOf(errors) ?? `exit ${code}`}`))
     })
     // It may end without having read all: its exit says why.
     child.stdin.on('error', () => {})
