@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {EmptyConsumer} from "./Consumers.sol";
+import {Delegator} from "src/pattern/Delegator.sol";
 
 /// @notice Makes a call, when it is answered, and passes on what the call reverts with.
 contract CallingConsumer is EmptyConsumer {
@@ -108,4 +109,9 @@ contract ForgingConsumer is EmptyConsumer {
             revert(add(told, 0x20), mload(told))
         }
     }
+}
+
+/// @notice The same, for which somebody signs.
+contract ForgingDelegator is ForgingConsumer, Delegator {
+    constructor(address registry, address signer) ForgingConsumer(registry) Delegator(signer) {}
 }

@@ -1,12 +1,13 @@
 import { sql } from 'drizzle-orm'
-import { type AbiFunction, type Hex, toFunctionSelector, toHex } from 'viem'
+import { type AbiFunction, type Address, encodeErrorResult, type Hex, toFunctionSelector, toHex } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createdIdCall, highestNonceCall } from '../../../../src/edge/chain/delegated/calls.ts'
+import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
 import type { RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { readerAbi } from '../../../../src/protocol/abi/reader.ts'
-import { deploy } from '../../../support/chain.ts'
+import { deploy, transact } from '../../../support/chain.ts'
 import { type Delegating, signer, startDelegating } from './delegating.ts'
 
 /** What others create of what was signed for: each is found, whatever comes between, and without asking for more than may be it. */
@@ -118,6 +119,44 @@ describe.for([false, true])('what others have created; first deployment: %s', fi
     await looking
     expect(await world.ids()).toEqual([expect.any(Number), 1])
     await expectOnce(node)
+  })
+
+  /** Somebody creates it once it is computed, and the node's looks for what was created are behind the newest block. */
+  async function createdLate({ owner }: { owner: Address }) {
+    const changed = { guard: { ...openGuard, limits: { ...noLimits, dropped: 1 } }, trailHeadBlocks: 3 }
+    const door = await world.door(changed)
+    const node = world.ticker(changed)
+    const request = await world.sign({ owner })
+    await world.take(request, { door })
+    expect(await world.compute()).toBe(1)
+    return { node, door, request }
+  }
+
+  test('behavior: one that was created meanwhile, and whose consumer takes no answer in the coordinator’s own words, is counted to it', async () => {
+    world = await startDelegating({ firstDeployment })
+    const args = [world.chain.registry, signer.address]
+    const forging = await deploy(world.chain, { name: 'ForgingDelegator', file: 'OddConsumers', args })
+    const data = encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'IntervalCompleted' })
+    await transact(world.chain, forging, { functionName: 'forge', args: [data] })
+    const { node, door, request } = await createdLate({ owner: forging.address })
+    await world.create(request)
+    for (let tried = 0; tried < 3; tried += 1) {
+      await world.look(node)
+      world.queue.clock.ms += 60_000
+    }
+    expect((await world.ids()).filter(id => id > 0)).toEqual([])
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await world.refusal({ owner: forging.address }, { door })).toBe('consumer_limit')
+  })
+
+  test('behavior: one that was created and answered meanwhile is dropped at once, and is nobody’s fault', async () => {
+    world = await startDelegating({ firstDeployment })
+    const { node, door, request } = await createdLate({ owner: world.consumer.address })
+    await world.answer(request)
+    await world.look(node)
+    expect((await world.ids()).filter(id => id > 0)).toEqual([])
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'IntervalCompleted' }])
+    expect(await world.refusal({}, { door })).toBeNull()
   })
 
   async function expectOnce(node: ChainTick): Promise<void> {
