@@ -1,68 +1,67 @@
-import { encodeFunctionData } from 'viem'
-import { eip712CoordinatorAbi } from '../../../protocol/abi/eip712-coordinator.ts'
-import { toCall, toWord } from '../call.ts'
 import { type Payouts, readPayouts } from '../guard/payout.ts'
 import { anchorCall } from '../next-id.ts'
-import type { RpcCall } from '../rpc.ts'
+import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
 import type { Computed } from './computed.ts'
-import { type Counted, inquire } from './inquiry.ts'
+import { type Inquiry, inquire, inquireAgain, ofPay, type Refused, type Told } from './inquiry.ts'
 import { isBlameless } from './patience.ts'
-
-/** An answer, and the name of what it was refused with. */
-export type Refused = { delivery: Computed; reason: string }
 
 /** `forged`: the chain is not as the refusal says. `unclear`: how it is, is not told. */
 export type Doubt = 'forged' | 'unclear'
 
 /**
  * Which refusals that would be no fault of whoever asked are not borne out by the chain's state: what a consumer reverts with passes through the
- * coordinator as it is, so it can say anything in its name. What is missing is borne out, or is to blame on somebody anyway. A request, and one more
- * where it is about the pay, and for what may have been created meanwhile; none where nothing is in question.
+ * coordinator as it is, so it can say anything in its name. What is missing is borne out, or is to blame on somebody anyway. What is not borne out is
+ * looked at once more, and is forged only if it is so again: whoever has refused it may have another block than whoever is asked about it. A request for
+ * each look, and one more where it is about the pay, or for what may have been created meanwhile; none where nothing is in question.
  * @throws RpcUnavailable
  */
 export async function readDoubts(
   step: Step,
   refused: readonly Refused[],
 ): Promise<ReadonlyMap<Computed, Doubt>> {
-  const { chain, contracts, latest } = step
   const named = refused.filter(({ delivery, reason }) => isBlameless(reason, delivery))
   if (named.length === 0) return new Map()
   const asked = await inquire(step, named)
-  const [[clock, ...counts], payouts] = await Promise.all([
-    chain.rpc.send(
-      [clockCall(step), ...asked.flatMap(({ calls }) => calls)],
-      anchorCall(contracts, { at: latest.number, ids: asked.map(({ id }) => id) }),
+  const first = await readBorneOut(step, asked)
+  const denied = asked.filter(({ delivery }) => first.get(delivery) === false)
+  const again = denied.map(inquiry => inquireAgain(step, inquiry))
+  const second = again.length === 0 ? [] : await readBorneOut(step, again)
+  const doubts = new Map<Computed, Doubt>()
+  for (const [delivery, isSo] of [...first, ...second]) {
+    if (isSo === true) doubts.delete(delivery)
+    else doubts.set(delivery, isSo === null ? 'unclear' : 'forged')
+  }
+  return doubts
+}
+
+/** Whether the chain is as the refusals say; null: it is not told. */
+async function readBorneOut(
+  step: Step,
+  asked: readonly Inquiry[],
+): Promise<ReadonlyMap<Computed, boolean | null>> {
+  const { chain, contracts, latest } = step
+  const [answers, payouts] = await Promise.all([
+    sendApart(
+      chain.rpc,
+      asked.flatMap(({ calls }) => calls),
+      { anchor: anchorCall(contracts, { at: latest.number, ids: asked.map(({ id }) => id) }) },
     ),
     readPayouts(
       step,
       asked.filter(({ reason }) => ofPay.includes(reason)).map(({ delivery }) => pricedOf(delivery)),
     ),
   ])
-  const told = toWord(clock)
-  const time = told === null ? null : Number(told) - 1
-  const doubts = new Map<Computed, Doubt>()
-  for (const { delivery, reason, calls, read } of asked) {
-    const counted = read(counts.splice(0, calls.length))
-    const isSo = holds(reason, delivery, { ...counted, time, payouts })
-    if (isSo !== true) doubts.set(delivery, isSo === null ? 'unclear' : 'forged')
-  }
-  return doubts
+  const left = [...answers]
+  return new Map(
+    asked.map(({ delivery, reason, calls, read }) => {
+      const told = read(left.splice(0, calls.length))
+      return [delivery, told && holds(reason, delivery, { ...told, payouts })]
+    }),
+  )
 }
 
-const ofPay: readonly string[] = ['PayoutTooLow', 'FeeAboveTerms']
-
-/** One more than the time that the coordinator goes by, which has no name there. */
-function clockCall({ contracts, latest }: Step): RpcCall {
-  const data = encodeFunctionData({
-    abi: eip712CoordinatorAbi,
-    functionName: 'getSubscriptionInterval',
-    args: [0, 1],
-  })
-  return toCall({ to: contracts.coordinator, data }, latest.number)
-}
-
-type State = Counted & { time: number | null; payouts: Payouts }
+type State = Told & { payouts: Payouts }
 
 /** Whether the coordinator would say so; null: it cannot be told. */
 function holds(

@@ -1,22 +1,14 @@
-import { hexToBigInt, numberToHex } from 'viem'
-import { returned, toParam } from '../call.ts'
+import { hexToBigInt } from 'viem'
+import { returned } from '../call.ts'
 import { isUncreated } from '../delegated/signed.ts'
 import { refusalOf } from '../refusal.ts'
-import {
-  isAboutMoney,
-  isAllowed,
-  isRevert,
-  isUnnamed,
-  ownRevert,
-  type Revert,
-  revertOf,
-  silent,
-} from '../reverts.ts'
-import { isUnasked, type RpcAnswer, type RpcCall, type RpcError } from '../rpc.ts'
+import { isAboutMoney, isAllowed, isRevert, isUnnamed, ownRevert, type Revert } from '../reverts.ts'
+import { isUnasked, type RpcAnswer, type RpcError } from '../rpc.ts'
 import type { Step } from '../step.ts'
 import { type Doubt, readDoubts } from './borne-out.ts'
 import type { Computed } from './computed.ts'
 import { type Dropped, dropDeliveries, postponeDeliveries } from './drop.ts'
+import { revertIn, triedGas } from './estimate.ts'
 import { explainLacking, type Lacking, mayLack } from './lacking.ts'
 import { blamed, maxKnown, pauseAfter, unclearMs } from './patience.ts'
 import type { Passed } from './plan.ts'
@@ -24,19 +16,6 @@ import { isUnpaid } from './unpaid.ts'
 
 /** A consumer's own revert may be for the moment: so often it is tried again. */
 const maxUnknown = 3
-/** As often as what may be sent: an estimate's. */
-const triedGas = 2
-
-/**
- * A simulation that tells the gas as well. By the block's number: an endpoint that has fallen behind does not have it, where at its own
- * newest it would know neither the question nor the interval, and have the answer given up. Consumers may burn what gas there is,
- * so there is a bound; it lies above what may be sent, for a consumer that runs out of it reverts like any other.
- */
-export function estimateCall({ chain, contracts, latest }: Step, { call }: Computed): RpcCall {
-  const gas = numberToHex(triedGas * chain.config.gas.maxGasLimit)
-  const request = { from: chain.signer.address, to: contracts.coordinator, data: call, gas }
-  return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
-}
 
 /** Drops and postpones what the chain would not take. @returns the others. */
 export async function sift(
@@ -121,12 +100,6 @@ async function putOff(step: Step, lacking: readonly Lacking[]): Promise<void> {
   await dropDeliveries(db, { chain: id, dropped, block: latest })
   const postponed = explained.filter(({ isOver }) => !isOver).map(one => one.postponed)
   await postponeDeliveries(db, { chain: id, postponed })
-}
-
-function revertIn({ latest }: Step, { begin, deadline }: Computed, error: RpcError): Revert | null {
-  if (error.unanswered === 'silent')
-    return { kind: 'retry', code: silent, message: error.message, isKnown: false }
-  return error.isUnclear ? null : revertOf(error, { begin, end: deadline, time: latest.time })
 }
 
 /** `afterMs`: when to try again; null: never. */

@@ -1,9 +1,11 @@
-import { encodeErrorResult } from 'viem'
+import { type Address, encodeErrorResult, type Hex, toHex } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { noLimits, openGuard } from '../../../../src/edge/chain/guard/guard.ts'
+import type { RpcAnswer, RpcCall } from '../../../../src/edge/chain/rpc.ts'
 import type { ChainTick } from '../../../../src/edge/chain/tick/tick.ts'
 import { eip712CoordinatorAbi } from '../../../../src/protocol/abi/eip712-coordinator.ts'
 import { type Asked, type Contract, deploy, fund, transact } from '../../../support/chain.ts'
+import type { DeliveryState } from '../ticking.ts'
 import { type GuardWorld, price, startGuardWorld } from './world.ts'
 
 /** A consumer that lets a trial through, and takes no answer in the coordinator's own words: what it has cost is counted to it, on a real chain. */
@@ -26,8 +28,12 @@ let forging: Contract
 const forge = async (errorName: ErrorName) =>
   await transact(world.chain, forging, {
     functionName: 'forge',
-    args: [encodeErrorResult({ abi: eip712CoordinatorAbi, errorName })],
+    args: [encoded(errorName)],
   })
+const encoded = (errorName: ErrorName) => encodeErrorResult({ abi: eip712CoordinatorAbi, errorName })
+const refused = (data: Hex): RpcAnswer => ({ error: { code: 3, message: 'execution reverted', data } })
+/** Whether an estimate is of no answer, which goes to the coordinator. */
+const isOfNone = ({ params: [call] }: RpcCall) => !(call as { to?: Address }).to
 const ask = async (asked: Asked & { paid?: boolean } = {}) => await world.askFor({ from: forging, ...asked })
 const record = async () => await world.record(forging.address)
 
@@ -90,6 +96,59 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
     world.queue.clock.ms += 15 * 60_000
     await world.chain.warp(600)
     await world.look(node)
+    expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+    expect(await record()).toBeNull()
+  })
+
+  /** An answer within its interval, of which an endpoint tells what it is told to, and which is late by the next look. */
+  async function lateAfter(told: (call: RpcCall) => RpcAnswer | null): Promise<DeliveryState | undefined> {
+    await ask({ frequency: 9, period: 600 })
+    await world.chain.warp(630)
+    await world.look(node)
+    await world.compute()
+    world.proxy.setOverride(call => (call.method === 'eth_estimateGas' ? told(call) : null))
+    await world.look(node)
+    const [looked] = await world.deliveries()
+    world.queue.clock.ms += 15 * 60_000
+    await world.chain.warp(600)
+    await world.look(node)
+    return looked
+  }
+
+  test('behavior: an endpoint whose estimates go by the clock of the block to come accuses nobody', async () => {
+    const time = toHex(4_000_000_000, { size: 32 })
+    expect(
+      await lateAfter(call => refused(isOfNone(call) ? time : encoded('IntervalMismatch'))),
+    ).toMatchObject({ state: 'dropped', reason: 'IntervalMismatch' })
+    expect(await record()).toBeNull()
+  })
+
+  test('behavior: an endpoint that does not tell the clock of its estimates accuses nobody', async () => {
+    expect(await lateAfter(() => refused(encoded('IntervalMismatch')))).toMatchObject({
+      state: 'computed',
+      reason: 'unclear',
+      tries: 0,
+    })
+    expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+    expect(await record()).toBeNull()
+  })
+
+  test('behavior: an answer that nothing ends is late by no clock, though none is told', async () => {
+    await forge('IntervalMismatch')
+    world.proxy.setOverride(call =>
+      call.method === 'eth_estimateGas' && isOfNone(call) ? refused('0x') : null,
+    )
+    await ask()
+    await tryAnswers(4)
+    expect(await world.deliveries()).toMatchObject([{ state: 'dropped', reason: 'reverted' }])
+    expect(await record()).toMatchObject({ dropped: 1 })
+  })
+
+  test('behavior: an endpoint that has another block, and says once what others do not, accuses nobody', async () => {
+    let told = 0
+    expect(
+      await lateAfter(() => (told++ === 0 ? refused(encoded('IntervalCompleted')) : null)),
+    ).toMatchObject({ state: 'computed', reason: 'unclear', tries: 0 })
     expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
     expect(await record()).toBeNull()
   })

@@ -175,7 +175,7 @@ export function createModelChain(): ModelChain {
     if (method === 'eth_getTransactionCount') return { result: numberToHex(nonceOf(params[0] as Address)) }
     if (method === 'eth_getBalance') return { result: numberToHex(settings.balance) }
     if (method === 'eth_maxPriorityFeePerGas') return { result: numberToHex(1_000_000n) }
-    if (method === 'eth_estimateGas') return estimate((params[0] as { data: Hex }).data)
+    if (method === 'eth_estimateGas') return estimate(params[0] as { to?: Address; data: Hex })
     if (method === 'eth_sendRawTransaction') return await take(params[0] as Hex)
     if (method === 'eth_getTransactionReceipt') return { result: receiptOf(params[0] as Hex) }
     if (method === 'eth_getBlockByNumber') return { result: toldBlock(Number(params[0])) }
@@ -183,11 +183,16 @@ export function createModelChain(): ModelChain {
     throw new Error(`The model has no ${method}`)
   }
 
-  function estimate(data: Hex): RpcAnswer {
+  function estimate({ to, data }: { to?: Address; data: Hex }): RpcAnswer {
+    // What is to be created tells the time.
+    if (to === undefined) return revert(numberToHex(head().time, { size: 32 }))
     const isTaken = keysOf(data).some(key => accepted().includes(key))
     if (!isTaken) return { result: numberToHex(deliveryGas) }
-    const reason = encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'IntervalCompleted' })
-    return { error: { code: 3, message: 'execution reverted', data: reason } }
+    return revert(encodeErrorResult({ abi: eip712CoordinatorAbi, errorName: 'IntervalCompleted' }))
+  }
+
+  function revert(data: Hex): RpcAnswer {
+    return { error: { code: 3, message: 'execution reverted', data } }
   }
 
   function told(data: Hex): Hex {
@@ -197,7 +202,6 @@ export function createModelChain(): ModelChain {
       return numberToHex(accepted().filter(key => intervalKey(key) === args[0]).length, { size: 32 })
     // Of the node it is not told apart who has answered.
     if (functionName === 'nodeResponded') return zeroHash
-    if (functionName === 'getSubscriptionInterval') return numberToHex(head().time + 1, { size: 32 })
     throw new Error(`The model has no ${functionName}`)
   }
 
