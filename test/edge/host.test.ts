@@ -187,7 +187,8 @@ test('behavior: the end of a new stream is not listened for ahead of its first b
   }
   const { signal } = new AbortController()
   const job = { id: crypto.randomUUID(), owner: 'ip:192.0.2.1' }
-  const over = listenForEnd({ app: context, ends: { wait }, job, expiresAt: null, isNew: true, signal })
+  const options = { app: context, ends: { wait }, job, expiresAt: null, isNew: true, signal }
+  const over = listenForEnd(options, () => {})
   over.begin()
   // The byte leaves with the next turn of the loop: until then whatever awaits no more than a promise would be ahead of it.
   for (let i = 0; i < 1_000; i += 1) await null

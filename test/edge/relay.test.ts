@@ -579,6 +579,36 @@ describe('leaving', () => {
     expect(store.job.isOver).toBe(true)
   })
 
+  test('behavior: they are called, again and again, until one of them comes', async () => {
+    const { store, upload, sit } = setup({ unreadMs: 60_000 })
+    await upload(5)
+    await soon(499)
+    expect(store.calls).toBe(0)
+    await soon(1)
+    expect(store.calls).toBe(1)
+    await soon(4_000)
+    expect(store.calls).toBe(3)
+    const reader = await sit()
+    await soon(60_000)
+    await reader.leave()
+    await upload(9, { from: 5 })
+    // Of one who has left it is known that he has.
+    await soon(60_000)
+    expect([store.calls, store.job.isOver]).toEqual([3, true])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('behavior: who is called and is there keeps what is on its way', async () => {
+    const { relay, sit, upload } = setup()
+    const reader = await sit()
+    await upload(5)
+    expect(await relay.keep({ key: reader.key, from: 0, unreadMs: 1_000 })).toBe('there')
+    const other = await relay.keep({ key: 'other', from: 2, unreadMs: 1_000 })
+    if (other === null || other === 'there') throw new Error('It has no seat')
+    const { value } = await other.getReader().read()
+    expect([value?.offset, Buffer.from(value?.bytes ?? [])]).toEqual([2, contentOf(2, 5)])
+  })
+
   test('behavior: nothing is left of an upload for a lease that there is not', async () => {
     const { ask, store, onIdle } = setup()
     expect(await ask({ attempt: 9 })).toEqual({ stale: true })

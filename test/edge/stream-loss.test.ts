@@ -28,9 +28,12 @@ let proxy: SqlProxy
 let mortal: MortalRelays
 let listener: Listener
 let runner: TestRunner
+let app: ReturnType<typeof createApp>
 let streams: Omit<Streams, typeof Symbol.asyncDispose>
 let direct: Awaited<ReturnType<typeof openDb>>
 const rejections: unknown[] = []
+/** So long a job of which nobody has come to read runs on, also where its relay has just come to be. */
+const unreadMs = 1_000
 const note = (error: unknown) => void rejections.push(error)
 
 beforeAll(async () => {
@@ -46,8 +49,8 @@ beforeAll(async () => {
   const background = createBackground(log)
   const bells = createBells()
   const now = () => Date.now()
-  mortal = createMortalRelays({ db, bells, ...relayOptionsOf(config) })
-  const app = createApp({
+  mortal = createMortalRelays({ db, bells, ...relayOptionsOf(config), returnMs: unreadMs })
+  app = createApp({
     config,
     db,
     bells,
@@ -133,9 +136,32 @@ async function again(open: () => Promise<TestReader>): Promise<TestReader> {
   }
 }
 
+/** A client for which one piece is asked for, as any server does, and another when it says so: no socket holds more for it. */
+type SlowReader = { bytes(): Buffer; take(): Promise<boolean>; rest(): Promise<void> }
+
+async function readByHand(job: string): Promise<SlowReader> {
+  const response = await app.request(`/api/jobs/${job}/stream`)
+  const source = response.body?.getReader()
+  const pieces: Uint8Array[] = []
+  const take = async () => {
+    const { value } = (await source?.read()) ?? {}
+    if (value) pieces.push(value)
+    return value !== undefined
+  }
+  void take()
+  return {
+    bytes: () => Buffer.concat(pieces),
+    take,
+    async rest() {
+      while (await take());
+    },
+  }
+}
+
 type World = {
   job: ClaimedJob
   followers: Follower[]
+  slow: SlowReader
   upload: TestUpload | null
   at: number
   said: number
@@ -180,10 +206,14 @@ const steps = [
     world.upload = null
   }),
   step('relays die', () => mortal.kill()),
+  step('a slow client takes a piece', ({ slow }) => void slow.take()),
+  step('a while', async () => void (await soon())),
+]
+/** What may take longer than a job goes unread. */
+const absences = [
   fc.nat(1).chain(index => step(`client ${index} is cut off`, ({ followers }) => followers[index]?.drop())),
   step('the database is away', () => proxy.down()),
   step('the database is back', () => proxy.up()),
-  step('a while', async () => void (await soon())),
 ]
 
 async function finish(world: World): Promise<void> {
@@ -192,6 +222,8 @@ async function finish(world: World): Promise<void> {
     const last = await streams.upload(world.job, world.have)
     last.write(contentOf(world.have, world.said))
     const answer = await last.end().catch(() => null)
+    // Somebody reads: it has not been cancelled.
+    expect(answer?.status).not.toBe(409)
     if (answer?.status === 200) world.have = answer.body.have
     else await soon()
   }
@@ -199,42 +231,97 @@ async function finish(world: World): Promise<void> {
   expect(answer).toBe('accepted')
 }
 
-test('behavior: whatever is lost on the way, clients get the same bytes', { timeout: 120_000 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.oneof(...steps), { maxLength: 14 }), async all => {
-      const fields = { detach: true, expires_in: 60 }
-      const first = await streams.ask(fields, { headers: asEvents })
-      const job = await streams.claim()
-      const second = await streams.resume(job.id, { headers: asEvents })
-      const world: World = {
-        job,
-        followers: [follow(first), follow(second)],
-        upload: null,
-        at: 0,
-        said: 0,
-        have: 0,
-      }
-      for (const { run } of all) {
-        await run(world)
-        await soon()
-      }
-      await finish(world)
-      await Promise.all(world.followers.map(({ ended }) => ended))
-      const whole = contentOf(0, world.said)
-      for (const { bytes, last } of world.followers) {
-        expect(last?.event).toBe('completed')
-        expect([bytes.byteLength, bytes.equals(whole)]).toEqual([whole.byteLength, true])
-      }
-      world.upload?.destroy()
-    }),
-    {
-      numRuns: Number(process.env.FUZZ_SCALE ?? 1) * 12,
-      ...(process.env.FUZZ_SEED ? { seed: Number(process.env.FUZZ_SEED) } : {}),
-    },
-  )
-  expect(rejections).toEqual([])
-  // Nothing is left of all these streams.
-  await expect.poll(() => mortal.count(), { timeout: 10_000 }).toBe(0)
+/** A job that runs on by itself, with clients that come back and a slow one. */
+async function beginDetached(): Promise<World> {
+  const first = await streams.ask({ detach: true, expires_in: 60 }, { headers: asEvents })
+  const job = await streams.claim()
+  const second = await streams.resume(job.id, { headers: asEvents })
+  return worldOf(job, { followers: [follow(first), follow(second)], slow: await readByHand(job.id) })
+}
+
+/** A job that nobody but a slow client keeps. */
+async function beginWatched(): Promise<World> {
+  const first = await streams.ask({ expires_in: 60 })
+  const job = await streams.claim()
+  const slow = await readByHand(job.id)
+  first.leave()
+  return worldOf(job, { followers: [], slow })
+}
+
+function worldOf(job: ClaimedJob, clients: Pick<World, 'followers' | 'slow'>): World {
+  return { job, ...clients, upload: null, at: 0, said: 0, have: 0 }
+}
+
+/** The relay is another one, which has to hear from whoever reads. */
+async function loseRelay(world: World): Promise<void> {
+  const before = mortal.sat()
+  mortal.kill()
+  await open(world, world.have)
+  await expect.poll(() => mortal.sat(), { timeout: 5 * unreadMs }).toBeGreaterThan(before)
+}
+
+async function play(world: World, steps: readonly Step[]): Promise<void> {
+  for (const { run } of steps) {
+    await run(world)
+    await soon()
+  }
+  if (world.followers.length === 0) await loseRelay(world)
+  const rest = world.slow.rest()
+  await finish(world)
+  await Promise.all([rest, ...world.followers.map(({ ended }) => ended)])
+  const whole = contentOf(0, world.said)
+  for (const { last } of world.followers) expect(last?.event).toBe('completed')
+  for (const bytes of [world.slow.bytes(), ...world.followers.map(follower => follower.bytes)])
+    expect([bytes.byteLength, bytes.equals(whole)]).toEqual([whole.byteLength, true])
+  world.upload?.destroy()
+}
+
+test.for([
+  ['one that runs on by itself', beginDetached, [...steps, ...absences]],
+  ['one that a slow client keeps', beginWatched, steps],
+] as const)(
+  'behavior: whatever is lost on the way, clients get the same bytes: %s',
+  { timeout: 120_000 },
+  async ([, begin, kinds]) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(...kinds), { maxLength: 14 }),
+        async all => await play(await begin(), all),
+      ),
+      {
+        numRuns: Number(process.env.FUZZ_SCALE ?? 1) * 12,
+        ...(process.env.FUZZ_SEED ? { seed: Number(process.env.FUZZ_SEED) } : {}),
+      },
+    )
+    expect(rejections).toEqual([])
+    // Nothing is left of all these streams.
+    await expect.poll(() => mortal.count(), { timeout: 10_000 }).toBe(0)
+  },
+)
+
+test('behavior: a job whose client stands still while relays die is kept for it', async () => {
+  const { client, job, upload } = await streams.begin({ first: 'one ' })
+  const slow = await readByHand(job.id)
+  client.leave()
+  await expect.poll(() => slow.bytes().toString()).toBe('one ')
+  upload.write('two ')
+  let said = 'one two '
+  for (const text of ['three ', 'four ']) {
+    const before = mortal.sat()
+    mortal.kill()
+    const next = await streams.upload(job)
+    said += text
+    next.write(said)
+    // Not one byte more was asked for.
+    await expect.poll(() => mortal.sat()).toBe(before + 1)
+  }
+  const last = await streams.upload(job)
+  last.write(said)
+  const rest = slow.rest()
+  expect(await last.end()).toEqual({ status: 200, body: { have: said.length, stop: false } })
+  await runner.report([streamed(job, { bytes: said.length })])
+  await rest
+  expect(slow.bytes().toString()).toBe(said)
 })
 
 test('behavior: a client of a stream in compatible mode notices neither a dead relay nor a database that is away', async () => {

@@ -40,6 +40,8 @@ export class Relay extends DurableObject<Env> {
         return Response.json(await this.#relay.write(told<Upload>(url), request.body))
       case '/read':
         return answer(await this.#relay.read(told<Reading>(url)))
+      case '/keep':
+        return answer(await this.#relay.keep(told<Reading>(url)))
       case '/leave':
         await this.#relay.leave(await request.json<Leaving>())
         return new Response(null, { status: 204 })
@@ -60,7 +62,8 @@ function told<Told>(url: URL): Told {
   return JSON.parse(url.searchParams.get('told') ?? '{}') as Told
 }
 
-function answer(output: Output): Response {
+function answer(output: Output | 'there'): Response {
+  if (output === 'there') return new Response(null, { status: 204 })
   if (output === null) return new Response(null, { status: 429 })
   return new Response(toWire(output), {
     headers: { 'content-type': 'application/octet-stream', 'content-encoding': 'identity' },

@@ -39,8 +39,11 @@ const askMs = 5_000
 /** An expiry by the database's clock may come this much later than by ours. */
 const expiryGraceMs = 50
 
-/** Listens for a job's end, whatever ends it; a job that no runner takes in time is ended here. */
-export function listenForEnd(options: OverOptions): Over {
+/**
+ * Listens for a job's end, whatever ends it; a job that no runner takes in time is ended here. `onCall`: its bell has rung for no end, or
+ * may have.
+ */
+export function listenForEnd(options: OverOptions, onCall: () => void): Over {
   const { app, signal } = options
   const stopping = new AbortController()
   const callbacks = new Set<() => void>()
@@ -51,7 +54,7 @@ export function listenForEnd(options: OverOptions): Over {
 
   const beginning = Promise.withResolvers<void>()
   void untilBegun(options, { begun: beginning.promise, stopped: stopping.signal })
-    .then(() => untilEnded(options, stopping.signal))
+    .then(() => untilEnded(options, { onCall, stopped: stopping.signal }))
     .then(
       () => {
         isOver = !stopping.signal.aborted
@@ -88,20 +91,24 @@ async function untilBegun(
 }
 
 /** Also when the database is away in between: whoever reads is told nothing else of the end. */
-async function untilEnded(options: OverOptions, stopped: AbortSignal): Promise<void> {
-  const look = createLook(options)
+async function untilEnded(
+  options: OverOptions,
+  { onCall, stopped }: { onCall: () => void; stopped: AbortSignal },
+): Promise<void> {
+  const look = createLook(options, onCall)
   while (!stopped.aborted) {
     try {
       if (await look(stopped)) return
     } catch (error) {
       options.app.log.warn('An end was not looked for', { error: describe(error) })
       await pause(askMs, stopped)
+      onCall()
     }
   }
 }
 
 /** Listens for a while. @returns whether the job has ended. */
-function createLook({ app, ends, job, expiresAt, isNew }: OverOptions) {
+function createLook({ app, ends, job, expiresAt, isNew }: OverOptions, onCall: () => void) {
   const asked = { owner: job.owner, ids: [job.id] }
   let dueAt = expiresAt === null ? null : expiresAt + expiryGraceMs
   let select = isNew ? selectUnended : watch
@@ -116,6 +123,7 @@ function createLook({ app, ends, job, expiresAt, isNew }: OverOptions) {
     const waited = await ends.wait(job.id, { deadline, signal: stopped }, hasEnded)
     if (!waited) await pause(Math.min(askMs, Math.max(0, deadline - app.now())), stopped)
     if (stopped.aborted) return false
+    const isEarly = app.now() < deadline
     if (dueAt !== null && app.now() >= dueAt) {
       const { expired, leftMs } = await expireStream(app.db, job.id)
       if (expired) {
@@ -125,6 +133,8 @@ function createLook({ app, ends, job, expiresAt, isNew }: OverOptions) {
       // Its runner took it in time, or our clock is ahead.
       dueAt = leftMs === null ? null : app.now() + leftMs + expiryGraceMs
     }
-    return await hasEnded()
+    if (await hasEnded()) return true
+    if (isEarly) onCall()
+    return false
   }
 }

@@ -72,10 +72,11 @@ type Running = { place: Place; seat: Seat; over: Over; patience: Patience; relay
 
 async function* readStream(options: ReaderOptions, seat: Seat): AsyncGenerator<Piece> {
   const { app, from, isNew, signal } = options
+  const place = { offset: from }
   const running = {
-    place: { offset: from },
+    place,
     seat,
-    over: listenForEnd(options),
+    over: listenForEnd(options, () => seat.keep(place.offset)),
     patience: createPatience({ ...app, signal }),
     relayPatience: createPatience({ ...app, signal }),
   }
@@ -87,8 +88,7 @@ async function* readStream(options: ReaderOptions, seat: Seat): AsyncGenerator<P
       const row = isFresh ? null : await lookAt(options, running.patience)
       if (row === null && !isFresh) return yield { kind: 'gone', why: 'lost' }
       if (row !== null) {
-        const { place, patience } = running
-        yield* readStored(options, { place, row, to: row.stream_bytes, patience })
+        yield* readStored(options, { place, row, to: row.stream_bytes, patience: running.patience })
         if (row.finished_at !== null) return yield* readTail(running, row)
       }
       if (feed === null) continue

@@ -6,6 +6,7 @@ export type Frame = { offset: number; bytes: Uint8Array }
 /** Who reads a stream, and how far each has come. */
 export type Readers = {
   count(): number
+  has(key: string): boolean
   slowest(): number
   fastest(): number
   /** A reading from an offset on, or from where the window begins. Its first frame comes at once, and says where. */
@@ -54,6 +55,7 @@ export function createReaders({ window, released, onMove, onLeave }: ReadersOpti
 
   return {
     count: () => readers.size,
+    has: key => readers.has(key),
     slowest: () => Math.min(...positions()),
     fastest: () => Math.max(...positions()),
     open(key, from) {

@@ -22,6 +22,8 @@ export type Output = ReadableStream<Frame> | null
 export type Relay = {
   write(upload: Upload, body: ReadableStream<Uint8Array> | null): Promise<Written>
   read(reading: Reading): Promise<Output>
+  /** Reads as well, unless the reading is there: to begin it again would lose what is on its way. */
+  keep(reading: Reading): Promise<Output | 'there'>
   /** Ends a reading whose reader cannot do so itself any more. */
   leave(leaving: Leaving): Promise<void>
 }
@@ -40,6 +42,8 @@ export type RelayStore = {
   select(lease: StreamLease): Promise<StoredStream | null>
   /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
   append(piece: StreamLease & { from: number; bytes: Uint8Array }): Promise<boolean>
+  /** Asks those who listen for the job's end whether they still have their seats: their relay may be gone. */
+  call(): Promise<void>
   /** Nobody has read for as long as the job may run unread: ends it. */
   abandon(): Promise<void>
 }
@@ -48,18 +52,27 @@ export type RelayOptions = {
   store: RelayStore
   /** Of output, stored at most. */
   storedBytes: number
+  /** Readers of a relay that has just come to be have so long to come back; one whose end the database did not take tries again. */
+  returnMs?: number
   /** Has nothing in hand any more. */
   onIdle?: () => void
   /** Aborts when the host closes: then nobody leaves of his own will. */
   closing?: AbortSignal
 }
 
-/** Readers of a relay that has just come to be have so long to come back; one whose end the database did not take tries again. */
-const returnMs = 5_000
+const defaultReturnMs = 5_000
+/** When they are called first, in parts of that. Those that wait for a frame have come by then, and most streams have lost no relay. */
+const callParts = 10
 /** Readings that were ended before they began, remembered. */
 const maxLeft = 1_000
 
-export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: RelayOptions): Relay {
+export function createRelay({
+  store,
+  storedBytes,
+  returnMs = defaultReturnMs,
+  onIdle = () => {},
+  closing,
+}: RelayOptions): Relay {
   const window = createWindow()
   const progress = createSignal()
   const left = new Set<string>()
@@ -70,6 +83,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   let flushing: Promise<void> | null = null
   let storeTimer: ReturnType<typeof setTimeout> | null = null
   let absence: ReturnType<typeof setTimeout> | null = null
+  let calling: ReturnType<typeof setTimeout> | null = null
   let unreadMs: number | null = null
   let isStale = false
   let isAbandoned = false
@@ -126,7 +140,7 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     const mine = createStop()
     writer = mine
     progress.tell()
-    if (readers.count() === 0) awaitReaders(Math.max(unreadMs ?? 0, returnMs))
+    if (readers.count() === 0) awaitReturn()
     try {
       const offset = body && from <= window.end() ? await receive(mine, from, body) : from
       while (isWanted(mine) && unstored() > 0) await flush()
@@ -275,10 +289,25 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     else window.drop(isFull() ? readers.slowest() : Math.min(readers.fastest(), stored))
   }
 
+  /** Who reads may not know yet that this is the relay to sit at. */
+  function awaitReturn(): void {
+    if (absence !== null) return
+    awaitReaders(Math.max(unreadMs ?? 0, returnMs))
+    if (absence !== null) callIn(returnMs / callParts)
+  }
+
+  /** A call may be lost; and nobody may hear it for as long as an unread job may run. */
+  function callIn(ms: number): void {
+    calling = setTimeout(() => {
+      store.call().catch(() => undefined)
+      callIn(2 * ms)
+    }, ms)
+  }
+
   function awaitReaders(ms: number): void {
     if (isForsaken || isAbandoned) return
     absence ??= setTimeout(() => {
-      absence = null
+      stopAwaiting()
       endAbsence().finally(rest)
     }, ms)
   }
@@ -304,8 +333,9 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
   }
 
   function stopAwaiting(): void {
-    if (absence !== null) clearTimeout(absence)
+    for (const timer of [absence, calling]) if (timer !== null) clearTimeout(timer)
     absence = null
+    calling = null
   }
 
   function rest(): void {
@@ -315,19 +345,22 @@ export function createRelay({ store, storedBytes, onIdle = () => {}, closing }: 
     onIdle()
   }
 
+  async function read({ key, from, unreadMs: told }: Reading): Promise<Output> {
+    readers.close(key)
+    if (readers.count() >= limits.streamReaders) return null
+    unreadMs = told
+    const output = readers.open(key, from)
+    isForsaken = false
+    stopAwaiting()
+    // It was told to leave before it came.
+    if (left.has(key)) readers.close(key)
+    return output
+  }
+
   return {
     write,
-    async read({ key, from, unreadMs: told }) {
-      readers.close(key)
-      if (readers.count() >= limits.streamReaders) return null
-      unreadMs = told
-      const output = readers.open(key, from)
-      isForsaken = false
-      stopAwaiting()
-      // It was told to leave before it came.
-      if (left.has(key)) readers.close(key)
-      return output
-    },
+    read,
+    keep: async reading => (readers.has(reading.key) ? 'there' : await read(reading)),
     async leave({ key, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
       if (!wasThere && left.size < maxLeft) left.add(key)

@@ -1,5 +1,5 @@
 import { fromWire } from './frames.ts'
-import type { Relay, Relays, Written } from './relay.ts'
+import type { Output, Relay, Relays, Written } from './relay.ts'
 
 /** Relays that live in Durable Objects, one for each job. */
 export function createRemoteRelays(namespace: DurableObjectNamespace): Relays {
@@ -18,11 +18,19 @@ export function createRemoteRelays(namespace: DurableObjectNamespace): Relays {
       write: async (upload, body) => await (await post('/write', upload, body)).json<Written>(),
       async read(reading) {
         const { status, body } = await post('/read', reading)
-        if (status === 429) return null
-        if (body === null) throw new Error('The relay answered nothing')
-        return fromWire(body)
+        return outputOf(status, body)
+      },
+      async keep(reading) {
+        const { status, body } = await post('/keep', reading)
+        return status === 204 ? 'there' : outputOf(status, body)
       },
       leave: async leaving => void (await post('/leave', {}, JSON.stringify(leaving))),
     } satisfies Relay
   }
+}
+
+function outputOf(status: number, body: ReadableStream<Uint8Array> | null): Output {
+  if (status === 429) return null
+  if (body === null) throw new Error('The relay answered nothing')
+  return fromWire(body)
 }

@@ -6,6 +6,11 @@ export type Seat = {
   feed(): Feed | null
   /** Takes it, or takes it again. null: the relay has too many readers. @throws when the relay is lost. */
   take(from: number): Promise<Feed | null>
+  /**
+   * Takes it at the next relay if the last one is lost: whoever serves what is stored, or is held by its client, asks none for a frame
+   * meanwhile, and would not notice. What has come of the last one comes first.
+   */
+  keep(from: number): void
   /** The relay is lost. */
   lose(): void
   /** It has seen the job's end. */
@@ -45,6 +50,17 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
   }
   signal.addEventListener('abort', leave)
 
+  async function sitAgain(from: number): Promise<void> {
+    const mine = feed
+    if (hasLeft || mine?.isWaiting()) return
+    const frames = await app.relays(job.id).keep({ key, from, unreadMs })
+    // A seat that was taken meanwhile has the key.
+    if (frames === null || frames === 'there' || feed !== mine) return
+    if (mine) mine.goOn(frames)
+    else feed = createFeed(frames)
+    if (hasLeft) feed?.cancel()
+  }
+
   return {
     feed: () => feed,
     async take(from) {
@@ -55,6 +71,10 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
       feed = createFeed(frames)
       if (hasLeft) feed.cancel()
       return feed
+    },
+    keep(from) {
+      // A relay that misses it calls again.
+      sitAgain(from).catch(() => undefined)
     },
     lose() {
       feed?.cancel()

@@ -12,6 +12,7 @@ export type FakeStore = RelayStore & {
   /** The next append is done, and its answer lost. */
   losesAnswer: boolean
   appends: number
+  calls: number
 }
 
 export type Note = { relay: string; turn: number }
@@ -23,6 +24,7 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
     isDown: false,
     losesAnswer: false,
     appends: 0,
+    calls: 0,
     async select({ attempt }) {
       reach()
       const { job } = store
@@ -60,6 +62,9 @@ export function createFakeStore({ unreadMs = 1_000 }: { unreadMs?: number | null
         throw new Error('The answer is lost')
       }
       return true
+    },
+    async call() {
+      store.calls += 1
     },
     async abandon() {
       reach()

@@ -74,6 +74,10 @@ function startRelay(shared: FakeStore, cap: number): Pick<World, 'relay' | 'seve
       whileAlive()
       return await store.append(piece)
     },
+    async call() {
+      whileAlive()
+      await store.call()
+    },
     async abandon() {
       whileAlive()
       await store.abandon()
