@@ -156,6 +156,26 @@ describe('refusals', () => {
     expect([await end.ended, end.status, end.text()]).toEqual([true, 200, ''])
   })
 
+  test('behavior: beyond an end that is yet to come there is nothing either, which its readers are told then', async () => {
+    const { begin, resume, runner } = streams
+    const { client, job, upload } = await begin({ first: 'abc' })
+    const verbatim = await resume(job.id, { query: '?from=4' })
+    const events = await resume(job.id, { headers: { ...asEvents, 'last-event-id': '4' } })
+    const end = await resume(job.id, { headers: { ...asEvents, 'last-event-id': '3' } })
+    await upload.end()
+    await runner.report([streamed(job, { bytes: 3 })])
+    expect([await client.ended, await verbatim.ended, verbatim.text()]).toEqual([true, false, ''])
+    await Promise.all([events.ended, end.ended])
+    expect(eventsOf(events.text()).slice(1)).toEqual([
+      {
+        event: 'error',
+        id: null,
+        data: { code: 'invalid_request', error: 'The stream has fewer bytes', job: null },
+      },
+    ])
+    expect(eventsOf(end.text()).slice(1)).toMatchObject([{ event: 'completed' }])
+  })
+
   test('behavior: 64 read a stream, not one more', async () => {
     const { begin, resume, upload: open, runner } = streams
     const { client, job, upload } = await begin()

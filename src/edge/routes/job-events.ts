@@ -55,6 +55,8 @@ export function goneError(why: Why) {
   switch (why) {
     case 'passed':
       return { code: 'output_gone', error: 'The output from here on is not kept, and has passed' } as const
+    case 'beyond':
+      return { code: 'invalid_request', error: 'The stream has fewer bytes' } as const
     case 'crowded':
       return { code: 'too_many_readers', error: 'Too many read this stream already' } as const
     case 'lost':

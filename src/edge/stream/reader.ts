@@ -171,6 +171,7 @@ function* fresh(place: Place, { offset, bytes }: Frame): Generator<Piece> {
 /** What has passed the relay but is stored nowhere, and then what became of the job. */
 async function* readTail({ place, seat }: Running, row: JobRow): AsyncGenerator<Piece> {
   seat.sawEnd()
+  if (isBeyond(place, row)) return yield { kind: 'gone', why: 'beyond' }
   while (place.offset < totalOf(row)) {
     const feed = seat.feed()
     const frame = feed && (await within(feed.peek(), tailMs))
@@ -179,6 +180,11 @@ async function* readTail({ place, seat }: Running, row: JobRow): AsyncGenerator<
     yield* fresh(place, frame)
   }
   yield { kind: 'ended', row }
+}
+
+/** Where the whole length is not known, as of a job whose runner is gone, it may have been seen before it could be stored. */
+function isBeyond({ offset }: Place, { stream_total, stream_bytes }: JobRow): boolean {
+  return stream_total !== null && offset > Math.max(stream_total, stream_bytes)
 }
 
 function totalOf({ stream_total, stream_bytes }: JobRow): number {

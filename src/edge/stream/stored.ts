@@ -5,14 +5,14 @@ import type { Patience } from './patience.ts'
 
 /**
  * A piece of output, which ends at offset `end`; or what became of the job, last of all. `gone`: output that is not stored has passed
- * while this reader was away, the job itself is gone, or there is no room for another reader.
+ * while this reader was away, there never was any so far, the job itself is gone, or there is no room for another reader.
  */
 export type Piece =
   | { kind: 'output'; bytes: Uint8Array; end: number }
   | { kind: 'ended'; row: JobRow }
   | { kind: 'gone'; why: Why }
 
-export type Why = 'passed' | 'crowded' | 'lost'
+export type Why = 'passed' | 'beyond' | 'crowded' | 'lost'
 
 /** How far a reader has come. */
 export type Place = { offset: number }
