@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
 import { createEnds } from '../../src/edge/bell/ends.ts'
@@ -10,6 +10,7 @@ import { openDb } from '../../src/edge/db/open.ts'
 import { createCreate } from '../../src/edge/routes/creating.ts'
 import { jobReadRoutes } from '../../src/edge/routes/job-read.ts'
 import { openAiRoutes } from '../../src/edge/routes/openai.ts'
+import { onError } from '../../src/edge/routes/refuse.ts'
 import { createPolicyCache } from '../../src/edge/runners/policy.ts'
 import { createWhyWaiting } from '../../src/edge/runners/waiting.ts'
 import { listenForEnd } from '../../src/edge/stream/over.ts'
@@ -19,6 +20,7 @@ import type { LibsqlServer } from '../../src/local/libsql/server.ts'
 import { failure } from '../client/serve.ts'
 import { adminToken, startDatabase } from '../support/edge.ts'
 import { policyOf, startTestRunner, success, type TestRunner } from '../support/runner.ts'
+import { startSqlProxy } from '../support/sql-proxy.ts'
 
 /** The app without Workers: in this process, with bells in its memory, as Node and Deno run it. */
 
@@ -215,6 +217,52 @@ test('behavior: a chat whose client leaves while it is being stored is cancelled
   await Promise.all(background)
   const job = await request(`/api/jobs/${response.headers.get('infernet-job')}`)
   expect(await job.json()).toMatchObject({ state: 'cancelled' })
+})
+
+test('behavior: so is one whose client leaves while the database is away, when it is back', async () => {
+  const leaving = new AbortController()
+  const proxy = await startSqlProxy(database.url)
+  const warn = vi.fn()
+  const away: Context = { ...context, db: openDb({ url: proxy.url }), log: { ...context.log, warn } }
+  const store = createCreate(context, createRinger(context))
+  const create: typeof store = async (c, options) => {
+    const outcomes = await store(c, options)
+    proxy.down()
+    leaving.abort()
+    return outcomes
+  }
+  const chats = openAiRoutes(away, { ends: createEnds(context), create }).onError(onError(away))
+  const body = JSON.stringify({ model: 'chat', messages: [] })
+  const { signal } = leaving
+  background.splice(0)
+  const { headers } = await chats.request('/v1/chat/completions', { method: 'POST', body, signal })
+  await expect.poll(() => warn.mock.calls.length).toBeGreaterThan(0)
+  proxy.up()
+  await Promise.all(background)
+  const job = await request(`/api/jobs/${headers.get('infernet-job')}`)
+  expect(await job.json()).toMatchObject({ state: 'cancelled' })
+  await proxy.close()
+})
+
+test.each([
+  ['is cancelled', {}, 'cancelled'],
+  ['goes on for its client to come back, where that has a key', { 'idempotency-key': 'again' }, 'queued'],
+])('behavior: a chat whose end cannot be read for too long %s', async (_what, headers, state) => {
+  let laterMs = 0
+  const wait = async () => {
+    laterMs += 61_000
+    throw new Error('The database is away')
+  }
+  const waiting: Context = { ...context, now: () => Date.now() + laterMs }
+  const create = createCreate(context, createRinger(context))
+  const chats = openAiRoutes(waiting, { ends: { wait }, create }).onError(onError(waiting))
+  const body = JSON.stringify({ model: 'chat', messages: [] })
+  const answer = await chats.request('/v1/chat/completions', { method: 'POST', headers, body })
+  expect(answer.status).toBe(500)
+  expect(laterMs).toBe(3 * 61_000)
+  const job = `/api/jobs/${answer.headers.get('infernet-job')}`
+  expect(await (await request(job)).json()).toMatchObject({ state })
+  await request(job, { method: 'DELETE' })
 })
 
 test('behavior: a streamed chat that fails before its first byte leaves its place at the relay', async () => {

@@ -30,7 +30,7 @@ describe('the database goes down', () => {
     database = await startDatabase()
     proxy = await startSqlProxy(database.url)
     edge = await startTestEdge({ databaseUrl: proxy.url })
-    runner = await startTestRunner(edge, [policyOf('echo')])
+    runner = await startTestRunner(edge, [policyOf('echo'), policyOf('chat', { openai: true })])
   })
   afterEach(() => proxy.up())
   afterAll(async () => {
@@ -100,6 +100,26 @@ describe('the database goes down', () => {
     const { jobs } = (await (await waiting).json()) as { jobs: { id: string }[] }
     expect(jobs.map(claimed => claimed.id)).toContain(id)
     expect(await (await edge.request('/api/jobs')).json()).toHaveLength(2)
+  })
+
+  test('behavior: whoever waits at OpenAI’s door for an answer in one piece hears nothing of it', async () => {
+    await edge.db.orm.run('delete from jobs')
+    const first = proxy.holdAnswer(/select id from jobs/)
+    const last = proxy.holdAnswer(/result, intermediate from jobs/)
+    const body = JSON.stringify({ model: 'chat', messages: [] })
+    const asked = edge.request('/v1/chat/completions', { method: 'POST', body })
+    const lose = async (look: typeof first) => {
+      await Promise.race([look.reached, asked])
+      proxy.down()
+      proxy.up()
+      look.release()
+    }
+    await lose(first)
+    await runner.report((await runner.claim({ wait_ms: 5_000 })).map(job => success(job, '{"choices":[]}')))
+    await lose(last)
+    const answer = await asked
+    expect([answer.status, await answer.text()]).toEqual([200, '{"choices":[]}'])
+    expect(await (await edge.request('/api/jobs')).json()).toHaveLength(1)
   })
 
   test('behavior: /ready says what fails, and recovers', async () => {

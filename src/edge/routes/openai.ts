@@ -8,6 +8,7 @@ import type { Context as App } from '../context.ts'
 import { type JobRow, readJobs } from '../jobs/read.ts'
 import { admit } from '../runners/admit.ts'
 import type { PolicySnapshot } from '../runners/policy.ts'
+import { persist } from '../stream/patience.ts'
 import { pause } from '../stream/pause.ts'
 import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
@@ -113,39 +114,57 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
     return opening ? await openAiStream(app, ends, c, opening) : jobGone(c)
   }
 
-  /** Whoever waits for an answer in one piece has no use for it after leaving. */
+  /**
+   * Whoever waits for an answer in one piece has no use for it after leaving, nor after an error: clients try again, and who sent no key
+   * makes another job.
+   */
   async function answerWhole(c: Context, id: string): Promise<Response> {
     const { owner } = senderOf(app, c)
     const { signal } = c.req.raw
+    const end = async () => await cancelled(app, c, { owner, id })
     const leave = () =>
       app.background(
         c,
-        cancelled(app, c, { owner, id }).catch(() => undefined),
+        persist({ ...app, signal: new AbortController().signal }, end).catch(() => undefined),
       )
     signal.addEventListener('abort', leave)
     // While its job was being stored.
     if (signal.aborted) leave()
     try {
-      for (let areWatched = true; ; areWatched = false) {
-        const deadline = app.now() + waitMs
-        const waited = await untilEnded(app, ends, { owner, ids: [id], areWatched, deadline, signal })
-        const [row] = await readJobs(app.db, { owner, ids: [id] })
-        if (!row) return jobGone(c)
-        if (signal.aborted || !isPending(row)) return await answerEnded(c, row)
-        if (!waited) await pause(crowdedMs, signal)
-      }
+      return await answerEnded(c, await rowAtEnd({ owner, id, signal }))
+    } catch (error) {
+      if (!signal.aborted && c.req.header('idempotency-key') === undefined) await end().catch(() => undefined)
+      throw error
     } finally {
       signal.removeEventListener('abort', leave)
     }
   }
 
-  async function answerEnded(c: Context, row: JobRow): Promise<Response> {
+  /** The job as it ended, or as it is when its client leaves. null: it is gone. @throws when the database is away for too long. */
+  async function rowAtEnd({ owner, id, signal }: Awaiting): Promise<JobRow | null> {
+    const waiting = { ...app, signal }
+    const ids = [id]
+    for (let areWatched = true; ; areWatched = false) {
+      const waited = await persist(waiting, async () => {
+        const deadline = app.now() + waitMs
+        return await untilEnded(app, ends, { owner, ids, areWatched, deadline, signal })
+      })
+      const [row] = await persist(waiting, async () => await readJobs(app.db, { owner, ids }))
+      if (!row || signal.aborted || !isPending(row)) return row ?? null
+      if (!waited) await pause(crowdedMs, signal)
+    }
+  }
+
+  async function answerEnded(c: Context, row: JobRow | null): Promise<Response> {
+    if (row === null) return jobGone(c)
     if (row.state !== 'success') return failureError(c, row)
     return await respond(c, outputOf(app.db, row), { streamed: isInParts(row) })
   }
 
   return routes
 }
+
+type Awaiting = { owner: string; id: string; signal: AbortSignal }
 
 function jobGone(c: Context): Response {
   return openAiError(c, 404, { message: 'The job is gone', code: 'not_found' })
