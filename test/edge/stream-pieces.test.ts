@@ -1,12 +1,14 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { JobRow } from '../../src/edge/jobs/read.ts'
+import { chatEvents } from '../../src/edge/routes/chat-events.ts'
 import { events } from '../../src/edge/routes/job-events.ts'
 import { createStreamBody } from '../../src/edge/routes/stream-body.ts'
 import { fromWire, toWire } from '../../src/edge/stream/frames.ts'
 import type { Frame } from '../../src/edge/stream/readers.ts'
 import type { Piece } from '../../src/edge/stream/stored.ts'
 import { createText } from '../../src/edge/stream/text.ts'
+import { createWholeEvents } from '../../src/edge/stream/whole-events.ts'
 import { createWindow } from '../../src/edge/stream/window.ts'
 import { eventsOf } from '../support/stream.ts'
 
@@ -21,15 +23,9 @@ const output = fc
     { maxLength: 20 },
   )
   .map(pieces => Buffer.concat(pieces))
-const cut = fc.tuple(output, fc.array(fc.nat(12), { maxLength: 40 })).map(([bytes, sizes]) => {
-  const pieces: Buffer[] = []
-  let at = 0
-  for (const size of [...sizes, bytes.byteLength]) {
-    pieces.push(bytes.subarray(at, at + size))
-    at += size
-  }
-  return { bytes, pieces }
-})
+const cut = fc
+  .tuple(output, fc.array(fc.nat(12), { maxLength: 40 }))
+  .map(([bytes, sizes]) => cutAt(bytes, sizes))
 
 const bytesOf = (said: string | Uint8Array | null) => Buffer.from(said ?? '')
 
@@ -55,6 +51,52 @@ describe('text', () => {
     expect(text.push(Buffer.from([0xf0, 0x9f]))).toBe(null)
     expect(text.push(Buffer.from('a'))).toEqual(Uint8Array.of(0xf0, 0x9f, 0x61))
     expect(text.push(Buffer.from('b'))).toBe('b')
+  })
+})
+
+describe('whole events', () => {
+  const maxBytes = 12
+  const sent = fc
+    .tuple(
+      fc.array(fc.constantFrom('data: {}', ': comment', 'a', 'data', '\n', '\r\n', '\r', '\n\n'), {
+        maxLength: 30,
+      }),
+      fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 60 }),
+    )
+    .map(([parts, sizes]) => cutAt(Buffer.from(parts.join('')), sizes))
+  const isEnd = (text: string) =>
+    /^$|(\r\n|\n|\r(?!\n))(\r\n|\n|\r)$/.test(text) || /^(\r\n|\n|\r)$/.test(text)
+
+  test('behavior: however it is cut, nothing is lost, and what is handed on ends with an event that has ended', () => {
+    fc.assert(
+      fc.property(sent, ({ bytes, pieces }) => {
+        const whole = createWholeEvents({ maxBytes })
+        let came = ''
+        let said = ''
+        for (const piece of pieces) {
+          came += piece.toString()
+          const before = said
+          said += bytesOf(whole.push(piece)).toString()
+          expect(came.startsWith(said)).toBe(true)
+          expect(whole.isBetween()).toBe(isEnd(said))
+          // An event that has ended is never kept.
+          const kept = came.slice(said.length)
+          expect(kept.length).toBeLessThanOrEqual(maxBytes)
+          for (let at = 1; at <= kept.length; at += 1)
+            expect(isEnd(came.slice(0, said.length + at))).toBe(false)
+          if (!whole.isBetween() && isEnd(before))
+            expect(came.length - before.length).toBeGreaterThan(maxBytes)
+        }
+        expect(said + bytesOf(whole.end()).toString()).toBe(bytes.toString())
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('behavior: what comes whole is not copied', () => {
+    const whole = createWholeEvents({ maxBytes })
+    const event = Buffer.from('data: {"a":"long one"}\n\n')
+    expect(whole.push(event)?.buffer).toBe(event.buffer)
   })
 })
 
@@ -112,6 +154,40 @@ describe('events', () => {
         },
       },
     ])
+  })
+})
+
+describe('events of a chat', () => {
+  const outputs = (...texts: string[]) =>
+    texts.map((text): Piece => ({ kind: 'output', bytes: Buffer.from(text), end: 0 }))
+  async function said([first, ...rest]: readonly Piece[]): Promise<string> {
+    async function* all() {
+      yield* rest
+    }
+    if (!first) return ''
+    let text = ''
+    for await (const piece of chatEvents(first, all()).text) text += bytesOf(piece)
+    return text
+  }
+  const lost: Piece = { kind: 'gone', why: 'lost' }
+  const error = { message: 'The rest of the output is lost', type: 'server_error', param: null, code: null }
+  const told = `data: ${JSON.stringify({ error })}\n\n`
+  const long = `data: {"a":"${'x'.repeat(300_000)}`
+
+  test('default: a success is what the container says, finished or not', async () => {
+    const row = { state: 'success' } as JobRow
+    const pieces = outputs('data: {}\n', '\ndata: {"usage":{}}\n\ndata: [DO', 'NE]\n\nda', 'ta')
+    expect(await said([...pieces, { kind: 'ended', row }])).toBe(
+      'data: {}\n\ndata: {"usage":{}}\n\ndata: [DONE]\n\ndata',
+    )
+  })
+
+  test.each([
+    ['after a whole one', ['data: {}\n\n'], 'data: {}\n\n'],
+    ['in place of an unfinished one', ['data: {}\n\nda', 'ta: {'], 'data: {}\n\n'],
+    ['after one that is too long to be kept back, which it ends', [long, 'x'], `${long}x\n\n`],
+  ])('behavior: an error comes %s', async (_where, texts, before) => {
+    expect(await said([...outputs(...texts), lost])).toBe(before + told)
   })
 })
 
@@ -188,7 +264,7 @@ describe('body', () => {
     vi.useRealTimers()
   })
 
-  function setup({ commentMs = null as number | null } = {}) {
+  function setup({ commentMs = null as number | null, isBetween = () => true } = {}) {
     let give: (value: string) => void = () => {}
     const ended = vi.fn()
     async function* pieces() {
@@ -202,7 +278,7 @@ describe('body', () => {
         ended()
       }
     }
-    const options = { onCancel: vi.fn(() => give('')), onError: vi.fn(), commentMs }
+    const options = { onCancel: vi.fn(() => give('')), onError: vi.fn(), commentMs, isBetween }
     const source = createStreamBody(pieces(), options).getReader()
     const read = async () => Buffer.from((await source.read()).value ?? '').toString()
     return { ...options, ended, source, read, give: (value: string) => give(value) }
@@ -226,6 +302,28 @@ describe('body', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test.each([
+    ['that is kept back', ''],
+    ['that is longer than is kept back', 'x'.repeat(300_000)],
+  ])('behavior: no comment comes in the middle of a chat’s event %s', async (_which, more) => {
+    const begun = `data: {"a":"${more}`
+    let go: () => void = () => {}
+    const rest = (async function* (): AsyncGenerator<Piece> {
+      await new Promise<void>(resolve => {
+        go = resolve
+      })
+      yield { kind: 'output', bytes: Buffer.from('b"}\n\n'), end: 0 }
+    })()
+    const chat = chatEvents({ kind: 'output', bytes: Buffer.from(begun), end: 0 }, rest)
+    const options = { onCancel() {}, onError() {}, commentMs: 15_000, isBetween: chat.isBetween }
+    const all = collect(createStreamBody(chat.text, options))
+    await vi.advanceTimersByTimeAsync(31_000)
+    go()
+    const text = Buffer.concat(await all).toString()
+    const comments = more === '' ? ':\n\n:\n\n' : ''
+    expect(text).toBe(`${comments}${begun}b"}\n\n`)
+  })
+
   test('behavior: a client that leaves ends what makes the pieces', async () => {
     const { read, source, onCancel, onError, ended } = setup()
     await read()
@@ -242,12 +340,23 @@ describe('body', () => {
       yield 'first'
       throw new Error('lost')
     }
-    const source = createStreamBody(pieces(), { onCancel() {}, onError, commentMs: null }).getReader()
+    const options = { onCancel() {}, onError, commentMs: null, isBetween: () => true }
+    const source = createStreamBody(pieces(), options).getReader()
     await source.read()
     await expect(source.read()).rejects.toThrow('lost')
     expect(onError).toHaveBeenCalledTimes(1)
   })
 })
+
+function cutAt(bytes: Buffer, sizes: readonly number[]): { bytes: Buffer; pieces: Buffer[] } {
+  const pieces: Buffer[] = []
+  let at = 0
+  for (const size of [...sizes, bytes.byteLength]) {
+    pieces.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  return { bytes, pieces }
+}
 
 function streamOf<Value>(values: readonly Value[]): ReadableStream<Value> {
   return new ReadableStream<Value>({

@@ -6,6 +6,8 @@ export type StreamBodyOptions = {
   onError(error: unknown): void
   /** A comment is sent after so long without anything: somebody on the way may think the connection dead. null: never. */
   commentMs: number | null
+  /** Whether what has been sent ends where an event does: within one, a comment would end it. */
+  isBetween(): boolean
 }
 
 const encoder = new TextEncoder()
@@ -17,7 +19,7 @@ const comment = encoder.encode(':\n\n')
  */
 export function createStreamBody(
   pieces: AsyncGenerator<string | Uint8Array>,
-  { onCancel, onError, commentMs }: StreamBodyOptions,
+  { onCancel, onError, commentMs, isBetween }: StreamBodyOptions,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<string | Uint8Array>> | null = null
   let isCancelled = false
@@ -26,7 +28,9 @@ export function createStreamBody(
       async pull(controller) {
         try {
           next ??= pieces.next()
-          const result = commentMs === null ? await next : await within(next, commentMs)
+          let result: Awaited<typeof next> | null
+          do result = commentMs === null ? await next : await within(next, commentMs)
+          while (result === null && !isBetween())
           if (result === null) return controller.enqueue(comment)
           next = null
           if (isCancelled) return

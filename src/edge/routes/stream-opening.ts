@@ -74,12 +74,15 @@ export async function openReading(app: App, ends: Ends, c: Context, opening: Ope
   return { leaving, opened }
 }
 
+/** `isBetween`: see `StreamBodyOptions`. */
+type Responding = { leaving: AbortController; isEvents: boolean; isBetween?: () => boolean }
+
 /** The answer that a reading is, as it comes. Events are kept alive by comments. */
 export function respondWithStream(
   app: App,
   c: Context,
   text: AsyncGenerator<string | Uint8Array>,
-  { leaving, isEvents }: { leaving: AbortController; isEvents: boolean },
+  { leaving, isEvents, isBetween = () => true }: Responding,
 ): Response {
   const body = createStreamBody(text, {
     onCancel: () => leaving.abort(),
@@ -87,6 +90,7 @@ export function respondWithStream(
       if (!leaving.signal.aborted) app.log.warn('A stream broke off', { error: describe(error) })
     },
     commentMs: isEvents ? limits.streamCommentMs : null,
+    isBetween,
   })
   return c.body(body, 200, streamHeaders({ isEvents }))
 }
