@@ -1,7 +1,9 @@
 import { type Payouts, readPayouts } from '../guard/payout.ts'
 import { anchorCall } from '../next-id.ts'
+import { type Rpc, type RpcAnswer, type RpcCall, RpcUnavailable } from '../rpc.ts'
 import { sendApart } from '../send-apart.ts'
 import type { Step } from '../step.ts'
+import { isClockCall } from './clock.ts'
 import type { Computed } from './computed.ts'
 import { type Inquiry, inquire, inquireAgain, ofPay, type Refused, type Told } from './inquiry.ts'
 import { isBlameless } from './patience.ts'
@@ -42,10 +44,10 @@ async function readBorneOut(
 ): Promise<ReadonlyMap<Computed, boolean | null>> {
   const { chain, contracts, latest } = step
   const [answers, payouts] = await Promise.all([
-    sendApart(
+    sendAll(
       chain.rpc,
       asked.flatMap(({ calls }) => calls),
-      { anchor: anchorCall(contracts, { at: latest.number, ids: asked.map(({ id }) => id) }) },
+      anchorCall(contracts, { at: latest.number, ids: asked.map(({ id }) => id) }),
     ),
     readPayouts(
       step,
@@ -59,6 +61,22 @@ async function readBorneOut(
       return [delivery, told && holds(reason, delivery, { ...told, payouts })]
     }),
   )
+}
+
+/** Without the clock where endpoints fail whatever comes with such a question. @throws RpcUnavailable */
+async function sendAll(
+  rpc: Rpc,
+  calls: readonly RpcCall[],
+  anchor: RpcCall,
+): Promise<readonly (RpcAnswer | undefined)[]> {
+  try {
+    return await sendApart(rpc, calls, { anchor })
+  } catch (error) {
+    const others = calls.filter(call => !isClockCall(call))
+    if (!(error instanceof RpcUnavailable) || others.length === calls.length) throw error
+    const told = await sendApart(rpc, others, { anchor })
+    return calls.map(call => (isClockCall(call) ? undefined : told.shift()))
+  }
 }
 
 type State = Told & { payouts: Payouts }

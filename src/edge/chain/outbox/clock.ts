@@ -15,6 +15,10 @@ export function clockCall({ chain, latest }: Step): RpcCall {
   return { method: 'eth_estimateGas', params: [request, toParam(latest.number)] }
 }
 
+export function isClockCall({ method, params: [asked] }: RpcCall): boolean {
+  return method === 'eth_estimateGas' && (asked as { data?: unknown }).data === telling
+}
+
 /** Unix seconds; null: it is not told. */
 export function clockOf(answer: RpcAnswer | undefined): number | null {
   const data = answer?.error?.data

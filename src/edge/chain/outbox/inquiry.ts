@@ -26,9 +26,12 @@ export type Told = { count: number | null; responded: boolean | null; time: numb
 export type Inquiry = Refused & {
   id: number
   calls: readonly RpcCall[]
-  read(answers: readonly RpcAnswer[]): Told | null
+  read(answers: readonly (RpcAnswer | undefined)[]): Told | null
 }
 type Asking = Omit<Inquiry, keyof Refused>
+
+/** An endpoint's clock may be so far ahead of the newest block: by a slot, or as long as the chain stands still. */
+const aheadSeconds = 300
 
 const untold: Told = { count: null, responded: null, time: null }
 const ofCounts: readonly string[] = ['IntervalCompleted', 'NodeRespondedAlready']
@@ -71,11 +74,20 @@ export function inquireAgain(step: Step, { delivery, reason, id, calls, read }: 
 }
 
 function ask(step: Step, { delivery, reason }: Refused): Asking {
-  const { subscription: id, interval, deadline } = delivery
+  const { subscription: id, interval } = delivery
   if (ofCounts.includes(reason)) return askById(step, { id, interval })
   if (ofPay.includes(reason)) return { id, calls: [], read: () => untold }
-  // No clock is behind the block's, and where nothing ends none is too far ahead.
-  const least = deadline === null ? step.latest.time : null
+  return askClock(step, delivery)
+}
+
+/** Only where it matters which clock it is: some endpoints estimate nothing that is to be created, and say so in words that are held against them. */
+function askClock(step: Step, { subscription: id, begin, deadline }: Computed): Asking {
+  const { time } = step.latest
+  const isOver = deadline !== null && time >= deadline
+  const isOpen = time >= begin && (deadline === null || time + aheadSeconds < deadline)
+  if (isOver || isOpen) return { id, calls: [], read: () => ({ ...untold, time }) }
+  // No clock is behind the block's.
+  const least = time < begin ? time : null
   return {
     id,
     calls: [clockCall(step)],

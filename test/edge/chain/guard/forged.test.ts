@@ -101,9 +101,12 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
   })
 
   /** An answer within its interval, of which an endpoint tells what it is told to, and which is late by the next look. */
-  async function lateAfter(told: (call: RpcCall) => RpcAnswer | null): Promise<DeliveryState | undefined> {
+  async function lateAfter(
+    told: (call: RpcCall) => RpcAnswer | null,
+    { seconds = 1_000 } = {},
+  ): Promise<DeliveryState | undefined> {
     await ask({ frequency: 9, period: 600 })
-    await world.chain.warp(630)
+    await world.chain.warp(seconds)
     await world.look(node)
     await world.compute()
     world.proxy.setOverride(call => (call.method === 'eth_estimateGas' ? told(call) : null))
@@ -130,6 +133,24 @@ describe.for([false, true])('first deployment: %s', firstDeployment => {
       tries: 0,
     })
     expect((await world.deliveries())[0]).toMatchObject({ state: 'dropped', reason: 'too_late' })
+    expect(await record()).toBeNull()
+  })
+
+  test('behavior: an answer long before the end is late by no clock, though none is told', async () => {
+    const told = await lateAfter(call => refused(isOfNone(call) ? '0x' : encoded('IntervalMismatch')), {
+      seconds: 630,
+    })
+    expect(told).toMatchObject({ state: 'computed', reason: 'reverted', tries: 1 })
+    expect(await record()).toMatchObject({ dropped: 1 })
+  })
+
+  test('behavior: an endpoint that fails whatever comes with the question for its clock stops nothing', async () => {
+    const isOfClock = (call: RpcCall) => call.method === 'eth_estimateGas' && isOfNone(call)
+    world.proxy.setFault(({ calls }) => (calls.some(isOfClock) ? { kind: 'status', status: 403 } : null))
+    expect(await lateAfter(() => refused(encoded('IntervalMismatch')))).toMatchObject({
+      state: 'computed',
+      reason: 'unclear',
+    })
     expect(await record()).toBeNull()
   })
 
