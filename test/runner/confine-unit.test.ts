@@ -207,7 +207,7 @@ describe('createFloor', () => {
   /** A kernel that has these tables, as iptables shows it. */
   const withTables = (...tables: string[]) =>
     withSave(
-      `case " ${tables.join(' ')} " in *" $2 "*) echo "*$2";; *) echo "no table $2" >&2; exit 1;; esac`,
+      `case " ${tables.join(' ')} " in *" $2 "*) echo "*$2";; *) echo "no $2: Table does not exist" >&2; exit 1;; esac`,
     )
 
   test.for([
@@ -223,7 +223,19 @@ describe('createFloor', () => {
 
   test('behavior: with neither it fails as iptables does', async () => {
     await withTables('filter')
-    await expect(createFloor(4).save()).rejects.toThrow('iptables-save: no table mangle')
+    await expect(createFloor(4).save()).rejects.toThrow('no mangle: Table does not exist')
+  })
+
+  test('behavior: what may pass says of no table that it is not there, but three times in a row', async () => {
+    await withSave(`[ "$2" = security ] && { echo "Interrupted system call" >&2; exit 1; }; echo "*$2"`)
+    const floor = createFloor(4)
+    for (const _ of [1, 2]) await expect(floor.save()).rejects.toThrow('Interrupted system call')
+    await withTables('filter', 'security', 'mangle')
+    expect(await floor.save()).toBe('*security\n')
+    await withSave(`[ "$2" = security ] && exit 1; echo "*$2"`)
+    const other = createFloor(4)
+    for (const _ of [1, 2]) await expect(other.save()).rejects.toThrow('exit 1')
+    expect(await other.save()).toBe('*mangle\n')
   })
 })
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { messageOf } from '../trouble.ts'
 import type { Family } from './ranges.ts'
 
 /** A table of one family of this host. */
@@ -32,15 +33,31 @@ export function createIptables(family: Family): Iptables {
   return { family, layer: 'filter', ...tableOf(family, 'filter') }
 }
 
-/** `security` comes after `filter`. Some kernels are built without it; `mangle` comes before, and so there a refusal is always silent. */
+/** Whoever cannot look at a table so often in a row has none, whatever it says. */
+const maxUnsure = 3
+
+/**
+ * `security` comes after `filter`. Some kernels are built without it; `mangle` comes before, and so there a refusal is always silent. What may
+ * pass says nothing of the kernel: an earlier process may have its rules in the one, which nobody would take away there any more.
+ */
 export function createFloor(family: Family): Iptables {
   const [security, mangle] = [tableOf(family, 'security'), tableOf(family, 'mangle')]
-  const found = once(() =>
-    security.save().then(
-      () => security,
-      () => mangle,
-    ),
-  )
+  let table: typeof security | null = null
+  let unsure = 0
+
+  async function found(): Promise<typeof security> {
+    if (table !== null) return table
+    try {
+      await security.save()
+      table = security
+    } catch (error) {
+      unsure += 1
+      if (mayPass(messageOf(error)) && unsure < maxUnsure) throw error
+      table = mangle
+    }
+    return table
+  }
+
   return {
     family,
     layer: 'floor',
@@ -69,14 +86,6 @@ function tellingOf(errors: string): string | undefined {
   const lines = errors.split('\n').flatMap(line => line.trim() || [])
   const own = lines.filter(line => !aside.test(line))
   return own.find(line => lasting.test(line)) ?? own[0] ?? lines[0]
-}
-
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let done: Promise<T> | undefined
-  return () => {
-    done ??= work()
-    return done
-  }
 }
 
 function tableOf(family: Family, table: string): Pick<Iptables, 'save' | 'restore'> {
