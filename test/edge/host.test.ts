@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
 import { createEnds } from '../../src/edge/bell/ends.ts'
@@ -265,28 +265,45 @@ test.each([
   await request(job, { method: 'DELETE' })
 })
 
-test('behavior: a streamed chat that fails before its first byte leaves its place at the relay', async () => {
-  const seats = { taken: 0, left: 0 }
-  const relays: Relays = id => {
-    const relay = context.relays(id)
-    return {
-      ...relay,
-      async read(reading) {
-        seats.taken += 1
-        return await relay.read(reading)
-      },
-      async leave(leaving) {
-        seats.left += 1
-        await relay.leave(leaving)
-      },
+describe('a streamed chat that has no first byte leaves its place at the relay', () => {
+  function watched({ isCrowded = false } = {}) {
+    const seats = { taken: 0, left: 0 }
+    const relays: Relays = id => {
+      const relay = context.relays(id)
+      return {
+        ...relay,
+        async read(reading) {
+          seats.taken += 1
+          return isCrowded ? null : await relay.read(reading)
+        },
+        async leave(leaving) {
+          seats.left += 1
+          await relay.leave(leaving)
+        },
+      }
     }
+    const body = JSON.stringify({ model: 'chat', messages: [], stream: true })
+    const asked = createApp({ ...context, relays }).request('http://edge.test/v1/chat/completions', {
+      method: 'POST',
+      body,
+    })
+    return { seats, asked }
   }
-  const watched = createApp({ ...context, relays })
-  const body = JSON.stringify({ model: 'chat', messages: [], stream: true })
-  const asked = watched.request('http://edge.test/v1/chat/completions', { method: 'POST', body })
-  const [job] = await runner.claim({ wait_ms: 20_000, routes: [{ route: 'chat', slots: 1 }] })
-  if (!job) throw new Error('Nothing to claim')
-  await runner.report([failure(job, 'It broke')])
-  expect((await asked).status).toBe(502)
-  expect(seats).toEqual({ taken: 1, left: 1 })
+
+  test('behavior: as it fails before', async () => {
+    const { seats, asked } = watched()
+    const [job] = await runner.claim({ wait_ms: 20_000, routes: [{ route: 'chat', slots: 1 }] })
+    if (!job) throw new Error('Nothing to claim')
+    await runner.report([failure(job, 'It broke')])
+    expect((await asked).status).toBe(502)
+    expect(seats).toEqual({ taken: 1, left: 1 })
+  })
+
+  test('behavior: as the relay has no place', async () => {
+    const { seats, asked } = watched({ isCrowded: true })
+    const answer = await asked
+    expect(answer.status).toBe(502)
+    expect(seats).toEqual({ taken: 1, left: 1 })
+    await request(`/api/jobs/${answer.headers.get('infernet-job')}`, { method: 'DELETE' })
+  })
 })

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Ends } from '../bell/ends.ts'
 import type { Context as App } from '../context.ts'
+import type { Piece } from '../stream/stored.ts'
 import { chatEvents } from './chat-events.ts'
 import { goneError } from './job-events.ts'
 import { failureError, openAiError } from './openai-error.ts'
@@ -10,14 +11,21 @@ import { type Opening, openReading, respondWithStream } from './stream-opening.t
 export async function openAiStream(app: App, ends: Ends, c: Context, opening: Opening): Promise<Response> {
   const { leaving, opened } = await openReading(app, ends, c, opening)
   if ('why' in opened) return openAiError(c, 502, { message: goneError(opened.why).error })
-  const { value: first } = await opened.pieces.next()
-  if (!first || first.kind === 'gone')
-    return openAiError(c, 502, { message: goneError(first?.why ?? 'lost').error })
-  if (first.kind === 'ended' && first.row.state !== 'success') {
+  const first: Piece = (await opened.pieces.next()).value ?? lost
+  const refusal = refusalOf(c, first)
+  if (refusal) {
     // Else its place at the relay would be kept.
     await opened.pieces.return(undefined)
-    return failureError(c, first.row)
+    return refusal
   }
   const { text, isBetween } = chatEvents(first, opened.pieces)
   return respondWithStream(app, c, text, { leaving, isEvents: true, isBetween })
+}
+
+const lost: Piece = { kind: 'gone', why: 'lost' }
+
+/** null: there is something to be streamed, if only an end. */
+function refusalOf(c: Context, first: Piece): Response | null {
+  if (first.kind === 'gone') return openAiError(c, 502, { message: goneError(first.why).error })
+  return first.kind === 'ended' && first.row.state !== 'success' ? failureError(c, first.row) : null
 }
