@@ -114,6 +114,11 @@ test('behavior: a failure that nobody expected tells nothing of our insides', as
   const response = await createApp(broken).request('http://edge.test/api/jobs')
   expect(response.status).toBe(500)
   expect(await response.json()).toEqual({ code: 'internal', error: 'Internal server error', params: {} })
+  const models = await createApp(broken).request('http://edge.test/v1/models')
+  expect(models.status).toBe(500)
+  expect(await models.json()).toEqual({
+    error: { message: 'Internal server error', type: 'server_error', param: null, code: 'internal' },
+  })
 })
 
 test('behavior: the schedule sweeps', async () => {

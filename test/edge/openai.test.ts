@@ -120,6 +120,16 @@ test.each([
   expect(error.type).toBe('invalid_request_error')
 })
 
+test.each([
+  ['/v1/nothing', 404, 'not_found'],
+  ['/v1/chat/completions', 405, 'method_not_allowed'],
+])('error: what is no request of a chat has their shape too: GET %s', async (path, status, code) => {
+  const response = await edge.request(path)
+  expect(response.status).toBe(status)
+  const error = { message: expect.any(String), type: 'invalid_request_error', param: null, code }
+  expect(await response.json()).toEqual({ error })
+})
+
 test('error: what the container refuses is the client’s, before anything is streamed', async () => {
   const asked = openai.chat.completions.create({ model: 'chat', messages, stream: true })
   await runner.report([failed(await claim(), 'http_error', "400, message='Bad Request', url=URL('x')\nno")])

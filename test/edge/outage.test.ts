@@ -20,6 +20,13 @@ async function readiness(edge: TestEdge): Promise<unknown> {
   return { status: response.status, ...((await response.json()) as object) }
 }
 
+/** As OpenAI's clients read it. */
+async function refusedChat(response: Response, expected: object): Promise<void> {
+  expect(response.status).toBe(503)
+  const { error } = (await response.json()) as { error: unknown }
+  expect({ retryAfter: response.headers.get('retry-after'), error }).toEqual(expected)
+}
+
 describe('the database goes down', () => {
   let database: LibsqlServer
   let proxy: SqlProxy
@@ -74,6 +81,12 @@ describe('the database goes down', () => {
       runner.send(`/runner/jobs/${id}/result/0?attempt=1&kind=result`, { method: 'PUT', body: 'x' }),
     ])
     for (const response of responses) await refused(response)
+    const chat = JSON.stringify({ model: 'chat', messages: [] })
+    const { error, code } = unavailable
+    await refusedChat(await edge.request('/v1/chat/completions', { method: 'POST', body: chat }), {
+      retryAfter: '2',
+      error: { message: error, type: 'server_error', param: null, code },
+    })
     expect((await edge.request('/health')).status).toBe(200)
     proxy.up()
     expect(await runner.claim()).toMatchObject([{ id }])
@@ -166,6 +179,11 @@ describe('the schema is not that of this version', () => {
       expect(response.headers.get('retry-after')).toBe('30')
       expect(await refusalOf(response)).toEqual(schemaOutdated)
     }
+    const { error, code } = schemaOutdated
+    await refusedChat(await edge.request('/v1/models'), {
+      retryAfter: '30',
+      error: { message: error, type: 'server_error', param: null, code },
+    })
     expect((await edge.request('/health')).status).toBe(200)
     expect((await edge.request('/openapi.json')).status).toBe(200)
   }

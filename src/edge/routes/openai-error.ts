@@ -1,8 +1,12 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as v from 'valibot'
-import { errorStatus, type Refusal, retryAfterSeconds } from '../../protocol/error.ts'
 import type { JobRow } from '../jobs/read.ts'
+
+/** Whether a path is of OpenAI's door. */
+export function isOpenAiPath(path: string): boolean {
+  return path.startsWith('/v1/')
+}
 
 /** Body of every refusal of OpenAI's door. `code`: ours, or `model_not_found`. */
 export const OpenAiErrorBody = v.object({
@@ -30,13 +34,6 @@ export function modelNotFound(c: Context, model: string): Response {
   const name = model.slice(0, 128)
   const message = `The model '${name}' does not exist: no container of that id declares openai`
   return openAiError(c, 404, { message, code: 'model_not_found', param: 'model' })
-}
-
-export function refusalError(c: Context, refusal: Refusal): Response {
-  const retryAfter = retryAfterSeconds[refusal.code]
-  if (retryAfter !== undefined) c.header('retry-after', String(retryAfter))
-  const status = errorStatus[refusal.code] satisfies number as ContentfulStatusCode
-  return openAiError(c, status, { message: refusal.error, code: refusal.code })
 }
 
 /** Why a job has no answer: what its container refused is the client's doing, all else ours. */

@@ -15,9 +15,9 @@ import { cancelled } from './cancelled.ts'
 import { type Create, creating, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { isJson } from './json.ts'
-import { failureError, modelNotFound, OpenAiErrorBody, openAiError, refusalError } from './openai-error.ts'
+import { failureError, modelNotFound, OpenAiErrorBody, openAiError } from './openai-error.ts'
 import { openAiStream } from './openai-stream.ts'
-import { RefusalError } from './refuse.ts'
+import { RefusalError, refuse } from './refuse.ts'
 import { isInParts, isPending, outputOf, respond } from './render.ts'
 import { senderOf } from './sender.ts'
 import { openingOfMade } from './stream-opening.ts'
@@ -49,6 +49,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       tag: 'Jobs',
       description: 'Containers that declare `openai`, and are open to the caller.',
       answer: { description: 'Models.', schema: v.looseObject({ object: v.literal('list') }) },
+      refusalBody: OpenAiErrorBody,
     }),
     async c => {
       const snapshot = await app.policy.read()
@@ -79,20 +80,13 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       refusals: creating,
       refusalBody: OpenAiErrorBody,
     }),
-    async c => {
-      try {
-        return await complete(c)
-      } catch (error) {
-        if (error instanceof RefusalError) return refusalError(c, error.refusal)
-        throw error
-      }
-    },
+    complete,
   )
 
   async function complete(c: Context): Promise<Response> {
     const body = await readBody(c.req.raw)
     const request = parseChat(body)
-    if (request instanceof RefusalError) return refusalError(c, request.refusal)
+    if (request instanceof RefusalError) return refuse(c, request.refusal)
     const { model, stream } = request
     const known = { model, address: senderOf(app, c).address }
     if (!isOpenAi(await app.policy.read(), known) && !isOpenAi(await app.policy.readCurrent(), known))
@@ -105,8 +99,8 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       streamed,
       endpoint: 'openai',
     })
-    if (!outcome) return refusalError(c, { code: 'malformed_json', error: 'The body is empty' })
-    if ('code' in outcome) return refusalError(c, outcome)
+    if (!outcome) return refuse(c, { code: 'malformed_json', error: 'The body is empty' })
+    if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
     c.header('infernet-job', outcome.id)
     if (!streamed) return await answerWhole(c, outcome.id)

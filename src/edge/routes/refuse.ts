@@ -12,6 +12,7 @@ import type { Context as App } from '../context.ts'
 import { isUnavailable, isUnmigrated } from '../db/errors.ts'
 import { describe } from '../log.ts'
 import type { PolicyCache } from '../runners/policy.ts'
+import { isOpenAiPath, openAiError } from './openai-error.ts'
 
 /** A refusal thrown from the depth of a handler, where returning it through every caller would only be noise. */
 export class RefusalError extends Error {
@@ -27,7 +28,11 @@ export class RefusalError extends Error {
 export function refuse(c: Context, refusal: Refusal): Response {
   const retryAfter = retryAfterSeconds[refusal.code]
   if (retryAfter !== undefined) c.header('retry-after', String(retryAfter))
-  return c.json(refusalBody(refusal), errorStatus[refusal.code] satisfies number as ContentfulStatusCode)
+  const status = errorStatus[refusal.code] satisfies number as ContentfulStatusCode
+  const { code, error: message } = refusal
+  // Whatever its clients are refused with, they read it as OpenAI's.
+  if (isOpenAiPath(c.req.path)) return openAiError(c, status, { message, code })
+  return c.json(refusalBody(refusal), status)
 }
 
 /** What a failure that nobody expected is to the client: a refusal that tells nothing of our insides. */
