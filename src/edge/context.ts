@@ -25,4 +25,6 @@ export type Context = {
   peer(c: HonoContext): Peer
   /** Lets work go on when the client leaves. Called before the first await: past it a Worker's handler may never run. */
   background(c: HonoContext, work: Promise<unknown>): void
+  /** Aborts when the host closes, and requests' own signals with it: their clients are still there. Workers do not tell. */
+  closing?: AbortSignal
 }

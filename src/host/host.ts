@@ -69,6 +69,7 @@ export async function startHost({
     relays: createRelays({ db, bells, ...relayOptionsOf(config), closing: closing.signal }),
     peer: createPeer(config, log),
     background: (_c, work) => background.run(work),
+    closing: closing.signal,
   }
   const listener = await listen({ hostname, port, handle: createHandler(createApp(context), closing.signal) })
   const runSchedule = () => onSchedule(context, closing.signal)

@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApp, onSchedule } from '../../src/edge/app.ts'
 import { createBells } from '../../src/edge/bell/bell.ts'
-import { createEnds } from '../../src/edge/bell/ends.ts'
+import { createEnds, type Ends } from '../../src/edge/bell/ends.ts'
 import { createRinger } from '../../src/edge/bell/ringer.ts'
 import { parseConfig, relayOptionsOf } from '../../src/edge/config.ts'
 import type { Context } from '../../src/edge/context.ts'
@@ -268,6 +268,45 @@ test.each([
   const job = `/api/jobs/${answer.headers.get('infernet-job')}`
   expect(await (await request(job)).json()).toMatchObject({ state })
   await request(job, { method: 'DELETE' })
+})
+
+describe('a host that closes', () => {
+  async function askAtClosing(headers: Record<string, string>, stream: boolean) {
+    const closing = new AbortController()
+    // What waits is ended by the closing, as `startHost` has it.
+    const { signal } = closing
+    const create = createCreate(context, createRinger(context))
+    const ends: Ends = {
+      async wait() {
+        closing.abort()
+        return true
+      },
+    }
+    const host: Context = { ...context, closing: signal }
+    const chats = openAiRoutes(host, { ends, create }).onError(onError(host))
+    const body = JSON.stringify({ model: 'chat', messages: [], stream })
+    const answer = await chats.request('/v1/chat/completions', { method: 'POST', headers, body, signal })
+    const { error } = (await answer.json()) as { error: { code: string } }
+    await Promise.all(background)
+    const job = `/api/jobs/${answer.headers.get('infernet-job')}`
+    const { state } = (await (await request(job)).json()) as { state: string }
+    await request(job, { method: 'DELETE' })
+    return { status: answer.status, retryAfter: answer.headers.get('retry-after'), code: error.code, state }
+  }
+
+  const toldToAskAgain = { status: 503, retryAfter: '5', code: 'closing' }
+
+  test('behavior: tells the client of a chat to ask again, and cancels what would be computed twice', async () => {
+    expect(await askAtClosing({}, false)).toEqual({ ...toldToAskAgain, state: 'cancelled' })
+  })
+
+  test.each([false, true])(
+    'behavior: leaves the job of a chat to who can come back to it: streamed %s',
+    async stream => {
+      const answered = await askAtClosing({ 'idempotency-key': `closing-${stream}` }, stream)
+      expect(answered).toEqual({ ...toldToAskAgain, state: 'queued' })
+    },
+  )
 })
 
 describe('a streamed chat that has no first byte leaves its place at the relay', () => {

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import type { TestEdge } from '../support/edge.ts'
-import { policyOf, startTestRunner } from '../support/runner.ts'
+import { policyOf, startTestRunner, success } from '../support/runner.ts'
 import { streamed } from '../support/stream.ts'
 import { asEvents, createStreams } from '../support/streams.ts'
 import { type Server, startServer } from './server.ts'
@@ -75,6 +75,31 @@ describe.each(['node', 'deno'])('on %s', host => {
     await next.end()
     await runner.report([streamed(job, { bytes: 7 })])
     expect(await again.ended).toBe(true)
+  })
+
+  test('behavior: a chat that waits is told to ask again, and its key finds the job in the next process', {
+    timeout: 60_000,
+  }, async () => {
+    const server = await startServer(host)
+    const runner = await startTestRunner(server, [policyOf('chat', { openai: true })])
+    const ask = () =>
+      fetch(`${server.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'idempotency-key': 'chat' },
+        body: '{"model":"chat","messages":[]}',
+      })
+    const asked = ask()
+    const [job] = await runner.claim({ wait_ms: 10_000 })
+    if (!job) throw new Error('Nothing to claim')
+    server.child.kill('SIGTERM')
+    const answer = await asked
+    expect([answer.status, await answer.json()]).toMatchObject([503, { error: { code: 'closing' } }])
+    expect(await server.exited).toEqual({ code: 0, signal: null })
+    await server.restart()
+    await runner.report([success(job, '{"choices":[]}')])
+    const again = await ask()
+    expect(again.headers.get('infernet-job')).toBe(job.id)
+    expect(await again.json()).toEqual({ choices: [] })
   })
 
   test('behavior: a client that sends no more holds up the end for 8 s, and it is 0', {

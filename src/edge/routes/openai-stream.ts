@@ -5,13 +5,14 @@ import type { Piece } from '../stream/stored.ts'
 import { chatEvents } from './chat-events.ts'
 import { goneError } from './job-events.ts'
 import { failureError, openAiError } from './openai-error.ts'
+import { closes } from './refuse.ts'
 import { type Opening, openReading, respondWithStream } from './stream-opening.ts'
 
 /** The container's events as they come. Nothing is answered before the first, so that what goes wrong until then has a status. */
 export async function openAiStream(app: App, ends: Ends, c: Context, opening: Opening): Promise<Response> {
   const { leaving, opened } = await openReading(app, ends, c, opening)
   if ('why' in opened) return openAiError(c, 502, { message: goneError(opened.why).error })
-  const first: Piece = (await opened.pieces.next()).value ?? lost
+  const first = await firstOf(opened.pieces, leaving.signal)
   const refusal = refusalOf(c, first)
   if (refusal) {
     // Else its place at the relay would be kept.
@@ -23,6 +24,15 @@ export async function openAiStream(app: App, ends: Ends, c: Context, opening: Op
 }
 
 const lost: Piece = { kind: 'gone', why: 'lost' }
+
+/** @throws RefusalError when the host closes. Nobody hears it where the client has left. */
+async function firstOf(pieces: AsyncGenerator<Piece>, left: AbortSignal): Promise<Piece> {
+  try {
+    return (await pieces.next()).value ?? lost
+  } catch (error) {
+    throw left.aborted ? closes() : error
+  }
+}
 
 /** null: there is something to be streamed, if only an end. */
 function refusalOf(c: Context, first: Piece): Response | null {

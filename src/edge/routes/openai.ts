@@ -17,7 +17,7 @@ import { described } from './describe.ts'
 import { isJson } from './json.ts'
 import { failureError, modelNotFound, OpenAiErrorBody, openAiError } from './openai-error.ts'
 import { openAiStream } from './openai-stream.ts'
-import { RefusalError, refuse } from './refuse.ts'
+import { closes, RefusalError, refuse } from './refuse.ts'
 import { isInParts, isPending, outputOf, respond } from './render.ts'
 import { senderOf } from './sender.ts'
 import { openingOfMade } from './stream-opening.ts'
@@ -77,7 +77,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
         },
       ],
       answer: { description: 'The container’s answer.', schema: v.looseObject({}) },
-      refusals: creating,
+      refusals: [...creating, 'closing'],
       refusalBody: OpenAiErrorBody,
     }),
     complete,
@@ -110,31 +110,41 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
 
   /**
    * Whoever waits for an answer in one piece has no use for it after leaving, nor after an error: clients try again, and who sent no key
-   * makes another job.
+   * makes another job. That its host closes is such an error.
    */
   async function answerWhole(c: Context, id: string): Promise<Response> {
     const { owner } = senderOf(app, c)
     const { signal } = c.req.raw
     const end = async () => await cancelled(app, c, { owner, id })
-    const leave = () =>
+    const hasLeft = () => signal.aborted && !app.closing?.aborted
+    const leave = () => {
+      if (!hasLeft()) return
+      const ended = persist({ ...app, signal: new AbortController().signal }, end)
       app.background(
         c,
-        persist({ ...app, signal: new AbortController().signal }, end).catch(() => undefined),
+        ended.catch(() => undefined),
       )
+    }
     signal.addEventListener('abort', leave)
     // While its job was being stored.
-    if (signal.aborted) leave()
+    leave()
     try {
-      return await answerEnded(c, await rowAtEnd({ owner, id, signal }))
+      const row = await rowAtEnd({ owner, id, signal })
+      // Nobody hears it where the client has left.
+      if (row !== null && isPending(row)) throw closes()
+      return await answerEnded(c, row)
     } catch (error) {
-      if (!signal.aborted && c.req.header('idempotency-key') === undefined) await end().catch(() => undefined)
+      if (!hasLeft() && c.req.header('idempotency-key') === undefined) await end().catch(() => undefined)
       throw error
     } finally {
       signal.removeEventListener('abort', leave)
     }
   }
 
-  /** The job as it ended, or as it is when its client leaves. null: it is gone. @throws when the database is away for too long. */
+  /**
+   * The job as it ended, or as it is when its client leaves or the host closes. null: it is gone.
+   * @throws when the database is away for too long.
+   */
   async function rowAtEnd({ owner, id, signal }: Awaiting): Promise<JobRow | null> {
     const waiting = { ...app, signal }
     const ids = [id]

@@ -24,6 +24,11 @@ export class RefusalError extends Error {
   }
 }
 
+/** To whoever waits at a host that closes: the next process may answer. */
+export function closes(): RefusalError {
+  return new RefusalError('closing', 'The node is closing')
+}
+
 /** The one place that makes an error response. */
 export function refuse(c: Context, refusal: Refusal): Response {
   const retryAfter = retryAfterSeconds[refusal.code]
