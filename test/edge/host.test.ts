@@ -204,7 +204,10 @@ test('behavior: the end of a new stream is not listened for ahead of its first b
   over.stop()
 })
 
-test('behavior: a chat whose client leaves while it is being stored is cancelled', async () => {
+test.each([
+  ['is cancelled', {}, 'cancelled'],
+  ['goes on, where that can come back to it', { 'idempotency-key': 'left' }, 'queued'],
+])('behavior: a chat whose client leaves while it is being stored %s', async (_what, headers, state) => {
   const leaving = new AbortController()
   const store = createCreate(context, createRinger(context))
   const create: typeof store = async (c, options) => {
@@ -212,16 +215,18 @@ test('behavior: a chat whose client leaves while it is being stored is cancelled
     leaving.abort()
     return outcomes
   }
-  const chats = openAiRoutes(context, { ends: createEnds(context), create })
+  const chats = openAiRoutes(context, { ends: createEnds(context), create }).onError(onError(context))
   const body = JSON.stringify({ model: 'chat', messages: [] })
   const response = await chats.request('/v1/chat/completions', {
     method: 'POST',
+    headers,
     body,
     signal: leaving.signal,
   })
   await Promise.all(background)
-  const job = await request(`/api/jobs/${response.headers.get('infernet-job')}`)
-  expect(await job.json()).toMatchObject({ state: 'cancelled' })
+  const job = `/api/jobs/${response.headers.get('infernet-job')}`
+  expect(await (await request(job)).json()).toMatchObject({ state })
+  await request(job, { method: 'DELETE' })
 })
 
 test('behavior: so is one whose client leaves while the database is away, when it is back', async () => {

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ClaimedJob, ReportedResult } from '../../src/protocol/runner.ts'
@@ -91,6 +92,37 @@ test.each([true, false])('behavior: the same key is the same answer: streamed %s
   expect(await again.text()).toBe(said)
   expect(await runner.claim()).toEqual([])
 })
+
+test.each(process.env.EDGE_HOST === undefined ? [true] : [true, false])(
+  'behavior: whoever leaves a request with a key comes back to its job: streamed %s',
+  async stream => {
+    const ask = async (signal?: AbortSignal) =>
+      await edge.request('/v1/chat/completions', {
+        method: 'POST',
+        headers: { 'idempotency-key': `left-${stream}` },
+        body: JSON.stringify({ model: 'chat', messages, stream }),
+        ...(signal && { signal }),
+      })
+    const leaving = new AbortController()
+    const first = ask(leaving.signal)
+    const job = await claim()
+    const upload = stream ? await openUpload(runner, edge, { ...job, from: 0 }) : null
+    upload?.write(chunk('Hel'))
+    if (stream) await first
+    leaving.abort()
+    await first.catch(() => undefined)
+    const again = ask()
+    if (upload) {
+      const terms = await edge.db.orm.all(sql`select unread_ms from jobs`)
+      expect(terms).toEqual([{ unread_ms: 60_000 }])
+      upload.write(chunk('lo'))
+      await runner.report([streamed(job, { bytes: (await upload.end()).body.have })])
+    } else await runner.report([success(job, '{}')])
+    const answer = await again
+    expect(answer.headers.get('infernet-job')).toBe(job.id)
+    expect(await answer.text()).toBe(stream ? chunk('Hel') + chunk('lo') : '{}')
+  },
+)
 
 test('default: models are the containers that declare it, and are open', async () => {
   const { data } = await openai.models.list()

@@ -12,7 +12,7 @@ import { persist } from '../stream/patience.ts'
 import { pause } from '../stream/pause.ts'
 import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
-import { type Create, creating, tellOutcomes } from './creating.ts'
+import { type Create, creating, keyParameter, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { isJson } from './json.ts'
 import { failureError, modelNotFound, OpenAiErrorBody, openAiError } from './openai-error.ts'
@@ -33,6 +33,8 @@ const ChatRequest = v.looseObject({
 const fieldBytes = 1024 * 1024
 /** JSON of `requires`, as in a request for a job. */
 const requiresHeader = 'infernet-requires'
+/** A streamed chat may go unread for so long where its client has a key to come back with: as one of the node's own clients. */
+const keyedSeconds = 60
 /** How long an end is waited for at a time. */
 const waitMs = 60_000
 /** Where too many wait already, the job is looked at this often. */
@@ -67,9 +69,10 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       summary: "Chat, in OpenAI's format",
       tag: 'Jobs',
       description:
-        '`model` is the id of a container that declares `openai`; the request reaches its `/v1/chat/completions` as it is, and its answer the client, streamed or not. Refusals have OpenAI’s format. When the client leaves, the job is cancelled.',
+        '`model` is the id of a container that declares `openai`; the request reaches its `/v1/chat/completions` as it is, and its answer the client, streamed or not. Refusals have OpenAI’s format. When the client leaves, the job is cancelled; with an `Idempotency-Key` it goes on, streamed for 60 s, and the same request comes back to it.',
       body: ChatRequest,
       parameters: [
+        keyParameter,
         {
           name: requiresHeader,
           in: 'header',
@@ -93,7 +96,11 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       return modelNotFound(c, model)
     const streamed = stream === true
     const [outcome] = await create(c, {
-      request: asJob(c.req.url, { model, requires: requiresIn(c) }, body),
+      request: asJob(
+        c.req.url,
+        { model, requires: requiresIn(c), unreadSeconds: streamed && isKeyed(c) ? keyedSeconds : null },
+        body,
+      ),
       batch: false,
       watched: true,
       streamed,
@@ -109,8 +116,8 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
   }
 
   /**
-   * Whoever waits for an answer in one piece has no use for it after leaving, nor after an error: clients try again, and who sent no key
-   * makes another job. That its host closes is such an error.
+   * Whoever waits for an answer in one piece has no use for it after leaving, nor after an error, such as that the host closes: clients
+   * try again, and make another job. With a key they come back to this one.
    */
   async function answerWhole(c: Context, id: string): Promise<Response> {
     const { owner } = senderOf(app, c)
@@ -118,7 +125,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
     const end = async () => await cancelled(app, c, { owner, id })
     const hasLeft = () => signal.aborted && !app.closing?.aborted
     const leave = () => {
-      if (!hasLeft()) return
+      if (isKeyed(c) || !hasLeft()) return
       const ended = persist({ ...app, signal: new AbortController().signal }, end)
       app.background(
         c,
@@ -134,7 +141,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
       if (row !== null && isPending(row)) throw closes()
       return await answerEnded(c, row)
     } catch (error) {
-      if (!hasLeft() && c.req.header('idempotency-key') === undefined) await end().catch(() => undefined)
+      if (!isKeyed(c) && !hasLeft()) await end().catch(() => undefined)
       throw error
     } finally {
       signal.removeEventListener('abort', leave)
@@ -166,6 +173,11 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
   }
 
   return routes
+}
+
+/** Its client can come back to the job. */
+function isKeyed(c: Context): boolean {
+  return c.req.header('idempotency-key') !== undefined
 }
 
 type Awaiting = { owner: string; id: string; signal: AbortSignal }
@@ -257,11 +269,14 @@ function requiresIn(c: Context): string {
 /** The request as one for a job, whose input it is. */
 function asJob(
   url: string,
-  { model, requires }: { model: string; requires: string },
+  { model, requires, unreadSeconds }: { model: string; requires: string; unreadSeconds: number | null },
   body: Uint8Array,
 ): Request {
   const encoder = new TextEncoder()
-  const head = encoder.encode(`{"containers":[${JSON.stringify(model)}],"requires":${requires},"data":`)
+  const detach = unreadSeconds === null ? '' : `,"detach":${unreadSeconds}`
+  const head = encoder.encode(
+    `{"containers":[${JSON.stringify(model)}],"requires":${requires}${detach},"data":`,
+  )
   const whole = new Uint8Array(head.byteLength + body.byteLength + 1)
   whole.set(head)
   whole.set(body, head.byteLength)
