@@ -287,7 +287,7 @@ describe('what readers see', () => {
     expect(reader.seen.bytes).toBe(7)
     expect(store.job.bytes.byteLength).toBe(7)
     expect(await upload(9, { attempt: 1 })).toEqual({ stale: true })
-    await relay.leave({ key: reader.key, isOver: true, unreadMs: 1_000 })
+    await relay.leave({ key: reader.key, isFirst: false, isOver: true, unreadMs: 1_000 })
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -400,6 +400,8 @@ describe('beyond the cap', () => {
     const answer = upload(10, { from: cap + 50 })
     expect(await taken).toEqual({ offset: cap + 50, bytes: new Uint8Array(0) })
     expect(await reader.take()).toEqual({ offset: cap + 50, bytes: contentOf(cap + 50, cap + 60) })
+    // It has others called, who may have read less.
+    await soon(1_500)
     expect(await answer).toEqual({ stale: false, have: cap + 60, stop: false })
   })
 })
@@ -513,7 +515,7 @@ describe('leaving', () => {
 
   test('behavior: a reader that was told to leave before it came is not waited for', async () => {
     const { store, relay, sit } = setup()
-    await relay.leave({ key: 'early', isOver: false, unreadMs: 1_000 })
+    await relay.leave({ key: 'early', isFirst: true, isOver: false, unreadMs: 1_000 })
     const reader = await sit({ key: 'early' })
     expect(await reader.take()).toBe(null)
     await soon(1_000)
@@ -522,7 +524,7 @@ describe('leaving', () => {
 
   test('behavior: a reader that left and never comes is missed all the same', async () => {
     const { store, relay, onIdle } = setup()
-    await relay.leave({ key: 'gone', isOver: false, unreadMs: 1_000 })
+    await relay.leave({ key: 'gone', isFirst: true, isOver: false, unreadMs: 1_000 })
     await soon(999)
     expect(store.job.isOver).toBe(false)
     await soon(1)
@@ -533,7 +535,7 @@ describe('leaving', () => {
   test('behavior: whoever has seen the end leaves without a question to the database', async () => {
     const { store, relay, sit, onIdle } = setup()
     const reader = await sit()
-    await relay.leave({ key: reader.key, isOver: true, unreadMs: 1_000 })
+    await relay.leave({ key: reader.key, isFirst: false, isOver: true, unreadMs: 1_000 })
     await soon(60_000)
     expect(store.job.isOver).toBe(false)
     expect(onIdle).toHaveBeenCalled()
@@ -579,23 +581,117 @@ describe('leaving', () => {
     expect(store.job.isOver).toBe(true)
   })
 
-  test('behavior: they are called, again and again, until one of them comes', async () => {
-    const { store, upload, sit } = setup({ unreadMs: 60_000 })
-    await upload(5)
-    await soon(499)
-    expect(store.calls).toBe(0)
-    await soon(1)
-    expect(store.calls).toBe(1)
-    await soon(4_000)
-    expect(store.calls).toBe(3)
+  test('behavior: a relay that was there from the beginning calls nobody, and misses who leaves within a second', async () => {
+    const { store, relay, sit, ask, upload } = setup()
     const reader = await sit()
-    await soon(60_000)
-    await reader.leave()
+    await upload(5)
     await upload(9, { from: 5 })
-    // Of one who has left it is known that he has.
+    await ask({ from: 14 })
+    const other = await sit({ from: 14 })
+    // As in a process: what it read from is closed by then.
+    await other.leave()
+    await relay.leave({ key: other.key, isFirst: false, isOver: false, unreadMs: 1_000 })
     await soon(60_000)
-    expect([store.calls, store.job.isOver]).toEqual([3, true])
+    await relay.leave({ key: reader.key, isFirst: true, isOver: false, unreadMs: 1_000 })
+    await soon(1_000)
+    expect([store.calls, store.job.isOver]).toEqual([0, true])
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  describe('of a relay that may have lost readers', () => {
+    type World = ReturnType<typeof setup>
+    const leaving = { isFirst: false, isOver: false, unreadMs: 1_000 }
+    const signs: [string, (world: World) => Promise<unknown>][] = [
+      ['an upload goes on', ({ upload }) => upload(5, { from: 10 })],
+      [
+        'there is output',
+        ({ store, upload }) => {
+          store.job.bytes = contentOf(0, 10)
+          return upload(5)
+        },
+      ],
+      [
+        'another one has noted that it may pass output on',
+        ({ store, upload }) => {
+          store.job.note = { relay: 'one that is gone', turn: 1 }
+          return upload(5)
+        },
+      ],
+      ['one leaves that it does not know', ({ relay }) => relay.leave({ key: 'gone', ...leaving })],
+      [
+        'one comes that has read more than there is, and leaves',
+        async ({ sit }) => await (await sit({ from: 10 })).leave(),
+      ],
+    ]
+
+    test.for(signs)(
+      'behavior: they are called when %s, four times, and then nobody is waited for',
+      async ([, come]) => {
+        const world = setup()
+        const { store, onIdle } = world
+        await come(world)
+        const calls: number[] = []
+        for (const ms of [499, 1, 999, 1, 1_999, 1, 3_999, 1, 7_999]) {
+          await soon(ms)
+          calls.push(store.calls)
+        }
+        expect([calls, store.job.isOver]).toEqual([[0, 1, 1, 2, 2, 3, 3, 4, 4], false])
+        await soon(1)
+        expect([store.calls, store.job.isOver]).toEqual([4, true])
+        expect(onIdle).toHaveBeenCalled()
+        expect(vi.getTimerCount()).toBe(0)
+      },
+    )
+
+    test.for(signs)('behavior: also when %s and another reader comes, and leaves', async ([, come]) => {
+      const world = setup()
+      const { store, sit, relay } = world
+      await come(world)
+      const other = await sit({ from: store.job.bytes.byteLength })
+      await soon(600)
+      expect(store.calls).toBe(1)
+      await other.leave()
+      await soon(14_000)
+      expect(store.job.isOver).toBe(false)
+      expect(await relay.keep({ key: 'held', from: 0, unreadMs: 1_000 })).not.toBe('there')
+      await soon(60_000)
+      expect([store.calls, store.job.isOver]).toEqual([4, false])
+      await relay.leave({ key: 'held', ...leaving })
+      await soon(1_000)
+      expect(store.job.isOver).toBe(true)
+      expect(vi.getTimerCount()).toBe(0)
+    })
+
+    test('behavior: nobody is called any more when the job has ended', async () => {
+      const { store, relay, sit, upload, onIdle } = setup()
+      const reader = await sit({ from: 10 })
+      await upload(5, { from: 10 })
+      await relay.leave({ ...leaving, key: reader.key, isOver: true })
+      await soon(60_000)
+      expect([store.calls, store.job.isOver]).toEqual([0, false])
+      expect(onIdle).toHaveBeenCalled()
+      expect(vi.getTimerCount()).toBe(0)
+    })
+
+    test('behavior: beyond the cap one that is called finds there what a faster one has had since', async () => {
+      const { store, sit, relay, body } = setup()
+      store.job.bytes = contentOf(0, cap)
+      const fast = await sit({ from: cap })
+      void fast.follow()
+      const { made, stream } = body(cap, 4 * cap)
+      void relay.write({ runner: 'r', id: 'j', attempt: 1, from: cap }, stream)
+      await soon(600)
+      expect([store.calls, fast.seen.bytes > 0]).toEqual([1, true])
+      const held = await relay.keep({ key: 'held', from: cap, unreadMs: 1_000 })
+      if (held === null || held === 'there') throw new Error('It has no seat')
+      const source = held.getReader()
+      expect((await source.read()).value?.offset).toBe(cap)
+      await soon(60_000)
+      expect(made.bytes).toBeLessThanOrEqual(room + 64 * kibibyte)
+      await source.cancel()
+      await soon(10_000)
+      expect(fast.seen.bytes).toBe(4 * cap)
+    })
   })
 
   test('behavior: who is called and is there keeps what is on its way', async () => {

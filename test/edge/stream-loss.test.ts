@@ -160,6 +160,8 @@ async function readByHand(job: string): Promise<SlowReader> {
 
 type World = {
   job: ClaimedJob
+  /** Clients without whom it is cancelled. */
+  keepers: number
   followers: Follower[]
   slow: SlowReader
   upload: TestUpload | null
@@ -209,9 +211,11 @@ const steps = [
   step('a slow client takes a piece', ({ slow }) => void slow.take()),
   step('a while', async () => void (await soon())),
 ]
+const comings = [
+  fc.nat(1).chain(index => step(`client ${index} is cut off`, ({ followers }) => followers[index]?.drop())),
+]
 /** What may take longer than a job goes unread. */
 const absences = [
-  fc.nat(1).chain(index => step(`client ${index} is cut off`, ({ followers }) => followers[index]?.drop())),
   step('the database is away', () => proxy.down()),
   step('the database is back', () => proxy.up()),
 ]
@@ -236,7 +240,8 @@ async function beginDetached(): Promise<World> {
   const first = await streams.ask({ detach: true, expires_in: 60 }, { headers: asEvents })
   const job = await streams.claim()
   const second = await streams.resume(job.id, { headers: asEvents })
-  return worldOf(job, { followers: [follow(first), follow(second)], slow: await readByHand(job.id) })
+  const followers = [follow(first), follow(second)]
+  return worldOf(job, { keepers: 0, followers, slow: await readByHand(job.id) })
 }
 
 /** A job that nobody but a slow client keeps. */
@@ -245,19 +250,28 @@ async function beginWatched(): Promise<World> {
   const job = await streams.claim()
   const slow = await readByHand(job.id)
   first.leave()
-  return worldOf(job, { followers: [], slow })
+  return worldOf(job, { keepers: 1, followers: [], slow })
 }
 
-function worldOf(job: ClaimedJob, clients: Pick<World, 'followers' | 'slow'>): World {
+/** The same, with another one that comes and goes. */
+async function beginBeside(): Promise<World> {
+  const first = await streams.ask({ expires_in: 60 }, { headers: asEvents })
+  const job = await streams.claim()
+  return worldOf(job, { keepers: 2, followers: [follow(first)], slow: await readByHand(job.id) })
+}
+
+function worldOf(job: ClaimedJob, clients: Pick<World, 'keepers' | 'followers' | 'slow'>): World {
   return { job, ...clients, upload: null, at: 0, said: 0, have: 0 }
 }
 
-/** The relay is another one, which has to hear from whoever reads. */
+/** The relay is another one, which has to hear from all who keep the job. */
 async function loseRelay(world: World): Promise<void> {
   const before = mortal.sat()
   mortal.kill()
   await open(world, world.have)
-  await expect.poll(() => mortal.sat(), { timeout: 5 * unreadMs }).toBeGreaterThan(before)
+  await expect
+    .poll(() => mortal.sat(), { timeout: 5 * unreadMs })
+    .toBeGreaterThanOrEqual(before + world.keepers)
 }
 
 async function play(world: World, steps: readonly Step[]): Promise<void> {
@@ -265,7 +279,7 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
     await run(world)
     await soon()
   }
-  if (world.followers.length === 0) await loseRelay(world)
+  if (world.keepers > 0) await loseRelay(world)
   const rest = world.slow.rest()
   await finish(world)
   await Promise.all([rest, ...world.followers.map(({ ended }) => ended)])
@@ -277,8 +291,9 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
 }
 
 test.for([
-  ['one that runs on by itself', beginDetached, [...steps, ...absences]],
+  ['one that runs on by itself', beginDetached, [...steps, ...comings, ...absences]],
   ['one that a slow client keeps', beginWatched, steps],
+  ['one that a slow client keeps beside another', beginBeside, [...steps, ...comings]],
 ] as const)(
   'behavior: whatever is lost on the way, clients get the same bytes: %s',
   { timeout: 120_000 },

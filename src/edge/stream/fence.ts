@@ -1,11 +1,11 @@
-import type { OpenedStream, StoredStream, StreamLease } from '../jobs/output.ts'
+import type { OpenedStream, StreamLease } from '../jobs/output.ts'
 
 /** What lets a relay pass on output before any of it is stored: in the database no other attempt may begin, while it is up. */
 export type Fence = {
   /** For what this lease's runner says. */
   isUp(lease: StreamLease | null): boolean
   /** @returns null when the lease is not the runner's. @throws what the database throws. */
-  raise(lease: StreamLease): Promise<StoredStream | null>
+  raise(lease: StreamLease): Promise<OpenedStream | null>
   /** Unless there has been output: whoever has to begin anew may. Nothing is passed on from here on before it is stored. */
   lower(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import { limits } from '../../protocol/limits.ts'
 import type { OpenedStream, StoredStream, StreamLease } from '../jobs/output.ts'
 import { createStop, readPieces, type Stop } from './body.ts'
+import { createCalls } from './calls.ts'
 import { createFence } from './fence.ts'
 import { createReaders, type Frame } from './readers.ts'
 import { createSignal } from './signal.ts'
@@ -28,8 +29,11 @@ export type Relay = {
   leave(leaving: Leaving): Promise<void>
 }
 
-/** `isOver`: it has seen the job's end. `unreadMs`: as of a `Reading`, which may not have come. */
-export type Leaving = { key: string; isOver: boolean; unreadMs: number | null }
+/**
+ * `isFirst`: it has made the job, and never sat: nobody can have read before. `isOver`: it has seen the job's end. `unreadMs`: as of a
+ * `Reading`, which may not have come.
+ */
+export type Leaving = { key: string; isFirst: boolean; isOver: boolean; unreadMs: number | null }
 
 /** The relay of a job. */
 export type Relays = (job: string) => Relay
@@ -52,7 +56,7 @@ export type RelayOptions = {
   store: RelayStore
   /** Of output, stored at most. */
   storedBytes: number
-  /** Readers of a relay that has just come to be have so long to come back; one whose end the database did not take tries again. */
+  /** Where an upload finds nobody, readers have so long to come; one whose end the database did not take tries again. */
   returnMs?: number
   /** Has nothing in hand any more. */
   onIdle?: () => void
@@ -61,10 +65,10 @@ export type RelayOptions = {
 }
 
 const defaultReturnMs = 5_000
-/** When they are called first, in parts of that. Those that wait for a frame have come by then, and most streams have lost no relay. */
+/** When those of a relay that is gone are called first, in parts of that. Those that wait for a frame have come by then. */
 const callParts = 10
-/** Readings that were ended before they began, remembered. */
-const maxLeft = 1_000
+/** Readings that have been here, and such as were ended before they began, remembered. */
+const maxKnown = 1_000
 
 export function createRelay({
   store,
@@ -76,6 +80,7 @@ export function createRelay({
   const window = createWindow()
   const progress = createSignal()
   const left = new Set<string>()
+  const seated = new Set<string>()
   let lease: StreamLease | null = null
   let stored = 0
   let writer: Stop | null = null
@@ -83,7 +88,6 @@ export function createRelay({
   let flushing: Promise<void> | null = null
   let storeTimer: ReturnType<typeof setTimeout> | null = null
   let absence: ReturnType<typeof setTimeout> | null = null
-  let calling: ReturnType<typeof setTimeout> | null = null
   let unreadMs: number | null = null
   let isStale = false
   let isAbandoned = false
@@ -100,6 +104,16 @@ export function createRelay({
   const fence = createFence({ store, hasOutput: () => window.end() > 0 })
   /** Nothing while another attempt may still begin, which would say something else. */
   const isReleased = () => fence.isUp(lease) || stored > 0
+
+  const calls = createCalls({
+    call: () => store.call(),
+    firstMs: returnMs / callParts,
+    onStep() {
+      trim()
+      progress.tell()
+      if (!calls.areOut() && absence === null) endAbsence().finally(rest)
+    },
+  })
 
   const readers = createReaders({
     window,
@@ -140,7 +154,8 @@ export function createRelay({
     const mine = createStop()
     writer = mine
     progress.tell()
-    if (readers.count() === 0) awaitReturn()
+    // Who reads may not know yet that this is the relay to sit at.
+    if (readers.count() === 0) awaitReaders(Math.max(unreadMs ?? 0, returnMs))
     try {
       const offset = body && from <= window.end() ? await receive(mine, from, body) : from
       while (isWanted(mine) && unstored() > 0) await flush()
@@ -158,7 +173,7 @@ export function createRelay({
   async function lookUp(
     upload: StreamLease,
     { isFirst }: { isFirst: boolean },
-  ): Promise<StoredStream | null> {
+  ): Promise<StoredStream | OpenedStream | null> {
     return isFirst ? await fence.raise(upload) : await store.select(upload)
   }
 
@@ -168,7 +183,9 @@ export function createRelay({
   }
 
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
-  function settle(upload: StreamLease, known: StoredStream & { from: number }): void {
+  function settle(upload: StreamLease, known: (StoredStream | OpenedStream) & { from: number }): void {
+    const isOthers = 'noted' in known && !known.noted
+    if (isOthers || Math.max(known.from, known.stored) > window.end()) calls.begin()
     unreadMs = known.unreadMs
     if (upload.attempt !== lease?.attempt || isStale) {
       stored = known.stored
@@ -286,35 +303,23 @@ export function createRelay({
   /** Forgets what is stored, or cannot be, and need not be held for a reader. */
   function trim(): void {
     if (readers.count() === 0) window.drop(isFull() && isForsaken ? window.end() : stored)
-    else window.drop(isFull() ? readers.slowest() : Math.min(readers.fastest(), stored))
-  }
-
-  /** Who reads may not know yet that this is the relay to sit at. */
-  function awaitReturn(): void {
-    if (absence !== null) return
-    awaitReaders(Math.max(unreadMs ?? 0, returnMs))
-    if (absence !== null) callIn(returnMs / callParts)
-  }
-
-  /** A call may be lost; and nobody may hear it for as long as an unread job may run. */
-  function callIn(ms: number): void {
-    calling = setTimeout(() => {
-      store.call().catch(() => undefined)
-      callIn(2 * ms)
-    }, ms)
+    else if (!isFull()) window.drop(Math.min(readers.fastest(), stored))
+    // The slowest may not have come yet.
+    else window.drop(calls.areNew() ? stored : readers.slowest())
   }
 
   function awaitReaders(ms: number): void {
     if (isForsaken || isAbandoned) return
     absence ??= setTimeout(() => {
-      stopAwaiting()
-      endAbsence().finally(rest)
+      absence = null
+      // Else it ends with the calls, if nobody has come by then.
+      if (!calls.areOut()) endAbsence().finally(rest)
     }, ms)
   }
 
   /** Nobody has come back. */
   async function endAbsence(): Promise<void> {
-    if (readers.count() > 0) return
+    if (readers.count() > 0 || isForsaken || isAbandoned) return
     if (unreadMs === null) {
       isForsaken = true
       trim()
@@ -333,13 +338,12 @@ export function createRelay({
   }
 
   function stopAwaiting(): void {
-    for (const timer of [absence, calling]) if (timer !== null) clearTimeout(timer)
+    if (absence !== null) clearTimeout(absence)
     absence = null
-    calling = null
   }
 
   function rest(): void {
-    if (uploads > 0 || readers.count() > 0 || absence !== null || flushing !== null) return
+    if (uploads > 0 || readers.count() > 0 || absence !== null || flushing !== null || calls.areOut()) return
     if (storeTimer !== null) clearTimeout(storeTimer)
     storeTimer = null
     onIdle()
@@ -349,6 +353,9 @@ export function createRelay({
     readers.close(key)
     if (readers.count() >= limits.streamReaders) return null
     unreadMs = told
+    // It was given by another relay what this one has never had.
+    if (from > window.end()) calls.begin()
+    if (seated.size < maxKnown) seated.add(key)
     const output = readers.open(key, from)
     isForsaken = false
     stopAwaiting()
@@ -361,11 +368,15 @@ export function createRelay({
     write,
     read,
     keep: async reading => (readers.has(reading.key) ? 'there' : await read(reading)),
-    async leave({ key, isOver, unreadMs: told }) {
+    async leave({ key, isFirst, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
-      if (!wasThere && left.size < maxLeft) left.add(key)
+      if (!wasThere && left.size < maxKnown) left.add(key)
+      if (!wasThere && !seated.has(key) && !isFirst && !isOver) calls.begin()
       if (readers.count() === 0) {
-        if (isOver) stopAwaiting()
+        if (isOver) {
+          stopAwaiting()
+          calls.stop()
+        }
         // It may never come: then nothing else tells that nobody reads.
         else if (!wasThere) {
           unreadMs = told

@@ -21,6 +21,8 @@ export type Seat = {
 export type SeatOptions = {
   app: App
   job: { id: string }
+  /** Made a moment ago by this request. */
+  isNew: boolean
   /** Of the job; see the schema. */
   unreadMs: number | null
   /** Aborts when the client leaves. */
@@ -29,10 +31,11 @@ export type SeatOptions = {
   background(work: Promise<unknown>): void
 }
 
-export function createSeat({ app, job, unreadMs, signal, background }: SeatOptions): Seat {
+export function createSeat({ app, job, isNew, unreadMs, signal, background }: SeatOptions): Seat {
   const key = crypto.randomUUID()
   let feed: Feed | null = null
   let isOver = false
+  let hasSat = false
   let hasLeft = false
 
   // Once the client has left, on Workers little more than this runs.
@@ -44,7 +47,7 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
     background(
       app
         .relays(job.id)
-        .leave({ key, isOver, unreadMs })
+        .leave({ key, isFirst: isNew && !hasSat, isOver, unreadMs })
         .catch(() => undefined),
     )
   }
@@ -56,6 +59,7 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
     const frames = await app.relays(job.id).keep({ key, from, unreadMs })
     // A seat that was taken meanwhile has the key.
     if (frames === null || frames === 'there' || feed !== mine) return
+    hasSat = true
     if (mine) mine.goOn(frames)
     else feed = createFeed(frames)
     if (hasLeft) feed?.cancel()
@@ -68,6 +72,7 @@ export function createSeat({ app, job, unreadMs, signal, background }: SeatOptio
       feed = null
       const frames = await app.relays(job.id).read({ key, from, unreadMs })
       if (frames === null) return null
+      hasSat = true
       feed = createFeed(frames)
       if (hasLeft) feed.cancel()
       return feed
