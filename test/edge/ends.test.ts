@@ -136,6 +136,29 @@ describe('ends', () => {
     first.left.abort()
   })
 
+  test('behavior: one that is killed as it begins to listen is noticed within 14 s', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+    try {
+      const wrapped = wrap()
+      const ends = createEnds({ bells: wrapped.bells, now })
+      wrapped.loseWaits = true
+      const first = wait(ends, 'first-0', { ms: 60_000 })
+      await vi.advanceTimersByTimeAsync(3_500)
+      const second = wait(ends, 'second-0', { ms: 60_000 })
+      let isTold = false
+      void second.done.then(() => {
+        isTold = true
+      })
+      await vi.advanceTimersByTimeAsync(10_400)
+      expect(isTold).toBe(false)
+      await vi.advanceTimersByTimeAsync(100)
+      expect(isTold).toBe(true)
+      first.left.abort()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   /** Clocks of their own, so that time passes for nobody but those that wait. */
   function startClock(): { now(): number; pass(ms: number): void } {
     let passedMs = 0

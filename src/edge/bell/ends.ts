@@ -95,7 +95,8 @@ export function createEnds({ bells, now, sliceMs = defaultSliceMs }: EndsOptions
     for (;;) {
       const leftMs = deadline - now()
       if (leftMs <= 0) return null
-      const call = await within(waiter.called, Math.min(leftMs, sliceMs))
+      const ledMs = circle.leading === null ? sliceMs : circle.leading.until - now()
+      const call = await within(waiter.called, Math.min(leftMs, ledMs))
       if (call !== null) return call
       if (isLed(circle)) continue
       // Whoever led is gone, and nobody knows what it heard: all look again.
