@@ -204,6 +204,32 @@ test('behavior: the end of a new stream is not listened for ahead of its first b
   over.stop()
 })
 
+test.for([
+  ['heard, before that answers', async (): Promise<boolean> => true],
+  [
+    'taken to have come where that failed before it listened',
+    async (): Promise<boolean> => {
+      throw new Error('The database is away')
+    },
+  ],
+] as const)('behavior: a call of a relay does not wait for the database: it is %s', async ([, first]) => {
+  const proxy = await startSqlProxy(database.url)
+  proxy.down()
+  const app = { ...context, db: openDb({ url: proxy.url }) }
+  let waits = 0
+  const wait = async (): Promise<boolean> => {
+    waits += 1
+    return waits === 1 ? await first() : await new Promise<never>(() => {})
+  }
+  const { signal } = new AbortController()
+  const job = { id: crypto.randomUUID(), owner: 'ip:192.0.2.1' }
+  const onCall = vi.fn()
+  const over = listenForEnd({ app, ends: { wait }, job, expiresAt: null, isNew: false, signal }, onCall)
+  await expect.poll(() => onCall.mock.calls.length, { timeout: 2_000 }).toBeGreaterThan(0)
+  over.stop()
+  await proxy.close()
+})
+
 test.each([
   ['is cancelled', {}, 'cancelled'],
   ['goes on, where that can come back to it', { 'idempotency-key': 'left' }, 'queued'],

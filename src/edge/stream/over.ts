@@ -40,8 +40,8 @@ const askMs = 5_000
 const expiryGraceMs = 50
 
 /**
- * Listens for a job's end, whatever ends it; a job that no runner takes in time is ended here. `onCall`: its bell has rung for no end, or
- * may have.
+ * Listens for a job's end, whatever ends it; a job that no runner takes in time is ended here. `onCall`: its bell has rung, perhaps for
+ * no end, or may have.
  */
 export function listenForEnd(options: OverOptions, onCall: () => void): Over {
   const { app, signal } = options
@@ -101,6 +101,8 @@ async function untilEnded(
       if (await look(stopped)) return
     } catch (error) {
       options.app.log.warn('An end was not looked for', { error: describe(error) })
+      // What rang since it listened, and what rings in the pause, nobody has heard.
+      onCall()
       await pause(askMs, stopped)
       onCall()
     }
@@ -123,7 +125,8 @@ function createLook({ app, ends, job, expiresAt, isNew }: OverOptions, onCall: (
     const waited = await ends.wait(job.id, { deadline, signal: stopped }, hasEnded)
     if (!waited) await pause(Math.min(askMs, Math.max(0, deadline - app.now())), stopped)
     if (stopped.aborted) return false
-    const isEarly = app.now() < deadline
+    // Whoever calls does not wait for the database.
+    if (app.now() < deadline) onCall()
     if (dueAt !== null && app.now() >= dueAt) {
       const { expired, leftMs } = await expireStream(app.db, job.id)
       if (expired) {
@@ -133,8 +136,6 @@ function createLook({ app, ends, job, expiresAt, isNew }: OverOptions, onCall: (
       // Its runner took it in time, or our clock is ahead.
       dueAt = leftMs === null ? null : app.now() + leftMs + expiryGraceMs
     }
-    if (await hasEnded()) return true
-    if (isEarly) onCall()
-    return false
+    return await hasEnded()
   }
 }
