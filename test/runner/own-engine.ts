@@ -24,6 +24,9 @@ if (!canStartEngines) console.log(`Tests with an engine of their own are skipped
 
 export type OwnEngine = Awaited<ReturnType<typeof createOwnEngine>>
 
+/** For roots that are busy to be so no longer. */
+const busyMs = 5_000
+
 /** An engine beside the machine's own, with nothing of it in common, so that a test can end it. `more`: options of the engine. */
 export async function createOwnEngine(more: readonly string[] = []) {
   const directory = await mkdtemp(join(tmpdir(), 'infernet-engine-'))
@@ -90,14 +93,16 @@ export async function createOwnEngine(more: readonly string[] = []) {
       if (!answers()) await start()
       // Their bridges are this machine's, and would outlive it.
       const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
-      // A container's root is busy for a moment where another engine has just begun something: it has that among its mounts.
+      // A container's root is busy where another engine has begun something meanwhile: it has that among its mounts. Its process has ended by
+      // then, and all else goes with the directory.
+      const until = performance.now() + busyMs
       await eventually(() => {
         try {
           const ids = all('ps', '-aq')
           if (ids.length > 0) docker(['rm', '-f', ...ids], host)
           return true
         } catch {
-          return false
+          return performance.now() > until
         }
       })
       const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
