@@ -101,12 +101,12 @@ describe('a client leaves', () => {
     head.leave()
   })
 
-  test('behavior: while its job waits', async () => {
+  test('behavior: while its job waits', busy, async () => {
     const client = await streams.ask()
     await client.untilSize(idLength)
     const id = client.text().trim()
     client.leave()
-    await expect.poll(async () => await state(id)).toBe('cancelled')
+    await expect.poll(async () => await state(id), { timeout: leaveMs }).toBe('cancelled')
     expect(await streams.runner.claim()).toEqual([])
   })
 
