@@ -20,7 +20,7 @@ const Ticker = tickerClass((env: Env) => chain => tickOptionsOf(wire(env).contex
 export { Bell, Relay, Ticker }
 
 type Env = {
-  BELL: DurableObjectNamespace
+  BELL: DurableObjectNamespace<Bell>
   RELAY: DurableObjectNamespace
   TICKER: DurableObjectNamespace
 } & Record<string, unknown>

@@ -14,12 +14,17 @@ export default {
     let leaves = 0
     const namespace = {
       idFromName: name => env.BELL.idFromName(name),
-      get: id => ({
-        fetch(url, init) {
-          if (url.endsWith('/leave')) leaves += 1
-          return env.BELL.get(id).fetch(url, init)
-        },
-      }),
+      get(id) {
+        const bell = env.BELL.get(id)
+        return {
+          ticket: () => bell.ticket(),
+          wait: wait => bell.wait(wait),
+          leave(id) {
+            leaves += 1
+            return bell.leave(id)
+          },
+        }
+      },
     }
     const bell = createRemoteBells(namespace)('claims')
     const client = new AbortController()

@@ -1,35 +1,23 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Bell as BellApi, Ring, Ticket, Wait } from './bell.ts'
-import { createBell } from './bell.ts'
+import { type Bell as BellApi, createBell, type Heard, type Ring, type Ticket, type Wait } from './bell.ts'
 
 /** `id`: of this one wait, so that its caller can end it. */
 export type RemoteWait = Wait & { id: string }
-export type RemoteRing = { ring: Ring; after?: Ticket | undefined }
 
-/** The bell of one topic on Workers. */
+/** The bell of one topic on Workers, called as JavaScript: a request and a response for each call took twice the time. */
 export class Bell extends DurableObject {
   readonly #bell: BellApi = createBell()
   readonly #waits = new Map<string, AbortController>()
 
-  override async fetch(request: Request): Promise<Response> {
-    switch (new URL(request.url).pathname) {
-      case '/ticket':
-        return Response.json(await this.#bell.ticket())
-      case '/wait':
-        return Response.json(await this.#wait(await request.json<RemoteWait>()))
-      case '/leave':
-        this.#waits.get(await request.text())?.abort()
-        return new Response(null, { status: 204 })
-      case '/ring': {
-        const { ring, after } = await request.json<RemoteRing>()
-        return Response.json(await this.#bell.ring(ring, after))
-      }
-      default:
-        return new Response(null, { status: 404 })
-    }
+  ticket(): Promise<Ticket> {
+    return this.#bell.ticket()
   }
 
-  async #wait({ id, ...wait }: RemoteWait) {
+  ring(ring: Ring, after?: Ticket): Promise<Ticket> {
+    return this.#bell.ring(ring, after)
+  }
+
+  async wait({ id, ...wait }: RemoteWait): Promise<Heard> {
     const leaving = new AbortController()
     this.#waits.set(id, leaving)
     try {
@@ -37,5 +25,9 @@ export class Bell extends DurableObject {
     } finally {
       this.#waits.delete(id)
     }
+  }
+
+  leave(id: string): void {
+    this.#waits.get(id)?.abort('left')
   }
 }

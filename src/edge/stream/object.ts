@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { Bell } from '../bell/object.ts'
 import { createRemoteBells } from '../bell/remote.ts'
 import { parseConfig, relayOptionsOf } from '../config.ts'
 import { openDb } from '../db/open.ts'
@@ -13,7 +14,7 @@ import {
 } from './relay.ts'
 import { createRelayStore, type StoreOptions } from './store.ts'
 
-type Env = { BELL: DurableObjectNamespace } & Record<string, unknown>
+type Env = { BELL: DurableObjectNamespace<Bell> } & Record<string, unknown>
 
 type Wiring = { store: StoreOptions; storedBytes: number }
 
