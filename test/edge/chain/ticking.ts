@@ -97,6 +97,17 @@ export type TickingOptions = RpcProxyOptions & {
 
 const minedMs = 500
 
+/** Whoever waits for an endpoint that rests finds the time gone at once. */
+function createPoolTime(): { now(): number; sleep(ms: number): Promise<void> } {
+  let skippedMs = 0
+  return {
+    now: () => Date.now() + skippedMs,
+    async sleep(ms) {
+      skippedMs += ms
+    },
+  }
+}
+
 export async function startTicking({
   container = {},
   chain: shared,
@@ -168,7 +179,7 @@ export async function startTicking({
       [`CHAIN_${chain.id}_PRIVATE_KEY`]: nodeKey,
     })
     if (!settings) throw new Error('There is no chain')
-    const rpc = createRpcPool({ urls: settings.urls, chainId: chain.id, now, timeoutMs })
+    const rpc = createRpcPool({ urls: settings.urls, chainId: chain.id, timeoutMs, ...createPoolTime() })
     const { db, ...reached } = mortal({ db: queue.db, rpc, signer }, gate)
     return {
       db,
