@@ -1,36 +1,21 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createApp } from '../../src/edge/app.ts'
-import { createBells } from '../../src/edge/bell/bell.ts'
-import { parseConfig, relayOptionsOf } from '../../src/edge/config.ts'
-import { createPolicyCache } from '../../src/edge/runners/policy.ts'
-import { createBackground } from '../../src/host/background.ts'
-import type { Listener } from '../../src/host/listen.ts'
-import { listenOnNode } from '../../src/host/node.ts'
-import { openDb } from '../../src/host/open.ts'
-import type { LibsqlServer } from '../../src/local/libsql/server.ts'
-import { freePort } from '../../src/local/port.ts'
 import type { ClaimedJob } from '../../src/protocol/runner.ts'
-import { adminToken, startDatabase, type TestEdge } from '../support/edge.ts'
-import { createMortalRelays, type MortalRelays } from '../support/mortal-relays.ts'
-import { policyOf, startTestRunner, type TestRunner } from '../support/runner.ts'
-import { type SqlProxy, startSqlProxy } from '../support/sql-proxy.ts'
+import { type MortalEdge, startMortalEdge } from '../support/mortal-edge.ts'
 import { type Event, eventsOf, streamed, type TestReader, type TestUpload } from '../support/stream.ts'
-import { asEvents, createStreams, type Streams } from '../support/streams.ts'
+import { asEvents } from '../support/streams.ts'
 
 /**
  * Whatever is lost, doubled or late between a client, the edge, its database and a runner, clients get the same bytes. Over sockets; the
  * relays are in this process, so that they can die alone.
  */
 
-let database: LibsqlServer
-let proxy: SqlProxy
-let mortal: MortalRelays
-let listener: Listener
-let runner: TestRunner
-let app: ReturnType<typeof createApp>
-let streams: Omit<Streams, typeof Symbol.asyncDispose>
-let direct: Awaited<ReturnType<typeof openDb>>
+let edge: MortalEdge
+let app: MortalEdge['app']
+let mortal: MortalEdge['mortal']
+let proxy: MortalEdge['proxy']
+let runner: MortalEdge['runner']
+let streams: MortalEdge['streams']
 const rejections: unknown[] = []
 /** So long a job of which nobody has come to read runs on, also where its relay has just come to be. */
 const unreadMs = 1_000
@@ -38,48 +23,12 @@ const note = (error: unknown) => void rejections.push(error)
 
 beforeAll(async () => {
   process.on('unhandledRejection', note)
-  database = await startDatabase()
-  proxy = await startSqlProxy(database.url)
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const config = parseConfig({ DATABASE_URL: proxy.url, ADMIN_TOKEN: adminToken, ORIGIN: url })
-  const db = await openDb({ url: proxy.url })
-  direct = await openDb({ url: database.url })
-  const log = { info() {}, warn() {}, error() {} }
-  const background = createBackground(log)
-  const bells = createBells()
-  const now = () => Date.now()
-  mortal = createMortalRelays({ db, bells, ...relayOptionsOf(config), returnMs: unreadMs })
-  app = createApp({
-    config,
-    db,
-    bells,
-    tickers: () => null,
-    relays: mortal.relays,
-    now,
-    policy: createPolicyCache({ db, now }),
-    log,
-    peer: () => ({ address: '127.0.0.1', loopback: true }),
-    background: (_c, work) => background.run(work),
-  })
-  listener = await listenOnNode({
-    hostname: '127.0.0.1',
-    port,
-    handle: (request, connection) => app.fetch(request, connection),
-  })
-  const edge = {
-    url,
-    request: async (path: string, init?: RequestInit) => await fetch(new URL(path, url), init),
-  } as TestEdge
-  runner = await startTestRunner(edge, [policyOf('echo')])
-  streams = createStreams(edge, runner)
+  edge = await startMortalEdge({ returnMs: unreadMs })
+  ;({ app, mortal, proxy, runner, streams } = edge)
 })
 afterAll(async () => {
   process.off('unhandledRejection', note)
-  listener.destroy()
-  await proxy.close()
-  direct.close()
-  await database.close()
+  await edge[Symbol.asyncDispose]()
 })
 beforeEach(() => proxy.up())
 
