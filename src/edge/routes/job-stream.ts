@@ -46,7 +46,7 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
       body: JobRequestBody,
       parameters: [keyParameter],
       answer: { description: 'The stream.', schema: v.string(), contentType: 'application/octet-stream' },
-      refusals: [...creating, 'streaming_offchain_only'],
+      refusals: [...creating, 'streaming_offchain_only', 'closing'],
     }),
     async c => {
       const [outcome] = await create(c, { batch: false, watched: true, streamed: true })
@@ -71,7 +71,7 @@ export function jobStreamRoutes(app: App, { ends, create }: { ends: Ends; create
         { name: 'Last-Event-ID', in: 'header', description: 'Id of the last `output` event seen.' },
       ],
       answer: { description: 'The stream.', schema: v.string(), contentType: 'application/octet-stream' },
-      refusals: ['invalid_request', 'not_found', 'conflict', 'output_gone', 'too_many_readers'],
+      refusals: ['invalid_request', 'not_found', 'conflict', 'output_gone', 'too_many_readers', 'closing'],
     }),
     async c => {
       const id = c.req.param('id')

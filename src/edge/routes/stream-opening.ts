@@ -7,6 +7,7 @@ import { type JobRow, readJobs } from '../jobs/read.ts'
 import { describe } from '../log.ts'
 import { type Opened, openStream, readEnded } from '../stream/reader.ts'
 import type { Made } from './create.ts'
+import { closes } from './refuse.ts'
 import { isPending } from './render.ts'
 import { senderOf } from './sender.ts'
 import { createStreamBody } from './stream-body.ts'
@@ -50,11 +51,13 @@ export function openingOf(row: JobRow, from: number): Opening {
 /** `leaving`: aborts when the client leaves, or has to be told. */
 export type Reading = { leaving: AbortController; opened: Opened }
 
+/** @throws RefusalError when the client of a job that was there before has left meanwhile, or the host closes: it takes no seat. */
 export async function openReading(app: App, ends: Ends, c: Context, opening: Opening): Promise<Reading> {
   const leaving = new AbortController()
   const left = c.req.raw.signal
   left.addEventListener('abort', () => leaving.abort())
   if (left.aborted) leaving.abort()
+  if (left.aborted && opening.row !== null) throw closes()
   const { signal } = leaving
   const { id, from, row, unreadMs, expiresAt } = opening
   const job = { id, owner: senderOf(app, c).owner }

@@ -52,6 +52,8 @@ export function createSeat({ app, job, isNew, unreadMs, signal, background }: Se
     )
   }
   signal.addEventListener('abort', leave)
+  // Who has left already is told of by nothing else.
+  if (signal.aborted) leave()
 
   async function sitAgain(from: number): Promise<void> {
     const mine = feed
