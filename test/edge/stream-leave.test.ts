@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { getEventListeners } from 'node:events'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limits } from '../../src/protocol/limits.ts'
 import { type MortalEdge, startMortalEdge } from '../support/mortal-edge.ts'
+import { streamed } from '../support/stream.ts'
 
 /** Clients that leave at any moment, in the process of the edge, so that a test can choose it. */
 
@@ -53,4 +56,86 @@ test('behavior: the job of a client that leaves while it is being stored ends be
   const states = () => edge.db.orm.all("select state from jobs where state in ('queued', 'running')")
   await expect.poll(states, { timeout: 5_000 }).toEqual([])
   await expect.poll(() => edge.mortal.count()).toBe(0)
+})
+
+describe('whoever listens for a client to leave', () => {
+  const listeners = ({ signal }: Request) => getEventListeners(signal, 'abort').length
+  const chat = () =>
+    ask('/v1/chat/completions', { method: 'POST', body: '{"model":"chat","stream":true,"messages":[]}' })
+
+  /** So many read as may. */
+  async function crowd(id: string): Promise<void> {
+    for (let seat = 0; seat < limits.streamReaders; seat += 1)
+      await edge.mortal.relays(id).read({ key: `seat ${seat}`, from: 0, unreadMs: 1_000 })
+  }
+
+  const ends: [string, () => Promise<{ request: Request; answer: Promise<Response> }>][] = [
+    [
+      'a stream that ends while it is read',
+      async () => {
+        const { client, job, upload } = await edge.streams.begin({ first: 'one ' })
+        const asked = ask(`/api/jobs/${job.id}/stream`)
+        await asked.answer
+        await upload.end()
+        await edge.runner.report([streamed(job, { bytes: 4 })])
+        await client.ended
+        return asked
+      },
+    ],
+    [
+      'one that has ended before',
+      async () => ask(`/api/jobs/${(await edge.streams.say('one '))?.id}/stream`),
+    ],
+    [
+      'one that has no room',
+      async () => {
+        const { client, job } = await edge.streams.begin({ first: 'one ' })
+        await crowd(job.id)
+        const asked = ask(`/api/jobs/${job.id}/stream`)
+        expect((await asked.answer).status).toBe(429)
+        client.leave()
+        return asked
+      },
+    ],
+    [
+      'one whose answer nobody takes',
+      async () => {
+        const { client, job } = await edge.streams.begin({ first: 'one ' })
+        const asked = ask(`/api/jobs/${job.id}/stream`)
+        await (await asked.answer).body?.cancel()
+        client.leave()
+        return asked
+      },
+    ],
+    [
+      'a chat that ends while it is read',
+      async () => {
+        const asked = chat()
+        const job = await edge.streams.claim()
+        const upload = await edge.streams.upload(job)
+        upload.write('data: {}\n\n')
+        await asked.answer
+        await upload.end()
+        await edge.runner.report([streamed(job, { bytes: 10 })])
+        return asked
+      },
+    ],
+    [
+      'a chat without an answer',
+      async () => {
+        const asked = chat()
+        const job = await edge.streams.claim()
+        await edge.runner.report([streamed(job, { bytes: 0, error: { code: 'exited', error: 'It died' } })])
+        expect((await asked.answer).status).toBe(502)
+        return asked
+      },
+    ],
+  ]
+
+  test.for(ends)('behavior: forgets %s', async ([, play]) => {
+    const { request, answer } = await play()
+    const response = await answer
+    if (!response.bodyUsed) await response.text()
+    await expect.poll(() => listeners(request)).toBe(0)
+  })
 })

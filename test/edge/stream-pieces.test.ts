@@ -278,7 +278,8 @@ describe('body', () => {
         ended()
       }
     }
-    const options = { onCancel: vi.fn(() => give('')), onError: vi.fn(), commentMs, isBetween }
+    const onCancel = vi.fn(() => give(''))
+    const options = { onCancel, onEnd: vi.fn(), onError: vi.fn(), commentMs, isBetween }
     const source = createStreamBody(pieces(), options).getReader()
     const read = async () => Buffer.from((await source.read()).value ?? '').toString()
     return { ...options, ended, source, read, give: (value: string) => give(value) }
@@ -315,7 +316,8 @@ describe('body', () => {
       yield { kind: 'output', bytes: Buffer.from('b"}\n\n'), end: 0 }
     })()
     const chat = chatEvents({ kind: 'output', bytes: Buffer.from(begun), end: 0 }, rest)
-    const options = { onCancel() {}, onError() {}, commentMs: 15_000, isBetween: chat.isBetween }
+    const { isBetween } = chat
+    const options = { onCancel() {}, onEnd() {}, onError() {}, commentMs: 15_000, isBetween }
     const all = collect(createStreamBody(chat.text, options))
     await vi.advanceTimersByTimeAsync(31_000)
     go()
@@ -335,16 +337,16 @@ describe('body', () => {
   })
 
   test('behavior: what fails breaks it off', async () => {
-    const onError = vi.fn()
+    const [onEnd, onError] = [vi.fn(), vi.fn()]
     async function* pieces() {
       yield 'first'
       throw new Error('lost')
     }
-    const options = { onCancel() {}, onError, commentMs: null, isBetween: () => true }
+    const options = { onCancel() {}, onEnd, onError, commentMs: null, isBetween: () => true }
     const source = createStreamBody(pieces(), options).getReader()
     await source.read()
     await expect(source.read()).rejects.toThrow('lost')
-    expect(onError).toHaveBeenCalledTimes(1)
+    expect([onEnd.mock.calls.length, onError.mock.calls.length]).toEqual([1, 1])
   })
 })
 

@@ -4,6 +4,7 @@ import type { Context as App } from '../context.ts'
 import type { Piece } from '../stream/stored.ts'
 import { chatEvents } from './chat-events.ts'
 import { goneError } from './job-events.ts'
+import type { Leaving } from './leaving.ts'
 import { failureError, openAiError } from './openai-error.ts'
 import { closes } from './refuse.ts'
 import { type Opening, openReading, respondWithStream } from './stream-opening.ts'
@@ -12,9 +13,10 @@ import { type Opening, openReading, respondWithStream } from './stream-opening.t
 export async function openAiStream(app: App, ends: Ends, c: Context, opening: Opening): Promise<Response> {
   const { leaving, opened } = await openReading(app, ends, c, opening)
   if ('why' in opened) return openAiError(c, 502, { message: goneError(opened.why).error })
-  const first = await firstOf(opened.pieces, leaving.signal)
+  const first = await firstOf(opened.pieces, leaving)
   const refusal = refusalOf(c, first)
   if (refusal) {
+    leaving.forget()
     // Else its place at the relay would be kept.
     await opened.pieces.return(undefined)
     return refusal
@@ -26,11 +28,12 @@ export async function openAiStream(app: App, ends: Ends, c: Context, opening: Op
 const lost: Piece = { kind: 'gone', why: 'lost' }
 
 /** @throws RefusalError when the host closes. Nobody hears it where the client has left. */
-async function firstOf(pieces: AsyncGenerator<Piece>, left: AbortSignal): Promise<Piece> {
+async function firstOf(pieces: AsyncGenerator<Piece>, leaving: Leaving): Promise<Piece> {
   try {
     return (await pieces.next()).value ?? lost
   } catch (error) {
-    throw left.aborted ? closes() : error
+    leaving.forget()
+    throw leaving.signal.aborted ? closes() : error
   }
 }
 

@@ -3,6 +3,8 @@ import { within } from '../within.ts'
 export type StreamBodyOptions = {
   /** The client has left. */
   onCancel(): void
+  /** There is no more, whatever the reason. */
+  onEnd(): void
   onError(error: unknown): void
   /** A comment is sent after so long without anything: somebody on the way may think the connection dead. null: never. */
   commentMs: number | null
@@ -19,7 +21,7 @@ const comment = encoder.encode(':\n\n')
  */
 export function createStreamBody(
   pieces: AsyncGenerator<string | Uint8Array>,
-  { onCancel, onError, commentMs, isBetween }: StreamBodyOptions,
+  { onCancel, onEnd, onError, commentMs, isBetween }: StreamBodyOptions,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<string | Uint8Array>> | null = null
   let isCancelled = false
@@ -34,11 +36,14 @@ export function createStreamBody(
           if (result === null) return controller.enqueue(comment)
           next = null
           if (isCancelled) return
-          if (result.done) controller.close()
-          else
+          if (result.done) {
+            onEnd()
+            controller.close()
+          } else
             controller.enqueue(typeof result.value === 'string' ? encoder.encode(result.value) : result.value)
         } catch (error) {
           if (isCancelled) return
+          onEnd()
           onError(error)
           controller.error(error)
         }

@@ -7,6 +7,7 @@ import { type JobRow, readJobs } from '../jobs/read.ts'
 import { describe } from '../log.ts'
 import { type Opened, openStream, readEnded } from '../stream/reader.ts'
 import type { Made } from './create.ts'
+import { createLeaving, type Leaving } from './leaving.ts'
 import { closes } from './refuse.ts'
 import { isPending } from './render.ts'
 import { senderOf } from './sender.ts'
@@ -48,16 +49,14 @@ export function openingOf(row: JobRow, from: number): Opening {
   }
 }
 
-/** `leaving`: aborts when the client leaves, or has to be told. */
-export type Reading = { leaving: AbortController; opened: Opened }
+/** `leaving`: to be forgotten when the pieces are over. */
+export type Reading = { leaving: Leaving; opened: Opened }
 
 /** @throws RefusalError when the client of a job that was there before has left meanwhile, or the host closes: it takes no seat. */
 export async function openReading(app: App, ends: Ends, c: Context, opening: Opening): Promise<Reading> {
-  const leaving = new AbortController()
   const left = c.req.raw.signal
-  left.addEventListener('abort', () => leaving.abort())
-  if (left.aborted) leaving.abort()
   if (left.aborted && opening.row !== null) throw closes()
+  const leaving = createLeaving(left)
   const { signal } = leaving
   const { id, from, row, unreadMs, expiresAt } = opening
   const job = { id, owner: senderOf(app, c).owner }
@@ -74,11 +73,12 @@ export async function openReading(app: App, ends: Ends, c: Context, opening: Ope
     signal,
     background: work => app.background(c, work),
   })
+  if ('why' in opened) leaving.forget()
   return { leaving, opened }
 }
 
 /** `isBetween`: see `StreamBodyOptions`. */
-type Responding = { leaving: AbortController; isEvents: boolean; isBetween?: () => boolean }
+type Responding = { leaving: Leaving; isEvents: boolean; isBetween?: () => boolean }
 
 /** The answer that a reading is, as it comes. Events are kept alive by comments. */
 export function respondWithStream(
@@ -88,7 +88,8 @@ export function respondWithStream(
   { leaving, isEvents, isBetween = () => true }: Responding,
 ): Response {
   const body = createStreamBody(text, {
-    onCancel: () => leaving.abort(),
+    onCancel: leaving.leave,
+    onEnd: leaving.forget,
     onError(error) {
       if (!leaving.signal.aborted) app.log.warn('A stream broke off', { error: describe(error) })
     },
