@@ -61,10 +61,18 @@ function setup({ unreadMs = 1_000, ...options }: Partial<RelayOptions> & { unrea
       relay.write({ ...lease, attempt, from }, body(from, bytes).stream),
     ask: ({ from = 0, attempt = 1 } = {}) => relay.write({ ...lease, attempt, from }, null),
     /** A reader that takes a frame when it is told to. */
-    async sit({ from = 0, ...given }: { from?: number; key?: string } = {}) {
+    async sit({
+      from = 0,
+      mayFollow = false,
+      ...given
+    }: {
+      from?: number
+      mayFollow?: boolean
+      key?: string
+    } = {}) {
       keys += 1
       const key = given.key ?? `k${keys}`
-      const output = await relay.read({ key, from, unreadMs })
+      const output = await relay.read({ key, from, mayFollow, unreadMs })
       const source = output?.getReader()
       const seen = { bytes: 0, offset: -1, isOver: false }
       const take = async () => {
@@ -287,7 +295,7 @@ describe('what readers see', () => {
     expect(reader.seen.bytes).toBe(7)
     expect(store.job.bytes.byteLength).toBe(7)
     expect(await upload(9, { attempt: 1 })).toEqual({ stale: true })
-    await relay.leave({ key: reader.key, isFirst: false, isOver: true, unreadMs: 1_000 })
+    await relay.leave({ key: reader.key, isFirst: false, hasSat: true, isOver: true, unreadMs: 1_000 })
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -515,7 +523,7 @@ describe('leaving', () => {
 
   test('behavior: a reader that was told to leave before it came is not waited for', async () => {
     const { store, relay, sit } = setup()
-    await relay.leave({ key: 'early', isFirst: true, isOver: false, unreadMs: 1_000 })
+    await relay.leave({ key: 'early', isFirst: true, hasSat: false, isOver: false, unreadMs: 1_000 })
     const reader = await sit({ key: 'early' })
     expect(await reader.take()).toBe(null)
     await soon(1_000)
@@ -524,7 +532,7 @@ describe('leaving', () => {
 
   test('behavior: a reader that left and never comes is missed all the same', async () => {
     const { store, relay, onIdle } = setup()
-    await relay.leave({ key: 'gone', isFirst: true, isOver: false, unreadMs: 1_000 })
+    await relay.leave({ key: 'gone', isFirst: true, hasSat: false, isOver: false, unreadMs: 1_000 })
     await soon(999)
     expect(store.job.isOver).toBe(false)
     await soon(1)
@@ -535,7 +543,7 @@ describe('leaving', () => {
   test('behavior: whoever has seen the end leaves without a question to the database', async () => {
     const { store, relay, sit, onIdle } = setup()
     const reader = await sit()
-    await relay.leave({ key: reader.key, isFirst: false, isOver: true, unreadMs: 1_000 })
+    await relay.leave({ key: reader.key, isFirst: false, hasSat: true, isOver: true, unreadMs: 1_000 })
     await soon(60_000)
     expect(store.job.isOver).toBe(false)
     expect(onIdle).toHaveBeenCalled()
@@ -590,9 +598,15 @@ describe('leaving', () => {
     const other = await sit({ from: 14 })
     // As in a process: what it read from is closed by then.
     await other.leave()
-    await relay.leave({ key: other.key, isFirst: false, isOver: false, unreadMs: 1_000 })
+    await relay.leave({ key: other.key, isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 })
     await soon(60_000)
-    await relay.leave({ key: reader.key, isFirst: true, isOver: false, unreadMs: 1_000 })
+    // Who is refused, or has left before it came, has never sat anywhere, and one that claims to have more than there is, nowhere else.
+    await relay.leave({ key: 'refused', isFirst: false, hasSat: false, isOver: false, unreadMs: 1_000 })
+    const mistaken = await sit({ from: 1_000, mayFollow: true })
+    await mistaken.leave()
+    await soon(60_000)
+    expect([store.calls, store.job.isOver]).toEqual([0, false])
+    await relay.leave({ key: reader.key, isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 })
     await soon(1_000)
     expect([store.calls, store.job.isOver]).toEqual([0, true])
     expect(vi.getTimerCount()).toBe(0)
@@ -600,7 +614,7 @@ describe('leaving', () => {
 
   describe('of a relay that may have lost readers', () => {
     type World = ReturnType<typeof setup>
-    const leaving = { isFirst: false, isOver: false, unreadMs: 1_000 }
+    const leaving = { isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 }
     const signs: [string, (world: World) => Promise<unknown>][] = [
       ['an upload goes on', ({ upload }) => upload(5, { from: 10 })],
       [
@@ -620,7 +634,7 @@ describe('leaving', () => {
       ['one leaves that it does not know', ({ relay }) => relay.leave({ key: 'gone', ...leaving })],
       [
         'one comes that has read more than there is, and leaves',
-        async ({ sit }) => await (await sit({ from: 10 })).leave(),
+        async ({ sit }) => await (await sit({ from: 10, mayFollow: true })).leave(),
       ],
     ]
 
@@ -653,7 +667,7 @@ describe('leaving', () => {
       await other.leave()
       await soon(14_000)
       expect(store.job.isOver).toBe(false)
-      expect(await relay.keep({ key: 'held', from: 0, unreadMs: 1_000 })).not.toBe('there')
+      expect(await relay.keep({ key: 'held', from: 0, mayFollow: true, unreadMs: 1_000 })).not.toBe('there')
       await soon(60_000)
       expect([store.calls, store.job.isOver]).toEqual([4, false])
       await relay.leave({ key: 'held', ...leaving })
@@ -664,7 +678,7 @@ describe('leaving', () => {
 
     test('behavior: nobody is called any more when the job has ended', async () => {
       const { store, relay, sit, upload, onIdle } = setup()
-      const reader = await sit({ from: 10 })
+      const reader = await sit({ from: 10, mayFollow: true })
       await upload(5, { from: 10 })
       await relay.leave({ ...leaving, key: reader.key, isOver: true })
       await soon(60_000)
@@ -682,7 +696,7 @@ describe('leaving', () => {
       void relay.write({ runner: 'r', id: 'j', attempt: 1, from: cap }, stream)
       await soon(600)
       expect([store.calls, fast.seen.bytes > 0]).toEqual([1, true])
-      const held = await relay.keep({ key: 'held', from: cap, unreadMs: 1_000 })
+      const held = await relay.keep({ key: 'held', from: cap, mayFollow: true, unreadMs: 1_000 })
       if (held === null || held === 'there') throw new Error('It has no seat')
       const source = held.getReader()
       expect((await source.read()).value?.offset).toBe(cap)
@@ -698,8 +712,8 @@ describe('leaving', () => {
     const { relay, sit, upload } = setup()
     const reader = await sit()
     await upload(5)
-    expect(await relay.keep({ key: reader.key, from: 0, unreadMs: 1_000 })).toBe('there')
-    const other = await relay.keep({ key: 'other', from: 2, unreadMs: 1_000 })
+    expect(await relay.keep({ key: reader.key, from: 0, mayFollow: true, unreadMs: 1_000 })).toBe('there')
+    const other = await relay.keep({ key: 'other', from: 2, mayFollow: true, unreadMs: 1_000 })
     if (other === null || other === 'there') throw new Error('It has no seat')
     const { value } = await other.getReader().read()
     expect([value?.offset, Buffer.from(value?.bytes ?? [])]).toEqual([2, contentOf(2, 5)])

@@ -9,7 +9,7 @@ import { streamed } from '../support/stream.ts'
 let edge: MortalEdge
 
 beforeAll(async () => {
-  edge = await startMortalEdge({ returnMs: 1_000 })
+  edge = await startMortalEdge({ returnMs: 5_000 })
 })
 afterAll(async () => {
   await edge[Symbol.asyncDispose]()
@@ -27,6 +27,18 @@ function ask(path: string, init: RequestInit = {}) {
       leaving.abort()
       await (await answer).body?.cancel()
     },
+  }
+}
+
+/** So many read as may. @returns how they leave. */
+async function crowd(id: string): Promise<() => Promise<void>> {
+  const relay = edge.mortal.relays(id)
+  // One has made the job.
+  const keys = Array.from({ length: limits.streamReaders - 1 }, (_, seat) => `seat ${seat}`)
+  for (const key of keys) await relay.read({ key, from: 0, mayFollow: false, unreadMs: 1_000 })
+  return async () => {
+    for (const key of keys)
+      await relay.leave({ key, isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 })
   }
 }
 
@@ -58,16 +70,32 @@ test('behavior: the job of a client that leaves while it is being stored ends be
   await expect.poll(() => edge.mortal.count()).toBe(0)
 })
 
+const mistaken: [string, (id: string) => Promise<void>][] = [
+  [
+    'for whom there is no room',
+    async id => {
+      const leave = await crowd(id)
+      expect((await ask(`/api/jobs/${id}/stream`).answer).status).toBe(429)
+      await leave()
+    },
+  ],
+  [
+    'that claims to have had more than there is',
+    async id => await (await ask(`/api/jobs/${id}/stream?from=1000`).answer).body?.cancel(),
+  ],
+]
+test.for(mistaken)('behavior: a client %s hides no other one’s leaving', async ([, come]) => {
+  const { client, job, upload } = await edge.streams.begin({ first: 'one ' })
+  await come(job.id)
+  client.leave()
+  await expect.poll(() => stateOf(job.id), { timeout: 5_000 }).toBe('cancelled')
+  expect((await upload.answer).body.stop).toBe(true)
+})
+
 describe('whoever listens for a client to leave', () => {
   const listeners = ({ signal }: Request) => getEventListeners(signal, 'abort').length
   const chat = () =>
     ask('/v1/chat/completions', { method: 'POST', body: '{"model":"chat","stream":true,"messages":[]}' })
-
-  /** So many read as may. */
-  async function crowd(id: string): Promise<void> {
-    for (let seat = 0; seat < limits.streamReaders; seat += 1)
-      await edge.mortal.relays(id).read({ key: `seat ${seat}`, from: 0, unreadMs: 1_000 })
-  }
 
   const ends: [string, () => Promise<{ request: Request; answer: Promise<Response> }>][] = [
     [

@@ -13,8 +13,11 @@ export type Upload = StreamLease & { from: number }
 /** `stale`: the lease is not the runner's. Else as `StreamAnswer` says. */
 export type Written = { stale: true } | { stale: false; have: number; stop: boolean }
 
-/** `key`: of this one reading, so that its caller can end it. `unreadMs`: of the job; see `StoredStream`. */
-export type Reading = { key: string; from: number; unreadMs: number | null }
+/**
+ * `key`: of this one reading, so that its caller can end it. `mayFollow`: others may have read at another relay: it has sat at one, or has
+ * found the job running. `unreadMs`: of the job; see `StoredStream`.
+ */
+export type Reading = { key: string; from: number; mayFollow: boolean; unreadMs: number | null }
 
 /** Output as it comes, with gaps where a reader is behind what is held here. null: the relay has too many readers. */
 export type Output = ReadableStream<Frame> | null
@@ -30,10 +33,16 @@ export type Relay = {
 }
 
 /**
- * `isFirst`: it has made the job, and never sat: nobody can have read before. `isOver`: it has seen the job's end. `unreadMs`: as of a
- * `Reading`, which may not have come.
+ * `isFirst`: it has made the job, and never sat: nobody can have read before. `hasSat`: at some relay. One that is neither was refused, or
+ * has left before it came: nobody misses it. `isOver`: it has seen the job's end. `unreadMs`: as of a `Reading`, which may not have come.
  */
-export type Leaving = { key: string; isFirst: boolean; isOver: boolean; unreadMs: number | null }
+export type Leaving = {
+  key: string
+  isFirst: boolean
+  hasSat: boolean
+  isOver: boolean
+  unreadMs: number | null
+}
 
 /** The relay of a job. */
 export type Relays = (job: string) => Relay
@@ -90,6 +99,8 @@ export function createRelay({
   let absence: ReturnType<typeof setTimeout> | null = null
   let unreadMs: number | null = null
   let isStale = false
+  /** Nobody has had output of another relay: whoever claims to have some is mistaken. */
+  let isOriginal = false
   let isAbandoned = false
   /** It runs on for itself: what is not stored is kept for nobody. */
   let isForsaken = false
@@ -186,6 +197,7 @@ export function createRelay({
   function settle(upload: StreamLease, known: (StoredStream | OpenedStream) & { from: number }): void {
     const isOthers = 'noted' in known && !known.noted
     if (isOthers || Math.max(known.from, known.stored) > window.end()) calls.begin()
+    else if ('noted' in known && known.stored === 0) isOriginal = true
     unreadMs = known.unreadMs
     if (upload.attempt !== lease?.attempt || isStale) {
       stored = known.stored
@@ -349,12 +361,12 @@ export function createRelay({
     onIdle()
   }
 
-  async function read({ key, from, unreadMs: told }: Reading): Promise<Output> {
+  async function read({ key, from, mayFollow, unreadMs: told }: Reading): Promise<Output> {
     readers.close(key)
     if (readers.count() >= limits.streamReaders) return null
     unreadMs = told
     // It was given by another relay what this one has never had.
-    if (from > window.end()) calls.begin()
+    if (mayFollow && !isOriginal && from > window.end()) calls.begin()
     if (seated.size < maxKnown) seated.add(key)
     const output = readers.open(key, from)
     isForsaken = false
@@ -368,17 +380,17 @@ export function createRelay({
     write,
     read,
     keep: async reading => (readers.has(reading.key) ? 'there' : await read(reading)),
-    async leave({ key, isFirst, isOver, unreadMs: told }) {
+    async leave({ key, isFirst, hasSat, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
       if (!wasThere && left.size < maxKnown) left.add(key)
-      if (!wasThere && !seated.has(key) && !isFirst && !isOver) calls.begin()
+      if (!wasThere && hasSat && !seated.has(key) && !isOver) calls.begin()
       if (readers.count() === 0) {
         if (isOver) {
           stopAwaiting()
           calls.stop()
         }
         // It may never come: then nothing else tells that nobody reads.
-        else if (!wasThere) {
+        else if (!wasThere && (isFirst || hasSat)) {
           unreadMs = told
           awaitReaders(told ?? limits.streamLeaveMs)
         }

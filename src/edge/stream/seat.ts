@@ -25,13 +25,16 @@ export type SeatOptions = {
   isNew: boolean
   /** Of the job; see the schema. */
   unreadMs: number | null
+  /** As of `OverOptions`: null where the job has been found running. */
+  expiresAt: number | null
   /** Aborts when the client leaves. */
   signal: AbortSignal
   /** For what has to be done after the client has left. */
   background(work: Promise<unknown>): void
 }
 
-export function createSeat({ app, job, isNew, unreadMs, signal, background }: SeatOptions): Seat {
+export function createSeat(options: SeatOptions): Seat {
+  const { app, job, isNew, unreadMs, expiresAt, signal, background } = options
   const key = crypto.randomUUID()
   let feed: Feed | null = null
   let isOver = false
@@ -47,7 +50,7 @@ export function createSeat({ app, job, isNew, unreadMs, signal, background }: Se
     background(
       app
         .relays(job.id)
-        .leave({ key, isFirst: isNew && !hasSat, isOver, unreadMs })
+        .leave({ key, isFirst: isNew && !hasSat, hasSat, isOver, unreadMs })
         .catch(() => undefined),
     )
   }
@@ -55,10 +58,12 @@ export function createSeat({ app, job, isNew, unreadMs, signal, background }: Se
   // Who has left already is told of by nothing else.
   if (signal.aborted) leave()
 
+  const readingFrom = (from: number) => ({ key, from, mayFollow: hasSat || expiresAt === null, unreadMs })
+
   async function sitAgain(from: number): Promise<void> {
     const mine = feed
     if (hasLeft || mine?.isWaiting()) return
-    const frames = await app.relays(job.id).keep({ key, from, unreadMs })
+    const frames = await app.relays(job.id).keep(readingFrom(from))
     // A seat that was taken meanwhile has the key.
     if (frames === null || frames === 'there' || feed !== mine) return
     hasSat = true
@@ -72,7 +77,7 @@ export function createSeat({ app, job, isNew, unreadMs, signal, background }: Se
     async take(from) {
       feed?.cancel()
       feed = null
-      const frames = await app.relays(job.id).read({ key, from, unreadMs })
+      const frames = await app.relays(job.id).read(readingFrom(from))
       if (frames === null) return null
       hasSat = true
       feed = createFeed(frames)

@@ -105,6 +105,7 @@ function createModelReader(world: World): ModelReader {
       const output = await world.relay.read({
         key: `reader ${keys}`,
         from: reader.bytes.byteLength,
+        mayFollow: true,
         unreadMs: world.store.job.unreadMs,
       })
       if (output === null) throw new Error('Crowded')
