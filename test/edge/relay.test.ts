@@ -676,6 +676,17 @@ describe('leaving', () => {
       expect(vi.getTimerCount()).toBe(0)
     })
 
+    test.for(signs)(
+      'behavior: nobody is called when %s, where readers share its process',
+      async ([, come]) => {
+        const world = setup({ sharesProcess: true })
+        await come(world)
+        await soon(5_000)
+        expect([world.store.calls, world.store.job.isOver]).toEqual([0, true])
+        expect(vi.getTimerCount()).toBe(0)
+      },
+    )
+
     test('behavior: nobody is called any more when the job has ended', async () => {
       const { store, relay, sit, upload, onIdle } = setup()
       const reader = await sit({ from: 10, mayFollow: true })

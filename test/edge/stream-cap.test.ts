@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClaimedJob } from '../../src/protocol/runner.ts'
+import { host } from '../support/hosts.ts'
 import { askHave, eventsOf, openUpload, streamed, type TestReader } from '../support/stream.ts'
 import { asEvents, idLength, type Streams, startStreams } from '../support/streams.ts'
 
@@ -92,6 +93,20 @@ describe('beyond what is stored', () => {
     expect([client.size(), slow.size()]).toEqual([bytes + idLength, bytes])
   })
 })
+
+test.runIf(host !== 'workerd')(
+  'behavior: where all is one process, no reader that may have been lost holds up what nobody reads',
+  async () => {
+    const client = await streams.ask({ detach: true })
+    const job = await streams.claim()
+    client.leave()
+    // As after an earlier upload, between which and this one the process keeps no relay for nobody.
+    await streams.edge.db.orm.run(`update jobs set stream_bytes = ${cap} where id = '${job.id}'`)
+    const beganAt = performance.now()
+    await pourAll(job, { from: cap, bytes: 3 * cap })
+    expect(performance.now() - beganAt).toBeLessThan(10_000)
+  },
+)
 
 describe('back-pressure', () => {
   test('behavior: a client that never reads stops the upload', async () => {

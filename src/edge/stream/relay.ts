@@ -69,6 +69,8 @@ export type RelayOptions = {
   returnMs?: number
   /** Has nothing in hand any more. */
   onIdle?: () => void
+  /** With its readers: whatever ends the one ends the others, and it has none to be called. */
+  sharesProcess?: boolean
   /** Aborts when the host closes: then nobody leaves of his own will. */
   closing?: AbortSignal
 }
@@ -84,6 +86,7 @@ export function createRelay({
   storedBytes,
   returnMs = defaultReturnMs,
   onIdle = () => {},
+  sharesProcess = false,
   closing,
 }: RelayOptions): Relay {
   const window = createWindow()
@@ -125,6 +128,10 @@ export function createRelay({
       if (!calls.areOut() && absence === null) endAbsence().finally(rest)
     },
   })
+
+  const callLost = () => {
+    if (!sharesProcess) calls.begin()
+  }
 
   const readers = createReaders({
     window,
@@ -196,7 +203,7 @@ export function createRelay({
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
   function settle(upload: StreamLease, known: (StoredStream | OpenedStream) & { from: number }): void {
     const isOthers = 'noted' in known && !known.noted
-    if (isOthers || Math.max(known.from, known.stored) > window.end()) calls.begin()
+    if (isOthers || Math.max(known.from, known.stored) > window.end()) callLost()
     else if ('noted' in known && known.stored === 0) isOriginal = true
     unreadMs = known.unreadMs
     if (upload.attempt !== lease?.attempt || isStale) {
@@ -366,7 +373,7 @@ export function createRelay({
     if (readers.count() >= limits.streamReaders) return null
     unreadMs = told
     // It was given by another relay what this one has never had.
-    if (mayFollow && !isOriginal && from > window.end()) calls.begin()
+    if (mayFollow && !isOriginal && from > window.end()) callLost()
     if (seated.size < maxKnown) seated.add(key)
     const output = readers.open(key, from)
     isForsaken = false
@@ -383,7 +390,7 @@ export function createRelay({
     async leave({ key, isFirst, hasSat, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
       if (!wasThere && left.size < maxKnown) left.add(key)
-      if (!wasThere && hasSat && !seated.has(key) && !isOver) calls.begin()
+      if (!wasThere && hasSat && !seated.has(key) && !isOver) callLost()
       if (readers.count() === 0) {
         if (isOver) {
           stopAwaiting()

@@ -12,6 +12,7 @@ export function createRelays({ storedBytes, closing, ...store }: RelaysOptions):
     const relay = createRelay({
       store: createRelayStore(store, job),
       storedBytes,
+      sharesProcess: true,
       ...(closing && { closing }),
       onIdle() {
         if (relays.get(job) === relay) relays.delete(job)
