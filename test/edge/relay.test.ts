@@ -633,6 +633,10 @@ describe('leaving', () => {
       ],
       ['one leaves that it does not know', ({ relay }) => relay.leave({ key: 'gone', ...leaving })],
       [
+        'one comes first, found the job running, and leaves',
+        async ({ sit }) => await (await sit({ mayFollow: true })).leave(),
+      ],
+      [
         'one comes that has read more than there is, and leaves',
         async ({ sit }) => await (await sit({ from: 10, mayFollow: true })).leave(),
       ],

@@ -30,6 +30,16 @@ function ask(path: string, init: RequestInit = {}) {
   }
 }
 
+/** A client that makes a job, and reads it. */
+function make() {
+  const body = JSON.stringify({ containers: ['echo'], data: {} })
+  return ask('/api/jobs/stream', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+}
+
 /** So many read as may. @returns how they leave. */
 async function crowd(id: string): Promise<() => Promise<void>> {
   const relay = edge.mortal.relays(id)
@@ -55,12 +65,7 @@ test('behavior: a client that has left before it could be answered is nobody who
 
 test('behavior: the job of a client that leaves while it is being stored ends before a runner takes it', async () => {
   const stored = edge.proxy.holdAnswer(/insert into .?jobs/i)
-  const body = JSON.stringify({ containers: ['echo'], data: {} })
-  const { leave } = ask('/api/jobs/stream', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body,
-  })
+  const { leave } = make()
   await stored.reached
   const left = leave()
   stored.release()
@@ -90,6 +95,26 @@ test.for(mistaken)('behavior: a client %s hides no other one’s leaving', async
   client.leave()
   await expect.poll(() => stateOf(job.id), { timeout: 5_000 }).toBe('cancelled')
   expect((await upload.answer).body.stop).toBe(true)
+})
+
+test('behavior: who comes and goes after a relay has died costs a client nothing that stands still', async () => {
+  const held = (await make().answer).body?.getReader()
+  const read = async () => Buffer.from((await held?.read())?.value ?? '').toString()
+  const [, first] = [await read(), read()]
+  const job = await edge.streams.claim()
+  const upload = await edge.streams.upload(job)
+  upload.write('one ')
+  expect(await first).toBe('one ')
+  edge.mortal.kill()
+  const before = edge.mortal.sat()
+  await (await ask(`/api/jobs/${job.id}/stream`).answer).body?.cancel()
+  // Not one byte more was asked for.
+  await expect.poll(() => edge.mortal.sat(), { timeout: 3_000 }).toBe(before + 2)
+  const next = await edge.streams.upload(job)
+  next.write('one two ')
+  expect(await read()).toBe('two ')
+  expect(await next.end()).toEqual({ status: 200, body: { have: 8, stop: false } })
+  await held?.cancel()
 })
 
 describe('whoever listens for a client to leave', () => {

@@ -372,8 +372,9 @@ export function createRelay({
     readers.close(key)
     if (readers.count() >= limits.streamReaders) return null
     unreadMs = told
-    // It was given by another relay what this one has never had.
-    if (mayFollow && !isOriginal && from > window.end()) callLost()
+    // It was given by another relay what this one has never had, or finds the job running and nobody here.
+    const isAfter = from > window.end() || seated.size === 0
+    if (mayFollow && !isOriginal && isAfter) callLost()
     if (seated.size < maxKnown) seated.add(key)
     const output = readers.open(key, from)
     isForsaken = false
