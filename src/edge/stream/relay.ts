@@ -5,6 +5,7 @@ import { createCalls } from './calls.ts'
 import { createFence } from './fence.ts'
 import { createReaders, type Frame } from './readers.ts'
 import { createSignal } from './signal.ts'
+import type { RelayStore } from './store.ts'
 import { createWindow } from './window.ts'
 
 /** A runner's upload: its body has the output from `from` on. */
@@ -46,20 +47,6 @@ export type Leaving = {
 
 /** The relay of a job. */
 export type Relays = (job: string) => Relay
-
-/** What a relay needs of the world. */
-export type RelayStore = {
-  /** From then on, if it is noted, no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
-  open(lease: StreamLease, turn: number): Promise<OpenedStream | null>
-  close(lease: StreamLease, turn: number): Promise<void>
-  select(lease: StreamLease): Promise<StoredStream | null>
-  /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
-  append(piece: StreamLease & { from: number; bytes: Uint8Array }): Promise<boolean>
-  /** Asks those who listen for the job's end whether they still have their seats: their relay may be gone. */
-  call(): Promise<void>
-  /** Nobody has read for as long as the job may run unread: ends it. */
-  abandon(): Promise<void>
-}
 
 export type RelayOptions = {
   store: RelayStore

@@ -2,8 +2,30 @@ import type { Bells } from '../bell/bell.ts'
 import { ringCancelled } from '../bell/cancelled.ts'
 import { ringEnded } from '../bell/ended.ts'
 import type { Db } from '../db/open.ts'
-import { cancelUnread, closeOutput, openOutput, selectUpload, storeOutput } from '../jobs/output.ts'
-import type { RelayStore } from './relay.ts'
+import {
+  cancelUnread,
+  closeOutput,
+  type OpenedStream,
+  openOutput,
+  type StoredStream,
+  type StreamLease,
+  selectUpload,
+  storeOutput,
+} from '../jobs/output.ts'
+
+/** What a relay needs of the world. */
+export type RelayStore = {
+  /** From then on, if it is noted, no other attempt begins, until the same turn's `close`, which is for when nothing was passed on. */
+  open(lease: StreamLease, turn: number): Promise<OpenedStream | null>
+  close(lease: StreamLease, turn: number): Promise<void>
+  select(lease: StreamLease): Promise<StoredStream | null>
+  /** @returns false when the lease is not the runner's, or the bytes do not follow what is stored. */
+  append(piece: StreamLease & { from: number; bytes: Uint8Array }): Promise<boolean>
+  /** Asks those who listen for the job's end whether they still have their seats: their relay may be gone. */
+  call(): Promise<void>
+  /** Nobody has read for as long as the job may run unread: ends it. */
+  abandon(): Promise<void>
+}
 
 export type StoreOptions = { db: Db; bells: Bells; leaseMs: number }
 

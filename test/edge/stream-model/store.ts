@@ -1,4 +1,4 @@
-import type { RelayStore } from '../../../src/edge/stream/relay.ts'
+import type { RelayStore } from '../../../src/edge/stream/store.ts'
 
 /** The database as a relay sees it: what the statements of `jobs/output.ts` do, for one job, and their failures on demand. */
 export type FakeStore = RelayStore & {

@@ -1,4 +1,5 @@
-import { createRelay, type Relay, type RelayStore } from '../../../src/edge/stream/relay.ts'
+import { createRelay, type Relay } from '../../../src/edge/stream/relay.ts'
+import type { RelayStore } from '../../../src/edge/stream/store.ts'
 import { contentOf, createFakeStore, type FakeStore } from './store.ts'
 
 /** One job's relay, its runner and its readers, as far as they speak with it. */
