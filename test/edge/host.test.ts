@@ -327,9 +327,12 @@ describe('a host that closes', () => {
 
   const toldToAskAgain = { status: 503, retryAfter: '5', code: 'closing' }
 
-  test('behavior: tells the client of a chat to ask again, and cancels what would be computed twice', async () => {
-    expect(await askAtClosing({}, false)).toEqual({ ...toldToAskAgain, state: 'cancelled' })
-  })
+  test.each([false, true])(
+    'behavior: tells the client of a chat to ask again, and cancels what would be computed twice: streamed %s',
+    async stream => {
+      expect(await askAtClosing({}, stream)).toEqual({ ...toldToAskAgain, state: 'cancelled' })
+    },
+  )
 
   test.each([false, true])(
     'behavior: leaves the job of a chat to who can come back to it: streamed %s',

@@ -12,6 +12,7 @@ import { persist } from '../stream/patience.ts'
 import { pause } from '../stream/pause.ts'
 import { bodyTooLarge, unbroken } from './body.ts'
 import { cancelled } from './cancelled.ts'
+import type { Made } from './create.ts'
 import { type Create, creating, keyParameter, tellOutcomes } from './creating.ts'
 import { described } from './describe.ts'
 import { isJson } from './json.ts'
@@ -110,9 +111,21 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
     if ('code' in outcome) return refuse(c, outcome)
     tellOutcomes(c, [outcome])
     c.header('infernet-job', outcome.id)
-    if (!streamed) return await answerWhole(c, outcome.id)
-    const opening = await openingOfMade(app, c, outcome)
-    return opening ? await openAiStream(app, ends, c, opening) : jobGone(c)
+    return streamed ? await answerStreamed(c, outcome) : await answerWhole(c, outcome.id)
+  }
+
+  /** Whoever is told to ask again makes another job, as `answerWhole` says. At a host that closes no relay ends this one. */
+  async function answerStreamed(c: Context, made: Made): Promise<Response> {
+    const opening = await openingOfMade(app, c, made)
+    if (opening === null) return jobGone(c)
+    try {
+      return await openAiStream(app, ends, c, opening)
+    } catch (error) {
+      const { owner } = senderOf(app, c)
+      if (app.closing?.aborted && !isKeyed(c))
+        await cancelled(app, c, { owner, id: made.id }).catch(() => undefined)
+      throw error
+    }
   }
 
   /**
