@@ -1,6 +1,6 @@
 import type { Egress } from '../config/confinement.ts'
 import { messageOf } from '../trouble.ts'
-import { type Iptables, mayPass } from './iptables.ts'
+import { type Iptables, mayPass, patienceMs } from './iptables.ts'
 import type { Bridge } from './plan.ts'
 import { chainsOf, rulesOf } from './ruleset.ts'
 import { bridgesIn, hooksOf, isHooked, ownRules, parseTable, type Table, unhook } from './table.ts'
@@ -32,9 +32,6 @@ export type FirewallOptions = {
   /** In milliseconds, of a clock that only goes forward. */
   now?: () => number
 }
-
-/** So long a failure of a table may be of a moment: at a boot, or a reload of a firewall, others hold its lock. */
-export const patienceMs = 30_000
 
 /** What a table was told last, and how that reads. */
 type Held = { told: string; reads: string; egress: ReadonlyMap<string, Egress> }

@@ -33,17 +33,21 @@ export function createIptables(family: Family): Iptables {
   return { family, layer: 'filter', ...tableOf(family, 'filter') }
 }
 
-/** Whoever cannot look at a table so often in a row has none, whatever it says. */
+/** So long a failure of a table may be of a moment: at a boot, or a reload of a firewall, others hold its lock. */
+export const patienceMs = 30_000
+/** Whoever cannot look at a table so often in a row, and for so long, has none, whatever it says: each container that is placed looks. */
 const maxUnsure = 3
 
 /**
  * `security` comes after `filter`. Some kernels are built without it; `mangle` comes before, and so there a refusal is always silent. What may
- * pass says nothing of the kernel: an earlier process may have its rules in the one, which nobody would take away there any more.
+ * pass says nothing of the kernel: an earlier process may have its rules in the one, which nobody would take away there any more. `now`:
+ * as of the firewall.
  */
-export function createFloor(family: Family): Iptables {
+export function createFloor(family: Family, now = () => performance.now()): Iptables {
   const [security, mangle] = [tableOf(family, 'security'), tableOf(family, 'mangle')]
   let table: typeof security | null = null
   let unsure = 0
+  let unsureSince = 0
 
   async function found(): Promise<typeof security> {
     if (table !== null) return table
@@ -51,8 +55,10 @@ export function createFloor(family: Family): Iptables {
       await security.save()
       table = security
     } catch (error) {
+      if (unsure === 0) unsureSince = now()
       unsure += 1
-      if (mayPass(messageOf(error)) && unsure < maxUnsure) throw error
+      const isSure = unsure >= maxUnsure && now() - unsureSince >= patienceMs
+      if (mayPass(messageOf(error)) && !isSure) throw error
       table = mangle
     }
     return table
