@@ -380,7 +380,8 @@ describe('a streamed chat that has no first byte leaves its place at the relay',
   test('behavior: as the relay has no place', async () => {
     const { seats, asked } = watched({ isCrowded: true })
     const answer = await asked
-    expect(answer.status).toBe(502)
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '5'])
+    expect(await answer.json()).toMatchObject({ error: { code: 'too_many_readers' } })
     expect(seats).toEqual({ taken: 1, left: 1 })
     await request(`/api/jobs/${answer.headers.get('infernet-job')}`, { method: 'DELETE' })
   })

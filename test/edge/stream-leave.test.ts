@@ -97,6 +97,24 @@ test.for(mistaken)('behavior: a client %s hides no other one’s leaving', async
   expect((await upload.answer).body.stop).toBe(true)
 })
 
+test('behavior: a chat that comes back to its job, and finds no room, is told when to ask again', async () => {
+  const init = {
+    method: 'POST',
+    headers: { 'idempotency-key': 'crowded' },
+    body: '{"model":"chat","stream":true,"messages":[]}',
+  }
+  const first = ask('/v1/chat/completions', init)
+  const job = await edge.streams.claim()
+  const upload = await edge.streams.upload(job)
+  upload.write('data: {}\n\n')
+  await first.answer
+  const leave = await crowd(job.id)
+  const answer = await ask('/v1/chat/completions', init).answer
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '5'])
+  expect(await answer.json()).toMatchObject({ error: { code: 'too_many_readers' } })
+  await Promise.all([first.leave(), leave()])
+})
+
 test('behavior: who comes and goes after a relay has died costs a client nothing that stands still', async () => {
   const held = (await make().answer).body?.getReader()
   const read = async () => Buffer.from((await held?.read())?.value ?? '').toString()

@@ -170,7 +170,12 @@ describe('events of a chat', () => {
     return text
   }
   const lost: Piece = { kind: 'gone', why: 'lost' }
-  const error = { message: 'The rest of the output is lost', type: 'server_error', param: null, code: null }
+  const error = {
+    message: 'The rest of the output is lost',
+    type: 'server_error',
+    param: null,
+    code: 'output_gone',
+  }
   const told = `data: ${JSON.stringify({ error })}\n\n`
   const long = `data: {"a":"${'x'.repeat(300_000)}`
 

@@ -37,7 +37,10 @@ export function chatEvents(first: Piece, rest: AsyncGenerator<Piece>): ChatEvent
 }
 
 function errorOfEnd(piece: Exclude<Piece, { kind: 'output' }>): ReturnType<typeof errorOf> | null {
-  if (piece.kind === 'gone') return errorOf(502, { message: goneError(piece.why).error })
+  if (piece.kind === 'gone') {
+    const { code, error: message } = goneError(piece.why)
+    return errorOf(502, { message, code })
+  }
   if (piece.row.state === 'success') return null
   const { status, message, code } = failureOf(piece.row)
   return errorOf(status, { message, code })

@@ -5,14 +5,14 @@ import type { Piece } from '../stream/stored.ts'
 import { chatEvents } from './chat-events.ts'
 import { goneError } from './job-events.ts'
 import type { Leaving } from './leaving.ts'
-import { failureError, openAiError } from './openai-error.ts'
-import { closes } from './refuse.ts'
+import { failureError } from './openai-error.ts'
+import { closes, refuse } from './refuse.ts'
 import { type Opening, openReading, respondWithStream } from './stream-opening.ts'
 
 /** The container's events as they come. Nothing is answered before the first, so that what goes wrong until then has a status. */
 export async function openAiStream(app: App, ends: Ends, c: Context, opening: Opening): Promise<Response> {
   const { leaving, opened } = await openReading(app, ends, c, opening)
-  if ('why' in opened) return openAiError(c, 502, { message: goneError(opened.why).error })
+  if ('why' in opened) return refuse(c, goneError(opened.why))
   const first = await firstOf(opened.pieces, leaving)
   const refusal = refusalOf(c, first)
   if (refusal) {
@@ -39,6 +39,6 @@ async function firstOf(pieces: AsyncGenerator<Piece>, leaving: Leaving): Promise
 
 /** null: there is something to be streamed, if only an end. */
 function refusalOf(c: Context, first: Piece): Response | null {
-  if (first.kind === 'gone') return openAiError(c, 502, { message: goneError(first.why).error })
+  if (first.kind === 'gone') return refuse(c, goneError(first.why))
   return first.kind === 'ended' && first.row.state !== 'success' ? failureError(c, first.row) : null
 }

@@ -81,7 +81,7 @@ export function openAiRoutes(app: App, { ends, create }: { ends: Ends; create: C
         },
       ],
       answer: { description: 'The container’s answer.', schema: v.looseObject({}) },
-      refusals: [...creating, 'closing'],
+      refusals: [...creating, 'output_gone', 'too_many_readers', 'closing'],
       refusalBody: OpenAiErrorBody,
     }),
     complete,
