@@ -16,9 +16,17 @@ beforeEach(async () => {
   await streams.edge.db.orm.run('delete from parts')
 })
 
-/** What is asked for of a client that leaves. It takes a second, and on a machine that is busy more: there it is tried again. */
+/** What is asked for of a client that leaves. It takes a second. */
 const leaveMs = 2_000
-const busy = { retry: 3 }
+
+/** How long two took, or three where one was late: a machine is busy for a moment, and two of three are in time all the same. */
+async function timesOf(play: () => Promise<number>): Promise<number[]> {
+  const times = [await play(), await play()]
+  const late = times.filter(ms => ms >= leaveMs)
+  return late.length === 1 ? [...times, await play()] : times
+}
+
+const areInTime = (times: readonly number[]) => times.filter(ms => ms < leaveMs).length >= 2
 
 const waitForOrders = async (holding: { id: string; attempt: number }[]) => {
   const { runner } = streams
@@ -59,25 +67,26 @@ describe('a client leaves', () => {
     ['event', asEvents],
   ] as const)(
     'default: in %s mode its job is cancelled, the upload stopped, the runner told, within 2 s',
-    busy,
     async ([, headers]) => {
-      const { client, job, upload } = await streams.begin({ headers })
-      const orders = waitForOrders([job])
-      const began = performance.now()
-      client.leave()
-      expect((await upload.answer).body).toMatchObject({ stop: true })
-      const uploadMs = performance.now() - began
-      expect((await orders).cancel).toEqual([{ id: job.id, attempt: job.attempt }])
-      const ordersMs = performance.now() - began
-      expect(Math.max(uploadMs, ordersMs)).toBeLessThan(leaveMs)
-      expect(await streams.read(job.id)).toMatchObject({
-        state: 'cancelled',
-        error: { code: 'cancelled', message: 'Its client left.' },
+      const times = await timesOf(async () => {
+        const { client, job, upload } = await streams.begin({ headers })
+        const orders = waitForOrders([job])
+        const began = performance.now()
+        client.leave()
+        expect((await upload.answer).body).toMatchObject({ stop: true })
+        expect((await orders).cancel).toEqual([{ id: job.id, attempt: job.attempt }])
+        const ms = performance.now() - began
+        expect(await streams.read(job.id)).toMatchObject({
+          state: 'cancelled',
+          error: { code: 'cancelled', message: 'Its client left.' },
+        })
+        expect(await streams.result(job.id)).toMatchObject({
+          result: { container: 'echo', code: 'cancelled', output: { output: 'x' } },
+        })
+        expect((await (await streams.upload(job, 1)).end()).status).toBe(409)
+        return ms
       })
-      expect(await streams.result(job.id)).toMatchObject({
-        result: { container: 'echo', code: 'cancelled', output: { output: 'x' } },
-      })
-      expect((await (await streams.upload(job, 1)).end()).status).toBe(409)
+      expect(times).toSatisfy(areInTime)
     },
   )
 
@@ -101,13 +110,19 @@ describe('a client leaves', () => {
     head.leave()
   })
 
-  test('behavior: while its job waits', busy, async () => {
-    const client = await streams.ask()
-    await client.untilSize(idLength)
-    const id = client.text().trim()
-    client.leave()
-    await expect.poll(async () => await state(id), { timeout: leaveMs }).toBe('cancelled')
-    expect(await streams.runner.claim()).toEqual([])
+  test('behavior: while its job waits', async () => {
+    const times = await timesOf(async () => {
+      const client = await streams.ask()
+      await client.untilSize(idLength)
+      const id = client.text().trim()
+      const began = performance.now()
+      client.leave()
+      await expect.poll(async () => await state(id)).toBe('cancelled')
+      const ms = performance.now() - began
+      expect(await streams.runner.claim()).toEqual([])
+      return ms
+    })
+    expect(times).toSatisfy(areInTime)
   })
 
   test('behavior: one of two', async () => {
