@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { freePort } from '../../src/local/port.ts'
@@ -27,6 +30,34 @@ test.skipIf(!canStartEngines)(
     await engine.kill()
     await engine.start()
     expect(docker(['ps', '-q'], engine.host)).toBe('')
+  },
+)
+
+test.skipIf(!canStartEngines)(
+  'behavior: an engine of our own that does not let go of a network is taken down all the same',
+  { timeout: 60_000 },
+  async () => {
+    const engine = await createOwnEngine()
+    await engine.start()
+    const bridge = `ifb${process.pid}`
+    docker(['network', 'create', '-o', `com.docker.network.bridge.name=${bridge}`, 'held'], engine.host)
+    onTestFinished(() => void spawnSync('ip', ['link', 'del', bridge]))
+    const folder = await mkdtemp(join(tmpdir(), 'infernet-held-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const refuses = `[ "$3 $4" = "network rm" ] && { echo "has active endpoints" >&2; exit 1; }`
+    await writeFile(
+      join(folder, 'docker'),
+      `#!/bin/sh\n${refuses}\nPATH='${process.env.PATH}' exec docker "$@"\n`,
+      { mode: 0o755 },
+    )
+    vi.stubEnv('PATH', `${folder}:${process.env.PATH}`)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await expect(engine.close()).rejects.toThrow('has active endpoints')
+    const directory = dirname(engine.host.replace('unix://', ''))
+    expect([existsSync(directory), readFileSync('/proc/mounts', 'utf8').includes(directory)]).toEqual([
+      false,
+      false,
+    ])
   },
 )
 

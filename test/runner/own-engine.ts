@@ -80,6 +80,38 @@ export async function createOwnEngine(more: readonly string[] = []) {
       throw new Error(`dockerd has ended with ${child.exitCode}, and never answered`)
   }
 
+  /** Its containers, and its networks: their bridges are this machine's, and would outlive it. */
+  async function clear(): Promise<void> {
+    // What a killed one has left is known to its successor alone.
+    if (!answers()) await start()
+    const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
+    // A container's root is busy where another engine has begun something meanwhile: it has that among its mounts. Its process has ended by
+    // then, and all else goes with the directory.
+    const until = performance.now() + busyMs
+    await eventually(() => {
+      try {
+        const ids = all('ps', '-aq')
+        if (ids.length > 0) docker(['rm', '-f', ...ids], host)
+        return true
+      } catch {
+        return performance.now() > until
+      }
+    })
+    const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
+    if (networks.length > 0) docker(['network', 'rm', ...networks], host)
+  }
+
+  async function takeAway(): Promise<void> {
+    execFileSync(ip, ['link', 'del', bridge])
+    // Of a network namespace, which it leaves mounted.
+    const mounts = readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .map(line => line.split(' ')[1] ?? '')
+    for (const path of mounts.filter(mount => mount.startsWith(`${directory}/`)).toReversed())
+      spawnSync('umount', ['-l', path])
+    await rm(directory, { recursive: true, force: true })
+  }
+
   return {
     host,
     start,
@@ -87,35 +119,12 @@ export async function createOwnEngine(more: readonly string[] = []) {
     end: () => end('SIGTERM'),
     /** As a host that is out of memory does: its containers run on, cut off from their ports, until it is started again. */
     kill: () => end('SIGKILL'),
-    /** Ends it with all that it has. */
+    /** Ends it with all that it has. What it does not let go of is told when all else has gone. */
     async close() {
-      // What a killed one has left is known to its successor alone.
-      if (!answers()) await start()
-      // Their bridges are this machine's, and would outlive it.
-      const all = (...args: string[]) => docker(args, host).split('\n').filter(Boolean)
-      // A container's root is busy where another engine has begun something meanwhile: it has that among its mounts. Its process has ended by
-      // then, and all else goes with the directory.
-      const until = performance.now() + busyMs
-      await eventually(() => {
-        try {
-          const ids = all('ps', '-aq')
-          if (ids.length > 0) docker(['rm', '-f', ...ids], host)
-          return true
-        } catch {
-          return performance.now() > until
-        }
-      })
-      const networks = all('network', 'ls', '-q', '--filter', 'type=custom')
-      if (networks.length > 0) docker(['network', 'rm', ...networks], host)
-      await end('SIGTERM')
-      execFileSync(ip, ['link', 'del', bridge])
-      // Of a network namespace, which it leaves mounted.
-      const mounts = readFileSync('/proc/mounts', 'utf8')
-        .split('\n')
-        .map(line => line.split(' ')[1] ?? '')
-      for (const path of mounts.filter(mount => mount.startsWith(`${directory}/`)).toReversed())
-        spawnSync('umount', ['-l', path])
-      await rm(directory, { recursive: true, force: true })
+      const failures: unknown[] = []
+      for (const step of [clear, () => end('SIGTERM'), takeAway])
+        await step().catch(error => failures.push(error))
+      if (failures.length > 0) throw failures[0]
     },
   }
 }
