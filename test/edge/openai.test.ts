@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
 import { sql } from 'drizzle-orm'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -93,27 +95,43 @@ test.each([true, false])('behavior: the same key is the same answer: streamed %s
   expect(await runner.claim()).toEqual([])
 })
 
-test.each(process.env.EDGE_HOST === undefined ? [true] : [true, false])(
+/** A chat whose client leaves with a reset, which every host notices. */
+function begin({ stream, headers = {} }: { stream: boolean; headers?: Record<string, string> }) {
+  const request = httpRequest(new URL('/v1/chat/completions', edge.url), {
+    method: 'POST',
+    agent: false,
+    headers,
+  })
+  const answered = once(request, 'response')
+  answered.catch(() => undefined)
+  request.end(JSON.stringify({ model: 'chat', messages, stream }))
+  return { answered, leave: () => void request.socket?.resetAndDestroy() }
+}
+
+test.each([true, false])(
   'behavior: whoever leaves a request with a key comes back to its job: streamed %s',
   async stream => {
-    const ask = async (signal?: AbortSignal) =>
-      await edge.request('/v1/chat/completions', {
-        method: 'POST',
-        headers: { 'idempotency-key': `left-${stream}` },
-        body: JSON.stringify({ model: 'chat', messages, stream }),
-        ...(signal && { signal }),
-      })
-    const leaving = new AbortController()
-    const first = ask(leaving.signal)
+    const headers = { 'idempotency-key': `left-${stream}` }
+    const first = begin({ stream, headers })
     const job = await claim()
     const upload = stream ? await openUpload(runner, edge, { ...job, from: 0 }) : null
     upload?.write(chunk('Hel'))
-    if (stream) await first
-    leaving.abort()
-    await first.catch(() => undefined)
-    const again = ask()
+    if (stream) await first.answered
+    const unkeyed = begin({ stream: false })
+    const others = async () =>
+      (await edge.db.orm.all<{ state: string }>(sql`select state from jobs where id <> ${job.id}`))[0]?.state
+    await expect.poll(others).toBe('queued')
+    first.leave()
+    unkeyed.leave()
+    // Where this has been noticed, so has that.
+    await expect.poll(others).toBe('cancelled')
+    const again = edge.request('/v1/chat/completions', {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ model: 'chat', messages, stream }),
+    })
     if (upload) {
-      const terms = await edge.db.orm.all(sql`select unread_ms from jobs`)
+      const terms = await edge.db.orm.all(sql`select unread_ms from jobs where id = ${job.id}`)
       expect(terms).toEqual([{ unread_ms: 60_000 }])
       upload.write(chunk('lo'))
       await runner.report([streamed(job, { bytes: (await upload.end()).body.have })])
