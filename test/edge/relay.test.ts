@@ -691,6 +691,24 @@ describe('leaving', () => {
       },
     )
 
+    test.for(signs)(
+      'behavior: there one that comes back is not the last when %s: it leaves, and others still may',
+      async ([, come]) => {
+        const { store, sit, ...world } = setup({ sharesProcess: true })
+        await come({ store, sit, ...world })
+        await soon(200)
+        await (await sit({ from: store.job.bytes.byteLength })).leave()
+        await soon(3_200)
+        expect(store.job.isOver).toBe(false)
+        const other = await sit()
+        await soon(60_000)
+        expect([store.calls, store.job.isOver]).toEqual([0, false])
+        await other.leave()
+        await soon(1_000)
+        expect(store.job.isOver).toBe(true)
+      },
+    )
+
     test('behavior: nobody is called any more when the job has ended', async () => {
       const { store, relay, sit, upload, onIdle } = setup()
       const reader = await sit({ from: 10, mayFollow: true })
@@ -702,25 +720,31 @@ describe('leaving', () => {
       expect(vi.getTimerCount()).toBe(0)
     })
 
-    test('behavior: beyond the cap one that is called finds there what a faster one has had since', async () => {
-      const { store, sit, relay, body } = setup()
-      store.job.bytes = contentOf(0, cap)
-      const fast = await sit({ from: cap })
-      void fast.follow()
-      const { made, stream } = body(cap, 4 * cap)
-      void relay.write({ runner: 'r', id: 'j', attempt: 1, from: cap }, stream)
-      await soon(600)
-      expect([store.calls, fast.seen.bytes > 0]).toEqual([1, true])
-      const held = await relay.keep({ key: 'held', from: cap, mayFollow: true, unreadMs: 1_000 })
-      if (held === null || held === 'there') throw new Error('It has no seat')
-      const source = held.getReader()
-      expect((await source.read()).value?.offset).toBe(cap)
-      await soon(60_000)
-      expect(made.bytes).toBeLessThanOrEqual(room + 64 * kibibyte)
-      await source.cancel()
-      await soon(10_000)
-      expect(fast.seen.bytes).toBe(4 * cap)
-    })
+    test.for([
+      { sharesProcess: false, calls: 1 },
+      { sharesProcess: true, calls: 0 },
+    ])(
+      'behavior: beyond the cap one that is called, or comes back, finds there what a faster one has had since: $sharesProcess',
+      async ({ sharesProcess, calls }) => {
+        const { store, sit, relay, body } = setup({ sharesProcess })
+        store.job.bytes = contentOf(0, cap)
+        const fast = await sit({ from: cap })
+        void fast.follow()
+        const { made, stream } = body(cap, 4 * cap)
+        void relay.write({ runner: 'r', id: 'j', attempt: 1, from: cap }, stream)
+        await soon(600)
+        expect([store.calls, fast.seen.bytes > 0]).toEqual([calls, true])
+        const held = await relay.keep({ key: 'held', from: cap, mayFollow: true, unreadMs: 1_000 })
+        if (held === null || held === 'there') throw new Error('It has no seat')
+        const source = held.getReader()
+        expect((await source.read()).value?.offset).toBe(cap)
+        await soon(60_000)
+        expect(made.bytes).toBeLessThanOrEqual(room + 64 * kibibyte)
+        await source.cancel()
+        await soon(10_000)
+        expect(fast.seen.bytes).toBe(4 * cap)
+      },
+    )
   })
 
   test('behavior: who is called and is there keeps what is on its way', async () => {

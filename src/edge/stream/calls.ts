@@ -12,14 +12,13 @@ export type Calls = {
 export type CallsOptions = {
   call(): Promise<void>
   firstMs: number
+  /** Each after twice as long as the one before, since it may be lost, or heard by nobody for a while. */
+  most: number
   /** One has been made, or they are over. */
   onStep(): void
 }
 
-/** Each after twice as long as the one before, since it may be lost, or heard by nobody for a while. */
-const maxCalls = 4
-
-export function createCalls({ call, firstMs, onStep }: CallsOptions): Calls {
+export function createCalls({ call, firstMs, most, onStep }: CallsOptions): Calls {
   let made = 0
   let hasBegun = false
   let timer: ReturnType<typeof setTimeout> | null = null
@@ -27,7 +26,7 @@ export function createCalls({ call, firstMs, onStep }: CallsOptions): Calls {
   function callIn(ms: number): void {
     timer = setTimeout(() => {
       timer = null
-      if (made < maxCalls) {
+      if (made < most) {
         made += 1
         call().catch(() => undefined)
         callIn(2 * ms)

@@ -65,6 +65,9 @@ export type RelayOptions = {
 const defaultReturnMs = 5_000
 /** When those of a relay that is gone are called first, in parts of that. Those that wait for a frame have come by then. */
 const callParts = 10
+const lostCalls = 4
+/** Where all readers are gone with the relay, as their process is, nobody hears a call. But they come back, one after the other. */
+const returningCalls = 2
 /** Readings that have been here, and such as were ended before they began, remembered. */
 const maxKnown = 1_000
 
@@ -107,18 +110,15 @@ export function createRelay({
   const isReleased = () => fence.isUp(lease) || stored > 0
 
   const calls = createCalls({
-    call: () => store.call(),
+    call: async () => (sharesProcess ? undefined : await store.call()),
     firstMs: returnMs / callParts,
+    most: sharesProcess ? returningCalls : lostCalls,
     onStep() {
       trim()
       progress.tell()
       if (!calls.areOut() && absence === null) endAbsence().finally(rest)
     },
   })
-
-  const callLost = () => {
-    if (!sharesProcess) calls.begin()
-  }
 
   const readers = createReaders({
     window,
@@ -190,7 +190,7 @@ export function createRelay({
   /** Another attempt, or another relay has stored more than this one knows of: what is held here is of no use. */
   function settle(upload: StreamLease, known: (StoredStream | OpenedStream) & { from: number }): void {
     const isOthers = 'noted' in known && !known.noted
-    if (isOthers || Math.max(known.from, known.stored) > window.end()) callLost()
+    if (isOthers || Math.max(known.from, known.stored) > window.end()) calls.begin()
     else if ('noted' in known && known.stored === 0) isOriginal = true
     unreadMs = known.unreadMs
     if (upload.attempt !== lease?.attempt || isStale) {
@@ -361,7 +361,7 @@ export function createRelay({
     unreadMs = told
     // It was given by another relay what this one has never had, or finds the job running and nobody here.
     const isAfter = from > window.end() || seated.size === 0
-    if (mayFollow && !isOriginal && isAfter) callLost()
+    if (mayFollow && !isOriginal && isAfter) calls.begin()
     if (seated.size < maxKnown) seated.add(key)
     const output = readers.open(key, from)
     isForsaken = false
@@ -378,7 +378,7 @@ export function createRelay({
     async leave({ key, isFirst, hasSat, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
       if (!wasThere && left.size < maxKnown) left.add(key)
-      if (!wasThere && hasSat && !seated.has(key) && !isOver) callLost()
+      if (!wasThere && hasSat && !seated.has(key) && !isOver) calls.begin()
       if (readers.count() === 0) {
         if (isOver) {
           stopAwaiting()
