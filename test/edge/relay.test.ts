@@ -612,6 +612,27 @@ describe('leaving', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('behavior: of a thousand readers that come and go it remembers none, and calls nobody for the next one', async () => {
+    const { store, relay, sit } = setup()
+    const first = await sit()
+    await relay.write({ runner: 'r', id: 'j', attempt: 1, from: 0 }, new Response('first').body)
+    for (let come = 0; come < 1_000; come++) {
+      const { key, leave } = await sit({ mayFollow: true })
+      await leave()
+      await relay.leave({ key, isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 })
+    }
+    await soon(60_000)
+    expect([store.calls, store.job.isOver]).toEqual([0, false])
+    await first.leave()
+  })
+
+  test('behavior: who never sat is missed by no relay that has just come to be', async () => {
+    const { store, relay } = setup()
+    await relay.leave({ key: 'refused', isFirst: false, hasSat: false, isOver: false, unreadMs: 1_000 })
+    await soon(60_000)
+    expect([store.calls, store.job.isOver]).toEqual([0, false])
+  })
+
   describe('of a relay that may have lost readers', () => {
     type World = ReturnType<typeof setup>
     const leaving = { isFirst: false, hasSat: true, isOver: false, unreadMs: 1_000 }

@@ -378,7 +378,7 @@ export function createRelay({
     async leave({ key, isFirst, hasSat, isOver, unreadMs: told }) {
       const wasThere = readers.close(key)
       if (!wasThere && left.size < maxKnown) left.add(key)
-      if (!wasThere && hasSat && !seated.has(key) && !isOver) calls.begin()
+      if (!wasThere && hasSat && !seated.has(key) && !isOver && !isOriginal) calls.begin()
       if (readers.count() === 0) {
         if (isOver) {
           stopAwaiting()
