@@ -31,10 +31,10 @@ export default {
     const ticket = await bell.ticket()
     const wait = waitMs => bell.wait({ ticket, key: 'client', waitMs }, client.signal)
     for (let i = 0; i < 3; i += 1) await wait(1)
-    const last = wait(20_000)
+    const last = wait(20_000).then(() => 'over')
     client.abort()
-    await last
-    return Response.json({ leaves })
+    const late = new Promise(resolve => setTimeout(resolve, 10_000, 'late'))
+    return Response.json({ leaves, last: await Promise.race([last, late]) })
   },
 }`
 
@@ -55,5 +55,5 @@ test('behavior: a client that leaves ends its last wait, and those that had ende
   )
   onTestFinished(async () => await worker.dispose())
   const response = await worker.dispatchFetch('http://worker/')
-  expect(await response.json()).toEqual({ leaves: 1 })
+  expect(await response.json()).toEqual({ leaves: 1, last: 'over' })
 })

@@ -343,6 +343,23 @@ describe('a host that closes', () => {
   )
 })
 
+test('behavior: a host that closes tells who comes back to a stream to ask again', async () => {
+  const leaving = new AbortController()
+  const body = '{"containers":["chat"],"data":{},"detach":true}'
+  const made = await app.request('http://edge.test/api/jobs/stream', {
+    method: 'POST',
+    body,
+    signal: leaving.signal,
+  })
+  const { value } = (await made.body?.getReader().read()) ?? {}
+  const path = `/api/jobs/${new TextDecoder().decode(value).trim()}`
+  const { signal } = leaving
+  leaving.abort()
+  const answer = await app.request(`http://edge.test${path}/stream`, { signal })
+  expect([answer.status, await answer.json()]).toMatchObject([503, { code: 'closing' }])
+  await request(path, { method: 'DELETE' })
+})
+
 describe('a streamed chat that has no first byte leaves its place at the relay', () => {
   function watched({ isCrowded = false } = {}) {
     const seats = { taken: 0, left: 0 }

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { limits } from '../../src/protocol/limits.ts'
 import { type MortalEdge, startMortalEdge } from '../support/mortal-edge.ts'
 import { streamed } from '../support/stream.ts'
@@ -14,6 +14,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await edge[Symbol.asyncDispose]()
 })
+// What a test that failed has left in the queue is nobody else's.
+beforeEach(async () => void (await edge.db.orm.run('delete from jobs')))
 
 /** A request whose client leaves when it is told to. As on a server, its answer's body is cancelled then. */
 function ask(path: string, init: RequestInit = {}) {
