@@ -1,4 +1,4 @@
-import { defaultExclude, defineConfig } from 'vitest/config'
+import { defineConfig } from 'vitest/config'
 import { leanHeap } from './src/host/lean-heap.ts'
 
 /** The edge's tests that go through its door, and run on every host. */
@@ -41,8 +41,6 @@ const queue = [
   'queue-table',
 ]
 
-const chain = 'test/edge/chain/**/*.test.ts'
-
 const files = (names: readonly string[]) => names.map(name => `test/edge/${name}.test.ts`)
 
 export default defineConfig({
@@ -53,6 +51,9 @@ export default defineConfig({
     // A condition that is waited for is no bound: where one is meant, its test says how long.
     expect: { poll: { timeout: 10_000 } },
     maxWorkers: 3,
+    // Files leave nothing behind, and share what they stand on: to load viem, drizzle and the edge anew for each of three hundred took a
+    // quarter of the processors' time.
+    isolate: false,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
     // No test waits for a download: the chat container serves random weights.
@@ -63,12 +64,9 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.test.ts'],
-          exclude: [...defaultExclude, chain],
           globalSetup: 'test/support/workerd-setup.ts',
         },
       },
-      // A hundred files that leave nothing behind. To load what they stand on took each as long as a test or two.
-      { extends: true, test: { name: 'chain', include: [chain], isolate: false } },
       {
         extends: true,
         test: {
@@ -79,10 +77,7 @@ export default defineConfig({
           execArgv: [leanHeap],
         },
       },
-      {
-        extends: true,
-        test: { name: 'deno', include: files(door), env: { EDGE_HOST: 'deno' }, isolate: false },
-      },
+      { extends: true, test: { name: 'deno', include: files(door), env: { EDGE_HOST: 'deno' } } },
     ],
   },
 })
