@@ -1,5 +1,6 @@
-import { defineConfig } from 'vitest/config'
+import { defaultExclude, defineConfig } from 'vitest/config'
 import { leanHeap } from './src/host/lean-heap.ts'
+import { alone } from './test/alone.ts'
 
 /** The edge's tests that go through its door, and run on every host. */
 const door = [
@@ -51,8 +52,8 @@ export default defineConfig({
     // A condition that is waited for is no bound: where one is meant, its test says how long.
     expect: { poll: { timeout: 10_000 } },
     maxWorkers: 3,
-    // Files leave nothing behind, and share what they stand on: to load viem, drizzle and the edge anew for each of three hundred took a
-    // quarter of the processors' time.
+    // Files share a process and what they stand on: to load viem, drizzle and the edge anew for each of three hundred took a quarter of
+    // the processors' time.
     isolate: false,
     // Stories that run side by side mostly wait, for leases to lapse.
     maxConcurrency: 12,
@@ -64,9 +65,11 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.test.ts'],
+          exclude: [...defaultExclude, ...alone],
           globalSetup: 'test/support/workerd-setup.ts',
         },
       },
+      { extends: true, test: { name: 'alone', include: alone, isolate: true } },
       {
         extends: true,
         test: {

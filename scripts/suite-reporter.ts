@@ -43,7 +43,7 @@ export function createSuiteReporter(others: ReadonlyMap<string, Suite>): Reporte
 function suiteOf(module: TestModule, root: string): string {
   const folder = relative(root, module.moduleId).split(sep)[1] ?? 'other'
   const host = module.project.name
-  return host === 'workerd' ? folder : `${folder}-${host}`
+  return host === 'workerd' || host === 'alone' ? folder : `${folder}-${host}`
 }
 
 function count(suites: Map<string, Suite>, name: string, module: TestModule): void {
