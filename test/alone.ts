@@ -5,6 +5,7 @@
 export const alone = [
   'test/edge/bell.test.ts',
   'test/edge/ends.test.ts',
+  'test/edge/relay-leaving.test.ts',
   'test/edge/relay-model.test.ts',
   'test/edge/relay.test.ts',
   'test/edge/stream-loss.test.ts',
